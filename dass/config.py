@@ -1,0 +1,324 @@
+"""params.yaml as frozen, validated objects.
+
+`params.yaml` is the only truth of a run. One class per block; a stage declares in `dvc.yaml` just the
+blocks it reads. An unknown key, a wrong type or a value out of range is refused with one line that names
+the key.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from dass.errors import UsageError
+from dass.files import content_id
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
+Percentage = Annotated[float, Field(ge=0, le=100)]
+
+
+class Block(BaseModel):
+    """Base of every block: immutable, no unknown keys, no silent conversion, finite numbers only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Data(Block):
+    """What every dataset is packed to.
+
+    Attributes:
+        resolution: side of the square working image in pixels, a multiple of 8 (three stages halve it).
+    """
+
+    resolution: int = Field(ge=16, le=256, multiple_of=8)
+
+
+class Space(Block):
+    """The student search space (Appendix A; `facts.md` for the tables' reading).
+
+    Attributes:
+        widths: full width of each of the four stages, in channels.
+        max_depth: blocks of the deepest stage, 1..5.
+        ratios: allowed width ratios, ascending, ending in 1.0.
+        granularity: `stage` (one ratio for all blocks of a stage but the last) or `block`.
+    """
+
+    widths: tuple[int, int, int, int]
+    max_depth: int = Field(ge=1, le=5)
+    ratios: tuple[float, ...] = Field(min_length=1)
+    granularity: Literal["stage", "block"]
+
+    @field_validator("widths", "ratios", mode="before")
+    @classmethod
+    def _from_list(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("ratios")
+    @classmethod
+    def _ordered(cls, ratios: tuple[float, ...]) -> tuple[float, ...]:
+        if list(ratios) != sorted(set(ratios)) or ratios[0] <= 0 or ratios[-1] != 1.0:
+            raise ValueError("ratios must ascend within (0, 1] and end in 1.0")
+        return ratios
+
+    @model_validator(mode="after")
+    def _whole_channels(self) -> "Space":
+        if min(self.widths) < 1 or max(self.widths) > 4096:
+            raise ValueError("widths must lie in 1..4096")
+        for width in self.widths:
+            channels = [round(width * ratio) for ratio in self.ratios]
+            if channels[0] < 1 or len(set(channels)) != len(channels):
+                raise ValueError(f"two ratios give the same number of channels at width {width}")
+        return self
+
+
+class Augmentation(Block):
+    """Random changes of a training image.
+
+    Attributes:
+        flip: horizontal flip with probability one half.
+        crop_padding: pixels of zero padding before a random crop back to the resolution; 0 for none.
+    """
+
+    flip: bool
+    crop_padding: int = Field(ge=0, le=64)
+
+
+class Recipe(Block):
+    """SGD with Nesterov momentum and a cosine from `learning_rate` to 0 over all steps.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images per step; the last, partial batch of an epoch is left out in training.
+        precision: `auto` means bfloat16 autocast where the hardware computes in it, else float32.
+    """
+
+    epochs: int = Field(ge=1, le=2000)
+    batch_size: int = Field(ge=2, le=8192)
+    learning_rate: float = Field(gt=0, le=10)
+    momentum: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0, le=1)
+    augmentation: Augmentation
+    precision: Literal["auto", "float32", "bfloat16"]
+
+
+class TeacherRecipe(Recipe):
+    """How a teacher is trained: cross entropy with label smoothing.
+
+    Attributes:
+        warmup_epochs: epochs of linear warm-up from 0, within `epochs`.
+    """
+
+    label_smoothing: float = Field(ge=0, lt=1)
+    warmup_epochs: int = Field(ge=0, le=100, default=0)
+
+
+class DistillationRecipe(Recipe):
+    """How a student is distilled from its remapped start (Eqs. 11-12 as the authors run them).
+
+    Attributes:
+        alpha: weight of the labels' cross entropy; 1 - alpha goes to the teacher's soft labels.
+        temperature: T of Eq. 11.
+        evaluations: evenly spaced test evaluations, the last at the end; `best_accuracy` is their maximum.
+    """
+
+    alpha: float = Field(ge=0, le=1)
+    temperature: float = Field(gt=0, le=100)
+    evaluations: int = Field(ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "DistillationRecipe":
+        if self.evaluations > self.epochs:
+            raise ValueError("evaluations cannot exceed epochs")
+        return self
+
+
+class Source(Block):
+    """The source tasks: class groups of one dataset, each split into two halves.
+
+    Split 2i trains on half A of group i and is tested on half B; split 2i+1 the other way round.
+
+    Attributes:
+        dataset: name of the packed dataset.
+        groups: number of class groups; there are twice as many splits.
+        classes_per_group: classes kept in each group; null for all.
+        splits: the splits in use.
+        validation: those of them that choose the predictor's checkpoint; the others train it.
+    """
+
+    dataset: Name
+    groups: int = Field(ge=1, le=100)
+    classes_per_group: int | None = Field(ge=2, default=None)
+    splits: tuple[int, ...] = Field(min_length=1)
+    validation: tuple[int, ...] = Field(min_length=1)
+
+    @field_validator("splits", "validation", mode="before")
+    @classmethod
+    def _from_list(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Source":
+        if any(not 0 <= split < 2 * self.groups for split in self.splits) or len(set(self.splits)) != len(self.splits):
+            raise ValueError(f"splits must be distinct and lie in 0..{2 * self.groups - 1}")
+        if not set(self.validation) < set(self.splits):
+            raise ValueError("validation must name some of the splits and leave at least one for training")
+        return self
+
+
+class Students(Block):
+    """How many students are really distilled.
+
+    Attributes:
+        per_source: students of every source task, each task its own sample.
+        per_target: students of every target whose true ranking is wanted, the same for all targets.
+        repeated: how many of a target's students get a second seed (the noise ceiling), where the target asks.
+        group: students trained side by side on the same batches, sharing the teacher's forward pass.
+    """
+
+    per_source: int = Field(ge=2, le=100_000)
+    per_target: int = Field(ge=2, le=100_000)
+    repeated: int = Field(ge=0, le=100_000, default=0)
+    group: int = Field(ge=1, le=256)
+
+    @model_validator(mode="after")
+    def _subset(self) -> "Students":
+        if self.repeated > self.per_target:
+            raise ValueError("repeated cannot exceed per_target")
+        return self
+
+
+class Predictor(Block):
+    """Meta-learning of the predictor (Section 4, Appendix D.2).
+
+    Attributes:
+        episodes: outer steps; each uses every training task.
+        query: students of each task in one episode (at most as many as there are records).
+        inner_steps: gradient steps of the guide, 0 for none.
+        inner_rate: start of the learned rates, one per weight.
+        learning_rate: Adam's, for weights and rates alike.
+        validate_every: episodes between checkpoints chosen by mean validation SRC.
+    """
+
+    episodes: int = Field(ge=1, le=1_000_000)
+    query: int = Field(ge=2, le=10_000)
+    inner_steps: int = Field(ge=0, le=100)
+    inner_rate: float = Field(gt=0, le=10)
+    learning_rate: float = Field(gt=0, le=1)
+    validate_every: int = Field(ge=1)
+
+
+class Search(Block):
+    """Candidates of a target.
+
+    Attributes:
+        candidates: distinct architectures sampled and ranked.
+        top: how many of the ranking are kept in the report.
+        max_macs: millions of multiply-accumulates (conv + linear) of the pick; null for no limit.
+        max_params: millions of parameters of the pick; null for no limit.
+    """
+
+    candidates: int = Field(ge=1, le=1_000_000)
+    top: int = Field(ge=1, le=10_000)
+    max_macs: float | None = Field(gt=0, default=None)
+    max_params: float | None = Field(gt=0, default=None)
+
+
+class Target(Block):
+    """An unseen task.
+
+    Attributes:
+        dataset: name of the packed dataset.
+        teacher: the user's own checkpoint (.safetensors or .pt); null to train one here.
+        evaluate: distil `students.per_target` students too, to know the true ranking.
+        repeat: give `students.repeated` of them a second seed.
+        max_macs, max_params: override the search block's budgets.
+    """
+
+    dataset: Name
+    teacher: str | None = None
+    evaluate: bool = True
+    repeat: bool = False
+    max_macs: float | None = Field(gt=0, default=None)
+    max_params: float | None = Field(gt=0, default=None)
+
+
+class Evaluation(Block):
+    """Intervals.
+
+    Attributes:
+        bootstrap: resamples of the paired bootstrap over students.
+        confidence: coverage of the reported intervals, in percent.
+    """
+
+    bootstrap: int = Field(ge=100, le=1_000_000)
+    confidence: Percentage
+
+
+class Params(Block):
+    """The whole of params.yaml."""
+
+    preset: Name
+    seed: int = Field(ge=0, le=2**31 - 1)
+    data: Data
+    space: Space
+    source: Source
+    teacher: TeacherRecipe
+    distillation: DistillationRecipe
+    students: Students
+    predictor: Predictor
+    search: Search
+    evaluation: Evaluation
+    targets: dict[Name, Target] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names(self) -> "Params":
+        clash = [name for name in self.targets if name.startswith("split")]
+        if clash:
+            raise ValueError(f"targets.{clash[0]}: names starting with 'split' belong to the source tasks")
+        return self
+
+
+def load_params(path: Path) -> Params:
+    """Reads and checks a params.yaml.
+
+    Raises:
+        UsageError: the file is missing, not YAML, or a key is unknown, missing, mistyped or out of range;
+            the message names file and key.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}; run from the project's root") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    return parse_params(values, str(path))
+
+
+def parse_params(values: object, where: str) -> Params:
+    """Checks values as they come out of YAML; `where` names their origin in errors.
+
+    Raises:
+        UsageError: as in `load_params`.
+    """
+    if not isinstance(values, dict):
+        raise UsageError(f"{where}: expected a mapping of blocks, found {type(values).__name__}")
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        first, *others = error.errors()
+        key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+        more = f" (and {len(others)} more)" if others else ""
+        if first["type"] == "extra_forbidden":
+            raise UsageError(f"{where}: {key}: unknown key{more}; remove it or correct its spelling") from error
+        raise UsageError(f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}{more}") from error
+
+
+def recipe_id(recipe: Recipe, precision: str) -> str:
+    """Short id of everything in a recipe that can change a result.
+
+    Args:
+        recipe: the recipe.
+        precision: what `auto` came to on this device, `float32` or `bfloat16`.
+    """
+    return content_id({**recipe.model_dump(mode="json"), "precision": precision})

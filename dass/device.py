@@ -1,0 +1,43 @@
+"""Which device and precision a run uses."""
+
+from typing import Literal
+
+import torch
+
+from dass.errors import UsageError
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Turns `auto`, `cpu`, `cuda` or `cuda:N` into a device; `auto` takes a GPU when one is there.
+
+    Raises:
+        UsageError: the name is unknown or that device is absent.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"unknown device {name!r}: use auto, cpu or cuda") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"device {name!r} is not supported: use auto, cpu or cuda")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"device {name!r} was asked for but torch sees no GPU: use auto or cpu")
+    return device
+
+
+def resolve_precision(precision: Literal["auto", "float32", "bfloat16"], device: torch.device) -> str:
+    """Turns `auto` into `bfloat16` where the hardware computes in it, else `float32`."""
+    return ("bfloat16" if computes_bfloat16(device) else "float32") if precision == "auto" else precision
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 arithmetic is native there, asked of the hardware at run time."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def device_name(device: torch.device) -> str:
+    """A name for records: the GPU's product name, or `cpu`."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -1,0 +1,86 @@
+"""Files that are either whole or absent, and short names for content."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dass.errors import DassError
+
+
+def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
+    """Lets `write` fill a temporary file beside `path`, then renames it into place.
+
+    A reader sees the old file or the new one, never a part; after a power cut too, since the data
+    are flushed to disk before the rename.
+
+    Args:
+        path: the final place; its folder is created.
+        write: fills the file whose path it is given.
+
+    Raises:
+        DassError: the disk is full or the folder cannot be written; `path` is as it was.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(handle)
+        temporary = Path(name)
+        temporary.chmod(0o644)
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise DassError(
+            f"cannot write {path}: {error.strerror or error}; nothing was changed: free space or fix permissions, "
+            "then run the same command again"
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text atomically."""
+    atomic_write(path, lambda temporary: _write_bytes(temporary, text.encode()))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a value as indented JSON, atomically, with a newline at the end."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON.
+
+    Raises:
+        DassError: the file is missing, unreadable or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DassError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DassError(
+            f"{path} is not valid JSON ({error}): restore it with `dvc checkout` or make it anew"
+        ) from error
+
+
+def content_id(value: Any) -> str:
+    """A short stable name (12 hex digits of SHA-256) of a JSON value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
