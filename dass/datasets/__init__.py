@@ -1,0 +1,1 @@
+"""Every dataset becomes the same uint8 image tensors and labels; splits; augmentation."""

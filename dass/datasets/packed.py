@@ -1,0 +1,201 @@
+"""A packed dataset: one folder of uint8 images at the working resolution, opened by memory map."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dass.datasets.task_data import TaskData
+from dass.errors import DassError
+from dass.files import content_id, file_sha256, read_json
+
+CARD = "dataset.json"
+
+
+@dataclass(frozen=True)
+class SkippedImage:
+    """An image that could not be decoded.
+
+    Attributes:
+        part: the part it belonged to.
+        name: its path inside the archive or folder.
+        reason: what the decoder said.
+    """
+
+    part: Literal["train", "test"]
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FileHashes:
+    """SHA-256 (hex) of each array file, named as the file is without `.npy`."""
+
+    train_images: str
+    train_labels: str
+    test_images: str
+    test_labels: str
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """What `dataset.json` says of a packed dataset.
+
+    Attributes:
+        name: catalogue name, or the user's own.
+        classes: class names in label order.
+        resolution: side of the square images, in pixels.
+        source: file or folder name that was imported.
+        resize_rule: how an image became a square of that resolution.
+        split_rule: how train and test were told apart.
+        train_count: images of the train part.
+        test_count: images of the test part.
+        skipped: images left out because they do not decode.
+        sha256: hashes of the four array files.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    resolution: int
+    source: str
+    resize_rule: str
+    split_rule: str
+    train_count: int
+    test_count: int
+    skipped: tuple[SkippedImage, ...]
+    sha256: FileHashes
+
+    @property
+    def content(self) -> str:
+        """12 hex digits of everything that a training run could see of the dataset."""
+        return content_id({"classes": self.classes, "sha256": asdict(self.sha256)})
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON value from which `from_json` makes an equal card."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Any) -> "DatasetCard":
+        """Reads a card.
+
+        Raises:
+            ValueError: a key is missing, unknown or of the wrong type.
+        """
+        try:
+            card = cls(
+                **{
+                    **value,
+                    "classes": tuple(value["classes"]),
+                    "skipped": tuple(SkippedImage(**image) for image in value["skipped"]),
+                    "sha256": FileHashes(**value["sha256"]),
+                }
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"bad key {error}") from error
+        counts = (card.resolution, card.train_count, card.test_count)
+        if not all(isinstance(count, int) and count > 0 for count in counts):
+            raise ValueError("resolution and counts must be positive integers")
+        return card
+
+
+@dataclass(frozen=True)
+class PackedDataset:
+    """An opened packed dataset; the images stay on disk until they are touched.
+
+    Attributes:
+        folder: where it lies.
+        card: its description.
+        train_images: uint8 [n, h, w, 3], copy-on-write memory map.
+        train_labels: int64 [n].
+        test_images: uint8 [m, h, w, 3], copy-on-write memory map.
+        test_labels: int64 [m].
+    """
+
+    folder: Path
+    card: DatasetCard
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+    def verify(self) -> None:
+        """Reads every byte and compares it with the recorded hashes.
+
+        Raises:
+            DassError: a file is not what was packed.
+        """
+        for field in fields(FileHashes):
+            path = self.folder / f"{field.name}.npy"
+            if file_sha256(path) != getattr(self.card.sha256, field.name):
+                raise DassError(
+                    f"{path} is not what was packed (SHA-256 differs): run `dvc checkout` or import it again"
+                )
+
+
+def open_packed(folder: Path) -> PackedDataset:
+    """Opens a packed dataset by memory map and checks that its files belong together.
+
+    Raises:
+        DassError: a file is missing, damaged or does not fit `dataset.json`.
+    """
+    if not (folder / CARD).is_file():
+        raise DassError(f"{folder} is not a packed dataset (no {CARD}): make it with `dass data import`")
+    try:
+        card = DatasetCard.from_json(read_json(folder / CARD))
+    except ValueError as error:
+        raise DassError(f"{folder / CARD} is damaged ({error}): run `dvc checkout` or import it again") from error
+    side = card.resolution
+    train_labels = _load(folder, "train_labels", (card.train_count,), "int64", len(card.classes))
+    test_labels = _load(folder, "test_labels", (card.test_count,), "int64", len(card.classes))
+    return PackedDataset(
+        folder=folder,
+        card=card,
+        train_images=_load(folder, "train_images", (card.train_count, side, side, 3), "uint8"),
+        train_labels=train_labels,
+        test_images=_load(folder, "test_images", (card.test_count, side, side, 3), "uint8"),
+        test_labels=test_labels,
+    )
+
+
+def load_target(folder: Path) -> TaskData:
+    """Opens a packed dataset whole, as one target task named after the dataset.
+
+    Raises:
+        DassError: as in `open_packed`.
+    """
+    packed = open_packed(folder)
+    return TaskData(
+        name=packed.card.name,
+        classes=packed.card.classes,
+        train_images=as_tensor(packed.train_images),
+        train_labels=torch.from_numpy(packed.train_labels),
+        test_images=as_tensor(packed.test_images),
+        test_labels=torch.from_numpy(packed.test_labels),
+        data_id=content_id({"dataset": packed.card.content}),
+    )
+
+
+def as_tensor(images: np.ndarray) -> Tensor:
+    """Views uint8 [n, h, w, 3] as a tensor [n, 3, h, w] with channels-last strides, without a copy."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2)
+
+
+def _load(folder: Path, name: str, shape: tuple[int, ...], dtype: str, classes: int | None = None) -> np.ndarray:
+    """One array file: images as a copy-on-write map (torch wants writable memory), labels in memory."""
+    path = folder / f"{name}.npy"
+    try:
+        array = np.load(path, mmap_mode=None if classes else "c", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DassError(
+            f"{path} cannot be read ({' '.join(str(error).split())}): run `dvc checkout` or import it again"
+        ) from error
+    if array.shape != shape or array.dtype != dtype:
+        raise DassError(
+            f"{path} holds {array.dtype} {list(array.shape)} but {CARD} says {dtype} {list(shape)}: import it again"
+        )
+    if classes and (array.min() < 0 or array.max() >= classes):
+        raise DassError(f"{path} holds labels outside 0..{classes - 1}: import it again")
+    return array

@@ -1,0 +1,45 @@
+"""One task's images as training and evaluation see them."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """Images and labels of one task; every dataset ends up in this form.
+
+    Attributes:
+        name: the task, such as "split3" or "digits".
+        classes: class names; a label is an index into them.
+        train_images: uint8 [n, 3, h, w] with channels-last strides; may be backed by a memory map (copy on write,
+            so writing to it never reaches the file).
+        train_labels: int64 [n], 0..len(classes)-1.
+        test_images: uint8 [m, 3, h, w], as `train_images`.
+        test_labels: int64 [m].
+        data_id: 12 hex digits that name the packed dataset's content and the images used of it.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    data_id: str
+
+    @property
+    def resolution(self) -> int:
+        """Side of the square images, in pixels."""
+        return self.train_images.shape[-1]
+
+    def to(self, device: torch.device | str) -> "TaskData":
+        """The same data with all four tensors on `device`, strides kept; no copy where they already are."""
+        return replace(
+            self,
+            train_images=self.train_images.to(device),
+            train_labels=self.train_labels.to(device),
+            test_images=self.test_images.to(device),
+            test_labels=self.test_labels.to(device),
+        )
