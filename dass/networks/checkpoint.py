@@ -1,0 +1,201 @@
+"""Teachers on disk: weights in safetensors, what is known about them in JSON beside it, checked when read."""
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dass.errors import DassError, UsageError
+from dass.files import atomic_write, read_json, write_json
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.space.architecture import Architecture
+
+NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights
+PREFIXES = ("module.", "_orig_mod.")  # left by data-parallel and compiled modules
+
+
+@dataclass(frozen=True)
+class TeacherCard:
+    """What is known about a trained teacher.
+
+    Attributes:
+        task: its task's name.
+        classes: class names in label order.
+        architecture: its own.
+        resolution: side of its input in pixels.
+        accuracy: percent of test images.
+        loss: mean cross entropy over test images.
+        teacher_id: 12 hex digits of the weights, see `teacher_id`.
+        data_id: what it was trained and tested on.
+        recipe_id: how it was trained; empty for an imported checkpoint.
+        seconds: training time.
+        device: where it was trained.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    architecture: Architecture
+    resolution: int
+    accuracy: float
+    loss: float
+    teacher_id: str
+    data_id: str
+    recipe_id: str
+    seconds: float
+    device: str
+
+
+def teacher_id(network: ElasticResNet) -> str:
+    """First 12 hex digits of SHA-256 over name, shape and bytes of every weight and buffer, in order of names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def card_path(path: Path) -> Path:
+    """Where the card of the weights at `path` is."""
+    return path.with_suffix(".json")
+
+
+def save_teacher(path: Path, network: ElasticResNet, card: TeacherCard) -> TeacherCard:
+    """Writes `<task>.safetensors` and, after it, the card `<task>.json`, each atomically.
+
+    Args:
+        path: the weights' file, ending in `.safetensors`.
+        network: the teacher.
+        card: what is known about it; its `teacher_id` and architecture are taken from the network.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        DassError: weights that are not finite, or a disk that cannot be written.
+    """
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    _check_finite(weights, "the teacher about to be saved")
+    card = replace(card, teacher_id=teacher_id(network), architecture=network.architecture)
+    atomic_write(path, lambda temporary: save_file(weights, temporary))
+    write_json(card_path(path), {**asdict(card), "architecture": card.architecture.to_json()})
+    return card
+
+
+def load_card(path: Path) -> TeacherCard:
+    """Reads the card of the weights at `path`.
+
+    Raises:
+        DassError: missing, not JSON, or another form.
+    """
+    values = read_json(card_path(path))
+    names = {field.name for field in fields(TeacherCard)}
+    if not isinstance(values, dict) or set(values) != names:
+        raise DassError(f"{card_path(path)} is not a teacher's card: expected the keys {', '.join(sorted(names))}")
+    architecture = Architecture.from_json(values["architecture"])
+    return TeacherCard(**{**values, "architecture": architecture, "classes": tuple(values["classes"])})
+
+
+def load_teacher(path: Path) -> tuple[ElasticResNet, TeacherCard]:
+    """Reads a teacher that `save_teacher` wrote.
+
+    Returns:
+        The network, float32 on the CPU in eval mode, and its card.
+
+    Raises:
+        DassError: a file is missing or damaged, or the weights are not those that the card describes.
+    """
+    card = load_card(path)
+    network = import_checkpoint(path, card.architecture, len(card.classes))
+    if teacher_id(network) != card.teacher_id:
+        raise DassError(
+            f"{path} holds other weights ({teacher_id(network)}) than its card describes ({card.teacher_id}): "
+            "restore both with `dvc checkout` or train the teacher again"
+        )
+    return network, card
+
+
+def import_checkpoint(path: Path, architecture: Architecture, classes: int) -> ElasticResNet:
+    """Reads weights from anywhere: `.safetensors`, or a torch file, of which only tensors are read.
+
+    Weights may lie under `state_dict`, `model_state_dict` or `model`, and names may start with `module.`.
+
+    Args:
+        path: the file.
+        architecture: what its weights must fit.
+        classes: outputs of its linear layer.
+
+    Returns:
+        The network, float32 on the CPU in eval mode.
+
+    Raises:
+        DassError: the file is missing or damaged, or a weight is missing, unknown, of another shape or not finite.
+    """
+    weights = _strip_prefixes(_read_weights(path))
+    with torch.device("meta"):
+        network = ElasticResNet(architecture, classes)
+    expected = network.state_dict()
+    for name, tensor in expected.items():
+        if name.endswith("num_batches_tracked"):  # counts steps; older files lack it and nothing here reads it
+            weights.setdefault(name, torch.zeros(tensor.shape, dtype=tensor.dtype))
+    _check_names(weights, expected, path)
+    for name, tensor in expected.items():
+        if weights[name].shape != tensor.shape:
+            raise DassError(
+                f"{path}: {name} has shape {list(weights[name].shape)}, expected {list(tensor.shape)} for "
+                f"{architecture.stage_label} with {classes} classes: check the search space and the number of classes"
+            )
+    _check_finite(weights, str(path))
+    converted = {name: weights[name].to(tensor.dtype).contiguous() for name, tensor in expected.items()}
+    network.load_state_dict(converted, assign=True)
+    return network.requires_grad_(True).eval()
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise UsageError(f"there is no checkpoint at {path}: give the path of a .safetensors or .pt file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        value = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise DassError(
+            f"{path} cannot be read as weights ({reason[0]:.120}): it is truncated, damaged or holds more than "
+            "tensors; save the network's state_dict() again"
+        ) from error
+    for key in NESTED:
+        if isinstance(value, Mapping) and isinstance(value.get(key), Mapping):
+            value = value[key]
+            break
+    if not isinstance(value, Mapping) or not all(isinstance(tensor, Tensor) for tensor in value.values()):
+        raise DassError(f"{path} does not hold a state_dict (names and tensors): save the network's state_dict()")
+    return {str(name): tensor for name, tensor in value.items()}
+
+
+def _strip_prefixes(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in PREFIXES:
+        weights = {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
+    return weights
+
+
+def _check_names(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
+    missing = [name for name in expected if name not in weights]
+    unknown = [name for name in weights if name not in expected]
+    if missing or unknown:
+        parts = [f"lacks {missing[0]} and {len(missing) - 1} more"] if missing else []
+        parts += [f"has the unknown {unknown[0]} and {len(unknown) - 1} more"] if unknown else []
+        raise DassError(f"{path} is not a network of this search space: it {' and '.join(parts)}")
+
+
+def _check_finite(weights: Mapping[str, Tensor], where: str) -> None:
+    for name, tensor in weights.items():
+        if not torch.isfinite(tensor).all():
+            raise DassError(
+                f"{where}: {name} holds NaN or infinity: the training diverged; train again or lower its rate"
+            )
