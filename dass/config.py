@@ -256,10 +256,17 @@ class Evaluation(Block):
 
 
 class Params(Block):
-    """The whole of params.yaml."""
+    """The whole of params.yaml.
+
+    Attributes:
+        preset: name of the preset these values started from.
+        seed: every random choice derives from it.
+        datasets: the packed datasets that the source and the targets use.
+    """
 
     preset: Name
     seed: int = Field(ge=0, le=2**31 - 1)
+    datasets: tuple[Name, ...] = Field(min_length=1)
     data: Data
     space: Space
     source: Source
@@ -271,8 +278,19 @@ class Params(Block):
     evaluation: Evaluation
     targets: dict[Name, Target] = Field(min_length=1)
 
+    @field_validator("datasets", mode="before")
+    @classmethod
+    def _from_list(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
     @model_validator(mode="after")
     def _names(self) -> "Params":
+        if len(set(self.datasets)) != len(self.datasets):
+            raise ValueError("datasets: a name stands twice")
+        used = {"source": self.source.dataset} | {f"targets.{n}": t.dataset for n, t in self.targets.items()}
+        for key, dataset in used.items():
+            if dataset not in self.datasets:
+                raise ValueError(f"{key}.dataset: {dataset!r} is not in the datasets list: add it there")
         clash = [name for name in self.targets if name.startswith("split")]
         if clash:
             raise ValueError(f"targets.{clash[0]}: names starting with 'split' belong to the source tasks")

@@ -1,0 +1,69 @@
+# Two commands do everything on a fresh machine: `make repro` and `make test`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# Every tool keeps its state inside the project folder and tells nobody about it.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PREFECT_HOME := $(CURDIR)/.prefect
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export MLFLOW_DISABLE_TELEMETRY := true
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := true
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup repro plan ui test lint typecheck format bench lock clean distclean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.installed mlflow.db  ## install the pinned environment into .venv and create the tracking database
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11: set PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+mlflow.db: | $(VENV)/.installed
+	$(BIN)/python -m dass.tracking.store
+
+repro: setup  ## run the whole pipeline of params.yaml (dvc repro) under one Prefect server
+	$(BIN)/python -m flows.server dvc repro $(ARGS)
+	@$(BIN)/dass report
+
+plan: setup  ## say how long each stage will take on this machine, before it runs
+	$(BIN)/dass plan $(ARGS)
+
+ui: setup  ## open the Prefect and MLflow pages on this machine (stop with Ctrl-C)
+	$(BIN)/python -m flows.ui
+
+test: setup lint typecheck  ## set up, check style and types, run the whole test suite
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup  ## ruff: lint and format check
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+typecheck: setup  ## mypy
+	$(BIN)/mypy
+
+format: setup  ## let ruff put the code in order
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: setup  ## side-by-side timings (ARGS="--json FILE" to keep them)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: setup  ## compile requirements.in into requirements.lock again (needs uv)
+	uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+
+clean:  ## remove what tools left behind, keep data, environment and runs
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean  ## remove the environment and every local state too (data in the DVC cache, runs, registry)
+	rm -rf $(VENV) .prefect mlflow.db mlflow.db-* mlartifacts .dvc/cache .dvc/tmp *.egg-info

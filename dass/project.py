@@ -1,0 +1,90 @@
+"""Where everything of a project lies: the one place that knows the folders under `data/`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dass.config import Params, Target, load_params
+from dass.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder and its parameters.
+
+    Attributes:
+        root: the folder that holds params.yaml.
+        params: what it says.
+    """
+
+    root: Path
+    params: Params
+
+    @classmethod
+    def open(cls, root: Path | None = None) -> "Project":
+        """Reads the project in `root` (default: the current folder).
+
+        Raises:
+            UsageError: there is no valid params.yaml.
+        """
+        root = (root or Path.cwd()).resolve()
+        return cls(root, load_params(root / "params.yaml"))
+
+    def packed(self, dataset: str) -> Path:
+        """Folder of a packed dataset at the working resolution."""
+        return self.root / "data" / "raw" / f"{dataset}-{self.params.data.resolution}"
+
+    @property
+    def splits(self) -> Path:
+        """Folder of the source tasks' index files."""
+        return self.root / "data" / "splits"
+
+    @property
+    def source_teachers(self) -> Path:
+        """Folder of the source tasks' teachers."""
+        return self.root / "data" / "teachers" / "source"
+
+    @property
+    def source_students(self) -> Path:
+        """Folder of the source tasks' student-accuracy database."""
+        return self.root / "data" / "students" / "source"
+
+    @property
+    def predictor(self) -> Path:
+        """Folder of the meta-learned predictor."""
+        return self.root / "data" / "predictor"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder for the user's own teachers."""
+        return self.root / "data" / "checkpoints"
+
+    def target(self, name: str) -> Target:
+        """A target's block of params.yaml.
+
+        Raises:
+            UsageError: there is no such target.
+        """
+        if name not in self.params.targets:
+            raise UsageError(f"params.yaml has no target {name!r}: it has {', '.join(self.params.targets)}")
+        return self.params.targets[name]
+
+    def target_teacher(self, name: str) -> Path:
+        """Folder of a target's teacher."""
+        return self.root / "data" / "teachers" / "targets" / name
+
+    def target_students(self, name: str) -> Path:
+        """Folder of a target's student-accuracy database."""
+        return self.root / "data" / "students" / "targets" / name
+
+    def search(self, name: str) -> Path:
+        """Folder of a target's adapted predictor and ranking."""
+        return self.root / "data" / "search" / name
+
+    def distilled(self, name: str) -> Path:
+        """Folder of a target's distilled student."""
+        return self.root / "data" / "distilled" / name
+
+    @property
+    def reports(self) -> Path:
+        """Folder of tables and pictures."""
+        return self.root / "reports"

@@ -1,0 +1,1 @@
+"""The pipeline as Prefect flows: one module per DVC stage."""
