@@ -1,0 +1,1 @@
+"""Runs, models and their history in MLflow: the only package that imports mlflow, and only when called."""

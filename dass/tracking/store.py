@@ -1,0 +1,219 @@
+"""Where runs and models are kept: the tracking address, its first-use set-up, and one client for it.
+
+`MLFLOW_TRACKING_URI` names the place (an `http(s)://` server or a database); without it a sqlite file in the
+project folder is used, created once. `python -m dass.tracking.store` creates it ahead of time.
+"""
+
+import logging
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
+
+from dass.errors import DassError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+Kind = Literal["datasets", "teachers", "students", "predictor", "targets", "evaluation"]
+
+# A server that does not answer is reported within a minute; MLflow's own defaults take four to sixteen.
+_DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+}
+_LOCK_SECONDS = 120
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open tracking store and registry.
+
+    Attributes:
+        uri: its address.
+        artifact_root: folder of the files of runs and models; None where a server decides.
+        client: MLflow's client for both. Runs are always named by id, never through MLflow's thread-local
+            "active run", so that threads and processes cannot log into each other's.
+    """
+
+    uri: str
+    artifact_root: Path | None
+    client: "MlflowClient"
+
+    def experiment_id(self, kind: Kind) -> str:
+        """The id of the experiment `dass/<kind>`, created when first asked for."""
+        from mlflow.exceptions import MlflowException
+
+        name = f"dass/{kind}"
+        location = (self.artifact_root / kind).as_uri() if self.artifact_root else None
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None:
+            try:
+                return self.client.create_experiment(name, artifact_location=location)
+            except MlflowException as error:
+                experiment = self.client.get_experiment_by_name(name)  # another process was faster
+                if experiment is None:
+                    raise DassError(f"cannot create experiment {name} in {shown(self.uri)}: {error}") from error
+        if experiment.lifecycle_stage == "deleted":
+            self.client.restore_experiment(experiment.experiment_id)
+        return experiment.experiment_id
+
+    @contextmanager
+    def errors(self, doing: str) -> Iterator[None]:
+        """Turns whatever MLflow, its server or its disk raises into one line.
+
+        Args:
+            doing: what was being done, for the message: "record run search digits".
+
+        Raises:
+            DassError: the store failed; results themselves are files that were written before.
+        """
+        import requests
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except (MlflowException, requests.RequestException, OSError) as error:
+            raise DassError(
+                f"cannot {doing} in {shown(self.uri)}: {_reason(error)}; results already on disk are kept: "
+                "put the tracking store right, then run the same command again"
+            ) from error
+
+
+def tracking_uri(root: Path) -> str:
+    """The tracking address: `MLFLOW_TRACKING_URI` if set, else sqlite in `root`; sqlite is made absolute."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip() or "sqlite:///mlflow.db"
+    if not uri.startswith("sqlite:///"):
+        return uri
+    return f"sqlite:///{(root.resolve() / uri.removeprefix('sqlite:///')).resolve()}"
+
+
+def shown(uri: str) -> str:
+    """An address without its password, for messages."""
+    return re.sub(r"://[^/@]*@", "://***@", uri)
+
+
+def prepare(root: Path) -> None:
+    """Creates the sqlite database of `root` where it is wanted and missing; costs a second or two, once.
+
+    The schema is built in a temporary file that is renamed when whole: a kill leaves no half-made database. A
+    file lock makes other processes wait, since MLflow's first-use migrations fail when two run them at once.
+
+    Raises:
+        DassError: the database cannot be created or is locked by a process that does not finish.
+    """
+    uri = tracking_uri(root)
+    if not uri.startswith("sqlite:///"):
+        return
+    path = Path(uri.removeprefix("sqlite:///"))
+    if path.exists():
+        return
+    if any(sign in str(path) for sign in "?#%"):
+        raise DassError(f"{path}: a sqlite address cannot hold '?', '#' or '%': move the project or rename the folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock", timeout=_LOCK_SECONDS):
+            if not path.exists():
+                _create(path)
+    except Timeout as error:
+        raise DassError(
+            f"{path}.lock is held by another process for over {_LOCK_SECONDS} s: stop it and retry"
+        ) from error
+    except OSError as error:
+        raise DassError(f"cannot create {path}: {error.strerror or error}: free space or fix permissions") from error
+
+
+def open_store(root: Path) -> Store:
+    """Opens the tracking store of a project, creating a local one when it is first used.
+
+    Args:
+        root: the project folder, which holds mlflow.db and mlartifacts/ unless `MLFLOW_TRACKING_URI` is set.
+
+    Raises:
+        DassError: the address is not usable or nothing answers there (known within a minute).
+    """
+    _set_defaults()
+    uri = tracking_uri(root)
+    prepare(root)
+    _check_database_server(uri)
+    from mlflow import MlflowClient
+
+    try:
+        client = MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)
+    except Exception as error:  # MLflow raises a dozen kinds here, from five libraries
+        raise DassError(
+            f"cannot open the tracking store {shown(uri)}: {_reason(error)}; start the server, or set "
+            "MLFLOW_TRACKING_URI right, or unset it to use mlflow.db in the project folder"
+        ) from error
+    return Store(uri, _artifact_root(uri, root), client)
+
+
+def _artifact_root(uri: str, root: Path) -> Path | None:
+    """Files lie beside a sqlite database; a server decides for itself."""
+    if uri.startswith("sqlite:///"):
+        return Path(uri.removeprefix("sqlite:///")).parent / "mlartifacts"
+    return None if uri.startswith("http") else root.resolve() / "mlartifacts"
+
+
+def _create(path: Path) -> None:
+    """Runs MLflow's migrations on a temporary file, then renames it to `path`."""
+    _set_defaults()
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)  # of a process killed at this point; ours is the lock
+    logger = logging.getLogger("mlflow.store.db.utils")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        SqlAlchemyStore(f"sqlite:///{temporary}", (path.parent / "mlartifacts").as_uri()).engine.dispose()
+        temporary.replace(path)
+    finally:
+        logger.setLevel(level)
+        temporary.unlink(missing_ok=True)
+
+
+def _set_defaults() -> None:
+    """Settings that MLflow reads from the environment only; a user's own values win."""
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+def _check_database_server(uri: str) -> None:
+    """Fails at once where MLflow would retry a database for minutes."""
+    parts = urlsplit(uri)
+    port = parts.port or _PORTS.get(parts.scheme.split("+")[0])
+    if parts.scheme in {"http", "https"} or parts.hostname is None or port is None:
+        return
+    try:
+        socket.create_connection((parts.hostname, port), timeout=5).close()
+    except OSError as error:
+        raise DassError(
+            f"no database answers at {shown(uri)}: {error.strerror or error}; start it or set MLFLOW_TRACKING_URI right"
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong in one line: the refused connection or file under a tower of exceptions, else the top."""
+    deepest: BaseException = error
+    while (below := deepest.__cause__ or deepest.__context__) is not None:
+        deepest = below
+    if isinstance(deepest, OSError) and deepest.strerror:
+        return deepest.strerror
+    text = " ".join(str(error).split("\n", 1)[0].split()) or type(error).__name__
+    return shown(text if len(text) <= 300 else text[:297] + "...")
+
+
+if __name__ == "__main__":
+    prepare(Path.cwd())
