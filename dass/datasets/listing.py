@@ -1,0 +1,99 @@
+"""What every reader of a publisher's layout gives: classes, and which image belongs to which."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dass.errors import DassError
+
+HASH_RULE = (
+    "no official split: in each class the fifth of the images whose SHA-256 of the name is lowest is the test part"
+)
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """One image.
+
+    Attributes:
+        label: index of its class.
+        name: what `Listing.read` takes; unique within a listing.
+    """
+
+    label: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All images of a dataset before any is read.
+
+    Attributes:
+        classes: class names in label order.
+        train: images to train on.
+        test: images to test on.
+        read: an image file's bytes, or its pixels uint8 [h, w] or [h, w, 3].
+        split_rule: how train and test were told apart.
+    """
+
+    classes: tuple[str, ...]
+    train: tuple[Entry, ...]
+    test: tuple[Entry, ...]
+    read: Callable[[str], bytes | np.ndarray]
+    split_rule: str
+
+    def check(self, label: str) -> None:
+        """Refuses what no one could train on.
+
+        Args:
+            label: how messages name the source.
+
+        Raises:
+            DassError: fewer than two classes, two with one name, or a class without train or test images.
+        """
+        if len(self.classes) < 2:
+            found = f"the class {self.classes[0]!r} only" if self.classes else "no classes"
+            raise DassError(f"{label} has {found}: a dataset needs two or more, each a folder of images")
+        if len(set(self.classes)) < len(self.classes):
+            twice = next(name for name in self.classes if self.classes.count(name) > 1)
+            raise DassError(f"{label} has two classes named {twice!r}: rename one")
+        for part, entries in (("train", self.train), ("test", self.test)):
+            empty = sorted(set(range(len(self.classes))) - {entry.label for entry in entries})
+            if empty:
+                more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
+                raise DassError(
+                    f"{label}: class {self.classes[empty[0]]!r}{more} has no {part} images: add some or remove it"
+                )
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's ending is that of an image."""
+    return name.lower().endswith(IMAGE_ENDINGS)
+
+
+def hash_split(
+    entries: Iterable[Entry], group: Callable[[str], str] = lambda name: name
+) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
+    """Cuts images into train and test by `HASH_RULE`, the same on every machine and in any order.
+
+    Args:
+        entries: all images.
+        group: images with an equal group (a patient, a leaf) stay on one side; by default each stands alone.
+
+    Returns:
+        Train and test; a class with a single group has no test images.
+    """
+    by_class: dict[int, dict[str, list[Entry]]] = {}
+    for entry in entries:
+        by_class.setdefault(entry.label, {}).setdefault(group(entry.name), []).append(entry)
+    train: list[Entry] = []
+    test: list[Entry] = []
+    for groups in by_class.values():
+        order = sorted(groups, key=lambda name: hashlib.sha256(name.encode()).digest())
+        for_test = max(1, round(len(order) / 5)) if len(order) > 1 else 0
+        test.extend(entry for name in order[:for_test] for entry in groups[name])
+        train.extend(entry for name in order[for_test:] for entry in groups[name])
+    return tuple(sorted(train)), tuple(sorted(test))
