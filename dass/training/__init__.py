@@ -1,0 +1,1 @@
+"""Losses, the one training loop, and the recipes of teachers and students."""

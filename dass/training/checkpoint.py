@@ -1,0 +1,77 @@
+"""Where a training run stands, on disk, so that a killed run goes on."""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dass.errors import DassError
+from dass.files import atomic_write
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """A run at the end of an epoch.
+
+    Attributes:
+        epoch: epochs done.
+        seconds: spent so far.
+        members: of each network, its weights, its optimizer's state and what was seen of it.
+    """
+
+    epoch: int
+    seconds: float
+    members: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The file that holds a run's state while the run lasts.
+
+    Attributes:
+        path: the file.
+        run: names everything that shapes the run; a file left by another run is not read but replaced.
+    """
+
+    path: Path
+    run: str
+
+    def save(self, state: TrainingState) -> None:
+        """Writes the state, atomically.
+
+        Raises:
+            DassError: the disk is full or not writable; the state before is still there.
+        """
+        values = {"run": self.run, "epoch": state.epoch, "seconds": state.seconds, "members": state.members}
+
+        def write(temporary: Path) -> None:
+            try:
+                torch.save(values, temporary)
+            except RuntimeError as error:  # how torch says that a file cannot be written
+                raise OSError(str(error).splitlines()[0]) from error
+
+        atomic_write(self.path, write)
+
+    def load(self) -> TrainingState | None:
+        """Reads the state, tensors with their strides; None where this run has left none.
+
+        Raises:
+            DassError: the file is damaged.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            values = torch.load(self.path, map_location="cpu", weights_only=True)
+            if values["run"] != self.run:
+                return None
+            return TrainingState(values["epoch"], values["seconds"], values["members"])
+        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, OSError) as error:
+            raise DassError(
+                f"{self.path} is damaged and training cannot go on from it: delete it to start that run again"
+            ) from error
+
+    def remove(self) -> None:
+        """Deletes the file, once the run's result is safe."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,79 @@
+"""Forward passes without training: logits, accuracy and loss."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dass.datasets.augment import normalize
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.training.batches import PRECISIONS
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a network does on a set of images.
+
+    Attributes:
+        accuracy: percent.
+        loss: mean cross entropy.
+    """
+
+    accuracy: float
+    loss: float
+
+
+def forward(network: ElasticResNet, images: Tensor, precision: str) -> Tensor:
+    """Logits in float32: convolutions in `precision`, pooling and classifier always in float32.
+
+    Bfloat16 logits would carry three digits, which ties classes and coarsens losses.
+
+    Args:
+        network: in train or eval mode.
+        images: float [b, 3, h, w].
+        precision: `float32` or `bfloat16`.
+
+    Returns:
+        float32 [b, classes].
+    """
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        features = network.features(images)
+    return network.classifier(network.pool(features.float()).flatten(1))
+
+
+@torch.inference_mode()
+def predict(network: ElasticResNet, images: Tensor, precision: str) -> Tensor:
+    """Logits in eval mode of any number of images; the network's mode is as before afterwards.
+
+    Args:
+        network: on the images' device.
+        images: uint8 [n, 3, h, w].
+        precision: `float32` or `bfloat16`.
+
+    Returns:
+        float32 [n, classes].
+    """
+    training = network.training
+    network.eval()
+    try:
+        parts = (normalize(part, PRECISIONS[precision]) for part in images.split(EVALUATION_BATCH))
+        return torch.cat([forward(network, part, precision) for part in parts])
+    finally:
+        network.train(training)
+
+
+def evaluate(network: ElasticResNet, images: Tensor, labels: Tensor, precision: str) -> Evaluation:
+    """Accuracy and cross entropy over all images, the last partial batch included.
+
+    Args:
+        network: on the images' device.
+        images: uint8 [n, 3, h, w], n at least 1.
+        labels: int64 [n].
+        precision: `float32` or `bfloat16`, see `forward`.
+    """
+    logits = predict(network, images, precision)
+    correct = (logits.argmax(1) == labels).sum().item()
+    return Evaluation(100 * correct / len(labels), F.cross_entropy(logits, labels).item())

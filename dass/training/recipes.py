@@ -1,0 +1,271 @@
+"""How teachers are trained and students distilled."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dass.config import DistillationRecipe, TeacherRecipe, recipe_id
+from dass.datasets.task_data import TaskData
+from dass.device import device_name, resolve_precision
+from dass.errors import DassError
+from dass.files import content_id
+from dass.networks.checkpoint import TeacherCard, save_teacher
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.remapping import remap
+from dass.space.architecture import Architecture
+from dass.training.checkpoint import Checkpoint
+from dass.training.evaluation import Evaluation, evaluate, predict
+from dass.training.loop import EpochEvaluation, Progress, TeacherLogits, train
+from dass.training.losses import distillation_loss, label_loss
+from dass.training.soft_labels import live_teacher
+
+CURVE_POINTS = 10  # test evaluations of a teacher, for its learning curve
+START_IMAGES = 512  # training images on which `kd_loss_at_start` is taken
+
+
+@dataclass(frozen=True)
+class TeacherResult:
+    """What a teacher reached.
+
+    Attributes:
+        accuracy: percent of test images at the end of training.
+        loss: mean test cross entropy then.
+        evaluations: the learning curve, in order.
+        losses: mean training loss of each epoch.
+        seconds: training time, that before a resume included.
+        recipe_id: how it was trained.
+    """
+
+    accuracy: float
+    loss: float
+    evaluations: tuple[EpochEvaluation, ...]
+    losses: tuple[float, ...]
+    seconds: float
+    recipe_id: str
+
+
+@dataclass(frozen=True)
+class StudentResult:
+    """What a student reached.
+
+    Attributes:
+        architecture: its own.
+        seed: of batch order and augmentation.
+        init_accuracy: percent of test images, remapped and not yet trained, in eval mode.
+        kd_loss_at_start: distillation loss then, on up to 512 training images at even distances, not augmented.
+        best_accuracy: maximum over the evaluations; chosen on the test set, as the paper does. NaN if it failed.
+        final_accuracy: at the end of training, the honest figure. NaN if it failed.
+        final_loss: mean test cross entropy at the end. NaN if it failed.
+        evaluations: in order.
+        seconds: its share of the group's wall time.
+        failure: empty, or why training stopped.
+        network: the student, trained.
+    """
+
+    architecture: Architecture
+    seed: int
+    init_accuracy: float
+    kd_loss_at_start: float
+    best_accuracy: float
+    final_accuracy: float
+    final_loss: float
+    evaluations: tuple[EpochEvaluation, ...]
+    seconds: float
+    failure: str
+    network: ElasticResNet
+
+
+def train_teacher(
+    data: TaskData,
+    architecture: Architecture,
+    recipe: TeacherRecipe,
+    *,
+    seed: int,
+    device: torch.device,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+) -> tuple[ElasticResNet, TeacherResult]:
+    """Trains a teacher from random weights on labels with smoothing.
+
+    Args:
+        data: its task.
+        architecture: its own.
+        recipe: how.
+        seed: of its weights, batch order and augmentation.
+        device: where.
+        progress: called with steps done and in all.
+        checkpoint: a file in which the run's state is kept while it lasts, so that a killed run goes on; removed by
+            the caller once the result is safe. One left by other settings or data is replaced.
+
+    Returns:
+        The teacher, in eval mode on `device`, and what it reached.
+
+    Raises:
+        DassError: training diverged, or the checkpoint is damaged.
+        UsageError: fewer training images than one batch.
+    """
+    identity = recipe_id(recipe, resolve_precision(recipe.precision, device))
+    run = content_id([identity, data.data_id, architecture.to_json(), seed])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = ElasticResNet(architecture, len(data.classes))
+
+    def loss(logits: Tensor, labels: Tensor, _: Tensor | None) -> Tensor:
+        return label_loss(logits, labels, recipe.label_smoothing)
+
+    [result] = train(
+        [network],
+        data,
+        recipe,
+        loss,
+        seed=seed,
+        device=device,
+        warmup_epochs=recipe.warmup_epochs,
+        evaluations=min(CURVE_POINTS, recipe.epochs),
+        progress=progress,
+        checkpoint=Checkpoint(checkpoint, run) if checkpoint else None,
+    )
+    if result.failure:
+        raise DassError(f"the teacher of {data.name} diverged ({result.failure}): lower teacher.learning_rate")
+    last = result.evaluations[-1]
+    return network.eval(), TeacherResult(
+        last.accuracy, last.loss, result.evaluations, result.losses, result.seconds, identity
+    )
+
+
+def train_and_save_teacher(
+    load: Callable[[], TaskData],
+    architecture: Architecture,
+    recipe: TeacherRecipe,
+    *,
+    seed: int,
+    device: str,
+    path: Path,
+    progress: Progress | None = None,
+) -> tuple[TeacherCard, TeacherResult]:
+    """Trains a teacher and files it: `train_teacher` as one job, which may run in a worker process.
+
+    While it lasts the run's state is in `<path>.partial`; a killed job goes on from there.
+
+    Args:
+        load: gives the task's data.
+        architecture: the teacher's.
+        recipe: how.
+        seed: of its weights, batch order and augmentation.
+        device: torch's name of it.
+        path: the weights' file, `<task>.safetensors`; the card goes beside it.
+        progress: called with steps done and in all.
+
+    Raises:
+        DassError: training diverged, or a file is damaged or cannot be written.
+        UsageError: fewer training images than one batch.
+    """
+    data, place = load(), torch.device(device)
+    partial = path.with_name(f"{path.name}.partial")
+    teacher, result = train_teacher(
+        data, architecture, recipe, seed=seed, device=place, progress=progress, checkpoint=partial
+    )
+    card = TeacherCard(
+        task=data.name,
+        classes=data.classes,
+        architecture=architecture,
+        resolution=data.resolution,
+        accuracy=result.accuracy,
+        loss=result.loss,
+        teacher_id="",  # filled in from the weights
+        data_id=data.data_id,
+        recipe_id=result.recipe_id,
+        seconds=result.seconds,
+        device=device_name(place),
+    )
+    card = save_teacher(path, teacher, card)
+    partial.unlink(missing_ok=True)
+    return card, result
+
+
+def distill(
+    teacher: ElasticResNet,
+    architectures: Sequence[Architecture],
+    data: TaskData,
+    recipe: DistillationRecipe,
+    *,
+    seed: int,
+    device: torch.device,
+    progress: Progress | None = None,
+    teacher_logits: TeacherLogits | None = None,
+) -> list[StudentResult]:
+    """Distils a group of students side by side, each from its remapped start, stem and classifier included.
+
+    Args:
+        teacher: moved to `device`, channels-last, eval mode.
+        architectures: the students, none larger than the teacher.
+        data: the task.
+        recipe: how.
+        seed: of batch order and augmentation, the group's.
+        device: where.
+        progress: called with steps done and in all.
+        teacher_logits: the teacher's logits where they are known already; None to compute them, once per batch.
+
+    Returns:
+        One result per architecture, in order; the same whatever group an architecture is in.
+
+    Raises:
+        UsageError: an architecture that does not fit the teacher, or fewer training images than one batch.
+    """
+    precision = resolve_precision(recipe.precision, device)
+    data = data.to(device)
+    look = live_teacher(teacher, precision, device)
+    students = [remap(teacher, architecture) for architecture in architectures]
+    starts = [_start(student, teacher, data, recipe, precision) for student in students]
+
+    def loss(logits: Tensor, labels: Tensor, soft: Tensor | None) -> Tensor:
+        assert soft is not None  # the loop was given a teacher
+        return distillation_loss(logits, labels, soft, recipe.alpha, recipe.temperature)
+
+    runs = train(
+        students,
+        data,
+        recipe,
+        loss,
+        seed=seed,
+        device=device,
+        evaluations=recipe.evaluations,
+        teacher=teacher_logits or look,
+        progress=progress,
+    )
+    results = []
+    for architecture, student, start, run in zip(architectures, students, starts, runs, strict=True):
+        sound = run.evaluations if not run.failure else (EpochEvaluation(0, math.nan, math.nan),)
+        results.append(
+            StudentResult(
+                architecture=architecture,
+                seed=seed,
+                init_accuracy=start.accuracy,
+                kd_loss_at_start=start.loss,
+                best_accuracy=max(point.accuracy for point in sound),
+                final_accuracy=sound[-1].accuracy,
+                final_loss=sound[-1].loss,
+                evaluations=run.evaluations,
+                seconds=run.seconds,
+                failure=run.failure,
+                network=student.eval(),
+            )
+        )
+    return results
+
+
+def _start(
+    student: ElasticResNet, teacher: ElasticResNet, data: TaskData, recipe: DistillationRecipe, precision: str
+) -> Evaluation:
+    """Test accuracy and distillation loss of a student before training."""
+    count = len(data.train_labels)
+    chosen = torch.arange(min(count, START_IMAGES)) * count // min(count, START_IMAGES)  # labels may be in order
+    chosen = chosen.to(data.train_labels.device)
+    images, labels = data.train_images[chosen], data.train_labels[chosen]
+    logits, soft = (predict(network, images, precision) for network in (student, teacher))
+    loss = distillation_loss(logits, labels, soft, recipe.alpha, recipe.temperature).item()
+    return Evaluation(evaluate(student, data.test_images, data.test_labels, precision).accuracy, loss)
