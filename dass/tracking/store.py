@@ -159,6 +159,18 @@ def open_store(root: Path) -> Store:
     return Store(uri, _artifact_root(uri, root), client)
 
 
+@contextmanager
+def quiet(name: str) -> Iterator[None]:
+    """Keeps a logger of MLflow from telling about what goes well."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def _artifact_root(uri: str, root: Path) -> Path | None:
     """Files lie beside a sqlite database; a server decides for itself."""
     if uri.startswith("sqlite:///"):
@@ -173,14 +185,11 @@ def _create(path: Path) -> None:
 
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.unlink(missing_ok=True)  # of a process killed at this point; ours is the lock
-    logger = logging.getLogger("mlflow.store.db.utils")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
     try:
-        SqlAlchemyStore(f"sqlite:///{temporary}", (path.parent / "mlartifacts").as_uri()).engine.dispose()
+        with quiet("mlflow.store.db.utils"):
+            SqlAlchemyStore(f"sqlite:///{temporary}", (path.parent / "mlartifacts").as_uri()).engine.dispose()
         temporary.replace(path)
     finally:
-        logger.setLevel(level)
         temporary.unlink(missing_ok=True)
 
 

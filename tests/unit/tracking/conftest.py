@@ -1,11 +1,15 @@
 """A migrated tracking database, paid for once and copied per test."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from dass.tracking.store import Store, open_store, prepare
+
+# MLflow decides on telemetry when it is imported, which test modules do before any test runs.
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 
 @pytest.fixture(autouse=True)

@@ -49,10 +49,15 @@ def test_an_experiment_deleted_by_hand_comes_back(store: Store) -> None:
     assert store.client.get_experiment(experiment).lifecycle_stage == "active"
 
 
-def test_telemetry_is_off(store: Store) -> None:
-    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
-    assert os.environ["DO_NOT_TRACK"] == "true"
-    assert sys.modules["mlflow.telemetry"].get_telemetry_client() is None
+def test_telemetry_is_off_where_the_environment_says_nothing(store: Store, tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from dass.tracking.store import open_store; open_store(pathlib.Path(sys.argv[1]));"
+        "from mlflow.telemetry import get_telemetry_client; sys.exit(get_telemetry_client() is not None)"
+    )
+    kept = {name: value for name, value in os.environ.items() if name not in {"MLFLOW_DISABLE_TELEMETRY", "CI"}}
+    kept.pop("DO_NOT_TRACK", None)
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=kept, check=False).returncode == 0
+    assert (store.uri, os.environ["DO_NOT_TRACK"]) == (f"sqlite:///{tmp_path}/mlflow.db", "true")
 
 
 @pytest.mark.parametrize("scheme", ["http", "postgresql"])

@@ -1,0 +1,190 @@
+"""One MLflow run, recorded whole and once, under every function of `dass.tracking.stage_runs`."""
+
+import getpass
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dass.errors import DassError
+from dass.files import content_id
+from dass.tracking.lineage import Lineage
+from dass.tracking.store import Kind, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Scalar = str | int | float | bool | None
+
+KEY = "dass.key"
+LOCK_FILE = "lineage/dvc.lock"
+PATCH_FILE = "lineage/changes.patch"
+_METRICS_PER_BATCH = 1000  # MLflow's limits
+_PARAMS_PER_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A metric over time.
+
+    Attributes:
+        name: of the metric, such as `train/loss`.
+        steps: epochs or episodes, ascending.
+        values: one per step.
+    """
+
+    name: str
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.steps) != len(self.values):
+            raise DassError(f"curve {self.name} has {len(self.steps)} steps and {len(self.values)} values")
+
+
+@dataclass(frozen=True)
+class Input:
+    """A dataset that a run used.
+
+    Attributes:
+        name: of the task or dataset.
+        data_id: its content.
+        context: what for: "training" or "evaluation".
+    """
+
+    name: str
+    data_id: str
+    context: str
+
+
+@dataclass(frozen=True)
+class RunContent:
+    """Everything that one run holds.
+
+    Attributes:
+        kind: which experiment it belongs to.
+        name: shown in lists.
+        lineage: code and data that it came from.
+        params: what was asked for.
+        metrics: what came out. Names ending in `seconds` are timings.
+        curves: metrics over time.
+        files: artifacts, kept at the top level under their own names.
+        table: rows shown as a table.
+        inputs: datasets.
+        note: Markdown shown with the run.
+        tags: to look runs up by.
+    """
+
+    kind: Kind
+    name: str
+    lineage: Lineage
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curves: tuple[Curve, ...] = ()
+    files: tuple[Path, ...] = ()
+    table: "pd.DataFrame | None" = None
+    inputs: tuple[Input, ...] = ()
+    note: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Names the result, however long it took and whatever commit made it: equal keys are one result."""
+        results = {name: value for name, value in self.metrics.items() if not name.endswith("seconds")}
+        curves = [[curve.name, curve.steps, curve.values] for curve in self.curves]
+        return content_id([self.kind, self.name, dict(self.params), results, curves, dict(self.tags)])
+
+
+def record_run(store: Store, content: RunContent) -> str:
+    """Records a run, unless the same result is there already.
+
+    A stage that was killed after this call, or while it ran, records the same content again: a finished run with
+    the same key is found and kept, an unfinished one is ended as KILLED and replaced by a new one.
+
+    Args:
+        store: where.
+        content: what.
+
+    Returns:
+        The id of the run that holds it.
+
+    Raises:
+        DassError: a file is missing, or the store failed; the run is then ended as FAILED.
+    """
+    missing = [path for path in content.files if not path.is_file()]
+    if missing:
+        raise DassError(f"cannot record run {content.name}: {missing[0]} is missing; run the stage that makes it")
+    with store.errors(f"record run {content.kind}/{content.name}"):
+        experiment = store.experiment_id(content.kind)
+        for run in store.client.search_runs([experiment], f"tags.`{KEY}` = '{content.key}'"):
+            if run.info.status == "FINISHED":
+                return run.info.run_id
+            if run.info.status in {"RUNNING", "SCHEDULED"}:
+                store.client.set_terminated(run.info.run_id, "KILLED")
+        run_id = store.client.create_run(experiment, run_name=content.name, tags=_tags(content)).info.run_id
+        with _ended(store, run_id):
+            _write(store, run_id, content)
+        return run_id
+
+
+@contextmanager
+def _ended(store: Store, run_id: str) -> Iterator[None]:
+    """Ends the run as what it became."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(Exception):  # the first failure is the one to tell
+            store.client.set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+        raise
+    store.client.set_terminated(run_id, "FINISHED")
+
+
+def _write(store: Store, run_id: str, content: RunContent) -> None:
+    from mlflow.entities import Metric, Param
+
+    now = int(time.time() * 1000)
+    params = [Param(name, str(value)) for name, value in content.params.items()]
+    for start in range(0, len(params), _PARAMS_PER_BATCH):
+        store.client.log_batch(run_id, params=params[start : start + _PARAMS_PER_BATCH])
+    metrics = [Metric(name, float(value), now, 0) for name, value in content.metrics.items()]
+    for curve in content.curves:
+        points = zip(curve.steps, curve.values, strict=True)
+        metrics += [Metric(curve.name, float(value), now, step) for step, value in points]
+    for start in range(0, len(metrics), _METRICS_PER_BATCH):
+        store.client.log_batch(run_id, metrics=metrics[start : start + _METRICS_PER_BATCH])
+    if content.inputs:
+        store.client.log_inputs(run_id, [_dataset_input(item) for item in content.inputs])
+    for path in content.files:
+        store.client.log_artifact(run_id, str(path))
+    if content.table is not None:
+        # As objects: MLflow asks pandas for text columns in a way that pandas 3 warns about.
+        store.client.log_table(run_id, content.table.astype(object), f"{content.kind}.json")
+    if content.lineage.lock:
+        store.client.log_text(run_id, content.lineage.lock, LOCK_FILE)
+    if content.lineage.patch:
+        store.client.log_text(run_id, content.lineage.patch, PATCH_FILE)
+
+
+def _tags(content: RunContent) -> dict[str, str]:
+    tags = {**content.tags, **content.lineage.tags(), KEY: content.key}
+    tags |= {"mlflow.source.git.commit": content.lineage.commit, "mlflow.user": user()}
+    tags |= {"mlflow.source.type": "LOCAL", "mlflow.source.name": f"dass {content.kind}"}
+    return tags | ({"mlflow.note.content": content.note} if content.note else {})
+
+
+def _dataset_input(item: Input) -> Any:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset(name=item.name, digest=item.data_id, source_type="local", source=f'{{"uri": "{item.name}"}}')
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", item.context)])
+
+
+def user() -> str:
+    """Who is at work: the tracking server's user name, else the machine's, else "unknown"."""
+    try:
+        return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
+    except (KeyError, OSError):  # a container without a passwd entry
+        return "unknown"

@@ -1,0 +1,131 @@
+"""The model card of a distilled student: what it is, where it came from, how good it is and where it stops."""
+
+import math
+from dataclasses import dataclass
+
+from dass.config import DistillationRecipe
+from dass.space.architecture import Architecture
+
+
+@dataclass(frozen=True)
+class StudentCard:
+    """What is known about a distilled student.
+
+    Attributes:
+        target: the task it was distilled for, as params.yaml names it.
+        dataset: name of the packed dataset.
+        data_id: its content, training and test images alike.
+        classes: class names in label order.
+        resolution: side of the images in pixels.
+        architecture: its own.
+        macs: multiply-accumulates of one image, conv + linear.
+        parameters: trained weights.
+        teacher_id: the teacher's weights.
+        teacher_accuracy: percent of the test images.
+        predictor_id: the predictor that picked it; empty where none did.
+        predicted_accuracy: percent, before distillation; None where it was not predicted.
+        distilled_accuracy: percent of the test images at the end of distillation, not the best on the way.
+        test_images: how many.
+        recipe: how it was distilled.
+        recipe_id: its name, precision included.
+        seed: of the distillation.
+        licence: one sentence on the dataset's licence.
+    """
+
+    target: str
+    dataset: str
+    data_id: str
+    classes: tuple[str, ...]
+    resolution: int
+    architecture: Architecture
+    macs: int
+    parameters: int
+    teacher_id: str
+    teacher_accuracy: float
+    predictor_id: str
+    predicted_accuracy: float | None
+    distilled_accuracy: float
+    test_images: int
+    recipe: DistillationRecipe
+    recipe_id: str
+    seed: int
+    licence: str
+
+    @property
+    def standard_error(self) -> float:
+        """Of the distilled accuracy, in percentage points (binomial, over test images)."""
+        share = self.distilled_accuracy / 100
+        return 100 * math.sqrt(max(share * (1 - share), 0.0) / self.test_images)
+
+    def tags(self) -> dict[str, str]:
+        """The card's numbers as tags of a model version; accuracies in percent."""
+        predicted = {} if self.predicted_accuracy is None else {"predicted_accuracy": f"{self.predicted_accuracy:.4f}"}
+        return predicted | {
+            "target": self.target,
+            "dataset": self.dataset,
+            "data_id": self.data_id,
+            "teacher_id": self.teacher_id,
+            "predictor_id": self.predictor_id,
+            "arch_id": self.architecture.arch_id,
+            "architecture": self.architecture.stage_label,
+            "distilled_accuracy": f"{self.distilled_accuracy:.4f}",
+            "test_images": str(self.test_images),
+            "macs": str(self.macs),
+            "parameters": str(self.parameters),
+            "recipe_id": self.recipe_id,
+            "seed": str(self.seed),
+        }
+
+    def markdown(self, name: str) -> str:
+        """The card as Markdown.
+
+        Args:
+            name: of the registered model, for the lines that show how to load it.
+        """
+        predicted = "not predicted" if self.predicted_accuracy is None else f"{self.predicted_accuracy:.2f} %"
+        predictor = f" by predictor `{self.predictor_id}`" if self.predictor_id else ""
+        names = ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
+        side = self.resolution
+        augmentation = self.recipe.augmentation
+        return f"""# {name}
+
+A small image classifier, distilled from a larger teacher for the task `{self.target}`.
+
+| | |
+| --- | --- |
+| Task | {len(self.classes)} classes: {names} |
+| Data | `{self.dataset}` at {side}x{side}, content `{self.data_id}` |
+| Teacher | `{self.teacher_id}`, {self.teacher_accuracy:.2f} % |
+| Architecture | {self.architecture.stage_label} (depths / widths), id `{self.architecture.arch_id}` |
+| Size | {self.parameters:,} parameters, {self.macs / 1e6:.2f} M multiply-accumulates per image |
+| Predicted accuracy | {predicted}{predictor} |
+| Distilled accuracy | {self.distilled_accuracy:.2f} % of {self.test_images} test images, \
+standard error {self.standard_error:.2f} points |
+
+## How it was made
+
+Its weights started as slices of the teacher's and were distilled for {self.recipe.epochs} epochs: batches of \
+{self.recipe.batch_size}, SGD at {self.recipe.learning_rate:g} with Nesterov momentum {self.recipe.momentum:g}, weight \
+decay {self.recipe.weight_decay:g}, cosine to 0; labels weigh {self.recipe.alpha:g} and the teacher's soft labels \
+{1 - self.recipe.alpha:g} at temperature {self.recipe.temperature:g}; flip {str(augmentation.flip).lower()}, crop \
+padding {augmentation.crop_padding}. Recipe `{self.recipe_id}`, seed {self.seed}.
+
+## How to use it
+
+```python
+import mlflow
+model = mlflow.pyfunc.load_model("models:/{name}@champion")
+model.predict(images)  # uint8 [n, {side}, {side}, 3], RGB; one image is image[None]
+```
+
+It answers a table: `class`, `probability`, and `p_<name>` for every class. Over HTTP (`mlflow models serve`) send \
+`{{"inputs": [[[[r, g, b], ...], ...], ...]}}` with whole numbers 0..255.
+
+## Limits
+
+- Images must be exactly {side}x{side}: nothing is resized. Resize as training did, or accuracy drops silently.
+- MLflow's HTTP server cuts fractions off before the model sees them: images scaled to 0..1 look black.
+- It knows these classes only and always names one of them; its probabilities are not calibrated.
+- The accuracy is that of the test images named above. Other cameras, cropping or light will lower it.
+- The weights follow the data. {self.licence}
+"""

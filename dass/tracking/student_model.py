@@ -1,0 +1,112 @@
+"""A distilled student as files, and as MLflow serves it: uint8 images in, class names and probabilities out.
+
+Nothing is pickled. MLflow imports this module, from the copy of the package that it keeps beside the model, and
+calls `_load_pyfunc` with the folder that `save_student` wrote.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+
+from dass.datasets.augment import normalize
+from dass.errors import DassError
+from dass.files import read_json, write_json
+from dass.networks.checkpoint import import_checkpoint, teacher_id
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.space.architecture import Architecture
+
+WEIGHTS, ARCHITECTURE, DESCRIPTION = "weights.safetensors", "architecture.json", "student.json"
+CLASS, PROBABILITY, PREFIX = "class", "probability", "p_"
+_BATCH = 256  # bounds the memory of a prediction, whatever is sent
+
+
+class StudentModel:
+    """A student that answers for images.
+
+    Args:
+        network: the student.
+        classes: class names in label order.
+        resolution: side of the images in pixels; nothing is resized here, since a resize rule that differs from
+            training's costs accuracy silently.
+    """
+
+    def __init__(self, network: ElasticResNet, classes: tuple[str, ...], resolution: int) -> None:
+        self.network = network.eval().to(memory_format=torch.channels_last)
+        self.classes = classes
+        self.resolution = resolution
+
+    def predict(self, images: NDArray[np.uint8]) -> pd.DataFrame:
+        """Classifies images.
+
+        Args:
+            images: uint8 [n, h, w, 3], RGB, h = w = `resolution`; one image is a batch of one.
+
+        Returns:
+            One row per image: `class` (the most probable class's name), `probability` (its), and `p_<name>` for
+            every class in label order. Probabilities are float32 softmax outputs and sum to 1.
+
+        Raises:
+            MlflowException: another type, shape or size (INVALID_PARAMETER_VALUE: a server answers 400).
+        """
+        self._check(images)
+        probabilities = self.probabilities(images)
+        best = probabilities.argmax(axis=1) if len(images) else np.empty(0, dtype=np.int64)
+        names = np.array(self.classes, dtype=object)
+        frame = pd.DataFrame({CLASS: names[best], PROBABILITY: probabilities[np.arange(len(best)), best]})
+        every = pd.DataFrame(probabilities, columns=[f"{PREFIX}{name}" for name in self.classes])
+        return pd.concat([frame, every], axis=1)
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Softmax outputs, float64 [n, classes], for images as in `predict`, unchecked."""
+        parts = [np.empty((0, len(self.classes)))]
+        with torch.inference_mode():
+            for start in range(0, len(images), _BATCH):
+                batch = torch.from_numpy(np.array(images[start : start + _BATCH])).permute(0, 3, 1, 2)
+                parts.append(self.network(normalize(batch)).softmax(dim=1).double().numpy())
+        return np.concatenate(parts)
+
+    def _check(self, images: object) -> None:
+        from mlflow.exceptions import MlflowException
+
+        side = self.resolution
+        expected = f"expected a numpy array of RGB images, uint8 [n, {side}, {side}, 3]"
+        if not isinstance(images, np.ndarray):
+            raise MlflowException.invalid_parameter_value(f"{expected}, found {type(images).__name__}")
+        if images.dtype != np.uint8:
+            raise MlflowException.invalid_parameter_value(f"{expected} with values 0..255, found {images.dtype}")
+        if images.ndim != 4 or images.shape[1:] != (side, side, 3):
+            hint = "; one image is a batch of one: image[None]" if images.ndim == 3 else ""
+            raise MlflowException.invalid_parameter_value(f"{expected}, found shape {list(images.shape)}{hint}")
+
+
+def save_student(folder: Path, network: ElasticResNet, classes: tuple[str, ...], resolution: int) -> None:
+    """Writes a student's weights, architecture, classes and resolution into `folder`."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(weights, folder / WEIGHTS)
+    write_json(folder / ARCHITECTURE, network.architecture.to_json())
+    description = {"classes": list(classes), "resolution": resolution, "weights_id": teacher_id(network)}
+    write_json(folder / DESCRIPTION, description)
+
+
+def load_student(folder: Path) -> StudentModel:
+    """Reads what `save_student` wrote; float32 on the CPU.
+
+    Raises:
+        DassError: a file is missing or damaged, or the weights are not those that were saved.
+    """
+    description = read_json(folder / DESCRIPTION)
+    architecture = Architecture.from_json(read_json(folder / ARCHITECTURE))
+    network = import_checkpoint(folder / WEIGHTS, architecture, len(description["classes"]))
+    if teacher_id(network) != description["weights_id"]:
+        raise DassError(f"{folder / WEIGHTS} does not hold the weights that were registered: register the student anew")
+    return StudentModel(network, tuple(description["classes"]), description["resolution"])
+
+
+def _load_pyfunc(path: str) -> StudentModel:
+    """What MLflow calls to load the model."""
+    return load_student(Path(path))
