@@ -4,10 +4,12 @@
 project folder is used, created once. `python -m dass.tracking.store` creates it ahead of time.
 """
 
+import importlib
 import logging
 import os
 import re
 import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -142,10 +144,10 @@ def open_store(root: Path) -> Store:
     Raises:
         DassError: the address is not usable or nothing answers there (known within a minute).
     """
-    _set_defaults()
     uri = tracking_uri(root)
     prepare(root)
     _check_database_server(uri)
+    import_quietly("mlflow" if uri.startswith("http") else "mlflow.store.tracking.sqlalchemy_store")
     from mlflow import MlflowClient
 
     try:
@@ -157,6 +159,19 @@ def open_store(root: Path) -> Store:
             "MLFLOW_TRACKING_URI right, or unset it to use mlflow.db in the project folder"
         ) from error
     return Store(uri, _artifact_root(uri, root), client)
+
+
+def import_quietly(module: str) -> None:
+    """Imports a module of MLflow, past the warnings that it and its pinned libraries raise about each other.
+
+    Settings that MLflow reads from the environment only, some of them on import, get their defaults before; a
+    user's own values win.
+    """
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        importlib.import_module(module)
 
 
 @contextmanager
@@ -180,7 +195,7 @@ def _artifact_root(uri: str, root: Path) -> Path | None:
 
 def _create(path: Path) -> None:
     """Runs MLflow's migrations on a temporary file, then renames it to `path`."""
-    _set_defaults()
+    import_quietly("mlflow.store.tracking.sqlalchemy_store")
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     temporary = path.with_name(f".{path.name}.tmp")
@@ -191,12 +206,6 @@ def _create(path: Path) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _set_defaults() -> None:
-    """Settings that MLflow reads from the environment only; a user's own values win."""
-    for name, value in _DEFAULTS.items():
-        os.environ.setdefault(name, value)
 
 
 def _check_database_server(uri: str) -> None:

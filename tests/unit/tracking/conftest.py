@@ -2,20 +2,36 @@
 
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
+from dass.config import Augmentation, DistillationRecipe
+from dass.datasets.task_data import TaskData
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.space.architecture import Architecture
+from dass.space.cost import cost
+from dass.tracking.lineage import DataHash, Lineage
+from dass.tracking.registry import RegisteredVersion, register_student
+from dass.tracking.runs import RunContent, record_run
 from dass.tracking.store import Store, open_store, prepare
+from dass.tracking.student_card import StudentCard
 
 # MLflow decides on telemetry when it is imported, which test modules do before any test runs.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 
 @pytest.fixture(autouse=True)
-def _own_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tracking address of the person who runs the tests must never be written to."""
+def _own_address(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing may reach the address of the person who runs the tests, nor MLflow's default, the current folder."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    current = tmp_path_factory.mktemp("current")
+    monkeypatch.chdir(current)
+    yield
+    assert list(current.iterdir()) == []
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +49,79 @@ def store(migrated: Path, tmp_path: Path) -> Store:
     """A fresh store on a real sqlite database in `tmp_path`."""
     shutil.copy(migrated, tmp_path / "mlflow.db")
     return open_store(tmp_path)
+
+
+CLASSES = ("ant", "bee", "cat")
+ARCHITECTURE = Architecture(((4, 8), (8, 16), (16,), (32,)))
+LINEAGE = Lineage("c" * 40, "work", False, (DataHash("data/splits", "aaa.dir"),), "the lock\n")
+RECIPE = DistillationRecipe(
+    epochs=3,
+    batch_size=64,
+    learning_rate=0.05,
+    momentum=0.9,
+    weight_decay=3e-5,
+    augmentation=Augmentation(flip=True, crop_padding=2),
+    precision="auto",
+    alpha=0.5,
+    temperature=6.0,
+    evaluations=3,
+)
+Student = tuple[ElasticResNet, StudentCard]
+
+
+@pytest.fixture(scope="session")
+def data() -> TaskData:
+    """100 test images: 30 ants, 34 bees, 36 cats."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (100, 16, 16, 3), generator=generator, dtype=torch.uint8).permute(0, 3, 1, 2)
+    labels = torch.tensor([0] * 30 + [1] * 34 + [2] * 36)
+    return TaskData("pets", CLASSES, images, labels, images, labels, "0123456789ab")
+
+
+@pytest.fixture
+def make_student(data: TaskData) -> Callable[..., Student]:
+    """A student that always answers one class, so that its right answers are known; and its card."""
+
+    def make(answer: int, **changes: object) -> Student:
+        torch.manual_seed(0)
+        network = ElasticResNet(ARCHITECTURE, len(CLASSES)).eval()
+        with torch.no_grad():
+            network.classifier.weight.zero_()
+            network.classifier.bias.copy_(torch.eye(3)[answer] * 5)
+        counted = cost(ARCHITECTURE, 16, len(CLASSES))
+        card = StudentCard(
+            target="pets",
+            dataset="pets",
+            data_id=data.data_id,
+            classes=CLASSES,
+            resolution=16,
+            architecture=ARCHITECTURE,
+            macs=counted.macs,
+            parameters=counted.parameters,
+            teacher_id="abcdef012345",
+            teacher_accuracy=90.0,
+            predictor_id="123456abcdef",
+            predicted_accuracy=40.0,
+            distilled_accuracy=100 * float((data.test_labels == answer).double().mean()),
+            test_images=len(data.test_labels),
+            recipe=RECIPE,
+            recipe_id="fedcba987654",
+            seed=7,
+            licence="Free for any use.",
+        )
+        return network, replace(card, **changes)
+
+    return make
+
+
+@pytest.fixture
+def register(store: Store, data: TaskData, make_student: Callable[..., Student]) -> Callable[..., RegisteredVersion]:
+    """Registers such a student under a run of its target."""
+
+    def make(answer: int, **changes: object) -> RegisteredVersion:
+        network, card = make_student(answer, **changes)
+        run_id = record_run(store, RunContent("targets", card.target, LINEAGE))
+        there = replace(data, data_id=card.data_id)
+        return register_student(store, run_id, network=network, data=there, card=card, lineage=LINEAGE)
+
+    return make
