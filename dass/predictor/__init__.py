@@ -1,0 +1,1 @@
+"""The meta-learned accuracy predictor: embeddings, model, the guide, meta-training, checkpoints, scoring."""
