@@ -20,8 +20,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import torch
-
 import dass
 from dass.errors import DassError
 
@@ -112,9 +110,9 @@ class _Process:
         root = str(Path(dass.__file__).parent.parent)
         path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "dass.training.workers", str(theirs.fileno()), str(threads)],
+            [sys.executable, "-m", "dass.training.workers", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)},
+            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches the parent, which stops its workers
         )
@@ -178,7 +176,6 @@ def _end_with_parent(parent: int) -> None:
 def main() -> None:
     """A worker's whole life; its arguments are the number of its end of the pipe and that of its threads."""
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    torch.set_num_threads(int(sys.argv[2]))
     _serve(Connection(int(sys.argv[1])))
 
 
