@@ -1,0 +1,1 @@
+"""The student-accuracy database: which students, distilling them, keeping what they reached."""

@@ -1,0 +1,58 @@
+"""Carrying records between machines: one file out, one file in."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dass.errors import DassError
+from dass.students.database import StudentDatabase
+from dass.students.record import Conflict
+from dass.students.record_file import read_records, write_records
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import came to.
+
+    Attributes:
+        added: records that are new here.
+        known: records that were here with the same values.
+        conflicts: records that were here with other values; those here were kept.
+    """
+
+    added: int
+    known: int
+    conflicts: tuple[Conflict, ...]
+
+
+def export_records(database: StudentDatabase, path: Path) -> int:
+    """Writes all records of all tasks into one file and says how many.
+
+    Raises:
+        DassError: there are none, a task's file is damaged, or the disk is full.
+    """
+    records = [record for task in database.tasks() for record in database.read_all(task)]
+    if not records:
+        raise DassError(f"{database.folder} has no student records to export")
+    write_records(path, records)
+    return len(records)
+
+
+def import_records(database: StudentDatabase, path: Path) -> ImportReport:
+    """Adds the records of an exported file, task by task; importing a file twice changes nothing.
+
+    Raises:
+        DassError: the file is missing or damaged, another run is writing a task, or the disk is full; tasks
+            done before that keep what they got, and importing again completes the rest.
+    """
+    if not path.is_file():
+        raise DassError(f"there is no file {path}: give the path of an exported file")
+    records = read_records(path)
+    merges = []
+    for task in sorted({record.task for record in records}):
+        with database.writer(task) as writer:
+            merges.append(writer.merge([record for record in records if record.task == task]))
+    return ImportReport(
+        added=sum(merge.added for merge in merges),
+        known=sum(merge.known for merge in merges),
+        conflicts=tuple(conflict for merge in merges for conflict in merge.conflicts),
+    )
