@@ -27,22 +27,22 @@ class Archive:
         label: how messages name it.
         names: its files, sorted, with `/` between folders; hidden files are left out.
         folders: its folders, the empty ones too, sorted.
-        open_bytes: reads one file.
+        open_bytes: reads one file, or as many bytes of its beginning as the second argument says (-1 for all).
     """
 
     label: str
     names: tuple[str, ...]
     folders: tuple[str, ...]
-    open_bytes: Callable[[str], bytes]
+    open_bytes: Callable[[str, int], bytes]
 
-    def read(self, name: str) -> bytes:
-        """The bytes of a file.
+    def read(self, name: str, limit: int = -1) -> bytes:
+        """The bytes of a file, or its first `limit` bytes.
 
         Raises:
             DassError: it is missing or damaged.
         """
         try:
-            return self.open_bytes(name)
+            return self.open_bytes(name, limit)
         except (KeyError, FileNotFoundError) as error:
             raise DassError(f"{self.label} has no file {name}: fetch it anew or complete it") from error
         except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
@@ -68,7 +68,16 @@ class Archive:
         def inside(names: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(name[len(start) :] for name in names if name.startswith(start))
 
-        return Archive(self.label, inside(self.names), inside(self.folders), lambda name: self.open_bytes(start + name))
+        return Archive(
+            self.label,
+            inside(self.names),
+            inside(self.folders),
+            lambda name, limit: self.open_bytes(start + name, limit),
+        )
+
+    def has(self, marker: str) -> bool:
+        """Whether a file or folder `marker` lies anywhere in it."""
+        return any(f"/{name}".endswith(f"/{marker}") for name in self.names + self.folders)
 
     def around(self, marker: str) -> "Archive":
         """The part around the file or folder `marker` that lies least deep; an archive may wrap all in one folder.
@@ -125,7 +134,12 @@ def _from_folder(root: Path, label: str) -> Archive:
             if inside.is_symlink():
                 raise DassError(f"{inside} is a symbolic link: put the file or folder itself there")
             (folders if name in subfolders else names).append(inside.relative_to(root).as_posix())
-    return Archive(label, _visible(names), _visible(folders), lambda name: (root / name).read_bytes())
+
+    def read(name: str, limit: int) -> bytes:
+        with (root / name).open("rb") as file:
+            return file.read(limit)
+
+    return Archive(label, _visible(names), _visible(folders), read)
 
 
 def _refuse_unreadable(error: OSError) -> None:
@@ -152,7 +166,12 @@ def _from_zip(zipped: zipfile.ZipFile, label: str) -> Archive:
     _refuse_flood(label, "all of it", sum(member.file_size for member in members.values()), archive_bytes)
     for name in members:
         folders.update(str(parent) for parent in PurePosixPath(name).parents if str(parent) != ".")
-    return Archive(label, _visible(members), _visible(folders), lambda name: zipped.read(members[name]))
+
+    def read(name: str, limit: int) -> bytes:
+        with zipped.open(members[name]) as file:
+            return file.read(limit)
+
+    return Archive(label, _visible(members), _visible(folders), read)
 
 
 def _safe_name(name: str, label: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from filelock import FileLock
 
 from dass.datasets.archive import open_archive
-from dass.datasets.class_folder import read_class_folder
+from dass.datasets.layouts.class_folder import read_class_folder
 from dass.datasets.listing import Entry, Listing
 from dass.datasets.packed import load_target, open_packed
 from dass.datasets.packing import pack

@@ -1,5 +1,7 @@
 """Reader of the form most datasets have: a folder of images for each class."""
 
+from collections.abc import Callable
+
 from dass.datasets.archive import Archive
 from dass.datasets.listing import HASH_RULE, Entry, Listing, hash_split, is_image
 from dass.errors import DassError
@@ -8,11 +10,15 @@ from dass.errors import DassError
 _TEST_FOLDERS = ("test", "val", "valid", "validation")
 
 
-def read_class_folder(archive: Archive) -> Listing:
+def read_class_folder(archive: Archive, group: Callable[[str], str] = lambda name: name) -> Listing:
     """Reads `train/CLASS/*` and `test/CLASS/*`, or `CLASS/*` alone, perhaps wrapped in one top folder.
 
     Without `test/` a folder `val/`, `valid/` or `validation/` takes its place; without any, the images are split by
     `HASH_RULE`. Files that are not images are passed over; images may lie in folders below that of their class.
+
+    Args:
+        archive: the images.
+        group: where the images are split here, those with an equal group stay on one side.
 
     Raises:
         DassError: there are no classes, a class is empty, or train and test do not have the same classes.
@@ -21,7 +27,7 @@ def read_class_folder(archive: Archive) -> Listing:
     top = {name.split("/")[0] for name in root.folders}
     if "train" not in top:
         classes, entries = _classes(root)
-        train, test = hash_split(entries)
+        train, test = hash_split(entries, group)
         listing = Listing(classes, train, test, root.read, HASH_RULE)
     elif other := next((name for name in _TEST_FOLDERS if name in top), None):
         classes, train = _classes(root, "train")
@@ -35,7 +41,7 @@ def read_class_folder(archive: Archive) -> Listing:
         listing = Listing(classes, train, test, root.read, f"as given: train/ and {other}/")
     else:
         classes, entries = _classes(root, "train")
-        train, test = hash_split(entries)
+        train, test = hash_split(entries, group)
         listing = Listing(classes, train, test, root.read, HASH_RULE)
     listing.check(archive.label)
     return listing

@@ -1,8 +1,8 @@
 import pytest
 
 from dass.datasets.archive import open_archive
+from dass.datasets.layouts.tiny_imagenet import read_tiny_imagenet
 from dass.datasets.packing import pack
-from dass.datasets.tiny_imagenet import read_tiny_imagenet
 from dass.errors import DassError
 
 

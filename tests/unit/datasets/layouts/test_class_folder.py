@@ -1,7 +1,8 @@
 import pytest
+from torchvision.datasets import ImageFolder
 
 from dass.datasets.archive import open_archive
-from dass.datasets.class_folder import read_class_folder
+from dass.datasets.layouts.class_folder import read_class_folder
 from dass.errors import DassError
 
 
@@ -88,3 +89,12 @@ def test_a_class_with_one_image_cannot_be_split(class_files, put_folder, image_b
     files = class_files(parts=("",)) | {"bird/1.png": image_bytes()}
     with pytest.raises(DassError, match="class 'bird' has no test images"):
         _read(put_folder(files))
+
+
+def test_the_same_samples_as_torchvision(class_files, put_folder):
+    folder = put_folder(class_files(classes=("b", "a", "C")))
+    listing = _read(folder)
+    for part, entries in (("train", listing.train), ("test", listing.test)):
+        theirs = ImageFolder(str(folder / part))
+        assert tuple(theirs.classes) == listing.classes
+        assert [(f"{folder}/{entry.name}", entry.label) for entry in entries] == theirs.samples
