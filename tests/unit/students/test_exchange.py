@@ -1,0 +1,82 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dass.errors import DassError
+from dass.space.search_space import SearchSpace
+from dass.students.database import StudentDatabase
+from dass.students.exchange import export_records, import_records
+from dass.students.record import StudentRecord
+
+
+@pytest.fixture
+def records(space: SearchSpace) -> list[StudentRecord]:
+    return [
+        StudentRecord(
+            task=task,
+            arch_id=architecture.arch_id,
+            architecture=str(architecture.to_json()),
+            seed=0,
+            recipe_id="r" * 12,
+            teacher_id="t" * 12,
+            data_id="d" * 12,
+            init_accuracy=1.0,
+            best_accuracy=50.0,
+            final_accuracy=49.0,
+            final_loss=2.0,
+            kd_loss_at_start=80.0,
+            macs=1,
+            params=2,
+            seconds=3.0,
+            device="cpu",
+            torch_version="2",
+            finished_at="2026-01-02T03:04:05+00:00",
+            failure="",
+        )
+        for task in ("split0", "dtd")
+        for architecture in space.sample(4, np.random.default_rng(0))
+    ]
+
+
+def filled(folder: Path, records: list[StudentRecord]) -> StudentDatabase:
+    database = StudentDatabase(folder)
+    for task in sorted({record.task for record in records}):
+        database.append(task, [record for record in records if record.task == task])
+    return database
+
+
+def test_two_databases_join_record_by_record(tmp_path: Path, records: list[StudentRecord]) -> None:
+    here = filled(tmp_path / "here", records[:3])
+    there = filled(tmp_path / "there", [replace(record, seconds=9.0) for record in records[1:]])
+    assert export_records(there, tmp_path / "carried.parquet") == 7
+    report = import_records(here, tmp_path / "carried.parquet")
+    assert (report.added, report.known, report.conflicts) == (5, 2, ())
+    assert here.tasks() == ["dtd", "split0"]
+    assert len(here.read_all("split0")) == 4 and len(here.read_all("dtd")) == 4
+    again = import_records(here, tmp_path / "carried.parquet")
+    assert (again.added, again.known) == (0, 7)
+
+
+def test_conflicting_values_are_reported_and_those_here_kept(tmp_path: Path, records: list[StudentRecord]) -> None:
+    here = filled(tmp_path / "here", records[:2])
+    filled(tmp_path / "there", [replace(records[0], final_loss=2.5), records[1], records[2]])
+    export_records(StudentDatabase(tmp_path / "there"), tmp_path / "carried.parquet")
+    report = import_records(here, tmp_path / "carried.parquet")
+    assert (report.added, report.known) == (1, 1)
+    assert [conflict.fields for conflict in report.conflicts] == [("final_loss",)]
+    assert {record.final_loss for record in here.read_all("split0")} == {2.0}
+
+
+def test_bad_files_are_refused_with_nothing_lost(tmp_path: Path, records: list[StudentRecord]) -> None:
+    here = filled(tmp_path / "here", records)
+    before = {path.name: path.read_bytes() for path in here.folder.glob("*.parquet")}
+    with pytest.raises(DassError, match="there is no file"):
+        import_records(here, tmp_path / "absent.parquet")
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 nothing")
+    with pytest.raises(DassError, match=r"bad.parquet is damaged"):
+        import_records(here, tmp_path / "bad.parquet")
+    with pytest.raises(DassError, match="no student records to export"):
+        export_records(StudentDatabase(tmp_path / "nowhere"), tmp_path / "out.parquet")
+    assert {path.name: path.read_bytes() for path in here.folder.glob("*.parquet")} == before
