@@ -115,7 +115,7 @@ def test_meta_gradient_equals_finite_differences(steps: int) -> None:
     for tensors in (weights, rates):
         gradients = dict(zip(tensors, torch.autograd.grad(loss(), list(tensors.values())), strict=True))
         for name, tensor in tensors.items():
-            for place in torch.randperm(tensor.numel())[:6].tolist():
+            for place in torch.randperm(tensor.numel())[:3].tolist():
                 assert gradients[name].flatten()[place].item() == pytest.approx(
                     central_difference(loss, tensor, place), rel=1e-5, abs=1e-9
                 )

@@ -1,0 +1,147 @@
+"""Predictors on disk: weights and learned inner rates in safetensors, what is known about them in JSON beside it."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dass.errors import DassError
+from dass.files import atomic_write, file_sha256, read_json, write_json
+from dass.predictor.model import DassPredictor
+from dass.predictor.scorer import MetaPredictor
+from dass.predictor.tasks import TargetScale
+from dass.space.search_space import SearchSpace
+
+
+@dataclass(frozen=True)
+class PredictorCard:
+    """Where a predictor comes from, and what its input must look like.
+
+    Attributes:
+        space: the search space of its architecture code.
+        resolution: side of the noise image in pixels.
+        noise_seed: seed of the noise image.
+        training: tasks that trained it.
+        validation: tasks that chose its weights.
+        students: students of each training task, on average.
+        teacher_ids: of all these tasks' teachers, training first.
+        episodes: outer steps run.
+        best_episode: the outer step whose weights these are.
+        validation_src: mean Spearman correlation over the validation tasks at that step.
+        seed: of meta-training.
+        precision: of embeddings and encoders in meta-training.
+        device: on which it was trained.
+        torch_version: with which.
+        seconds: meta-training time.
+    """
+
+    space: SearchSpace
+    resolution: int
+    noise_seed: int
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+    students: float
+    teacher_ids: tuple[str, ...]
+    episodes: int
+    best_episode: int
+    validation_src: float
+    seed: int
+    precision: str
+    device: str
+    torch_version: str
+    seconds: float
+
+
+def save_predictor(path: Path, predictor: MetaPredictor, card: PredictorCard) -> None:
+    """Writes a predictor, atomically, the JSON last.
+
+    Args:
+        path: of the safetensors file; the JSON goes beside it, with the suffix `.json`.
+        predictor: weights and learned inner rates.
+        card: what is known about it.
+
+    Raises:
+        DassError: it cannot be written.
+    """
+    model = predictor.predictor
+    tensors = {f"weights.{name}": _portable(w) for name, w in model.layers.items()}
+    tensors |= {f"rates.{name}": _portable(r) for name, r in predictor.rates.items()}
+    atomic_write(path, lambda temporary: save_file(tensors, temporary))
+    write_json(
+        path.with_suffix(".json"),
+        {
+            "format": 1,
+            "sha256": file_sha256(path),
+            "embedding_channels": model.embedding_channels,
+            "code_length": model.code_length,
+            "use_student": model.use_student,
+            "use_teacher": model.use_teacher,
+            "use_code": model.use_code,
+            "inner_steps": predictor.inner_steps,
+            "scale": asdict(predictor.scale),
+            "card": asdict(card),
+        },
+    )
+
+
+def load_predictor(path: Path, device: torch.device | str = "cpu") -> tuple[MetaPredictor, PredictorCard]:
+    """Reads a predictor and checks it.
+
+    Raises:
+        DassError: a file is missing or damaged, their hash, shapes or layers do not fit, or a number is not finite.
+    """
+    facts = read_json(path.with_suffix(".json"))
+    try:
+        if facts["format"] != 1:
+            raise DassError(f"{path.with_suffix('.json')}: format {facts['format']} is of another version of dass")
+        if file_sha256(path) != facts["sha256"]:
+            raise DassError(f"{path} and its .json do not belong together (hash): restore both with `dvc checkout`")
+        model = DassPredictor(
+            facts["embedding_channels"],
+            facts["code_length"],
+            use_student=facts["use_student"],
+            use_teacher=facts["use_teacher"],
+            use_code=facts["use_code"],
+        )
+        scale = TargetScale(**facts["scale"])
+        inner_steps = int(facts["inner_steps"])
+        card = _card(facts["card"])
+        tensors = load_file(path)
+    except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
+        raise DassError(f"{path} is no predictor that can be read ({error}): restore it with `dvc checkout`") from error
+    _check(path, model, tensors)
+    model.layers.load_state_dict({name: tensors[f"weights.{name}"] for name in model.layers})
+    rates = {name: tensors[f"rates.{name}"].to(device) for name in model.layers}
+    return MetaPredictor(model.to(device).requires_grad_(False), rates, inner_steps, scale), card
+
+
+def _check(path: Path, model: DassPredictor, tensors: dict[str, Tensor]) -> None:
+    expected = {f"{kind}.{name}": w.shape for kind in ("weights", "rates") for name, w in model.layers.items()}
+    if tensors.keys() != expected.keys():
+        odd = sorted(tensors.keys() ^ expected.keys())[0]
+        raise DassError(f"{path}: layer {odd} is {'missing' if odd in expected else 'not part of a predictor'}")
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name]:
+            raise DassError(f"{path}: {name} has shape {list(tensor.shape)}, expected {list(expected[name])}")
+        if not bool(torch.isfinite(tensor).all()):
+            raise DassError(f"{path}: {name} holds NaN or infinite values: meta-train it anew")
+
+
+def _card(values: dict[str, Any]) -> PredictorCard:
+    names = {field.name for field in fields(PredictorCard)}
+    if values.keys() != names:
+        raise KeyError(f"card: {', '.join(sorted(values.keys() ^ names))}")
+    card = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    space = values["space"]
+    card["space"] = SearchSpace(
+        tuple(space["widths"]), space["max_depth"], tuple(space["ratios"]), space["granularity"]
+    )
+    return PredictorCard(**card)
+
+
+def _portable(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().contiguous()

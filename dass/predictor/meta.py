@@ -1,0 +1,298 @@
+"""Meta-training of the predictor (Eq. 7, Appendix D.2): episodes over all source tasks at once."""
+
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from dass.device import resolve_device, resolve_precision
+from dass.errors import DassError, UsageError
+from dass.files import atomic_write, content_id
+from dass.predictor.adaptation import adapt
+from dass.predictor.episodes import Episodes
+from dass.predictor.model import DassPredictor
+from dass.predictor.scorer import MetaPredictor
+from dass.predictor.tasks import TargetScale, TaskTensors
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One look at the validation tasks.
+
+    Attributes:
+        episode: episodes done.
+        loss: mean query loss of the episodes since the last look, on the network's scale.
+        src: mean Spearman correlation over the validation tasks.
+    """
+
+    episode: int
+    loss: float
+    src: float
+
+
+class MetaLearner:
+    """Learns a predictor's start and its inner rates by Adam on the loss after the guide, second order.
+
+    An episode takes every training task: the guide adapts the start to each, and the loss is the mean squared
+    error of `query` random students of each. All tasks go through one batched pass. The weights kept are those
+    with the highest mean validation SRC.
+
+    Students of an episode depend on `seed` and the episode's number alone, so a run that was stopped goes on to
+    exactly the result it would have had.
+
+    Attributes:
+        result_: the meta-learned predictor, after `fit`.
+        best_: the look at which its weights were taken.
+        history_: all looks.
+    """
+
+    def __init__(
+        self,
+        *,
+        episodes: int,
+        query: int,
+        inner_steps: int = 1,
+        inner_rate: float = 0.005,
+        learning_rate: float = 5e-4,
+        validate_every: int = 20,
+        seed: int = 0,
+        use_student: bool = True,
+        use_teacher: bool = True,
+        use_code: bool = True,
+        first_order: bool = False,
+        fixed_rates: bool = False,
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        device: str = "auto",
+    ) -> None:
+        """Stores the settings.
+
+        Args:
+            episodes: outer steps, at least 1.
+            query: students of each task in an episode; at most as many as the task with the fewest has.
+            inner_steps: steps of the guide; 0 for the variant without it.
+            inner_rate: start of the inner rates.
+            learning_rate: Adam's, for weights and rates alike.
+            validate_every: episodes between looks at the validation tasks.
+            seed: of initial weights and queries.
+            use_student: as in `DassPredictor`.
+            use_teacher: as in `DassPredictor`.
+            use_code: as in `DassPredictor`.
+            first_order: leave out second derivatives (first-order MAML).
+            fixed_rates: keep the inner rates as they start (MAML).
+            precision: of embeddings and encoders; the guide, the weights and Adam are float32 always.
+            device: `auto`, `cpu` or `cuda`.
+        """
+        self.episodes = episodes
+        self.query = query
+        self.inner_steps = inner_steps
+        self.inner_rate = inner_rate
+        self.learning_rate = learning_rate
+        self.validate_every = validate_every
+        self.seed = seed
+        self.use_student = use_student
+        self.use_teacher = use_teacher
+        self.use_code = use_code
+        self.first_order = first_order
+        self.fixed_rates = fixed_rates
+        self.precision = precision
+        self.device = device
+
+    def fit(
+        self,
+        training: Sequence[TaskTensors],
+        validation: Sequence[TaskTensors],
+        *,
+        checkpoint: Path | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Self:
+        """Meta-trains.
+
+        Args:
+            training: tasks with at least two students each.
+            validation: tasks that choose the weights to keep, at least two students each.
+            checkpoint: a file that keeps the state at every look; a run with the same settings and data goes on
+                from it, any other starts anew. Delete it once the result is saved.
+            progress: called with (episodes done, episodes).
+
+        Raises:
+            UsageError: no tasks, or a task with fewer than two students.
+            DassError: tasks of different shapes, the checkpoint is unreadable, or training diverged.
+        """
+        _check(training, validation)
+        device = resolve_device(self.device)
+        dtype = getattr(torch, resolve_precision(self.precision, device))
+        scale = TargetScale.of(torch.cat([task.accuracies for task in training]))
+        source = Episodes(training, scale, min(self.query, *(len(task.codes) for task in training)), dtype, device)
+        held_out = [_moved(task, dtype, device) for task in validation]
+        run = _Run(self._predictor(training[0]).to(device), self.inner_rate, self.learning_rate, self.fixed_rates)
+        identity = content_id([_settings(self), str(dtype), *(task.content() for task in (*training, *validation))])
+        if checkpoint is not None and checkpoint.exists():
+            run.load(checkpoint, identity)
+
+        losses: list[Tensor] = []
+        for episode in range(run.episode, self.episodes):
+            losses.append(self._episode(run, source, episode))
+            if (episode + 1) % self.validate_every == 0 or episode + 1 == self.episodes:
+                loss = float(torch.stack(losses).mean())
+                losses.clear()
+                src = _mean_src(run.meta_predictor(self.inner_steps, scale), held_out)
+                if not np.isfinite([loss, src]).all():
+                    raise DassError(f"meta-training diverged before episode {episode + 1}: lower predictor.inner_rate")
+                run.look(Validation(episode + 1, loss, src))
+                if checkpoint is not None:
+                    run.save(checkpoint, identity)
+            if progress:
+                progress(episode + 1, self.episodes)
+        self.history_ = tuple(run.history)
+        self.best_ = run.best
+        self.result_ = run.best_predictor(self.inner_steps, scale)
+        return self
+
+    def _predictor(self, task: TaskTensors) -> DassPredictor:
+        return DassPredictor(
+            len(task.teacher_embedding),
+            len(task.teacher_code),
+            use_student=self.use_student,
+            use_teacher=self.use_teacher,
+            use_code=self.use_code,
+            seed=self.seed,
+        )
+
+    def _episode(self, run: "_Run", source: Episodes, episode: int) -> Tensor:
+        query = source.query(np.random.default_rng([self.seed, episode]))
+        layers = adapt(
+            run.predictor,
+            run.weights,
+            run.rates,
+            source.support,
+            self.inner_steps,
+            first_order=self.first_order,
+            differentiable=True,
+        )
+        loss = (run.predictor(query, layers) - query.targets).square().mean()
+        run.optimizer.zero_grad()
+        loss.backward()
+        run.optimizer.step()
+        return loss.detach()
+
+
+class _Run:
+    """What changes while training: weights, rates, Adam's moments, and the best so far."""
+
+    def __init__(self, predictor: DassPredictor, inner_rate: float, learning_rate: float, fixed_rates: bool) -> None:
+        self.predictor = predictor
+        self.weights = dict(predictor.layers.items())
+        self.rates = {name: torch.full_like(w, inner_rate).requires_grad_() for name, w in self.weights.items()}
+        learned = [*self.weights.values(), *([] if fixed_rates else self.rates.values())]
+        for rate in self.rates.values():
+            rate.requires_grad_(not fixed_rates)
+        self.optimizer = torch.optim.Adam(learned, learning_rate, fused=True)
+        self.history: list[Validation] = []
+        self._best: dict[str, dict[str, Tensor]] = {}
+
+    @property
+    def episode(self) -> int:
+        """Episodes done."""
+        return self.history[-1].episode if self.history else 0
+
+    @property
+    def best(self) -> Validation:
+        """The first look with the highest SRC."""
+        return max(self.history, key=lambda look: look.src)
+
+    def look(self, validation: Validation) -> None:
+        """Keeps the weights if they are the best so far."""
+        self.history.append(validation)
+        if self.best is validation:
+            self._best = self._state()
+
+    def meta_predictor(self, inner_steps: int, scale: TargetScale) -> MetaPredictor:
+        """The predictor as it stands; it changes with further training."""
+        return MetaPredictor(self.predictor, {n: r.detach() for n, r in self.rates.items()}, inner_steps, scale)
+
+    def best_predictor(self, inner_steps: int, scale: TargetScale) -> MetaPredictor:
+        """The predictor at its best."""
+        self.predictor.layers.load_state_dict(self._best["weights"])
+        self.predictor.requires_grad_(False)
+        rates = {name: rate.to(self.weights[name].device) for name, rate in self._best["rates"].items()}
+        return MetaPredictor(self.predictor, rates, inner_steps, scale)
+
+    def _state(self) -> dict[str, dict[str, Tensor]]:
+        return {
+            kind: {name: tensor.detach().clone() for name, tensor in tensors.items()}
+            for kind, tensors in (("weights", self.weights), ("rates", self.rates))
+        }
+
+    def save(self, path: Path, identity: str) -> None:
+        state = {
+            "identity": identity,
+            "now": self._state(),
+            "best": self._best,
+            "adam": self.optimizer.state_dict(),
+            "history": [asdict(look) for look in self.history],
+        }
+        atomic_write(path, lambda temporary: torch.save(state, temporary))
+
+    def load(self, path: Path, identity: str) -> None:
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            if state["identity"] != identity:
+                return
+        except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+            raise DassError(f"cannot read the training state {path}: delete it to start meta-training anew") from error
+        with torch.no_grad():
+            for kind, tensors in (("weights", self.weights), ("rates", self.rates)):
+                for name, tensor in tensors.items():
+                    tensor.copy_(state["now"][kind][name])
+        self._best = state["best"]
+        self.optimizer.load_state_dict(state["adam"])
+        self.history = [Validation(**look) for look in state["history"]]
+
+
+def _settings(learner: MetaLearner) -> dict[str, Any]:
+    """A learner's settings, without what it has learned."""
+    return {name: value for name, value in vars(learner).items() if not name.endswith("_")}
+
+
+def _check(training: Sequence[TaskTensors], validation: Sequence[TaskTensors]) -> None:
+    if not training or not validation:
+        raise UsageError("meta-training needs at least one training and one validation task: see source in params.yaml")
+    first = training[0]
+    for task in (*training, *validation):
+        if len(task.codes) < 2:
+            raise UsageError(f"task {task.name} has {len(task.codes)} usable students: two are needed, distil more")
+        if (
+            task.codes.shape[1:] != first.codes.shape[1:]
+            or task.teacher_embedding.shape != first.teacher_embedding.shape
+        ):
+            raise DassError(f"tasks {first.name} and {task.name} are of different search spaces or resolutions")
+
+
+def _moved(task: TaskTensors, dtype: torch.dtype, device: torch.device) -> TaskTensors:
+    return TaskTensors(
+        task.name,
+        task.teacher_embedding.to(device),
+        task.teacher_code.to(device),
+        task.teacher_accuracy,
+        task.student_embeddings.to(device, dtype),
+        task.codes.to(device),
+        task.accuracies,
+    )
+
+
+def _mean_src(predictor: MetaPredictor, tasks: Sequence[TaskTensors]) -> float:
+    """Mean Spearman correlation; 0 for a task where all predictions or all accuracies are equal."""
+    values = []
+    for task in tasks:
+        adapted = predictor.adapt(task.teacher_embedding, task.teacher_code, task.teacher_accuracy)
+        predictions = adapted.predict(task.student_embeddings, task.codes).numpy()
+        accuracies = task.accuracies.numpy()
+        flat = np.ptp(predictions) == 0 or np.ptp(accuracies) == 0
+        values.append(0.0 if flat else spearmanr(predictions, accuracies).statistic)
+    return float(np.mean(values))

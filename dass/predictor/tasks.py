@@ -1,0 +1,154 @@
+"""A task as the predictor sees it: embeddings, codes and accuracies."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dass.errors import DassError
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.predictor.embeddings import embed
+from dass.space.architecture import Architecture
+from dass.space.search_space import SearchSpace
+
+
+@dataclass(frozen=True)
+class TaskTensors:
+    """One task: its teacher, and the students whose accuracy after distillation is known.
+
+    n: students; C, s: channels and side of an embedding; L: length of the architecture code.
+
+    Attributes:
+        name: the task.
+        teacher_embedding: [C, s, s] functional embedding of the teacher (Eq. 4).
+        teacher_code: [L] architecture code of the teacher.
+        teacher_accuracy: percent.
+        student_embeddings: [n, C, s, s] of the remapped students; float32 or bfloat16.
+        codes: [n, L] of the students.
+        accuracies: [n] percent after distillation.
+    """
+
+    name: str
+    teacher_embedding: Tensor
+    teacher_code: Tensor
+    teacher_accuracy: float
+    student_embeddings: Tensor
+    codes: Tensor
+    accuracies: Tensor
+
+    def __post_init__(self) -> None:
+        students = len(self.accuracies)
+        expected = {
+            "student_embeddings": (students, *self.teacher_embedding.shape),
+            "codes": (students, *self.teacher_code.shape),
+            "accuracies": (students,),
+        }
+        for field, shape in expected.items():
+            found = tuple(getattr(self, field).shape)
+            if found != shape:
+                raise DassError(f"task {self.name}: {field} has shape {list(found)}, expected {list(shape)}")
+        for field in ("teacher_embedding", "student_embeddings", "accuracies"):
+            if not bool(torch.isfinite(getattr(self, field)).all()):
+                raise DassError(f"task {self.name}: {field} holds NaN or infinite values: leave out what failed")
+        if not np.isfinite(self.teacher_accuracy):
+            raise DassError(f"task {self.name}: teacher_accuracy is {self.teacher_accuracy}")
+
+    def content(self) -> str:
+        """SHA-256, in hex, of everything in it."""
+        digest = hashlib.sha256(f"{self.name} {self.teacher_accuracy!r}".encode())
+        for tensor in (
+            self.teacher_embedding,
+            self.teacher_code,
+            self.student_embeddings,
+            self.codes,
+            self.accuracies,
+        ):
+            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class TargetScale:
+    """How accuracies in percent become the network's targets: (accuracy - center) / spread.
+
+    Center and spread are mean and standard deviation of the training tasks' student accuracies. Targets of unit
+    spread keep the steps of Adam, some thousandths on every output, small against the differences between students;
+    on a scale of 0..1 they are as large as those, and raw percent take hundreds of episodes to reach the level
+    alone. The guide does not depend on the choice: what one inner step does to the last layer is proportional to
+    the error, in whatever unit.
+
+    Attributes:
+        center: percent.
+        spread: percent, above 0.
+    """
+
+    center: float
+    spread: float
+
+    @classmethod
+    def of(cls, accuracies: Tensor) -> "TargetScale":
+        """The scale of accuracies [n]; where all are equal the spread is one percent."""
+        accuracies = accuracies.double()
+        spread = float(accuracies.std(correction=0))
+        return cls(float(accuracies.mean()), spread if spread > 0 else 1.0)
+
+    def to_target(self, accuracies: Tensor) -> Tensor:
+        """Percent to the network's scale, float32."""
+        return ((accuracies.double() - self.center) / self.spread).float()
+
+    def to_percent(self, outputs: Tensor) -> Tensor:
+        """The network's scale to percent, float64."""
+        return outputs.double() * self.spread + self.center
+
+
+def build_task(
+    name: str,
+    teacher: ElasticResNet,
+    teacher_accuracy: float,
+    space: SearchSpace,
+    noise: Tensor,
+    *,
+    architectures: Sequence[Architecture] = (),
+    accuracies: Sequence[float] = (),
+    dtype: torch.dtype = torch.float32,
+) -> TaskTensors:
+    """Embeds a teacher and its recorded students.
+
+    Args:
+        name: the task.
+        teacher: the trained network, on the device that computes.
+        teacher_accuracy: percent.
+        space: gives the architecture codes.
+        noise: the fixed input, float32 [1, 3, r, r].
+        architectures: the students; none for a target whose true ranking is not known.
+        accuracies: percent, one for each.
+        dtype: of the embeddings and their computation, float32 or bfloat16.
+
+    Raises:
+        UsageError: an architecture is not in the space or larger than the teacher.
+        DassError: an accuracy or an embedding is not finite.
+    """
+    members = [teacher.architecture, *architectures]
+    codes = torch.from_numpy(space.encode(members))
+    embeddings: Tensor | None = None
+    for part in embed(teacher, members, noise, dtype=dtype):
+        if embeddings is None:
+            shape = (len(members), *part.embeddings.shape[1:])
+            embeddings = torch.empty(
+                shape, dtype=dtype, device=part.embeddings.device, memory_format=torch.channels_last
+            )
+        embeddings[part.indices.to(embeddings.device)] = part.embeddings
+    assert embeddings is not None
+    return TaskTensors(
+        name,
+        embeddings[0],
+        codes[0],
+        teacher_accuracy,
+        embeddings[1:],
+        codes[1:],
+        torch.tensor(accuracies, dtype=torch.float64),
+    )

@@ -1,0 +1,114 @@
+"""Meta-training: it learns, it resumes to the same numbers, it refuses what cannot work."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from dass.errors import DassError, UsageError
+from dass.predictor.meta import MetaLearner
+from dass.predictor.scorer import MetaPredictor
+from dass.predictor.tasks import TaskTensors
+
+
+def make_learner(**changes: object) -> MetaLearner:
+    settings: dict[str, object] = {"episodes": 40, "query": 6, "validate_every": 10, "learning_rate": 5e-3}
+    return MetaLearner(**{**settings, "precision": "float32", "device": "cpu", **changes})  # type: ignore[arg-type]
+
+
+def assert_same(first: MetaPredictor, second: MetaPredictor) -> None:
+    for name, matrix in first.predictor.layers.items():
+        assert torch.equal(matrix, second.predictor.layers[name])
+        assert torch.equal(first.rates[name], second.rates[name])
+    assert first.scale == second.scale
+
+
+def test_learns_to_rank_unseen_tasks(tasks: list[TaskTensors]) -> None:
+    learner = make_learner(episodes=150).fit(tasks[:4], tasks[4:])
+    assert learner.best_.src > 0.8
+    assert learner.history_[-1].loss < 0.2 * learner.history_[0].loss
+    assert learner.best_ == max(learner.history_, key=lambda look: look.src)
+    assert [look.episode for look in learner.history_] == list(range(10, 151, 10))
+    assert any(bool((rate != 0.005).any()) for rate in learner.result_.rates.values())
+
+
+def test_the_result_is_the_best_look_not_the_last(tasks: list[TaskTensors]) -> None:
+    full = make_learner(episodes=60, learning_rate=0.02).fit(tasks[:4], tasks[4:])
+    short = make_learner(episodes=full.best_.episode, learning_rate=0.02).fit(tasks[:4], tasks[4:])
+    assert short.best_ == full.best_
+    assert_same(short.result_, full.result_)
+
+
+@pytest.mark.parametrize("inner_steps", [0, 1, 2])
+@pytest.mark.parametrize("option", ["first_order", "fixed_rates", "use_student", "use_teacher", "use_code"])
+def test_every_variant_trains(tasks: list[TaskTensors], option: str, inner_steps: int) -> None:
+    value = not option.startswith("use_")
+    learner = make_learner(episodes=3, inner_steps=inner_steps, **{option: value}).fit(tasks[:2], tasks[4:])
+    moved = [bool((rate != learner.inner_rate).any()) for rate in learner.result_.rates.values()]
+    assert any(moved) == (inner_steps > 0 and option != "fixed_rates")
+
+
+def test_a_stopped_run_goes_on_to_the_same_result(tasks: list[TaskTensors], tmp_path: Path) -> None:
+    whole = make_learner().fit(tasks[:4], tasks[4:])
+    state = tmp_path / "state.pt"
+
+    for first, stop in ((1, 7), (1, 25), (21, 33), (31, None)):  # the state is kept every ten episodes
+        seen: list[int] = []
+
+        def watch(done: int, _: int, seen: list[int] = seen, stop: int | None = stop) -> None:
+            seen.append(done)
+            if done == stop:
+                raise KeyboardInterrupt
+
+        learner = make_learner()
+        try:
+            learner.fit(tasks[:4], tasks[4:], checkpoint=state, progress=watch)
+        except KeyboardInterrupt:
+            assert stop is not None
+        assert seen[0] == first
+    resumed = learner
+    assert resumed.history_ == whole.history_
+    assert_same(resumed.result_, whole.result_)
+    finished = make_learner().fit(tasks[:4], tasks[4:], checkpoint=state)
+    assert_same(finished.result_, whole.result_)
+
+
+def test_a_state_of_other_settings_or_data_is_not_used(tasks: list[TaskTensors], tmp_path: Path) -> None:
+    state = tmp_path / "state.pt"
+    make_learner(episodes=10).fit(tasks[:4], tasks[4:], checkpoint=state)
+    changed = [replace(tasks[0], teacher_accuracy=1.0), *tasks[1:4]]
+    for learner, training in ((make_learner(episodes=10, seed=1), tasks[:4]), (make_learner(episodes=10), changed)):
+        seen: list[int] = []
+        learner.fit(training, tasks[4:], checkpoint=state, progress=lambda done, _, seen=seen: seen.append(done))
+        assert seen[0] == 1
+
+
+def test_a_damaged_state_is_named(tasks: list[TaskTensors], tmp_path: Path) -> None:
+    state = tmp_path / "state.pt"
+    state.write_bytes(b"garbage")
+    with pytest.raises(DassError, match=r"state\.pt: delete it"):
+        make_learner().fit(tasks[:4], tasks[4:], checkpoint=state)
+
+
+def test_bfloat16_learns_too(tasks: list[TaskTensors]) -> None:
+    assert make_learner(episodes=150, precision="bfloat16").fit(tasks[:4], tasks[4:]).best_.src > 0.8
+
+
+def test_what_cannot_be_trained_on_is_refused(tasks: list[TaskTensors]) -> None:
+    task = tasks[0]
+    with pytest.raises(UsageError, match="at least one training"):
+        make_learner().fit([], tasks)
+    one = replace(
+        task, student_embeddings=task.student_embeddings[:1], codes=task.codes[:1], accuracies=task.accuracies[:1]
+    )
+    with pytest.raises(UsageError, match="split0 has 1 usable"):
+        make_learner().fit([one], tasks)
+    longer = replace(task, teacher_code=torch.zeros(3), codes=torch.zeros(len(task.codes), 3))
+    with pytest.raises(DassError, match="different search spaces"):
+        make_learner().fit([task], [longer])
+
+
+def test_divergence_is_said(tasks: list[TaskTensors]) -> None:
+    with pytest.raises(DassError, match="diverged"):
+        make_learner(inner_rate=10.0, inner_steps=5).fit(tasks[:4], tasks[4:])
