@@ -135,11 +135,11 @@ def _card(values: dict[str, Any]) -> PredictorCard:
     names = {field.name for field in fields(PredictorCard)}
     if values.keys() != names:
         raise KeyError(f"card: {', '.join(sorted(values.keys() ^ names))}")
-    card = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     space = values["space"]
-    card["space"] = SearchSpace(
-        tuple(space["widths"]), space["max_depth"], tuple(space["ratios"]), space["granularity"]
-    )
+    card: dict[str, Any] = dict(values)
+    card["space"] = SearchSpace(**{**space, "widths": tuple(space["widths"]), "ratios": tuple(space["ratios"])})
+    for name in ("training", "validation", "teacher_ids"):
+        card[name] = tuple(values[name])
     return PredictorCard(**card)
 
 
