@@ -169,6 +169,7 @@ def register_model(
         tags=dict(tags),
         description=description,
         model_id=model.model_id,
+        await_creation_for=0,  # the stores that this is for answer when it is done
     )
     return RegisteredVersion(name, int(created.version), run_id)
 

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 Scalar = str | int | float | bool | None
 
 KEY = "dass.key"
-LOCK_FILE = "lineage/dvc.lock"
-PATCH_FILE = "lineage/changes.patch"
+LOCK_FILE, PATCH_FILE = "dvc.lock", "changes.patch"  # at the top, where every kind of store downloads them alike
 _METRICS_PER_BATCH = 1000  # MLflow's limits
 _PARAMS_PER_BATCH = 100
 

@@ -30,6 +30,8 @@ Kind = Literal["datasets", "teachers", "students", "predictor", "targets", "eval
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
 }
@@ -225,12 +227,17 @@ def _check_database_server(uri: str) -> None:
 def _reason(error: BaseException) -> str:
     """What went wrong in one line: the refused connection or file under a tower of exceptions, else the top."""
     deepest: BaseException = error
-    while (below := deepest.__cause__ or deepest.__context__) is not None:
+    while (below := deepest.__cause__ or deepest.__context__ or _wrapped(deepest)) is not None:
         deepest = below
-    if isinstance(deepest, OSError) and deepest.strerror:
-        return deepest.strerror
+    if isinstance(deepest, OSError):
+        return deepest.strerror or str(deepest)
     text = " ".join(str(error).split("\n", 1)[0].split()) or type(error).__name__
     return shown(text if len(text) <= 300 else text[:297] + "...")
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    """An exception among another's arguments, where urllib3 keeps it."""
+    return next((argument for argument in error.args if isinstance(argument, BaseException)), None)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def trace(store: Store, uri: str, root: Path) -> Trace:
         version = _find(store, uri)
         run = store.client.get_run(version.run_id or "")
         experiment = store.client.get_experiment(run.info.experiment_id).name
-        files = {f"lineage/{Path(item.path).name}" for item in store.client.list_artifacts(run.info.run_id, "lineage")}
+        files = {item.path for item in store.client.list_artifacts(run.info.run_id)}
     tags = version.tags
     data = tuple(DataHash(name[4:], value) for name, value in sorted(tags.items()) if name.startswith("dvc."))
     known = Trace(
@@ -111,7 +111,7 @@ def _commands(known: Trace, files: set[str], root: Path) -> tuple[str, ...]:
     if known.data:
         paths = " ".join(shlex.quote(item.path) for item in known.data)
         if not _committed(known, root) and LOCK_FILE in files:
-            commands += [f"{download} {LOCK_FILE} --dst-path .", f"mv {LOCK_FILE} dvc.lock"]
+            commands.append(f"{download} {LOCK_FILE} --dst-path .")
         commands += [f"dvc checkout {paths}", f"# not in the local cache? dvc pull {paths}"]
     return tuple(commands)
 

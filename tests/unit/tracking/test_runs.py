@@ -53,8 +53,8 @@ def test_everything_is_recorded(store: Store, content: RunContent, tmp_path: Pat
     )
     files = tmp_path / "mlartifacts" / "teachers" / run.info.run_id / "artifacts"
     assert (files / "curve.png").read_bytes() == b"\x89PNG"
-    assert (files / "lineage/dvc.lock").read_text() == "the lock\n"
-    assert (files / "lineage/changes.patch").read_text() == "the patch\n"
+    assert (files / "dvc.lock").read_text() == "the lock\n"
+    assert (files / "changes.patch").read_text() == "the patch\n"
     table = json.loads((files / "teachers.json").read_text())
     assert table == {"columns": ["name", "value"], "data": [["a", 1.5], [None, 2.5]]}
 

@@ -22,8 +22,7 @@ def test_from_alias_to_commit_data_and_commands(store: Store, register: Callable
     assert dict(found.details)["promotion.reason"] == "the first version"
     assert found.commands == (
         f"git checkout {'c' * 40}",
-        f"mlflow artifacts download --run-id {version.run_id} --artifact-path lineage/dvc.lock --dst-path .",
-        "mv lineage/dvc.lock dvc.lock",
+        f"mlflow artifacts download --run-id {version.run_id} --artifact-path dvc.lock --dst-path .",
         "dvc checkout data/splits",
         "# not in the local cache? dvc pull data/splits",
     )
