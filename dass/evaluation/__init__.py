@@ -1,0 +1,1 @@
+"""How well scores rank students: correlations with intervals, choices under a budget, tables, pictures."""

@@ -1,0 +1,192 @@
+"""Intervals: the bootstrap over students, paired between methods."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dass.errors import UsageError
+from dass.evaluation.correlation import finite_accuracies, rankable, spearman
+
+Floats = NDArray[np.float64]
+Statistic = Callable[..., Floats]
+
+CHUNK = 2**22  # numbers of n x n tables that exist at a time
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A statistic with its interval.
+
+    Attributes:
+        value: over all students.
+        low: lower end of the percentile interval.
+        high: upper end.
+        n: students.
+        invalid: how many of their scores were NaN or infinite, and so ranked last.
+        constant: all scores (or all accuracies) were equal, so that correlations are 0 by rule.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    invalid: int = 0
+    constant: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """A statistic and its value in every bootstrap resample of the students.
+
+    Draws of the same number of students and the same seed share their resamples. So their difference is the paired
+    bootstrap of the difference, and their mean over targets with the same students resamples these jointly.
+
+    Attributes:
+        value: over all students.
+        resampled: [B].
+        n: students; the fewest, for a combination.
+        invalid: scores that were NaN or infinite; the sum, for a combination.
+        constant: all scores or all accuracies were equal (of any, for a combination).
+    """
+
+    value: float
+    resampled: Floats
+    n: int
+    invalid: int = 0
+    constant: bool = False
+
+    def __sub__(self, other: "Draws") -> "Draws":
+        return _combined((self, other), self.value - other.value, self.resampled - other.resampled)
+
+    @staticmethod
+    def mean(parts: Sequence["Draws"]) -> "Draws":
+        """Mean over targets, or over the seeds of a method.
+
+        Raises:
+            UsageError: nothing to average.
+        """
+        if not parts:
+            raise UsageError("a mean over targets needs at least one target")
+        return _combined(
+            parts, float(np.mean([part.value for part in parts])), np.mean([part.resampled for part in parts], axis=0)
+        )
+
+    def map(self, function: Callable[[Floats], Floats]) -> "Draws":
+        """The same for a function of the statistic."""
+        value = float(function(np.asarray(self.value)))
+        return Draws(value, function(self.resampled), self.n, self.invalid, self.constant)
+
+    def estimate(self, confidence: float) -> Estimate:
+        """The value with its percentile interval.
+
+        Args:
+            confidence: percent, such as 95.
+        """
+        tail = (100 - confidence) / 2
+        low, high = np.percentile(self.resampled, [tail, 100 - tail])
+        return Estimate(self.value, float(low), float(high), self.n, self.invalid, self.constant)
+
+
+def bootstrap(
+    statistic: Statistic, scores: ArrayLike, accuracies: ArrayLike, *more: ArrayLike, resamples: int, seed: int
+) -> Draws:
+    """Evaluates a statistic on all students and on resamples of them.
+
+    Args:
+        statistic: takes arrays [..., n] (and whatever `more` holds, [..., n, k]) and reduces n.
+        scores: [n] of a method; NaN and infinite ones rank last.
+        accuracies: [n] percent.
+        more: further values of the students, such as covariates [n, k].
+        resamples: B, at least 1.
+        seed: of the resamples.
+
+    Raises:
+        DassError: an accuracy is not finite, or there are no students.
+    """
+    arrays = [rankable(scores), finite_accuracies(accuracies), *(np.asarray(a, dtype=np.float64) for a in more)]
+    n = len(arrays[1])
+    if n == 0 or any(len(array) != n for array in arrays):
+        raise UsageError(
+            f"scores and accuracies must be of the same students, at least one: found {list(map(len, arrays))}"
+        )
+    indices = np.random.default_rng([seed, n]).integers(n, size=(resamples, n))
+    step = max(1, CHUNK // n**2)
+    parts = [statistic(*(a[indices[i : i + step]] for a in arrays)) for i in range(0, resamples, step)]
+    return Draws(
+        float(statistic(*arrays)),
+        np.concatenate(parts),
+        n,
+        invalid=int((~np.isfinite(np.asarray(scores, dtype=np.float64))).sum()),
+        constant=bool(np.ptp(arrays[0]) == 0 or np.ptp(arrays[1]) == 0),
+    )
+
+
+@dataclass(frozen=True)
+class NoiseCeiling:
+    """What no method can beat, since the accuracies it is held against are noisy themselves.
+
+    Attributes:
+        reliability: SRC between the accuracies of two seeds of the same students.
+        single: highest SRC expected with accuracies of one seed, the root of the reliability r.
+        averaged: the same with means of both seeds, the root of 2r / (1 + r) (Spearman-Brown).
+    """
+
+    reliability: Estimate
+    single: Estimate
+    averaged: Estimate
+
+
+def noise_ceiling(first: ArrayLike, second: ArrayLike, *, resamples: int, confidence: float, seed: int) -> NoiseCeiling:
+    """Estimates the ceiling from students that were distilled with two seeds.
+
+    Correction for attenuation, which is exact for Pearson's correlation and close for ranks; a negative reliability
+    counts as none.
+
+    Args:
+        first: [n] percent, with one seed.
+        second: [n] percent, of the same students with another.
+        resamples: of the bootstrap.
+        confidence: percent.
+        seed: of the resamples.
+    """
+    draws = bootstrap(spearman, finite_accuracies(first), second, resamples=resamples, seed=seed)
+    positive = draws.map(lambda r: np.maximum(r, 0.0))
+    return NoiseCeiling(
+        draws.estimate(confidence),
+        positive.map(np.sqrt).estimate(confidence),
+        positive.map(lambda r: np.sqrt(2 * r / (1 + r))).estimate(confidence),
+    )
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Whether students differ by more than a test set can tell.
+
+    Attributes:
+        mean: of the accuracies, percent.
+        deviation: their standard deviation, in points.
+        error: standard error of one accuracy that comes from the number of test images alone, in points.
+    """
+
+    mean: float
+    deviation: float
+    error: float
+
+
+def spread(accuracies: ArrayLike, test_images: int) -> Spread:
+    """Compares the spread of accuracies [n], in percent, with the error of a test set of `test_images`."""
+    values = finite_accuracies(accuracies)
+    mean = float(values.mean())
+    return Spread(mean, float(values.std()), float(np.sqrt(mean * (100 - mean) / test_images)))
+
+
+def _combined(parts: Sequence[Draws], value: float, resampled: Floats) -> Draws:
+    return Draws(
+        value,
+        resampled,
+        min(part.n for part in parts),
+        sum(part.invalid for part in parts),
+        any(part.constant for part in parts),
+    )
