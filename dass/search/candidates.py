@@ -1,0 +1,93 @@
+"""The architectures that a search looks at, with what they cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dass.space.architecture import Architecture
+from dass.space.cost import Cost, cost
+from dass.space.search_space import SearchSpace
+
+MILLION = 1e6
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a pick may cost.
+
+    Attributes:
+        max_macs: millions of multiply-accumulates (conv + linear) on one image; None for no limit.
+        max_params: millions of parameters; None for no limit.
+    """
+
+    max_macs: float | None = None
+    max_params: float | None = None
+
+    def allows(self, spent: Cost) -> bool:
+        """Whether a cost is within both limits; at a limit is within."""
+        within_macs = self.max_macs is None or spent.macs <= self.max_macs * MILLION
+        within_params = self.max_params is None or spent.parameters <= self.max_params * MILLION
+        return within_macs and within_params
+
+    def __str__(self) -> str:
+        limits = []
+        if self.max_macs is not None:
+            limits.append(f"{self.max_macs:g} M MACs")
+        if self.max_params is not None:
+            limits.append(f"{self.max_params:g} M parameters")
+        return " and ".join(limits) or "no limit"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An architecture that a search scored.
+
+    Attributes:
+        architecture: what it is.
+        predicted: accuracy in percent that it is predicted to reach after distillation, or another method's score.
+        cost: of one image of the target.
+    """
+
+    architecture: Architecture
+    predicted: float
+    cost: Cost
+
+
+def sample_candidates(
+    space: SearchSpace, count: int, seed: int, *, resolution: int, classes: int, budget: Budget | None = None
+) -> list[Architecture]:
+    """Draws distinct architectures within a budget; the same seed gives the same ones.
+
+    The first k of `count` are what the same call gives for k, so a search can be widened later.
+
+    Args:
+        space: where from.
+        count: how many.
+        seed: of the draw.
+        resolution: side of the target's images in pixels.
+        classes: of the target.
+        budget: limits; None for none.
+
+    Raises:
+        UsageError: the space holds fewer within the budget; the message names the smallest member's cost.
+    """
+    budget = budget or Budget()
+    return space.sample(
+        count,
+        np.random.default_rng(seed),
+        max_macs=None if budget.max_macs is None else budget.max_macs * MILLION,
+        max_params=None if budget.max_params is None else budget.max_params * MILLION,
+        resolution=resolution,
+        classes=classes,
+    )
+
+
+def scored(
+    architectures: Sequence[Architecture], scores: Sequence[float], *, resolution: int, classes: int
+) -> list[Candidate]:
+    """Puts architectures, their scores and their costs together, in the same order."""
+    return [
+        Candidate(architecture, float(score), cost(architecture, resolution, classes))
+        for architecture, score in zip(architectures, scores, strict=True)
+    ]

@@ -1,0 +1,54 @@
+"""Ranking candidates and picking one within a budget."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dass.errors import UsageError
+from dass.search.candidates import MILLION, Budget, Candidate
+
+
+def rank(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Best first: by predicted accuracy, then fewer MACs, fewer parameters, and the order of architectures.
+
+    A prediction that is not finite ranks last, as everywhere in `dass.evaluation`.
+    """
+    return sorted(candidates, key=_place)
+
+
+def pick(candidates: Sequence[Candidate], budget: Budget) -> Candidate:
+    """The best-ranked candidate within the budget.
+
+    Raises:
+        UsageError: there are no candidates, or none fits; the message names the cheapest.
+    """
+    if not candidates:
+        raise UsageError("there is no candidate to pick from: ask for at least one (search.candidates)")
+    fitting = [candidate for candidate in candidates if budget.allows(candidate.cost)]
+    if not fitting:
+        cheapest = min(candidates, key=lambda c: (_excess(c, budget), c.architecture))
+        raise UsageError(
+            f"none of {len(candidates)} candidates fits {budget}; the cheapest, {cheapest.architecture.stage_label}, "
+            f"has {cheapest.cost.macs / MILLION:.2f} M MACs and {cheapest.cost.parameters / MILLION:.3f} M parameters: "
+            "raise the budget"
+        )
+    return min(fitting, key=_place)
+
+
+def _place(candidate: Candidate) -> tuple[bool, float, int, int, object]:
+    finite = bool(np.isfinite(candidate.predicted))
+    score = candidate.predicted if finite else 0.0
+    return not finite, -score, candidate.cost.macs, candidate.cost.parameters, candidate.architecture
+
+
+def _excess(candidate: Candidate, budget: Budget) -> float:
+    """Largest ratio of what a candidate costs to what it may: the cheapest is where the budget must be raised least."""
+    ratios = [
+        spent / (limit * MILLION)
+        for spent, limit in (
+            (candidate.cost.macs, budget.max_macs),
+            (candidate.cost.parameters, budget.max_params),
+        )
+        if limit is not None
+    ]
+    return max(ratios)

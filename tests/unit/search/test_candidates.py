@@ -1,0 +1,52 @@
+"""Sampling within budgets."""
+
+import pytest
+
+from dass.errors import UsageError
+from dass.search.candidates import Budget, sample_candidates, scored
+from dass.space.cost import Cost, cost
+from dass.space.search_space import SearchSpace
+
+TABLES = SearchSpace((32, 64, 128, 256), 5, tuple(i / 16 for i in range(8, 17)), "stage")
+
+
+def test_distinct_within_both_limits_and_repeatable() -> None:
+    budget = Budget(max_macs=600.0, max_params=3.0)
+    found = sample_candidates(TABLES, 300, 5, resolution=64, classes=10, budget=budget)
+    assert len(set(found)) == 300
+    for candidate in scored(found, [0.0] * 300, resolution=64, classes=10):
+        assert budget.allows(candidate.cost)
+        assert TABLES.contains(candidate.architecture)
+    again = sample_candidates(TABLES, 100, 5, resolution=64, classes=10, budget=budget)
+    assert again == found[:100]
+    assert sample_candidates(TABLES, 100, 6, resolution=64, classes=10, budget=budget) != again
+
+
+def test_a_budget_below_the_smallest_member_names_its_cost() -> None:
+    with pytest.raises(UsageError, match=r"smallest member has .* M MACs"):
+        sample_candidates(TABLES, 5, 0, resolution=64, classes=10, budget=Budget(max_macs=1.0))
+
+
+def test_more_than_the_space_holds() -> None:
+    tiny = SearchSpace((4, 4, 4, 4), 1, (1.0,), "stage")
+    assert len(sample_candidates(tiny, 1, 0, resolution=16, classes=2)) == 1
+    with pytest.raises(UsageError, match="only 1"):
+        sample_candidates(tiny, 2, 0, resolution=16, classes=2)
+
+
+def test_limits_are_in_millions_and_inclusive() -> None:
+    spent = Cost(parameters=2_000_000, macs=5_000_000, macs_bn1=0, macs_bn3_pool=0)
+    assert Budget().allows(spent)
+    assert Budget(max_macs=5.0, max_params=2.0).allows(spent)
+    assert not Budget(max_macs=4.999).allows(spent)
+    assert not Budget(max_params=1.999).allows(spent)
+    assert str(Budget(4.0, 2.5)) == "4 M MACs and 2.5 M parameters"
+    assert str(Budget()) == "no limit"
+
+
+def test_scored_keeps_the_order() -> None:
+    found = sample_candidates(TABLES, 3, 0, resolution=32, classes=7)
+    candidates = scored(found, [1.0, 2.0, 3.0], resolution=32, classes=7)
+    assert [c.architecture for c in candidates] == found
+    assert [c.predicted for c in candidates] == [1, 2, 3]
+    assert candidates[1].cost == cost(found[1], 32, 7)
