@@ -112,7 +112,7 @@ def residual_correlation(x: NDArray[np.float64], y: NDArray[np.float64], covaria
     return float(np.corrcoef(*left)[0, 1])
 
 
-@given(st.integers(0, 10_000), st.integers(6, 40))
+@given(st.integers(0, 10_000), st.integers(15, 40))
 def test_partial_spearman_equals_its_definition(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     sizes = rng.lognormal(size=(n, 2))

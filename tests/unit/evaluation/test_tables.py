@@ -1,0 +1,58 @@
+"""Rows, tables and files."""
+
+import csv
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from dass.evaluation.intervals import Estimate
+from dass.evaluation.tables import CorrelationRow, PickRow, Table, correlation_table, pick_table, write_csv
+
+ROWS = [
+    CorrelationRow.of("DaSS", "dtd", "src", Estimate(0.6, 0.4, 0.75, 50)),
+    CorrelationRow.of("DaSS", "dtd", "kendall", Estimate(0.4, 0.2, 0.5, 50)),
+    CorrelationRow.of("DaSS", "mean", "src", Estimate(0.65, 0.5, 0.8, 50)),
+    CorrelationRow.of("DaSS", "cub", "src", Estimate(0.7, 0.5, 0.8, 49)),
+    CorrelationRow.of("random", "dtd", "src", Estimate(0, 0, 0, 50, 2, True)),
+]
+
+
+def test_csv_comes_back_exactly(tmp_path: Path) -> None:
+    path = tmp_path / "reports" / "correlations.csv"
+    third = CorrelationRow("m", 'a, "b"', "src", 1 / 3, -0.1, 0.9, 7)
+    write_csv(path, [*ROWS, third])
+    with path.open(newline="") as file:
+        read = list(csv.DictReader(file))
+    assert list(read[0]) == ["method", "target", "metric", "value", "low", "high", "n", "invalid", "constant"]
+    assert float(read[-1]["value"]) == 1 / 3
+    assert read[-1]["target"] == 'a, "b"'
+    write_csv(path, [])
+    assert path.read_text() == ""
+
+
+def test_methods_against_targets() -> None:
+    table = correlation_table(ROWS, "src", "Table 2")
+    assert table.columns == ("method", "dtd (n=50)", "cub (n=49)", "mean")
+    assert table.rows == (
+        ("DaSS", "0.60 [0.40, 0.75]", "0.70 [0.50, 0.80]", "0.65 [0.50, 0.80]"),
+        ("random", "0.00=* [0.00, 0.00]", "-", "-"),
+    )
+
+
+def test_picks_over_seeds() -> None:
+    rows = [
+        PickRow("DaSS", "dtd", seed, accuracy, 1_500_000, 250_000, "1,1,1,1 / 4,4,4,4")
+        for seed, accuracy in ((0, 40.0), (1, 42.0), (2, 44.0))
+    ]
+    table = pick_table([*rows, PickRow("MACs", "dtd", 0, 39.0, 1_000_000, 1000, "a")], "Table 4")
+    assert table.rows[0] == ("dtd", "DaSS", "42.00 ± 2.00 (3)", "1.50", "0.250", "1,1,1,1 / 4,4,4,4")
+    assert table.rows[1][2] == "39.00 (1)"
+
+
+def test_markdown_and_terminal() -> None:
+    table = Table("T", ("a", "b"), (("x|y", "1"),))
+    assert table.markdown() == "**T**\n\n| a | b |\n| --- | ---: |\n| x\\|y | 1 |\n"
+    screen = StringIO()
+    Console(width=60, file=screen).print(table.rich())
+    assert "x|y" in screen.getvalue()
