@@ -91,10 +91,9 @@ class RunContent:
 
     @property
     def key(self) -> str:
-        """Names the result, however long it took and whatever commit made it: equal keys are one result."""
-        results = {name: value for name, value in self.metrics.items() if not name.endswith("seconds")}
-        curves = [[curve.name, curve.steps, curve.values] for curve in self.curves]
-        return content_id([self.kind, self.name, dict(self.params), results, curves, dict(self.tags)])
+        """Names the result, however long it took, whatever commit made it and whether its curves are still known."""
+        results = {name: float(value) for name, value in self.metrics.items() if not name.endswith("seconds")}
+        return content_id([self.kind, self.name, dict(self.params), results, dict(self.tags)])
 
 
 def record_run(store: Store, content: RunContent) -> str:

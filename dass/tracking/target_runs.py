@@ -1,0 +1,135 @@
+"""What the stages of the target side record: searches and evaluations. Each function returns the id of the run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+
+import pandas as pd
+
+from dass.evaluation.intervals import Estimate
+from dass.evaluation.tables import CorrelationRow
+from dass.networks.checkpoint import TeacherCard
+from dass.search.candidates import Budget, Candidate
+from dass.tracking.lineage import Lineage
+from dass.tracking.runs import Input, RunContent, record_run
+from dass.tracking.store import Store
+
+
+def log_target(
+    store: Store,
+    lineage: Lineage,
+    *,
+    teacher: TeacherCard,
+    predictor_id: str,
+    candidates: int,
+    budget: Budget,
+    ranking: Sequence[Candidate],
+    pick: Candidate,
+    seconds: float,
+    src: Estimate | None = None,
+    files: Sequence[Path] = (),
+) -> str:
+    """Records a search on a target.
+
+    Args:
+        store: where.
+        lineage: code and data that it came from.
+        teacher: of the target.
+        predictor_id: of the predictor that ranked.
+        candidates: how many were ranked.
+        budget: of the pick.
+        ranking: the best of them, best first; the run's table.
+        pick: the student chosen.
+        seconds: of the search.
+        src: Spearman correlation of predicted and actual ranking, where the actual one is known.
+        files: pictures: the Pareto front, the scatter of predicted against actual accuracy.
+    """
+    content = RunContent(
+        kind="targets",
+        name=teacher.task,
+        lineage=lineage,
+        params={
+            "target": teacher.task,
+            "candidates": candidates,
+            "max_macs": budget.max_macs,
+            "max_params": budget.max_params,
+            "architecture": pick.architecture.stage_label,
+        },
+        metrics={
+            "teacher_accuracy": teacher.accuracy,
+            "predicted_accuracy": pick.predicted,
+            "macs": pick.cost.macs,
+            "parameters": pick.cost.parameters,
+            "seconds": seconds,
+            **(_estimate("src", src) if src else {}),
+        },
+        files=tuple(files),
+        table=pd.DataFrame([_row(place, candidate) for place, candidate in enumerate(ranking, start=1)]),
+        inputs=(Input(teacher.task, teacher.data_id, "evaluation"),),
+        tags={
+            "teacher_id": teacher.teacher_id,
+            "predictor_id": predictor_id,
+            "data_id": teacher.data_id,
+            "arch_id": pick.architecture.arch_id,
+        },
+    )
+    return record_run(store, content)
+
+
+def log_evaluation(
+    store: Store,
+    lineage: Lineage,
+    *,
+    preset: str,
+    src: Mapping[str, Estimate],
+    rows: Sequence[CorrelationRow],
+    files: Sequence[Path] = (),
+) -> str:
+    """Records the comparison over all targets.
+
+    Args:
+        store: where.
+        lineage: code and data that it came from.
+        preset: of params.yaml.
+        src: our own correlation by target: metrics `src/<target>` with interval and number of students, and their
+            mean `src_mean`.
+        rows: all methods on all targets; the run's table.
+        files: pictures and tables.
+    """
+    metrics: dict[str, float] = {}
+    for target, estimate in src.items():
+        metrics |= _estimate(f"src/{target}", estimate)
+    if src:
+        metrics["src_mean"] = fmean(estimate.value for estimate in src.values())
+    content = RunContent(
+        kind="evaluation",
+        name=preset,
+        lineage=lineage,
+        params={"preset": preset, "targets": ", ".join(sorted(src))},
+        metrics=metrics,
+        files=tuple(files),
+        table=pd.DataFrame([asdict(row) for row in rows]),
+    )
+    return record_run(store, content)
+
+
+def _estimate(name: str, estimate: Estimate) -> dict[str, float]:
+    """An estimate as metrics: `<name>`, `<name>_low`, `<name>_high`, `<name>_students`."""
+    return {
+        name: estimate.value,
+        f"{name}_low": estimate.low,
+        f"{name}_high": estimate.high,
+        f"{name}_students": float(estimate.n),
+    }
+
+
+def _row(place: int, candidate: Candidate) -> dict[str, str | int | float]:
+    return {
+        "place": place,
+        "architecture": candidate.architecture.stage_label,
+        "arch_id": candidate.architecture.arch_id,
+        "predicted_accuracy": candidate.predicted,
+        "macs": candidate.cost.macs,
+        "parameters": candidate.cost.parameters,
+    }

@@ -1,0 +1,221 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from dass.config import Augmentation, Predictor, TeacherRecipe
+from dass.datasets.check import CheckReport, ClassCount
+from dass.evaluation.intervals import Estimate
+from dass.evaluation.tables import CorrelationRow
+from dass.networks.checkpoint import TeacherCard
+from dass.predictor.checkpoint import PredictorCard, load_predictor, save_predictor
+from dass.predictor.meta import Validation
+from dass.predictor.model import DassPredictor
+from dass.predictor.scorer import MetaPredictor
+from dass.predictor.tasks import TargetScale
+from dass.search.candidates import Budget, Candidate
+from dass.space.architecture import Architecture
+from dass.space.cost import cost
+from dass.space.search_space import SearchSpace
+from dass.students.record import StudentRecord
+from dass.tracking.lineage import DataHash, Lineage
+from dass.tracking.stage_runs import log_dataset, log_predictor, log_students, log_teacher, predictor_id
+from dass.tracking.store import Store
+from dass.tracking.target_runs import log_evaluation, log_target
+from dass.training.loop import EpochEvaluation
+
+ARCHITECTURE = Architecture(((4, 8), (8, 16), (16,), (32,)))
+LINEAGE = Lineage("c" * 40, "work", False, (DataHash("data/splits", "aaa.dir"),), "the lock\n")
+SPACE = SearchSpace(widths=(8, 16, 16, 32), max_depth=2, ratios=(0.5, 1.0), granularity="stage")
+CARD = TeacherCard(
+    task="split0",
+    classes=("a", "b"),
+    architecture=ARCHITECTURE,
+    resolution=16,
+    accuracy=43.5,
+    loss=1.5,
+    teacher_id="abcdef012345",
+    data_id="0123456789ab",
+    recipe_id="fedcba987654",
+    seed=3,
+    seconds=60.0,
+    train_images=900,
+    device="cpu",
+)
+RECIPE = TeacherRecipe(
+    epochs=4,
+    batch_size=64,
+    learning_rate=0.05,
+    momentum=0.9,
+    weight_decay=3e-5,
+    augmentation=Augmentation(flip=True, crop_padding=2),
+    precision="auto",
+    label_smoothing=0.1,
+)
+RECORD = StudentRecord(
+    task="split0",
+    arch_id="a1",
+    architecture=json.dumps(ARCHITECTURE.to_json()),
+    seed=0,
+    recipe_id="fedcba987654",
+    teacher_id="abcdef012345",
+    data_id="0123456789ab",
+    init_accuracy=10.0,
+    best_accuracy=41.0,
+    final_accuracy=40.0,
+    final_loss=1.2,
+    kd_loss_at_start=3.0,
+    macs=1000,
+    params=500,
+    seconds=6.0,
+    device="cpu",
+    torch_version="2",
+    finished_at="2030-01-01T00:00:00+00:00",
+    failure="",
+)
+
+
+def test_a_dataset_check(store: Store, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    sheet.write_bytes(b"\x89PNG")
+    report = CheckReport("pets", 16, "as given", (ClassCount("a", 5, 2), ClassCount("b", 4, 3)), (), 1, 0, ())
+    run = store.client.get_run(log_dataset(store, LINEAGE, report=report, data_id="0123456789ab", contact_sheet=sheet))
+    assert run.data.metrics == {
+        "classes": 2,
+        "train_images": 9,
+        "test_images": 5,
+        "duplicates": 0,
+        "repeated_train": 1,
+        "repeated_test": 0,
+        "skipped": 0,
+    }
+    assert _table(tmp_path, "datasets", run) == {
+        "columns": ["name", "train", "test"],
+        "data": [["a", 5, 2], ["b", 4, 3]],
+    }
+
+
+def test_a_teacher_with_its_curve_once(store: Store) -> None:
+    curve = [EpochEvaluation(2, 30.0, 2.0), EpochEvaluation(4, 43.5, 1.5)]
+    first = log_teacher(store, LINEAGE, card=CARD, recipe=RECIPE, evaluations=curve, losses=[3.0, 2.5, 2.0, 1.5])
+    run = store.client.get_run(first)
+    assert run.data.metrics["accuracy"] == 43.5
+    assert run.data.params["augmentation.crop_padding"] == "2"
+    assert run.data.tags["teacher_id"] == CARD.teacher_id
+    assert run.inputs.dataset_inputs[0].dataset.digest == CARD.data_id
+    history = store.client.get_metric_history(first, "test/accuracy")
+    assert [(point.step, point.value) for point in history] == [(2, 30.0), (4, 43.5)]
+    assert len(store.client.get_metric_history(first, "train/loss")) == 4
+    assert log_teacher(store, LINEAGE, card=CARD, recipe=RECIPE) == first  # a rerun no longer knows the curve
+    assert log_teacher(store, LINEAGE, card=replace(CARD, teacher_id="999999999999"), recipe=RECIPE) != first
+
+
+def test_students_are_one_table_and_the_failed_are_in_no_mean(store: Store, tmp_path: Path) -> None:
+    failed = replace(RECORD, arch_id="a0", final_accuracy=float("nan"), best_accuracy=float("nan"), failure="diverged")
+    records = [RECORD, replace(RECORD, arch_id="a2", final_accuracy=44.0), failed]
+    run = store.client.get_run(log_students(store, LINEAGE, task="split0", records=records))
+    assert run.data.metrics == {
+        "students": 2,
+        "failed": 1,
+        "seconds": 18.0,
+        "accuracy_mean": 42.0,
+        "accuracy_std": pytest.approx(2.8284271),
+        "accuracy_best": 44.0,
+        "accuracy_worst": 40.0,
+    }
+    table = _table(tmp_path, "students", run)
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert [(row["arch_id"], row["final_accuracy"]) for row in rows] == [("a0", None), ("a1", 40.0), ("a2", 44.0)]
+    assert log_students(store, LINEAGE, task="split0", records=records[::-1]) == run.info.run_id
+
+
+@pytest.mark.parametrize("records", [[], [replace(RECORD, failure="diverged")], [RECORD]])
+def test_no_or_one_student_is_no_trouble(store: Store, records: list[StudentRecord]) -> None:
+    run = store.client.get_run(log_students(store, LINEAGE, task="split0", records=records))
+    assert run.data.metrics["students"] + run.data.metrics["failed"] == len(records)
+
+
+def test_a_predictor_with_its_checkpoint(store: Store, tmp_path: Path, make_predictor: Callable[..., Path]) -> None:
+    path = make_predictor()
+    settings = Predictor(episodes=40, query=4, inner_steps=1, inner_rate=0.005, learning_rate=5e-4, validate_every=20)
+    history = [Validation(20, 1.0, 0.4), Validation(40, 0.8, 0.5)]
+    run_id = log_predictor(
+        store, LINEAGE, card=load_predictor(path)[1], settings=settings, history=history, checkpoint=path
+    )
+    run = store.client.get_run(run_id)
+    assert run.data.metrics["validation_src"] == 0.5
+    assert [p.value for p in store.client.get_metric_history(run_id, "validation/src")] == [0.4, 0.5]
+    assert run.data.tags["predictor_id"] == predictor_id(path)
+    folder = store.client.download_artifacts(run_id, "", str(tmp_path))
+    rates = load_predictor(Path(folder) / path.name)[0].rates
+    assert all(bool((rate == 0.005).all()) for rate in rates.values())
+
+
+def test_a_target_with_and_without_its_true_ranking(store: Store, tmp_path: Path) -> None:
+    picture = tmp_path / "pareto.png"
+    picture.write_bytes(b"\x89PNG")
+    pick = Candidate(ARCHITECTURE, 41.5, cost(ARCHITECTURE, 16, 2))
+    common = {
+        "teacher": CARD,
+        "predictor_id": "123456abcdef",
+        "candidates": 500,
+        "budget": Budget(max_macs=4.0),
+        "ranking": (pick, replace(pick, predicted=40.0)),
+        "pick": pick,
+        "seconds": 3.0,
+        "files": (picture,),
+    }
+    alone = store.client.get_run(log_target(store, LINEAGE, **common))
+    assert "src" not in alone.data.metrics
+    assert (alone.data.params["max_macs"], alone.data.params["max_params"]) == ("4.0", "None")
+    assert [row[3] for row in _table(tmp_path, "targets", alone)["data"]] == [41.5, 40.0]
+    known = store.client.get_run(log_target(store, LINEAGE, src=Estimate(0.7, 0.5, 0.85, 20), **common))
+    found = {name: value for name, value in known.data.metrics.items() if name.startswith("src")}
+    assert found == {"src": 0.7, "src_low": 0.5, "src_high": 0.85, "src_students": 20}
+
+
+def test_an_evaluation_over_targets(store: Store) -> None:
+    src = {"dtd": Estimate(0.6, 0.3, 0.8, 20), "digits": Estimate(0.8, 0.6, 0.9, 20)}
+    rows = [CorrelationRow("dass", "dtd", "src", 0.6, 0.3, 0.8, 20)]
+    run = store.client.get_run(log_evaluation(store, LINEAGE, preset="demo", src=src, rows=rows))
+    assert run.data.metrics["src_mean"] == pytest.approx(0.7)
+    assert run.data.metrics["src/dtd_low"] == 0.3
+    assert run.data.params["targets"] == "digits, dtd"
+
+
+def _table(root: Path, kind: str, run: object) -> dict:
+    return json.loads((root / "mlartifacts" / kind / run.info.run_id / "artifacts" / f"{kind}.json").read_text())
+
+
+@pytest.fixture
+def make_predictor(tmp_path: Path) -> Callable[..., Path]:
+    """Files a predictor that was never trained."""
+
+    def make(seed: int = 0) -> Path:
+        model = DassPredictor(32, SPACE.code_length, seed=seed)
+        rates = {name: torch.full_like(matrix, 0.005) for name, matrix in model.layers.items()}
+        card = PredictorCard(
+            space=SPACE,
+            resolution=16,
+            noise_seed=0,
+            training=("split0", "split1"),
+            validation=("split2",),
+            students=8.0,
+            teacher_ids=("a", "b", "c"),
+            episodes=40,
+            best_episode=40,
+            validation_src=0.5,
+            seed=seed,
+            precision="float32",
+            device="cpu",
+            torch_version="2",
+            seconds=3.0,
+        )
+        path = tmp_path / f"predictor{seed}.safetensors"
+        save_predictor(path, MetaPredictor(model, rates, 1, TargetScale(40.0, 3.0)), card)
+        return path
+
+    return make
