@@ -1,0 +1,170 @@
+"""Distilling students: a plain script, one student after the other, against ours over worker processes."""
+
+import copy
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import mean, median
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+
+from benchmarks.naive import distil_one, loaders
+from benchmarks.report import BenchmarkRow, convolution_rate, peak_memory_mib, reset_peak_memory, timed
+from dass.config import Augmentation, DistillationRecipe, TeacherRecipe
+from dass.datasets.task_data import TaskData
+from dass.device import computes_bfloat16, resolve_device
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.space.architecture import Architecture
+from dass.space.cost import cost
+from dass.space.search_space import SearchSpace
+from dass.students.build import build_students
+from dass.students.plan import StudentJob
+from dass.training.recipes import train_teacher
+from dass.training.workers import Workers
+
+SMALL = SearchSpace((16, 32, 64, 128), 3, (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0), "block")
+PAPER = SearchSpace((32, 64, 128, 256), 5, (0.5, 0.5625, 0.625, 0.6875, 0.75, 0.8125, 0.875, 0.9375, 1.0), "stage")
+PASSES = 3  # forward, gradient of the input, gradient of the weights
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is distilled in one row.
+
+    Attributes:
+        name: of the row.
+        space: of the students.
+        data: the task.
+        epochs: of each student.
+        students: of one round, the same on both sides.
+        rounds: repetitions of both sides, each with other students.
+        teacher_epochs: 0 for a random teacher, where only time is asked for.
+    """
+
+    name: str
+    space: SearchSpace
+    data: TaskData
+    epochs: int
+    students: int
+    rounds: int
+    teacher_epochs: int = 0
+
+
+def run(quick: bool) -> list[BenchmarkRow]:
+    """Measures `small` sizes on real digits, with the accuracies of both sides, and the paper's sizes on noise.
+
+    Args:
+        quick: fewer students and rounds.
+    """
+    small = Setting("small sizes", SMALL, digits(32), 3, 4 if quick else 10, 1 if quick else 3, 4)
+    paper = Setting("paper sizes", PAPER, noise(64, 4 * 64), 1, 2 if quick else 4, 1 if quick else 3)
+    return [compare(small), compare(paper)]
+
+
+def compare(setting: Setting) -> BenchmarkRow:
+    """Runs both sides, alternating.
+
+    The start of the worker processes, paid once per database, is not counted; the teacher's logits, computed once
+    for all students of a call, are.
+    """
+    device = resolve_device("auto")
+    recipe = DistillationRecipe(
+        epochs=setting.epochs,
+        batch_size=64,
+        learning_rate=0.05,
+        momentum=0.9,
+        weight_decay=3e-5,
+        alpha=0.5,
+        temperature=6.0,
+        evaluations=1,
+        augmentation=Augmentation(flip=False, crop_padding=setting.data.resolution // 8),
+        precision="auto",
+    )
+    teacher = _teacher(setting, recipe, device)
+    architectures = setting.space.sample(setting.students * setting.rounds, np.random.default_rng(0))
+    train_loader, test_loader = loaders(setting.data, recipe)
+    naive_seconds, ours_seconds, floors = [], [], []
+    naive_accuracies: list[float] = []
+    our_accuracies: list[float] = []
+    dtype = torch.bfloat16 if computes_bfloat16(device) else torch.float32
+    rate = convolution_rate(device, dtype)
+    peak = 0.0
+
+    def naive(chosen: Sequence[Architecture]) -> None:
+        for architecture in chosen:
+            torch.manual_seed(0)
+            naive_accuracies.append(distil_one(teacher, architecture, train_loader, test_loader, recipe, device))
+
+    def ours(chosen: Sequence[Architecture]) -> None:
+        jobs = [StudentJob(architecture, 0) for architecture in chosen]
+        load = partial(copy.copy, setting.data)
+        for records in build_students(teacher, load, jobs, recipe, workers=workers, device=device):
+            our_accuracies.extend(record.final_accuracy for record in records)
+
+    count = os.cpu_count() or 1
+    with Workers(count) as workers:
+        list(workers.run(reset_peak_memory, [()] * count))
+        list(workers.run(torch.get_num_threads, [()] * count))  # imports torch
+        for start in range(0, len(architectures), setting.students):
+            chosen = architectures[start : start + setting.students]
+            naive_seconds.append(timed(partial(naive, chosen)) / len(chosen))
+            teacher.cpu()
+            ours_seconds.append(timed(partial(ours, chosen)) / len(chosen))
+            floors.append(_operations(setting, recipe, chosen) / rate / len(chosen))
+        peak = peak_memory_mib() + sum(outcome.value for outcome in workers.run(peak_memory_mib, [()] * count))
+    accuracies = (
+        f", accuracy {mean(naive_accuracies):.1f} / {mean(our_accuracies):.1f}" if setting.teacher_epochs else ""
+    )
+    return BenchmarkRow(
+        name=f"distilling a student, {setting.name}, {len(architectures)} students{accuracies}",
+        naive_seconds=median(naive_seconds),
+        ours_seconds=median(ours_seconds),
+        ratio=median(slow / fast for slow, fast in zip(naive_seconds, ours_seconds, strict=True)),
+        floor_fraction=median(floor / fast for floor, fast in zip(floors, ours_seconds, strict=True)),
+        peak_mib=peak,
+    )
+
+
+def digits(resolution: int) -> TaskData:
+    """Scikit-learn's digits enlarged: 1,400 to train and 397 to test."""
+    bunch = load_digits()
+    grey = torch.from_numpy(bunch.images * 15.9375)[:, None].float()
+    images = torch.nn.functional.interpolate(grey, size=resolution, mode="bilinear").to(torch.uint8)
+    rows = images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    labels = torch.from_numpy(bunch.target).long()
+    classes = tuple(str(digit) for digit in range(10))
+    return TaskData("digits", classes, rows[:1400], labels[:1400], rows[1400:], labels[1400:], "digits")
+
+
+def noise(resolution: int, count: int) -> TaskData:
+    """Random images of 40 classes, for timing: as many to train as to test."""
+    images = torch.randint(0, 256, (count, resolution, resolution, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+    labels = torch.arange(count) % 40
+    return TaskData("noise", tuple(f"c{i:02}" for i in range(40)), images, labels, images[:64], labels[:64], "noise")
+
+
+def _teacher(setting: Setting, recipe: DistillationRecipe, device: torch.device) -> ElasticResNet:
+    if not setting.teacher_epochs:
+        return ElasticResNet(setting.space.largest, len(setting.data.classes)).eval()
+    shared = recipe.model_dump(exclude={"alpha", "temperature", "evaluations", "epochs", "augmentation"})
+    teacher_recipe = TeacherRecipe(
+        **shared, epochs=setting.teacher_epochs, augmentation=recipe.augmentation, label_smoothing=0.1
+    )
+    teacher, _ = train_teacher(setting.data, setting.space.largest, teacher_recipe, seed=0, device=device)
+    return teacher.cpu()
+
+
+def _operations(setting: Setting, recipe: DistillationRecipe, chosen: Sequence[Architecture]) -> float:
+    """Floating-point operations that cannot be avoided: training, the teacher once for all, evaluations."""
+    data = setting.data
+
+    def macs(architecture: Architecture) -> int:
+        return cost(architecture, data.resolution, len(data.classes)).macs
+
+    images = len(data.train_labels) // recipe.batch_size * recipe.batch_size * recipe.epochs
+    students = sum(macs(architecture) for architecture in chosen)
+    tested = len(data.test_labels) * (1 + recipe.evaluations)  # before training too
+    return 2 * (students * (PASSES * images + tested) + macs(setting.space.largest) * images)

@@ -1,0 +1,74 @@
+"""What a benchmark reports, and what the device could do at best."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+
+@dataclass(frozen=True)
+class BenchmarkRow:
+    """One comparison, both sides measured alternately in one process run on one device.
+
+    Attributes:
+        name: what is compared.
+        naive_seconds: the naive way, median.
+        ours_seconds: ours, median.
+        ratio: naive / ours.
+        floor_fraction: share of the device's measured rate that ours reaches, 0..1.
+        peak_mib: peak resident memory of ours, in MiB, worker processes included.
+    """
+
+    name: str
+    naive_seconds: float
+    ours_seconds: float
+    ratio: float
+    floor_fraction: float
+    peak_mib: float
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Wall seconds of one call."""
+    began = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def convolution_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations per second of a large channels-last 3x3 convolution, all cores, best of several."""
+    images = torch.randn(64, 128, 32, 32, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    kernel = torch.randn(128, 128, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        seconds = min(timed(lambda: F.conv2d(images, kernel, padding=1)) for _ in range(12))
+    return 2 * images.numel() * 128 * 9 / seconds
+
+
+def memory_bandwidth(device: torch.device) -> float:
+    """Bytes per second, read and written, of a copy that no cache holds, best of several."""
+    source = torch.zeros(2**28, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    return 2 * source.numel() / min(timed(lambda: target.copy_(source)) for _ in range(5))
+
+
+def reset_peak_memory() -> None:
+    """Starts counting this process's peak anew, where the system allows it (Linux)."""
+    counter = Path("/proc/self/clear_refs")
+    if counter.exists():
+        counter.write_text("5")
+
+
+def peak_memory_mib() -> float:
+    """Peak resident memory of this process since `reset_peak_memory`, in MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1]) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
