@@ -33,7 +33,9 @@ class TeacherCard:
         loss: mean cross entropy over test images.
         teacher_id: 12 hex digits of the weights, see `teacher_id`.
         data_id: what it was trained and tested on.
+        train_images: how many it was trained on.
         recipe_id: how it was trained; empty for an imported checkpoint.
+        seed: of its training; 0 for an imported checkpoint.
         seconds: training time.
         device: where it was trained.
     """
@@ -46,7 +48,9 @@ class TeacherCard:
     loss: float
     teacher_id: str
     data_id: str
+    train_images: int
     recipe_id: str
+    seed: int
     seconds: float
     device: str
 

@@ -24,7 +24,9 @@ CARD = TeacherCard(
     loss=0.125,
     teacher_id="",
     data_id="0123456789ab",
+    train_images=40,
     recipe_id="ba9876543210",
+    seed=0,
     seconds=1.5,
     device="cpu",
 )

@@ -1,0 +1,194 @@
+"""Functional embeddings of thousands of remapped students, without building one of them.
+
+A student's weights are prefix slices of its teacher's, and every student leaves a stage at full width. So
+students that agree up to some block share its output, and students that pass a block with the same width
+before and after it share its exact weights, whatever came before. The engine walks block by block through all
+candidates at once: it computes each distinct beginning once, and batches those that share weights.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+
+import torch
+from torch import Tensor
+
+from dass.networks.elastic_resnet import IMAGE_CHANNELS, ElasticResNet
+from dass.networks.folding import FoldedBlock, FoldedNetwork
+from dass.networks.remapping import check_fits
+from dass.space.architecture import STAGES, Architecture
+from dass.space.cost import stage_resolution
+
+HELD_BYTES = 256 * 2**20  # features of all distinct students behind one stage of a chunk
+BATCH_BYTES = {"cpu": 2**20, "cuda": 2**28}  # features that enter a block at a time: what a core's cache holds
+
+Source = tuple[int, int]  # position in the stage and width of the block whose outputs are held together
+Place = tuple[Source, int]  # a row of them: one distinct beginning of students
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Embeddings of some of the architectures asked for.
+
+    Attributes:
+        indices: int64 [k], which ones.
+        embeddings: [k, c, h, w], output of stage 4 before pooling, channels-last.
+    """
+
+    indices: Tensor
+    embeddings: Tensor
+
+
+def fixed_noise(resolution: int, seed: int) -> Tensor:
+    """The fixed Gaussian input z of Eqs. 2 and 3, float32 [1, 3, resolution, resolution], the same on every device."""
+    return torch.randn(1, IMAGE_CHANNELS, resolution, resolution, generator=torch.Generator().manual_seed(seed))
+
+
+def embed(
+    teacher: ElasticResNet,
+    architectures: Sequence[Architecture],
+    noise: Tensor,
+    *,
+    dtype: torch.dtype = torch.float32,
+    chunk: int = 4096,
+) -> Iterator[Embedded]:
+    """Embeds remapped students chunk by chunk, so that thousands of embeddings need not exist at once.
+
+    Equals the features of `remap(teacher, architecture)` in eval mode on the noise.
+
+    Args:
+        teacher: the network whose weights the students take; the work is done on its device.
+        architectures: the students, in any order; repeats are computed once, and the teacher's own is one like
+            the others.
+        noise: float [1, 3, r, r].
+        dtype: of the arithmetic and the result: float32 (within 1e-4 of the naive forward) or bfloat16 (the
+            same ranking within a correlation of 0.999).
+        chunk: most architectures in one chunk; large inputs make it smaller.
+
+    Yields:
+        Every architecture once; those with common beginnings come together.
+
+    Raises:
+        UsageError: an architecture does not fit the teacher.
+    """
+    for architecture in set(architectures):
+        check_fits(architecture, teacher.architecture)
+    network = FoldedNetwork(teacher, dtype)
+    noise = noise.to(teacher.classifier.weight.device, dtype)
+    for indices in _chunks(architectures, teacher.architecture, noise, chunk):
+        with torch.inference_mode():
+            embeddings = _embed_chunk(network, [architectures[i] for i in indices], noise)
+        yield Embedded(torch.tensor(indices), embeddings)
+
+
+def _chunks(
+    architectures: Sequence[Architecture], teacher: Architecture, noise: Tensor, chunk: int
+) -> Iterator[list[int]]:
+    """Sorts so that common beginnings meet, and cuts where a chunk's features would need too much memory."""
+    row_bytes = [
+        blocks[-1] * stage_resolution(stage, noise.shape[-1]) ** 2 * noise.element_size()
+        for stage, blocks in enumerate(teacher.widths)
+    ]
+    indices: list[int] = []
+    held = [0] * STAGES
+    for index in sorted(range(len(architectures)), key=lambda i: architectures[i].widths):
+        widths = architectures[index].widths
+        previous = architectures[indices[-1]].widths if indices else ()
+        more = [held[s] + (previous[: s + 1] != widths[: s + 1]) * row_bytes[s] for s in range(STAGES)]
+        if indices and (len(indices) >= chunk or max(more) > HELD_BYTES):
+            yield indices
+            indices, more = [], row_bytes
+        indices.append(index)
+        held = list(more)
+    if indices:
+        yield indices
+
+
+def _embed_chunk(network: FoldedNetwork, architectures: Sequence[Architecture], noise: Tensor) -> Tensor:
+    """Embeddings [k, c, h, w] of one chunk."""
+    stem = network.stem(noise.permute(0, 2, 3, 1).contiguous())
+    places: list[Place] = [((0, architecture.widths[0][0]), 0) for architecture in architectures]
+    sources = {source: stem[..., : source[1]].contiguous() for source, _ in places}
+    for index, stage in enumerate(network.blocks):
+        students = [architecture.widths[index] for architecture in architectures]
+        sources, places = _run_stage(stage, students, sources, places)
+    embeddings = _gather(sources, places)
+    return embeddings.permute(0, 3, 1, 2)
+
+
+def _run_stage(
+    stage: Sequence[FoldedBlock],
+    students: Sequence[tuple[int, ...]],
+    sources: dict[Source, Tensor],
+    places: Sequence[Place],
+) -> tuple[dict[Source, Tensor], list[Place]]:
+    """Takes all students through one stage.
+
+    Args:
+        stage: the teacher's blocks.
+        students: each student's widths in this stage.
+        sources: features [rows, h, w, c] with which students enter.
+        places: each student's features among them; equal places mean equal beginnings.
+
+    Returns:
+        The same two for the features with which students leave.
+    """
+    places = list(places)
+    left = {}
+    active = list(range(len(students)))
+    for position, block in enumerate(stage):
+        active = [i for i in active if position < len(students[i])]
+        # Same weights side by side; deepest first, so that those that go on are the first rows of what they leave.
+        active.sort(key=lambda i: (students[i][position], places[i][0], -len(students[i])))
+        outputs = {}
+        for width, group in groupby(active, key=lambda i: students[i][position]):
+            members = list(group)
+            rows = {place: row for row, place in enumerate(dict.fromkeys(places[i] for i in members))}
+            outputs[position, width] = _run_block(block, sources, list(rows), width)
+            for i in members:
+                places[i] = (position, width), rows[places[i]]
+        sources = outputs
+        left.update(
+            {source: sources[source] for source in {places[i][0] for i in active if _ends(students[i], position)}}
+        )
+    return left, places
+
+
+def _run_block(block: FoldedBlock, sources: dict[Source, Tensor], places: Sequence[Place], width: int) -> Tensor:
+    """Outputs [len(places), h, w, width] of one block, for features ordered by source."""
+    _, height, breadth, _ = sources[places[0][0]].shape
+    sides = (-(-height // block.stride), -(-breadth // block.stride))
+    outputs = sources[places[0][0]].new_empty(len(places), *sides, width)
+    first = 0
+    for source, group in groupby(places, key=itemgetter(0)):
+        features = sources[source]
+        rows = [row for _, row in group]
+        batch = max(1, BATCH_BYTES[features.device.type] // (features[0].numel() * features.element_size()))
+        for start in range(0, len(rows), batch):
+            piece = rows[start : start + batch]
+            block(_rows(features, piece), outputs[first : first + len(piece)])
+            first += len(piece)
+    return outputs
+
+
+def _rows(features: Tensor, rows: Sequence[int]) -> Tensor:
+    """Some rows of features: a view where they lie together, else a copy."""
+    if list(rows) == list(range(rows[0], rows[0] + len(rows))):
+        return features[rows[0] : rows[0] + len(rows)]
+    return features.index_select(0, torch.tensor(rows, device=features.device))
+
+
+def _gather(sources: dict[Source, Tensor], places: Sequence[Place]) -> Tensor:
+    """The features at places, [len(places), h, w, c]."""
+    some = sources[places[0][0]]
+    gathered = some.new_empty(len(places), *some.shape[1:])
+    for source, features in sources.items():
+        indices = [i for i, place in enumerate(places) if place[0] == source]
+        rows = [places[i][1] for i in indices]
+        gathered.index_copy_(0, torch.tensor(indices, device=some.device), _rows(features, rows))
+    return gathered
+
+
+def _ends(student: tuple[int, ...], position: int) -> bool:
+    return len(student) == position + 1

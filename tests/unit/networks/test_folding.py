@@ -1,0 +1,48 @@
+"""Folded weights against the network they come from."""
+
+import pytest
+import torch
+
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.folding import FoldedNetwork
+from dass.networks.remapping import remap
+from dass.space.architecture import Architecture
+
+
+def nhwc(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.permute(0, 2, 3, 1).contiguous()
+
+
+@pytest.fixture(scope="module")
+def teacher() -> ElasticResNet:
+    torch.manual_seed(0)
+    network = ElasticResNet(Architecture(((8, 8), (16, 16), (72, 72), (80, 80))), 3)
+    for _ in range(3):
+        network(torch.randn(4, 3, 32, 32))
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.weight, 1, 0.3)
+            torch.nn.init.normal_(module.bias)
+    return network.eval()
+
+
+@pytest.mark.parametrize("side", [32, 20])  # with and without sizes that Winograd's tiles divide
+@torch.no_grad()
+def test_every_narrower_block_is_a_part(teacher: ElasticResNet, side: int) -> None:
+    student = remap(teacher, Architecture(((5, 8), (11, 16), (72,), (66, 80))))
+    folded = FoldedNetwork(teacher, torch.float32)
+    features = torch.relu(student.stem_bn(student.stem_conv(torch.randn(2, 3, side, side))))
+    for stage, blocks in zip(student.stages, folded.blocks, strict=True):
+        for block, part in zip(stage, blocks, strict=False):
+            expected = nhwc(block(features))
+            out = torch.empty_like(expected)
+            part(nhwc(features), out)
+            torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-4)
+            features = block(features)
+
+
+@torch.no_grad()
+def test_stem(teacher: ElasticResNet) -> None:
+    images = torch.randn(2, 3, 32, 32)
+    expected = nhwc(torch.relu(teacher.stem_bn(teacher.stem_conv(images))))
+    torch.testing.assert_close(FoldedNetwork(teacher, torch.float32).stem(nhwc(images)), expected, rtol=1e-4, atol=1e-5)
