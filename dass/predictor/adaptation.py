@@ -137,7 +137,7 @@ class _DescendedWeight(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # noqa: PLR0917 (torch passes by position)
+    def forward(
         ctx: Any, weight: Tensor, rate: Tensor, support: Tensor, gradients: Tensor, dtype: torch.dtype
     ) -> Tensor:
         ctx.save_for_backward(rate, support, gradients)
@@ -148,10 +148,11 @@ class _DescendedWeight(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, by_result: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, by_result: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor, None]:
         rate, support, gradients = ctx.saved_tensors
         by_weight, by_rate = torch.zeros_like(rate), torch.zeros_like(rate)
-        by_support, by_gradients = torch.empty_like(support), torch.empty_like(gradients)
+        by_gradients = torch.empty_like(gradients)
+        by_support = torch.empty_like(support) if ctx.needs_input_grad[2] else None  # a first layer's are constant
         by_task, step = torch.empty_like(rate), torch.empty_like(rate)
         for task in range(len(support)):
             by_task.copy_(by_result[task])
@@ -159,5 +160,6 @@ class _DescendedWeight(torch.autograd.Function):
             by_rate.addcmul_(by_task, torch.mm(support[task].mT, gradients[task], out=step), value=-1)
             by_task *= rate
             torch.mm(support[task], by_task, out=by_gradients[task])
-            torch.mm(gradients[task], by_task.mT, out=by_support[task])
-        return by_weight, by_rate, by_support.neg_(), by_gradients.neg_(), None
+            if by_support is not None:
+                torch.mm(gradients[task], by_task.mT, out=by_support[task]).neg_()
+        return by_weight, by_rate, by_support, by_gradients.neg_(), None
