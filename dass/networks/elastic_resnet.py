@@ -30,7 +30,7 @@ class ElasticResNet(nn.Module):
         self.architecture = architecture
         self.classes = classes
         channels = architecture.widths[0][0]
-        self.stem_conv = _conv3x3(IMAGE_CHANNELS, channels, stride=1)
+        self.stem_conv = Conv3x3(IMAGE_CHANNELS, channels, stride=1)
         self.stem_bn = nn.BatchNorm2d(channels)
         self.stages = nn.ModuleList()
         for index, blocks in enumerate(architecture.widths):
@@ -82,15 +82,27 @@ class BasicBlock(nn.Module):
         super().__init__()
         self.width = width
         self.stride = stride
-        self.conv1 = _conv3x3(entering, width, stride)
+        self.conv1 = Conv3x3(entering, width, stride)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = _conv3x3(width, width, stride=1)
+        self.conv2 = Conv3x3(width, width, stride=1)
         self.bn2 = nn.BatchNorm2d(width)
 
     def forward(self, features: Tensor) -> Tensor:
         """Maps float [n, entering, h, w] to float [n, width, h / stride, w / stride], sizes rounded up."""
         residual = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(features)))))
         return F.relu(residual + shortcut(features, self.width, self.stride))
+
+
+class Conv3x3(nn.Conv2d):
+    """A 3x3 convolution without bias that keeps the resolution, or halves it at stride 2, rounding up."""
+
+    def __init__(self, entering: int, width: int, stride: int) -> None:
+        super().__init__(entering, width, kernel_size=3, stride=stride, padding=1, bias=False)
+
+    def reset_parameters(self) -> None:
+        """Draws weights as He et al. do; not on the meta device, where they are about to be replaced."""
+        if not self.weight.is_meta:
+            nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
 
 
 def shortcut(features: Tensor, width: int, stride: int) -> Tensor:
@@ -112,9 +124,3 @@ def shortcut(features: Tensor, width: int, stride: int) -> Tensor:
     if channels < width:
         features = F.pad(features, (0, 0, 0, 0, 0, width - channels))
     return features
-
-
-def _conv3x3(entering: int, width: int, stride: int) -> nn.Conv2d:
-    conv = nn.Conv2d(entering, width, kernel_size=3, stride=stride, padding=1, bias=False)
-    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    return conv
