@@ -1,0 +1,1 @@
+"""Everything that ranks students of a task, behind one estimator interface."""

@@ -1,0 +1,34 @@
+"""What the variants learn."""
+
+import pytest
+
+from dass.baselines.meta_predictors import VARIANTS, MetaPredictorRanker
+from dass.baselines.ranker import RankingTask
+from dass.errors import UsageError
+from dass.evaluation.correlation import spearman
+
+SETTINGS = {"query": 12, "learning_rate": 5e-3, "validate_every": 20, "precision": "float32", "device": "cpu"}
+
+
+@pytest.mark.parametrize("variant", ["DaSS", "DaSS without guide", "Meta-SGD", "DaSS, 2 steps"])
+def test_learns_what_ranks_an_unseen_target(variant: str, sources: list[RankingTask], target: RankingTask) -> None:
+    ranker = MetaPredictorRanker(variant, episodes=150, **SETTINGS).fit(sources[:3], sources[3:])  # type: ignore[arg-type]
+    assert spearman(ranker.score(target, target.architectures), target.accuracies) > 0.7
+
+
+def test_variants_are_what_they_say(sources: list[RankingTask]) -> None:
+    for name, variant in VARIANTS.items():
+        ranker = MetaPredictorRanker(name, episodes=3, **SETTINGS).fit(sources[:3], sources[3:])  # type: ignore[arg-type]
+        learned = ranker.predictor_
+        assert learned is not None
+        assert learned.inner_steps == (1 if variant.inner_steps is None else variant.inner_steps)
+        assert ("student_first" in learned.predictor.layers) == variant.use_student
+        assert ("teacher_first" in learned.predictor.layers) == variant.use_teacher
+        assert ("code" in learned.predictor.layers) == variant.use_code
+        moved = any(bool((rate != 0.005).any()) for rate in learned.rates.values())
+        assert moved == (learned.inner_steps > 0 and not variant.fixed_rates)
+
+
+def test_an_unknown_variant_is_refused(sources: list[RankingTask]) -> None:
+    with pytest.raises(UsageError, match="unknown variant 'DaS': one of DaSS, "):
+        MetaPredictorRanker("DaS", episodes=1, query=2).fit(sources[:3], sources[3:])
