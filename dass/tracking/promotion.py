@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from dass.errors import UsageError
-from dass.tracking.registry import CHALLENGER, CHAMPION, CORRECT, RegisteredVersion
+from dass.tracking.registry import CHALLENGER, CHAMPION, RegisteredVersion
 from dass.tracking.runs import user
 from dass.tracking.store import Store
+from dass.tracking.student_registration import CORRECT
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

@@ -12,12 +12,12 @@ import pandas as pd
 
 from dass.config import Block, Predictor, TeacherRecipe
 from dass.datasets.check import CheckReport
-from dass.files import file_sha256
 from dass.networks.checkpoint import TeacherCard
 from dass.predictor.checkpoint import PredictorCard
 from dass.predictor.meta import Validation
 from dass.students.record import StudentRecord
 from dass.tracking.lineage import Lineage
+from dass.tracking.predictor_registration import predictor_id
 from dass.tracking.runs import Curve, Input, RunContent, Scalar, record_run
 from dass.tracking.store import Store
 from dass.training.loop import EpochEvaluation
@@ -182,11 +182,6 @@ def log_predictor(
         tags={"predictor_id": predictor_id(checkpoint)},
     )
     return record_run(store, content)
-
-
-def predictor_id(checkpoint: Path) -> str:
-    """12 hex digits of a predictor's weights and rates."""
-    return file_sha256(checkpoint)[:12]
 
 
 def flat(block: Block) -> dict[str, Scalar]:

@@ -25,14 +25,16 @@ from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.tracking.lineage import lineage
 from dass.tracking.promotion import promote
-from dass.tracking.registry import RegisteredVersion, register_student
+from dass.tracking.registry import RegisteredVersion
 from dass.tracking.runs import Curve, RunContent, record_run
 from dass.tracking.store import Store, open_store
 from dass.tracking.student_card import StudentCard
+from dass.tracking.student_registration import register_student
 from dass.tracking.trace import trace
 
 CHAMPION = "models:/dass-student-pets@champion"
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # as in an activated environment
+NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # half of the start of a server
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "DVC_NO_ANALYTICS": "1"}
 
 
@@ -159,7 +161,7 @@ def test_a_server_that_goes_away_in_the_middle_loses_and_doubles_nothing(
     command += ["--artifacts-destination", str(tmp_path / "artifacts")]
     content = RunContent("teachers", "split0", lineage(tmp_path, []), metrics={"accuracy": 40.0})
     later = RunContent("predictor", "p", content.lineage, curves=(Curve("loss", (0, 1), (2.0, 1.0)),))
-    with _serving(tmp_path, command, "/health", {}) as address:
+    with _serving(tmp_path, command, "/health", NO_JOBS) as address:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
         store = open_store(tmp_path)
         first = record_run(store, content)
@@ -169,7 +171,7 @@ def test_a_server_that_goes_away_in_the_middle_loses_and_doubles_nothing(
     with pytest.raises(DassError, match=r"cannot record run predictor/p.*(refused|closed|reset)"):
         record_run(store, later)
     port = address.rsplit(":", 1)[1]
-    with _serving(tmp_path, command, "/health", {}, port):
+    with _serving(tmp_path, command, "/health", NO_JOBS, port):
         assert record_run(store, content) == first
         assert promote(store, _register(store, tmp_path, _data())).version == promoted.version
         done = record_run(store, later)

@@ -12,13 +12,19 @@ import torch
 from dass.config import Augmentation, DistillationRecipe
 from dass.datasets.task_data import TaskData
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.predictor.checkpoint import PredictorCard, save_predictor
+from dass.predictor.model import DassPredictor
+from dass.predictor.scorer import MetaPredictor
+from dass.predictor.tasks import TargetScale
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
+from dass.space.search_space import SearchSpace
 from dass.tracking.lineage import DataHash, Lineage
-from dass.tracking.registry import RegisteredVersion, register_student
+from dass.tracking.registry import RegisteredVersion
 from dass.tracking.runs import RunContent, record_run
 from dass.tracking.store import Store, open_store, prepare
 from dass.tracking.student_card import StudentCard
+from dass.tracking.student_registration import register_student
 
 # MLflow decides on telemetry when it is imported, which test modules do before any test runs.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -66,6 +72,7 @@ RECIPE = DistillationRecipe(
     temperature=6.0,
     evaluations=3,
 )
+SPACE = SearchSpace(widths=(8, 16, 16, 32), max_depth=2, ratios=(0.5, 1.0), granularity="stage")
 Student = tuple[ElasticResNet, StudentCard]
 
 
@@ -123,5 +130,36 @@ def register(store: Store, data: TaskData, make_student: Callable[..., Student])
         run_id = record_run(store, RunContent("targets", card.target, LINEAGE))
         there = replace(data, data_id=card.data_id)
         return register_student(store, run_id, network=network, data=there, card=card, lineage=LINEAGE)
+
+    return make
+
+
+@pytest.fixture
+def make_predictor(tmp_path: Path) -> Callable[..., Path]:
+    """Files a predictor that was never trained."""
+
+    def make(seed: int = 0) -> Path:
+        model = DassPredictor(32, SPACE.code_length, seed=seed)
+        rates = {name: torch.full_like(matrix, 0.005) for name, matrix in model.layers.items()}
+        card = PredictorCard(
+            space=SPACE,
+            resolution=16,
+            noise_seed=0,
+            training=("split0", "split1"),
+            validation=("split2",),
+            students=8.0,
+            teacher_ids=("a", "b", "c"),
+            episodes=40,
+            best_episode=40,
+            validation_src=0.5,
+            seed=seed,
+            precision="float32",
+            device="cpu",
+            torch_version="2",
+            seconds=3.0,
+        )
+        path = tmp_path / f"predictor{seed}.safetensors"
+        save_predictor(path, MetaPredictor(model, rates, 1, TargetScale(40.0, 3.0)), card)
+        return path
 
     return make

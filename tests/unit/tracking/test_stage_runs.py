@@ -4,32 +4,27 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from dass.config import Augmentation, Predictor, TeacherRecipe
 from dass.datasets.check import CheckReport, ClassCount
 from dass.evaluation.intervals import Estimate
 from dass.evaluation.tables import CorrelationRow
 from dass.networks.checkpoint import TeacherCard
-from dass.predictor.checkpoint import PredictorCard, load_predictor, save_predictor
+from dass.predictor.checkpoint import load_predictor
 from dass.predictor.meta import Validation
-from dass.predictor.model import DassPredictor
-from dass.predictor.scorer import MetaPredictor
-from dass.predictor.tasks import TargetScale
 from dass.search.candidates import Budget, Candidate
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
-from dass.space.search_space import SearchSpace
 from dass.students.record import StudentRecord
 from dass.tracking.lineage import DataHash, Lineage
-from dass.tracking.stage_runs import log_dataset, log_predictor, log_students, log_teacher, predictor_id
+from dass.tracking.predictor_registration import predictor_id
+from dass.tracking.stage_runs import log_dataset, log_predictor, log_students, log_teacher
 from dass.tracking.store import Store
 from dass.tracking.target_runs import log_evaluation, log_target
 from dass.training.loop import EpochEvaluation
 
 ARCHITECTURE = Architecture(((4, 8), (8, 16), (16,), (32,)))
 LINEAGE = Lineage("c" * 40, "work", False, (DataHash("data/splits", "aaa.dir"),), "the lock\n")
-SPACE = SearchSpace(widths=(8, 16, 16, 32), max_depth=2, ratios=(0.5, 1.0), granularity="stage")
 CARD = TeacherCard(
     task="split0",
     classes=("a", "b"),
@@ -188,34 +183,3 @@ def test_an_evaluation_over_targets(store: Store) -> None:
 
 def _table(root: Path, kind: str, run: object) -> dict:
     return json.loads((root / "mlartifacts" / kind / run.info.run_id / "artifacts" / f"{kind}.json").read_text())
-
-
-@pytest.fixture
-def make_predictor(tmp_path: Path) -> Callable[..., Path]:
-    """Files a predictor that was never trained."""
-
-    def make(seed: int = 0) -> Path:
-        model = DassPredictor(32, SPACE.code_length, seed=seed)
-        rates = {name: torch.full_like(matrix, 0.005) for name, matrix in model.layers.items()}
-        card = PredictorCard(
-            space=SPACE,
-            resolution=16,
-            noise_seed=0,
-            training=("split0", "split1"),
-            validation=("split2",),
-            students=8.0,
-            teacher_ids=("a", "b", "c"),
-            episodes=40,
-            best_episode=40,
-            validation_src=0.5,
-            seed=seed,
-            precision="float32",
-            device="cpu",
-            torch_version="2",
-            seconds=3.0,
-        )
-        path = tmp_path / f"predictor{seed}.safetensors"
-        save_predictor(path, MetaPredictor(model, rates, 1, TargetScale(40.0, 3.0)), card)
-        return path
-
-    return make

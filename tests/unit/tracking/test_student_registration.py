@@ -8,8 +8,8 @@ from mlflow.exceptions import MlflowException
 
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError
-from dass.tracking.registry import register_student
 from dass.tracking.store import Store
+from dass.tracking.student_registration import register_student
 
 
 def test_a_version_holds_what_it_takes_to_trust_it(store: Store, data: TaskData, register: Callable) -> None:

@@ -1,0 +1,106 @@
+"""Files a distilled student in the registry, after trying the very files that are filed."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dass.datasets.task_data import TaskData
+from dass.errors import DassError
+from dass.files import content_id
+from dass.networks.checkpoint import teacher_id
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.tracking.lineage import Lineage
+from dass.tracking.registry import ModelPackage, RegisteredVersion, find_version, register_model
+from dass.tracking.store import Store
+from dass.tracking.student_card import StudentCard
+from dass.tracking.student_model import CLASS, PREFIX, PROBABILITY, StudentModel, load_student, save_student
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+
+CORRECT = "test_correct.npy"
+
+
+def student_name(target: str) -> str:
+    """Name of a target's registered model."""
+    return f"dass-student-{target}"
+
+
+def register_student(
+    store: Store, run_id: str, *, network: ElasticResNet, data: TaskData, card: StudentCard, lineage: Lineage
+) -> RegisteredVersion:
+    """Files a student as a new version of `dass-student-<target>`, without an alias: `promote` gives it one.
+
+    The test images are classified by the very files that are filed, on the CPU in float32; which of them were
+    right is kept with the version, so that versions can be compared image by image.
+
+    Args:
+        store: where.
+        run_id: the target's run.
+        network: the student.
+        data: its task, on the CPU.
+        card: what is known about it.
+        lineage: code and data that it came from.
+
+    Returns:
+        The version; the one that is there already where the same student was filed before.
+
+    Raises:
+        DassError: card, data and weights do not belong together, or the store failed.
+    """
+    if card.data_id != data.data_id or card.classes != data.classes:
+        raise DassError(f"student of {card.target}: the card is about data {card.data_id}, not {data.data_id}")
+    name = student_name(card.target)
+    key = content_id([teacher_id(network), card.tags()])
+    found = find_version(store, name, key)
+    if found is not None:
+        return found
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "student"
+        save_student(folder, network, data.classes, data.resolution)
+        student = load_student(folder)
+        images = data.test_images.permute(0, 2, 3, 1).numpy()
+        correct = student.probabilities(images).argmax(axis=1) == data.test_labels.numpy()
+        _check_accuracy(card, correct)
+        np.save(folder / CORRECT, correct)
+        package = ModelPackage(
+            loader="dass.tracking.student_model",
+            folder=folder,
+            signature=_signature(student),
+            example=np.ascontiguousarray(images[:2]),
+        )
+        return register_model(
+            store,
+            run_id,
+            name,
+            key=key,
+            package=package,
+            card=card.markdown(name),
+            tags=card.tags(),
+            lineage=lineage,
+        )
+
+
+def _signature(student: StudentModel) -> "ModelSignature":
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
+
+    side = student.resolution
+    outputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.string, CLASS), ColSpec(DataType.double, PROBABILITY)]
+    outputs += [ColSpec(DataType.double, f"{PREFIX}{name}") for name in student.classes]
+    return ModelSignature(Schema([TensorSpec(np.dtype(np.uint8), (-1, side, side, 3))]), Schema(outputs))
+
+
+def _check_accuracy(card: StudentCard, correct: NDArray[np.bool_]) -> None:
+    """Refuses weights that are not the card's: training may have evaluated in bfloat16, so a little may differ."""
+    if len(correct) != card.test_images:
+        raise DassError(f"student of {card.target}: the card counts {card.test_images} test images, not {len(correct)}")
+    measured = 100 * float(correct.mean())
+    if abs(measured - card.distilled_accuracy) > max(1.0, 2 * card.standard_error):
+        raise DassError(
+            f"student of {card.target}: its weights reach {measured:.2f} % here, its record says "
+            f"{card.distilled_accuracy:.2f} %: they are not the same student; distil it again"
+        )
