@@ -3,12 +3,16 @@
 import resource
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from rich.console import Console
+from rich.table import Table
+
+from dass.files import write_json
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,22 @@ class BenchmarkRow:
     ratio: float
     floor_fraction: float
     peak_mib: float
+
+
+def print_rows(rows: Sequence[BenchmarkRow]) -> None:
+    """Prints one line per row."""
+    table = Table("what", *(f"{side} ms" for side in ("naive", "ours")), "ratio", "of floor rate", "peak MiB")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in rows:
+        times = (f"{1000 * seconds:,.3f}" for seconds in (row.naive_seconds, row.ours_seconds))
+        table.add_row(row.name, *times, f"{row.ratio:.1f}x", f"{row.floor_fraction:.0%}", f"{row.peak_mib:,.0f}")
+    Console().print(table)
+
+
+def write_rows(rows: Sequence[BenchmarkRow], path: Path) -> None:
+    """Writes the rows as a JSON list, atomically."""
+    write_json(path, [asdict(row) for row in rows])
 
 
 def timed(work: Callable[[], object]) -> float:

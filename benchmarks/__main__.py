@@ -1,0 +1,41 @@
+"""Runs all benchmarks: `python -m benchmarks [--quick] [--only NAME] [--json FILE]`."""
+
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from benchmarks.report import BenchmarkRow, print_rows, write_rows
+from dass.device import device_name, resolve_device
+
+
+class Benchmark(StrEnum):
+    """The modules beside this one that have a `run(quick)`."""
+
+    SCORING = "scoring"
+    DISTILLING = "distilling"
+    META_TRAINING = "meta_training"
+    LOADING = "loading"
+
+
+def main(
+    quick: Annotated[bool, typer.Option(help="Smaller sizes and fewer rounds: a check that all of it runs.")] = False,
+    only: Annotated[list[Benchmark] | None, typer.Option(help="Just this one; may be repeated.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Also write the rows to this file.")] = None,
+) -> None:
+    """Times the naive way, ours, and the device's floor side by side. Example: python -m benchmarks --only scoring."""
+    device = resolve_device()
+    typer.echo(f"device: {device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    rows: list[BenchmarkRow] = []
+    for benchmark in only or list(Benchmark):
+        rows += import_module(f"benchmarks.{benchmark}").run(quick)
+    print_rows(rows)
+    if json:
+        write_rows(rows, json)
+
+
+if __name__ == "__main__":
+    typer.run(main)
