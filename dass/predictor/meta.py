@@ -131,9 +131,12 @@ class MetaLearner:
         source = Episodes(training, scale, min(self.query, *(len(task.codes) for task in training)), dtype, device)
         held_out = [_moved(task, dtype, device) for task in validation]
         run = _Run(self._predictor(training[0]).to(device), self.inner_rate, self.learning_rate, self.fixed_rates)
-        identity = content_id([_settings(self), str(dtype), *(task.content() for task in (*training, *validation))])
-        if checkpoint is not None and checkpoint.exists():
-            run.load(checkpoint, identity)
+        identity = ""
+        if checkpoint is not None:
+            content = [task.content() for task in (*training, *validation)]
+            identity = content_id([_settings(self), str(dtype), len(training), content])
+            if checkpoint.exists():
+                run.load(checkpoint, identity)
 
         losses: list[Tensor] = []
         for episode in range(run.episode, self.episodes):
