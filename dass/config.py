@@ -5,8 +5,9 @@ blocks it reads. An unknown key, a wrong type or a value out of range is refused
 the key.
 """
 
+import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -89,17 +90,24 @@ class Recipe(Block):
 
     Attributes:
         epochs: passes over the training images.
+        min_steps: a small dataset gets as many whole epochs as make this many steps, see `for_images`.
         batch_size: images per step; the last, partial batch of an epoch is left out in training.
         precision: `auto` means bfloat16 autocast where the hardware computes in it, else float32.
     """
 
     epochs: int = Field(ge=1, le=2000)
+    min_steps: int = Field(ge=0, le=1_000_000, default=0)
     batch_size: int = Field(ge=2, le=8192)
     learning_rate: float = Field(gt=0, le=10)
     momentum: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0, le=1)
     augmentation: Augmentation
     precision: Literal["auto", "float32", "bfloat16"]
+
+    def for_images(self, count: int) -> Self:
+        """The recipe as a dataset of `count` training images gets it: enough epochs for `min_steps`."""
+        steps = max(count // self.batch_size, 1)
+        return self.model_copy(update={"epochs": max(self.epochs, math.ceil(self.min_steps / steps)), "min_steps": 0})
 
 
 class TeacherRecipe(Recipe):

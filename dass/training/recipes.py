@@ -18,6 +18,7 @@ from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.space.architecture import Architecture
 from dass.training.checkpoint import Checkpoint
+from dass.training.curve import Curve, save_curve
 from dass.training.evaluation import Evaluation, evaluate, predict
 from dass.training.loop import EpochEvaluation, Progress, TeacherLogits, train
 from dass.training.losses import distillation_loss, label_loss
@@ -141,10 +142,10 @@ def train_and_save_teacher(
     load: Callable[[], TaskData],
     architecture: Architecture,
     recipe: TeacherRecipe,
+    path: Path,
     *,
     seed: int,
     device: str,
-    path: Path,
     progress: Progress | None = None,
 ) -> tuple[TeacherCard, TeacherResult]:
     """Trains a teacher and files it: `train_teacher` as one job, which may run in a worker process.
@@ -155,9 +156,9 @@ def train_and_save_teacher(
         load: gives the task's data.
         architecture: the teacher's.
         recipe: how.
+        path: the weights' file, `<task>.safetensors`; the card goes beside it.
         seed: of its weights, batch order and augmentation.
         device: torch's name of it.
-        path: the weights' file, `<task>.safetensors`; the card goes beside it.
         progress: called with steps done and in all.
 
     Raises:
@@ -178,10 +179,13 @@ def train_and_save_teacher(
         loss=result.loss,
         teacher_id="",  # filled in from the weights
         data_id=data.data_id,
+        train_images=len(data.train_labels),
         recipe_id=result.recipe_id,
+        seed=seed,
         seconds=result.seconds,
         device=device_name(place),
     )
+    save_curve(path, Curve(result.evaluations, result.losses))
     card = save_teacher(path, teacher, card)
     partial.unlink(missing_ok=True)
     return card, result

@@ -1,0 +1,168 @@
+"""`dass data`: bring datasets in, fetch them, list them and look at them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dass.config import load_params
+from dass.datasets.catalogue import KnownDataset, all_datasets, find_dataset
+from dass.datasets.check import CheckReport, check, contact_sheet
+from dass.datasets.download import download
+from dass.datasets.importing import import_dataset
+from dass.datasets.packed import DatasetCard, PackedDataset, open_packed
+from dass.errors import UsageError
+
+data_app = typer.Typer(help="Bring in datasets, fetch, list and check them.", no_args_is_help=True)
+
+RAW = Path("data/raw")
+
+Name = Annotated[str, typer.Argument(help="A name of `dass data list`, or one of your own.", show_default=False)]
+Resolution = Annotated[
+    int | None,
+    typer.Option(help="Side of the stored images in pixels.", show_default="data.resolution of params.yaml"),
+]
+Into = Annotated[Path, typer.Option(help="Folder of the packed datasets.")]
+
+
+@data_app.command("import")
+def import_(
+    name: Name,
+    path: Annotated[
+        Path | None, typer.Argument(help="Folder, .zip or .tar; none for glyphs and digits.", show_default=False)
+    ] = None,
+    resolution: Resolution = None,
+    into: Into = RAW,
+) -> None:
+    """Read a dataset and store it, packed, as INTO/NAME-RESOLUTION.
+
+    A NAME that is not in `dass data list` means a dataset of your own: train/CLASS/* and test/CLASS/*.
+
+    Example: dass data import tiny-imagenet tiny-imagenet-200.zip
+    """
+    with _progress(f"import {name}") as progress:
+        packed = import_dataset(name, path, into, _resolution(resolution), progress)
+    _say(packed)
+
+
+@data_app.command("download")
+def download_(
+    name: Annotated[str, typer.Argument(help="A name of `dass data list`.", show_default=False)],
+    resolution: Resolution = None,
+    into: Into = RAW,
+    keep: Annotated[Path, typer.Option(help="Folder where the fetched archive stays.")] = Path(".state/downloads"),
+) -> None:
+    """Fetch a dataset from its publisher, verify and import it; a broken transfer goes on where it stopped.
+
+    Example: dass data download dtd
+    """
+    known = find_dataset(name)
+    if known is None:
+        raise UsageError(f"no dataset {name!r} in the catalogue: `dass data list` shows which there are")
+    if known.remote is None:
+        if known.make is not None:
+            raise UsageError(f"{name} needs no download: `dass data import {name}` makes it")
+        raise UsageError(
+            f"{name} cannot be fetched without you: get it at {known.page} and run "
+            f"`dass data import {name} PATH`, where PATH is {known.give}"
+        )
+    side = _resolution(resolution)
+    with _progress(f"download {name}") as progress:
+        archive = download(known.remote, keep, progress)
+    with _progress(f"import {name}") as progress:
+        packed = import_dataset(name, archive, into, side, progress)
+    _say(packed)
+
+
+@data_app.command("list")
+def list_(into: Into = RAW) -> None:
+    """Show the catalogue, with licences and citations, and what is imported.
+
+    Example: dass data list
+    """
+    for known in all_datasets():
+        print(f"{known.name}: {known.title}\n  get it    {_way(known)}")
+        print(f"  licence   {known.licence}\n  cite      {known.citation}\n")
+    cards = [open_packed(path.parent).card for path in sorted(into.glob("*/dataset.json"))]
+    print(f"Imported into {into}: {len(cards)}")
+    for card in cards:
+        print(f"  {card.name} at {card.resolution}x{card.resolution}: {_counts(card)}; split: {card.split_rule}")
+
+
+@data_app.command("check")
+def check_(
+    name: Name,
+    resolution: Resolution = None,
+    into: Into = RAW,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Contact sheet (PNG).", show_default="reports/data/NAME-RESOLUTION.png")
+    ] = None,
+) -> None:
+    """Verify a packed dataset, count its images, look for duplicates, and draw a contact sheet.
+
+    Example: dass data check digits
+    """
+    folder = into / f"{name}-{_resolution(resolution)}"
+    packed = open_packed(folder)
+    report = check(packed)
+    _print_report(report)
+    picture = sheet or Path("reports/data") / f"{folder.name}.png"
+    contact_sheet(packed, picture)
+    print(f"contact sheet: {picture}")
+
+
+def _resolution(asked: int | None) -> int:
+    if asked is not None:
+        return asked
+    params = Path("params.yaml")
+    if not params.exists():
+        raise UsageError("no params.yaml here to take the resolution from: give --resolution")
+    return load_params(params).data.resolution
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with an estimate, on stderr; it shows nothing where there is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
+
+def _way(known: KnownDataset) -> str:
+    if known.make is not None:
+        return f"dass data import {known.name}"
+    if known.remote is not None:
+        return f"dass data download {known.name}"
+    return f"at {known.page}, then dass data import {known.name} PATH; PATH is {known.give}"
+
+
+def _counts(card: DatasetCard) -> str:
+    skipped = f", {len(card.skipped):,} skipped" if card.skipped else ""
+    return f"{len(card.classes)} classes, {card.train_count:,} train and {card.test_count:,} test images{skipped}"
+
+
+def _say(packed: PackedDataset) -> None:
+    card = packed.card
+    print(f"{packed.folder}: {_counts(card)}; split: {card.split_rule}")
+    if card.skipped:
+        print(f"skipped since it does not decode: {card.skipped[0].name} ({card.skipped[0].reason}), ...")
+
+
+def _print_report(report: CheckReport) -> None:
+    print(f"{report.name} at {report.resolution}x{report.resolution}; split: {report.split_rule}")
+    print("   train    test  class")
+    for count in report.counts:
+        print(f"{count.train:8,}{count.test:8,}  {count.name}")
+    print(f"in train and test: {len(report.duplicates)}")
+    for found in report.duplicates[:10]:
+        print(f"  train {found.train_index} ({found.train_class}) = test {found.test_index} ({found.test_class})")
+    print(f"repeated within train: {report.repeated_train}; within test: {report.repeated_test}")
+    print(f"skipped on import, since they do not decode: {len(report.skipped)}")
+    for image in report.skipped[:10]:
+        print(f"  {image.part}: {image.name}: {image.reason}")

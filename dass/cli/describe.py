@@ -1,0 +1,105 @@
+"""`dass describe`: what one architecture costs."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dass.cli.preset import all_presets, preset_params
+from dass.config import Params
+from dass.errors import UsageError
+from dass.project import Project
+from dass.space.architecture import Architecture
+from dass.space.cost import cost
+from dass.space.search_space import SearchSpace
+
+
+def describe(
+    architecture: Annotated[
+        Path | None, typer.Argument(help='JSON file: {"widths": [[20, 32], [32, 64], [128], [256]]}.')
+    ] = None,
+    depth: Annotated[str | None, typer.Option(help="Blocks of each stage, e.g. 2,4,2,2.")] = None,
+    width: Annotated[
+        str | None, typer.Option(help="Width of each stage's blocks but the last, e.g. 20,32,104,128.")
+    ] = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="Side of the input in pixels; params.yaml's if left out.")
+    ] = None,
+    classes: Annotated[int, typer.Option(help="Classes of the task.", min=1)] = 10,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Take this preset's search space. If left out: params.yaml's, else the first that has it."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print parameters and multiply-accumulates of an architecture of params.yaml's search space.
+
+    Example: dass describe --depth 2,4,2,2 --width 20,32,104,128 --resolution 224 --classes 7
+    """
+    if architecture is not None and depth is None and width is None:
+        value = Architecture.from_json(_text(architecture))
+        found = _first_space(preset, lambda space: _member(space, value))
+    elif architecture is None and depth is not None and width is not None:
+        depths, widths = _numbers("--depth", depth), _numbers("--width", width)
+        found = _first_space(preset, lambda space: space.from_depth_width(depths, widths))
+    else:
+        raise UsageError("describe: give either a JSON file, or both --depth and --width")
+    params, space, described = found
+    resolution = params.data.resolution if resolution is None else resolution
+    costs = cost(described, resolution, classes)
+    if as_json:
+        fields = {**asdict(costs), "arch_id": described.arch_id, "code_length": space.code_length}
+        fields |= {"resolution": resolution, "classes": classes, **described.to_json()}
+        print(json.dumps({**fields, "space": params.preset}))
+        return
+    table = Table(
+        "quantity",
+        "value",
+        title=f"{described.stage_label} at {resolution}x{resolution}, {classes} classes, space: {params.preset}",
+    )
+    table.add_row("parameters", f"{costs.parameters:,}")
+    table.add_row("macs (conv + linear)", f"{costs.macs / 1e6:.2f} M")
+    table.add_row("macs_bn1 (+ 1 per BN output: Table 7)", f"{costs.macs_bn1 / 1e6:.2f} M")
+    table.add_row("macs_bn3_pool (+ 3 per BN output + pool: Table 5)", f"{costs.macs_bn3_pool / 1e6:.2f} M")
+    table.add_row("arch_id", described.arch_id)
+    table.add_row("code_length", str(space.code_length))
+    Console().print(table)
+
+
+def _first_space(
+    preset: str | None, member: Callable[[SearchSpace], Architecture]
+) -> tuple[Params, SearchSpace, Architecture]:
+    """The first space that has the architecture: params.yaml's, then each preset's; or just the one named."""
+    refusal = None
+    for params in [preset_params(preset)] if preset else [Project.open().params, *all_presets()]:
+        space = SearchSpace.from_config(params.space)
+        try:
+            return params, space, member(space)
+        except UsageError as error:
+            refusal = refusal or error
+    assert refusal is not None
+    raise refusal
+
+
+def _member(space: SearchSpace, architecture: Architecture) -> Architecture:
+    space.check(architecture)
+    return architecture
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the architecture file {path}: {error}") from error
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"{option} takes whole numbers with commas between, found {text!r}") from error

@@ -1,0 +1,66 @@
+"""`dass`: everything without a UI, for scripts and for people in a hurry."""
+
+import sys
+
+import typer
+
+from dass.cli.data import data_app
+from dass.cli.describe import describe
+from dass.cli.plan import plan
+from dass.cli.preset import preset_app
+from dass.cli.report import report
+from dass.cli.search import search
+from dass.cli.students import students_app
+from dass.cli.trace import trace
+from dass.errors import DassError, UsageError
+
+app = typer.Typer(
+    help="Distillation-aware student search: predict what a student will reach, then distil the best one.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data_app, name="data")
+app.add_typer(preset_app, name="preset")
+app.add_typer(students_app, name="students")
+app.command()(plan)
+app.command()(describe)
+app.command()(search)
+app.command()(report)
+app.command()(trace)
+
+DEBUG = "--debug"
+
+
+@app.callback()
+def options(
+    debug: bool = typer.Option(False, DEBUG, help="Show the traceback of an error, not just its line."),
+) -> None:
+    """Distillation-aware student search: predict what a student will reach, then distil the best one."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line; errors become one line and an exit code (2 wrong use, 1 failure, 130 interrupted)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = DEBUG in arguments
+    # Accepted anywhere, since people add it at the end of the command that just failed.
+    arguments = [argument for argument in arguments if argument != DEBUG]
+    try:
+        app(args=arguments, prog_name="dass")
+    except DassError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        print(f"error: {type(error).__name__}: {' '.join(str(error).split())} (--debug shows where)", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

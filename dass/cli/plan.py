@@ -1,0 +1,43 @@
+"""`dass plan`: what the pipeline will take on this machine, measured by a few steps before anything long runs."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dass.device import resolve_device
+from dass.planning import make_plan
+from dass.project import Project
+
+
+def plan(
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Worker processes; one per core if left out.", min=1)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
+) -> None:
+    """Estimate hours, disk and memory of each stage, from a few timed steps on this device.
+
+    Example: dass plan
+    """
+    project = Project.open()
+    estimates = make_plan(project, resolve_device(device), workers)
+    if as_json:
+        print(json.dumps([asdict(estimate) for estimate in estimates]))
+        return
+    table = Table(title=f"preset {project.params.preset} on {resolve_device(device)}")
+    for column in ("stage", "work", "hours", "disk MiB", "memory MiB"):
+        table.add_column(column, justify="left" if column in {"stage", "work"} else "right")
+    for estimate in estimates:
+        table.add_row(
+            estimate.stage, estimate.work, f"{estimate.hours:.2f}",
+            f"{estimate.disk_mib:.0f}", f"{estimate.memory_mib:.0f}",
+        )  # fmt: skip
+    table.add_section()
+    table.add_row(
+        "all", "if nothing is done yet", f"{sum(e.hours for e in estimates):.2f}",
+        f"{sum(e.disk_mib for e in estimates):.0f}", f"{max(e.memory_mib for e in estimates):.0f}",
+    )  # fmt: skip
+    Console().print(table)

@@ -1,0 +1,45 @@
+"""`dass report`: what the last evaluation found, as a table."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dass.errors import UsageError
+from dass.files import read_json
+from dass.project import Project
+
+
+def report(as_json: Annotated[bool, typer.Option("--json", help="Print reports/metrics.json.")] = False) -> None:
+    """Show SRC, teacher and distilled pick of every target, from reports/metrics.json.
+
+    Example: dass report
+    """
+    project = Project.open()
+    path = project.reports / "metrics.json"
+    if not path.exists():
+        raise UsageError(f"there is no {path}: run `make repro` first")
+    if as_json:
+        print(path.read_text(encoding="utf-8"), end="")
+        return
+    table = Table(title=f"preset {project.params.preset}")
+    for column in ("target", "teacher %", "picked student", "predicted %", "distilled %", "MACs", "parameters"):
+        table.add_column(column, justify="left" if column in {"target", "picked student"} else "right")
+    table.add_column("SRC [interval], students", justify="right")
+    for name, found in read_json(path)["targets"].items():
+        table.add_row(
+            name,
+            f"{found['teacher_accuracy']:.2f}",
+            found["pick"],
+            f"{found['pick_predicted']:.2f}",
+            f"{found['pick_accuracy']:.2f}",
+            f"{found['pick_macs'] / 1e6:.2f} M",
+            f"{found['pick_parameters'] / 1e3:.1f} k",
+            f"{found['src']:.2f} [{found['src_low']:.2f}, {found['src_high']:.2f}], n={found['students']}"
+            if "src" in found
+            else "-",
+        )
+    console = Console()
+    console.print(table)
+    console.print("Tables and pictures: reports/. Runs and registered models: `make ui` (MLflow and Prefect pages).")

@@ -1,0 +1,89 @@
+"""`dass search`: rank students for a dataset and a teacher, without any pipeline."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dass.datasets.importing import import_dataset
+from dass.datasets.packed import CARD, load_target
+from dass.datasets.task_data import TaskData
+from dass.device import resolve_device
+from dass.errors import UsageError
+from dass.files import file_sha256
+from dass.networks.checkpoint import import_checkpoint, teacher_id
+from dass.predictor.checkpoint import load_predictor
+from dass.search.candidates import MILLION, Budget
+from dass.search.run import Guide, candidate_json, search_students
+from dass.training.evaluation import evaluate
+
+
+def search(
+    data: Annotated[str, typer.Option(help="A dataset: its name or folder in data/raw, or a folder or zip of images.")],
+    teacher: Annotated[Path, typer.Option(help="The teacher's weights: .safetensors, or .pt of tensors only.")],
+    max_macs: Annotated[float | None, typer.Option(help="Millions of multiply-accumulates.", min=0)] = None,
+    max_params: Annotated[float | None, typer.Option(help="Millions of parameters.", min=0)] = None,
+    candidates: Annotated[int, typer.Option(help="Architectures to score.", min=1)] = 3000,
+    top: Annotated[int, typer.Option(help="How many to show.", min=1)] = 10,
+    seed: Annotated[int, typer.Option(help="Of the sample.", min=0)] = 0,
+    predictor: Annotated[Path, typer.Option(help="The meta-learned predictor.")] = Path(
+        "data/predictor/predictor.safetensors"
+    ),
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Rank candidate students for a dataset and a trained teacher, within a budget.
+
+    Example: dass search --data digits --teacher data/teachers/targets/digits/digits.safetensors --max-macs 4
+    """
+    place = resolve_device(device)
+    if not predictor.exists():
+        raise UsageError(f"there is no predictor at {predictor}: run `make repro`, or give --predictor")
+    meta, card = load_predictor(predictor, place)
+    with open_data(data, card.resolution) as task:
+        network = import_checkpoint(teacher, card.space.largest, len(task.classes)).to(place)
+        measured = evaluate(network, task.test_images.to(place), task.test_labels.to(place), "float32")
+        guide = Guide(task.name, network, teacher_id(network), measured.accuracy, task.resolution)
+        budget = Budget(max_macs, max_params)
+        found = search_students(
+            meta, card, file_sha256(predictor)[:12], guide, budget=budget, count=candidates, seed=seed
+        )
+    if as_json:
+        head = {"target": found.target, "teacher_accuracy": found.teacher_accuracy, "candidates": candidates}
+        rows = [candidate_json(candidate) for candidate in found.ranking[:top]]
+        print(json.dumps({**head, "seconds": found.seconds, "ranking": rows}))
+        return
+    table = Table(title=f"{found.target}: best of {candidates} within {budget}; teacher {found.teacher_accuracy:.2f}%")
+    for column in ("place", "depths / widths", "predicted %", "M MACs", "M parameters", "arch_id"):
+        table.add_column(column, justify="left" if column == "depths / widths" else "right")
+    for position, candidate in enumerate(found.ranking[:top], start=1):
+        table.add_row(
+            str(position), candidate.architecture.stage_label, f"{candidate.predicted:.2f}",
+            f"{candidate.cost.macs / MILLION:.3f}", f"{candidate.cost.parameters / MILLION:.4f}",
+            candidate.architecture.arch_id,
+        )  # fmt: skip
+    Console().print(table)
+    print(f"{found.seconds:.1f} s, {1000 * found.seconds / candidates:.2f} ms per candidate")
+
+
+@contextmanager
+def open_data(data: str, resolution: int) -> Iterator[TaskData]:
+    """A packed dataset by name or folder, or images packed for the occasion."""
+    named, path = Path("data/raw") / f"{data}-{resolution}", Path(data)
+    packed = next((folder for folder in (named, path) if (folder / CARD).exists()), None)
+    if packed is not None:
+        task = load_target(packed)
+        if task.resolution != resolution:
+            raise UsageError(f"{packed} is packed at {task.resolution} pixels but the predictor works at {resolution}")
+        yield task
+    elif path.exists():
+        with tempfile.TemporaryDirectory() as scratch:
+            yield load_target(import_dataset("dataset", path, Path(scratch), resolution).folder)
+    else:
+        raise UsageError(f"--data {data}: neither a packed dataset ({named}) nor a folder or zip of images")

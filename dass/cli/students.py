@@ -1,0 +1,45 @@
+"""`dass students`: carry the student-accuracy database from machine to machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dass.errors import UsageError
+from dass.project import Project
+from dass.students.database import StudentDatabase
+from dass.students.exchange import export_records, import_records
+
+students_app = typer.Typer(help="Export and import the student-accuracy database.", no_args_is_help=True)
+
+Task = Annotated[str, typer.Argument(help="`source`, or a target of params.yaml.")]
+
+
+@students_app.command("export")
+def export_(task: Task, file: Annotated[Path, typer.Argument(help="The Parquet file to write.")]) -> None:
+    """Write all records of the source tasks, or of a target, to one portable file.
+
+    Example: dass students export source records.parquet
+    """
+    print(f"{export_records(_database(task), file)} records written to {file}")
+
+
+@students_app.command("import")
+def import_(task: Task, file: Annotated[Path, typer.Argument(help="A file of `dass students export`.")]) -> None:
+    """Merge records from elsewhere, record by record; what is there stays, nothing is doubled.
+
+    Example: dass students import source records.parquet
+    """
+    result = import_records(_database(task), file)
+    print(f"{result.added} records added, {result.known} known already, {len(result.conflicts)} in conflict")
+    for conflict in result.conflicts:
+        print(f"  {conflict}")
+
+
+def _database(task: str) -> StudentDatabase:
+    project = Project.open()
+    if task == "source":
+        return StudentDatabase(project.source_students)
+    if task in project.params.targets:
+        return StudentDatabase(project.target_students(task))
+    raise UsageError(f"{task!r} is neither `source` nor a target: targets are {', '.join(project.params.targets)}")

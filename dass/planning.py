@@ -1,0 +1,203 @@
+"""What each stage will take, extrapolated from a few timed steps on the device at hand."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import fmean
+
+import torch
+
+from dass.datasets.packed import CARD, open_packed
+from dass.datasets.task_data import TaskData
+from dass.device import resolve_precision
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.predictor.embeddings import embed, fixed_noise
+from dass.project import Project
+from dass.space.cost import cost
+from dass.space.search_space import SearchSpace
+from dass.students.plan import target_jobs
+from dass.training.evaluation import predict
+from dass.training.loop import train
+from dass.training.losses import label_loss
+
+STEPS = 6  # timed, after as many to warm up
+UNKNOWN_IMAGES = 6000  # assumed of a dataset that is not here yet
+UNKNOWN_CLASSES = 50
+PROCESS_MIB = 450  # a worker with torch loaded
+SAMPLE = 128  # candidates embedded to measure scoring
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """What one stage takes from scratch.
+
+    Attributes:
+        stage: its name in dvc.yaml.
+        work: what it does, in numbers.
+        hours: wall time.
+        disk_mib: what it leaves under data/.
+        memory_mib: peak, of all its processes together.
+    """
+
+    stage: str
+    work: str
+    hours: float
+    disk_mib: float
+    memory_mib: float
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Images and classes of one task; a guess where the dataset is not here."""
+
+    train: int
+    test: int
+    classes: int
+
+
+def make_plan(project: Project, device: torch.device, workers: int | None = None) -> list[StageEstimate]:
+    """Times a few steps and multiplies.
+
+    Args:
+        project: whose params.yaml says how much work there is.
+        device: where it would run.
+        workers: processes side by side; None for one per core, or one on a GPU.
+    """
+    params, space = project.params, SearchSpace.from_config(project.params.space)
+    workers = workers or (1 if device.type == "cuda" else os.cpu_count() or 1)
+    source = _source_size(project)
+    targets = [_size(project, target.dataset) for target in params.targets.values()]
+    splits, resolution = len(params.source.splits), params.data.resolution
+    image = _timed_image(project, space, device, source.classes)
+    largest = cost(space.largest, resolution, source.classes)
+    sample = [job.architecture for job in target_jobs(space, min(64, params.students.per_target), params.seed)]
+    share = fmean(cost(architecture, resolution, source.classes).macs for architecture in sample) / largest.macs
+    network_mib = 4 * largest.parameters / MIB
+    data_mib = 3 * resolution**2 * (source.train + source.test) / MIB
+
+    def teacher_seconds(size: _Size) -> float:
+        recipe = params.teacher.for_images(size.train)
+        return recipe.epochs * size.train * image.training + 10 * size.test * image.forward
+
+    def student_seconds(size: _Size) -> float:
+        recipe = params.distillation.for_images(size.train)
+        tests = (recipe.evaluations + 1) * size.test * image.forward
+        # Small networks use the hardware less well than large ones: their time falls more slowly than their work.
+        return (recipe.epochs * size.train * image.training + tests) * share**0.7
+
+    side = min(workers, splits)
+    memory = workers * (PROCESS_MIB + data_mib + 12 * network_mib)
+    students = params.students
+    counts = [
+        students.per_target + (students.repeated if t.repeat else 0) for t in params.targets.values() if t.evaluate
+    ]
+    evaluated = [size for size, t in zip(targets, params.targets.values(), strict=True) if t.evaluate]
+    distilled = sum(n * student_seconds(size) for n, size in zip(counts, evaluated, strict=True))
+    embedding_mib = 4 * space.widths[-1] * (resolution // 8) ** 2 / MIB
+    episode = 2.5e-5 * splits * params.predictor.query * space.widths[-1]  # measured on 2 cores: see benchmarks/
+    searched = len(targets) * params.search.candidates
+    return [
+        StageEstimate(
+            "teachers", f"{splits} teachers", splits * teacher_seconds(source) / side / 3600,
+            splits * network_mib, memory,
+        ),
+        StageEstimate(
+            "students", f"{splits} x {students.per_source} students",
+            splits * students.per_source * student_seconds(source) / workers / 3600, 1, memory,
+        ),
+        StageEstimate(
+            "meta_train", f"{params.predictor.episodes} episodes",
+            params.predictor.episodes * episode / 3600, 10,
+            PROCESS_MIB + 12 * splits * students.per_source * embedding_mib,
+        ),
+        StageEstimate(
+            "teacher", f"{len(targets)} teachers", sum(map(teacher_seconds, targets)) / 3600,
+            len(targets) * network_mib, PROCESS_MIB + data_mib + 12 * network_mib,
+        ),
+        StageEstimate("target_students", f"{sum(counts)} students", distilled / workers / 3600, 1, memory),
+        StageEstimate(
+            "search", f"{len(targets)} x {params.search.candidates} candidates", searched * image.scoring / 3600, 1,
+            PROCESS_MIB + 600,
+        ),
+        StageEstimate(
+            "distil", f"{len(targets)} students", sum(map(student_seconds, targets)) / 3600,
+            len(targets) * network_mib, PROCESS_MIB + data_mib,
+        ),
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _PerImage:
+    """Seconds the largest network takes for one image, and the engine for one candidate."""
+
+    training: float
+    forward: float
+    scoring: float
+
+
+def _timed_image(project: Project, space: SearchSpace, device: torch.device, classes: int) -> _PerImage:
+    """Trains the largest network for a few steps on random images, looks at a batch, scores a few candidates.
+
+    With one torch thread on a CPU, as worker processes have.
+    """
+    params = project.params
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if device.type == "cpu" else threads)
+    try:
+        recipe = params.distillation.model_copy(update={"epochs": 1, "min_steps": 0, "evaluations": 1})
+        images = recipe.batch_size * STEPS
+        data = _random_task(images, params.data.resolution, classes)
+        network = ElasticResNet(space.largest, classes)
+
+        def run() -> None:
+            train([network], data, recipe, _plain_loss, seed=0, device=device, evaluations=1)
+
+        precision = resolve_precision(recipe.precision, device)
+        test = data.test_images.to(device)
+        forward = _seconds(lambda: predict(network, test, precision)) / len(test)
+        training = _seconds(run) / images - forward * len(test) / images
+        candidates = [job.architecture for job in target_jobs(space, min(SAMPLE, space.size), params.seed)]
+        noise = fixed_noise(params.data.resolution, params.seed)
+        scoring = _seconds(lambda: list(embed(network, candidates, noise))) / len(candidates)
+    finally:
+        torch.set_num_threads(threads)
+    return _PerImage(max(training, 1e-9), forward, scoring)
+
+
+def _plain_loss(logits: torch.Tensor, labels: torch.Tensor, _: torch.Tensor | None) -> torch.Tensor:
+    return label_loss(logits, labels, 0.0)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    work()
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _random_task(images: int, resolution: int, classes: int) -> TaskData:
+    generator = torch.Generator().manual_seed(0)
+
+    def part(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        pixels = torch.randint(256, (count, resolution, resolution, 3), generator=generator, dtype=torch.uint8)
+        return pixels.permute(0, 3, 1, 2), torch.randint(classes, (count,), generator=generator)
+
+    return TaskData("plan", tuple(map(str, range(classes))), *part(images), *part(64), data_id="")
+
+
+def _source_size(project: Project) -> _Size:
+    source = project.params.source
+    whole = _size(project, source.dataset)
+    group = source.classes_per_group or whole.classes // source.groups
+    images = whole.train * group // max(whole.classes, 1)
+    return _Size(images // 2, images - images // 2, group)
+
+
+def _size(project: Project, dataset: str) -> _Size:
+    folder = project.packed(dataset)
+    if not (folder / CARD).exists():
+        return _Size(UNKNOWN_IMAGES, UNKNOWN_IMAGES // 2, UNKNOWN_CLASSES)
+    card = open_packed(folder).card
+    return _Size(card.train_count, card.test_count, len(card.classes))

@@ -1,0 +1,194 @@
+"""One whole search: adapt by the guide, score the candidates, pick the best within the budget."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dass.errors import DassError
+from dass.files import read_json, write_text
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.predictor.checkpoint import PredictorCard
+from dass.predictor.embeddings import fixed_noise
+from dass.predictor.scorer import AdaptedPredictor, MetaPredictor, score_candidates
+from dass.predictor.tasks import build_task
+from dass.search.candidates import Budget, Candidate, sample_candidates, scored
+from dass.search.pareto import pareto_front
+from dass.search.select import pick, rank
+from dass.space.architecture import Architecture
+from dass.space.cost import Cost
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        target: the task searched for.
+        teacher_id: its teacher.
+        teacher_accuracy: percent of the test images: the guide.
+        predictor_id: the predictor that ranked.
+        budget: what the pick may cost.
+        pick: the best within the budget.
+        ranking: all candidates, the best first.
+        seconds: adaptation and scoring; 0 where the result was read from a file.
+    """
+
+    target: str
+    teacher_id: str
+    teacher_accuracy: float
+    predictor_id: str
+    budget: Budget
+    pick: Candidate
+    ranking: tuple[Candidate, ...]
+    seconds: float
+
+    @property
+    def front(self) -> list[Candidate]:
+        """The Pareto front of predicted accuracy against MACs, by ascending MACs."""
+        return pareto_front(self.ranking)
+
+
+@dataclass(frozen=True)
+class Guide:
+    """The one pair that costs nothing: a teacher and its accuracy.
+
+    Attributes:
+        target: the task's name.
+        teacher: the trained network.
+        teacher_id: its weights.
+        accuracy: percent of the test images.
+        resolution: side of the target's images in pixels.
+    """
+
+    target: str
+    teacher: ElasticResNet
+    teacher_id: str
+    accuracy: float
+    resolution: int
+
+
+def adapt_to(predictor: MetaPredictor, card: PredictorCard, guide: Guide) -> AdaptedPredictor:
+    """Takes the guide's inner step (Eq. 6).
+
+    Raises:
+        DassError: the teacher is not of the predictor's search space.
+    """
+    _check_space(card, guide.teacher)
+    noise = fixed_noise(card.resolution, card.noise_seed)
+    task = build_task(guide.target, guide.teacher, guide.accuracy, card.space, noise)
+    return predictor.adapt(task.teacher_embedding, task.teacher_code, guide.accuracy)
+
+
+def search_students(
+    predictor: MetaPredictor,
+    card: PredictorCard,
+    predictor_id: str,
+    guide: Guide,
+    *,
+    budget: Budget,
+    count: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> SearchResult:
+    """Ranks sampled candidates for one target.
+
+    Args:
+        predictor: meta-learned.
+        card: of the predictor.
+        predictor_id: names it in the result.
+        guide: the target's teacher and its accuracy.
+        budget: what candidates may cost; sampled within it.
+        count: candidates.
+        seed: of the sample.
+        progress: called with (scored, all).
+
+    Raises:
+        UsageError: nothing, or too little, fits the budget.
+        DassError: the teacher is not of the predictor's search space.
+    """
+    started = time.perf_counter()
+    adapted = adapt_to(predictor, card, guide)
+    size = {"resolution": guide.resolution, "classes": guide.teacher.classes}
+    architectures = sample_candidates(card.space, count, seed, budget=budget, **size)
+    noise = fixed_noise(card.resolution, card.noise_seed)
+    scores = score_candidates(adapted, guide.teacher, architectures, card.space, noise, progress=progress)
+    if not np.isfinite(scores).any():
+        raise DassError(f"no candidate of {guide.target} has a finite prediction: is its teacher sound?")
+    candidates = scored(architectures, scores.tolist(), **size)
+    return SearchResult(
+        target=guide.target,
+        teacher_id=guide.teacher_id,
+        teacher_accuracy=guide.accuracy,
+        predictor_id=predictor_id,
+        budget=budget,
+        pick=pick(candidates, budget),
+        ranking=tuple(rank(candidates)),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def to_json(result: SearchResult) -> dict[str, Any]:
+    """The result as a JSON value, without its time."""
+    # Not how long it took: the same search gives the same file.
+    plain = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "seconds"}
+    return plain | {
+        "budget": asdict(result.budget),
+        "pick": candidate_json(result.pick),
+        "ranking": [candidate_json(candidate) for candidate in result.ranking],
+    }
+
+
+def save_search(path: Path, result: SearchResult) -> None:
+    """Writes a result, atomically."""
+    write_text(path, json.dumps(to_json(result), separators=(",", ":")) + "\n")
+
+
+def load_search(path: Path) -> SearchResult:
+    """Reads what `save_search` wrote.
+
+    Raises:
+        DassError: missing or of another form.
+    """
+    value = read_json(path)
+    try:
+        return SearchResult(
+            **{
+                **value,
+                "seconds": 0.0,
+                "budget": Budget(**value["budget"]),
+                "pick": _from_json(value["pick"]),
+                "ranking": tuple(map(_from_json, value["ranking"])),
+            }
+        )
+    except (KeyError, TypeError) as error:
+        raise DassError(f"{path} is not a search result ({error}): run the search stage again") from error
+
+
+def candidate_json(candidate: Candidate) -> dict[str, Any]:
+    """One candidate as a JSON value: id, architecture, prediction in percent, and the counters of its cost."""
+    architecture = candidate.architecture
+    return {
+        "arch_id": architecture.arch_id,
+        "architecture": architecture.to_json(),
+        "predicted_accuracy": candidate.predicted,
+        **asdict(candidate.cost),
+    }
+
+
+def _from_json(value: dict[str, Any]) -> Candidate:
+    names = ("parameters", "macs", "macs_bn1", "macs_bn3_pool")
+    cost = Cost(**{name: value[name] for name in names})
+    return Candidate(Architecture.from_json(value["architecture"]), value["predicted_accuracy"], cost)
+
+
+def _check_space(card: PredictorCard, teacher: ElasticResNet) -> None:
+    if teacher.architecture != card.space.largest:
+        raise DassError(
+            f"the teacher is {teacher.architecture.stage_label} but the predictor was meta-learned for teachers "
+            f"{card.space.largest.stage_label}: use a teacher of that size, or meta-train in its space"
+        )

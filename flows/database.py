@@ -1,0 +1,50 @@
+"""Filling the student-accuracy database: the same for source tasks and targets."""
+
+from collections.abc import Callable, Sequence
+
+from dass.datasets.task_data import TaskData
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.project import Project
+from dass.students.build import build_students, task_key
+from dass.students.database import StudentDatabase
+from dass.students.plan import StudentJob
+from dass.students.record import StudentRecord
+from dass.training.workers import Workers
+from flows.runtime import Progress, device
+
+
+def fill_database(
+    project: Project,
+    database: StudentDatabase,
+    jobs: Sequence[StudentJob],
+    load: Callable[[], TaskData],
+    teacher: ElasticResNet,
+    pool: Workers,
+) -> list[StudentRecord]:
+    """Distils the jobs that have no record yet; each record is on disk as soon as it is known.
+
+    Args:
+        project: gives the recipe.
+        database: where records go; this call is the one writer of the task's file meanwhile.
+        jobs: the students wanted.
+        load: gives the task's data, here and in the workers.
+        teacher: the task's.
+        pool: where students are trained.
+
+    Returns:
+        The records of these jobs, failed students included.
+    """
+    place, data = device(), load()
+    recipe = project.params.distillation.for_images(len(data.train_labels))
+    key = task_key(data, teacher, recipe, place)
+    with database.writer(data.name) as writer:
+        missing = database.missing(key, jobs)
+        progress = Progress(f"students of {data.name}", len(jobs) - len(missing), len(jobs))
+        if missing:
+            group = project.params.students.group
+            for records in build_students(
+                teacher, load, missing, recipe, workers=pool, device=place, group=group, progress=progress
+            ):
+                writer.append(records)
+    wanted = {(key, job.architecture.arch_id, job.seed) for job in jobs}
+    return [record for record in database.read_all(data.name) if record.identity in wanted]

@@ -1,0 +1,122 @@
+"""Stage `meta_train`: the predictor, meta-learned over the source tasks' records."""
+
+import time
+from pathlib import Path
+
+import torch
+from prefect import flow, task
+
+from dass.datasets.splits import Split, load_split
+from dass.device import device_name, resolve_precision
+from dass.networks.checkpoint import load_card, load_teacher
+from dass.predictor.checkpoint import PredictorCard, save_predictor
+from dass.predictor.embeddings import fixed_noise
+from dass.predictor.meta import MetaLearner
+from dass.predictor.tasks import TaskTensors, build_task
+from dass.project import Project
+from dass.space.architecture import Architecture
+from dass.space.search_space import SearchSpace
+from dass.students.build import task_key
+from dass.students.database import StudentDatabase
+from dass.students.plan import source_jobs
+from dass.tracking.lineage import lineage
+from dass.tracking.predictor_registration import register_predictor
+from dass.tracking.promotion import crown
+from dass.tracking.stage_runs import log_predictor
+from dass.tracking.store import open_store
+from flows.runtime import Progress, device, logger
+from flows.splits import source_splits
+from flows.stage import run_stage
+
+
+@flow(name="meta-train")
+def meta_train() -> None:
+    """Embed every recorded student and teacher once, then meta-learn the predictor."""
+    project = Project.open()
+    started = time.perf_counter()
+    tasks = {split.index: embed_task(project, split) for split in source_splits(project)}
+    source = project.params.source
+    training = [tasks[index] for index in source.splits if index not in source.validation]
+    validation = [tasks[index] for index in source.validation]
+    learner = fit(project, training, validation)
+    card = PredictorCard(
+        space=SearchSpace.from_config(project.params.space),
+        resolution=project.params.data.resolution,
+        noise_seed=project.params.seed,
+        training=tuple(task.name for task in training),
+        validation=tuple(task.name for task in validation),
+        students=sum(len(task.accuracies) for task in training) / len(training),
+        teacher_ids=tuple(load_card(teacher_path(project, task.name)).teacher_id for task in training + validation),
+        episodes=project.params.predictor.episodes,
+        best_episode=learner.best_.episode,
+        validation_src=learner.best_.src,
+        seed=project.params.seed,
+        precision=resolve_precision("auto", device()),
+        device=device_name(device()),
+        torch_version=str(torch.__version__),
+        seconds=time.perf_counter() - started,
+    )
+    save_predictor(project.predictor / CHECKPOINT, learner.result_, card)
+    (project.predictor / PARTIAL).unlink(missing_ok=True)
+    logger().info("validation SRC %.3f at episode %d", card.validation_src, card.best_episode)
+    checkpoint = project.predictor / CHECKPOINT
+    store, came_from = (
+        open_store(project.root),
+        lineage(project.root, [project.source_teachers, project.source_students]),
+    )
+    run_id = log_predictor(
+        store, came_from, card=card, settings=project.params.predictor, history=learner.history_, checkpoint=checkpoint
+    )
+    version = register_predictor(store, run_id, checkpoint=checkpoint, lineage=came_from)
+    crown(store, version, "the predictor of the present params.yaml")
+
+
+CHECKPOINT, PARTIAL = "predictor.safetensors", "training.partial"
+
+
+@task(name="embed a source task")
+def embed_task(project: Project, split: Split) -> TaskTensors:
+    """Read a source task's records and embed its teacher and students."""
+    params, space = project.params, SearchSpace.from_config(project.params.space)
+    teacher, card = load_teacher(teacher_path(project, split.name))
+    data = load_split(project.packed(split.dataset), split)
+    key = task_key(data, teacher, params.distillation.for_images(len(data.train_labels)), device())
+    jobs = source_jobs(space, params.students.per_source, params.seed, split.name)
+    wanted = {job.architecture.arch_id for job in jobs}
+    records = [record for record in StudentDatabase(project.source_students).read(key) if record.arch_id in wanted]
+    return build_task(
+        split.name,
+        teacher.to(device()),
+        card.accuracy,
+        space,
+        fixed_noise(params.data.resolution, params.seed),
+        architectures=[Architecture.from_json(record.architecture) for record in records],
+        accuracies=[record.final_accuracy for record in records],
+    )
+
+
+@task(name="meta-learn")
+def fit(project: Project, training: list[TaskTensors], validation: list[TaskTensors]) -> MetaLearner:
+    """Run the episodes; a killed run goes on from its last look at the validation tasks."""
+    block = project.params.predictor
+    learner = MetaLearner(
+        episodes=block.episodes,
+        query=block.query,
+        inner_steps=block.inner_steps,
+        inner_rate=block.inner_rate,
+        learning_rate=block.learning_rate,
+        validate_every=block.validate_every,
+        seed=project.params.seed,
+        device=str(device()),
+    )
+    progress = Progress("episodes", 0, block.episodes)
+    return learner.fit(training, validation, checkpoint=project.predictor / PARTIAL, progress=progress)
+
+
+def teacher_path(project: Project, task_name: str) -> Path:
+    """Where a source task's teacher is."""
+    return project.source_teachers / f"{task_name}.safetensors"
+
+
+if __name__ == "__main__":
+    run_stage(meta_train)

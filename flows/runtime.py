@@ -1,0 +1,87 @@
+"""What a stage runs on, and how it tells how far it is."""
+
+import os
+import time
+from logging import Logger, LoggerAdapter
+from uuid import UUID
+
+import torch
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+
+from dass.device import resolve_device
+from dass.errors import UsageError
+from dass.training.workers import Workers
+
+REPORT_SECONDS = 5.0
+
+
+def device() -> torch.device:
+    """`DASS_DEVICE` (auto, cpu, cuda, cuda:N), by default a GPU where there is one."""
+    return resolve_device(os.environ.get("DASS_DEVICE", "auto"))
+
+
+def workers(place: torch.device) -> Workers:
+    """As many worker processes as `DASS_WORKERS` says: by default one per core, or one on a GPU.
+
+    Raises:
+        UsageError: the variable is not a number from 1 to 256.
+    """
+    default = 1 if place.type == "cuda" else os.cpu_count() or 1
+    text = os.environ.get("DASS_WORKERS", str(default))
+    if not text.isdecimal() or not 1 <= int(text) <= 256:
+        raise UsageError(f"DASS_WORKERS={text!r}: give a number of processes from 1 to 256")
+    return Workers(int(text), threads=1)
+
+
+class Progress:
+    """Tells a run's log and Prefect's page how far a long work is and when it will end.
+
+    Args:
+        what: what is counted, such as "students of split3".
+        done: how many were there before this run.
+        total: how many there will be.
+    """
+
+    def __init__(self, what: str, done: int, total: int) -> None:
+        self._what = what
+        self._before = done
+        self._total = total
+        self._started = self._reported = time.monotonic()
+        self._artifact = _start_artifact(what, done, total)
+        self._say(done)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Takes how many this run has done of those it has to do."""
+        now = time.monotonic()
+        if now - self._reported >= REPORT_SECONDS or done == total:
+            self._reported = now
+            self._say(self._before + done, (now - self._started) / max(done, 1) * (total - done))
+
+    def _say(self, done: int, seconds_left: float | None = None) -> None:
+        left = f", about {duration(seconds_left)} left" if seconds_left and done < self._total else ""
+        logger().info("%s: %d of %d%s", self._what, done, self._total, left)
+        if self._artifact:
+            update_progress_artifact(self._artifact, progress=100 * done / self._total)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 40 s, 12 min, 3.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def logger() -> LoggerAdapter[Logger] | Logger:
+    """The current run's log, which its page shows."""
+    return get_run_logger()
+
+
+def _start_artifact(what: str, done: int, total: int) -> UUID | None:
+    key = "".join(sign if sign.isalnum() else "-" for sign in what.lower())
+    try:
+        artifact = create_progress_artifact(progress=100 * done / max(total, 1), key=key, description=what)
+    except MissingContextError:
+        return None
+    return artifact if isinstance(artifact, UUID) else None

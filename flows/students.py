@@ -1,0 +1,47 @@
+"""Stage `students`: the student-accuracy database of the source tasks."""
+
+from functools import partial
+
+from prefect import flow, task
+
+from dass.datasets.splits import Split, load_split
+from dass.networks.checkpoint import load_teacher
+from dass.project import Project
+from dass.space.search_space import SearchSpace
+from dass.students.database import StudentDatabase
+from dass.students.plan import source_jobs
+from dass.students.record import StudentRecord
+from dass.tracking.lineage import lineage
+from dass.tracking.stage_runs import log_students
+from dass.tracking.store import open_store
+from dass.training.workers import Workers
+from flows.database import fill_database
+from flows.runtime import device, workers
+from flows.splits import source_splits
+from flows.stage import run_stage
+
+
+@flow(name="students")
+def students() -> None:
+    """Distil, for every source task, the sampled students that have no record yet."""
+    project = Project.open()
+    store = open_store(project.root)
+    with workers(device()) as pool:
+        for split in source_splits(project):
+            records = distil_students.with_options(task_run_name=f"students of {split.name}")(project, split, pool)
+            came_from = lineage(project.root, [project.source_teachers, project.splits])
+            log_students(store, came_from, task=split.name, records=records)
+
+
+@task(name="students of a source task")
+def distil_students(project: Project, split: Split, pool: Workers) -> list[StudentRecord]:
+    """Distil one source task's missing students; each record is on disk as soon as it is there."""
+    space = SearchSpace.from_config(project.params.space)
+    jobs = source_jobs(space, project.params.students.per_source, project.params.seed, split.name)
+    load = partial(load_split, project.packed(split.dataset), split)
+    teacher, _ = load_teacher(project.source_teachers / f"{split.name}.safetensors")
+    return fill_database(project, StudentDatabase(project.source_students), jobs, load, teacher, pool)
+
+
+if __name__ == "__main__":
+    run_stage(students)

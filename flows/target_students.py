@@ -1,0 +1,48 @@
+"""Stage `target_students`: really distilled students of one target, where its true ranking is wanted."""
+
+import sys
+from functools import partial
+
+from prefect import flow, task
+
+from dass.networks.checkpoint import load_teacher
+from dass.project import Project
+from dass.space.search_space import SearchSpace
+from dass.students.database import StudentDatabase
+from dass.students.plan import target_jobs
+from dass.students.record import StudentRecord
+from dass.tracking.lineage import lineage
+from dass.tracking.stage_runs import log_students
+from dass.tracking.store import open_store
+from flows.database import fill_database
+from flows.runtime import device, workers
+from flows.stage import run_stage
+from flows.teacher import target_data
+
+
+@flow(name="target-students", flow_run_name="students-{target}")
+def target_students(target: str) -> None:
+    """Distil the target's sampled students that have no record yet; the same architectures for every target."""
+    project = Project.open()
+    project.target_students(target).mkdir(parents=True, exist_ok=True)
+    if project.target(target).evaluate:
+        records = distil_students(project, target)
+        inputs = [project.target_teacher(target), project.packed(project.target(target).dataset)]
+        log_students(open_store(project.root), lineage(project.root, inputs), task=target, records=records)
+
+
+@task(name="students of a target")
+def distil_students(project: Project, target: str) -> list[StudentRecord]:
+    """Distil the target's missing students; each record is on disk as soon as it is there."""
+    space = SearchSpace.from_config(project.params.space)
+    counts = project.params.students
+    repeated = counts.repeated if project.target(target).repeat else 0
+    jobs = target_jobs(space, counts.per_target, project.params.seed, repeated)
+    teacher, _ = load_teacher(project.target_teacher(target) / f"{target}.safetensors")
+    database = StudentDatabase(project.target_students(target))
+    with workers(device()) as pool:
+        return fill_database(project, database, jobs, partial(target_data, project, target), teacher, pool)
+
+
+if __name__ == "__main__":
+    run_stage(target_students, *sys.argv[1:])

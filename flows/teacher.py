@@ -1,0 +1,80 @@
+"""Stage `teacher`: the teacher of one target, trained here or the user's own."""
+
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from prefect import flow, task
+
+from dass.datasets.packed import load_target
+from dass.datasets.task_data import TaskData
+from dass.errors import UsageError
+from dass.networks.checkpoint import TeacherCard, import_checkpoint, load_card, save_teacher, teacher_id
+from dass.project import Project
+from dass.space.search_space import SearchSpace
+from dass.tracking.store import open_store
+from dass.training.evaluation import evaluate
+from dass.training.recipes import train_and_save_teacher
+from flows.runtime import Progress, device, logger
+from flows.stage import run_stage
+from flows.teachers import is_current, record_teacher, remove_strangers
+
+
+@flow(name="teacher", flow_run_name="teacher-{target}")
+def teacher(target: str) -> None:
+    """Train a target's teacher, or check and file the user's own."""
+    project = Project.open()
+    block = project.target(target)
+    path = project.target_teacher(target) / f"{target}.safetensors"
+    remove_strangers(path.parent, {target})
+    if block.teacher is None:
+        train(project, target, path)
+    else:
+        bring_in(project, target, block.teacher, path)
+    card = load_card(path)
+    logger().info("teacher of %s: %.2f%% of the test images", target, card.accuracy)
+    record_teacher(open_store(project.root), project, path, [project.packed(block.dataset)])
+
+
+@task(name="train the teacher")
+def train(project: Project, target: str, path: Path) -> None:
+    """Train the teacher unless the one that training would give is there."""
+    data = target_data(project, target)
+    recipe = project.params.teacher.for_images(len(data.train_labels))
+    largest, seed = SearchSpace.from_config(project.params.space).largest, project.params.seed
+    if is_current(path, data, largest, recipe, seed, device()):
+        return
+    progress = Progress(f"steps of teacher {target}", 0, 100)
+    load = partial(target_data, project, target)
+    train_and_save_teacher(
+        load, largest, recipe, seed=seed, device=str(device()), path=path,
+        progress=lambda done, total: progress(100 * done // total, 100),
+    )  # fmt: skip
+
+
+@task(name="bring in a teacher")
+def bring_in(project: Project, target: str, file: str, path: Path) -> None:
+    """Check the user's checkpoint against space and data, measure it, and file it as the target's teacher."""
+    if Path(file).name != file:
+        raise UsageError(f"targets.{target}.teacher: {file!r} must be the name of a file in data/checkpoints")
+    data = target_data(project, target)
+    network = import_checkpoint(
+        project.checkpoints / file, SearchSpace.from_config(project.params.space).largest, len(data.classes)
+    )
+    result = evaluate(network, data.test_images, data.test_labels, "float32")
+    card = TeacherCard(
+        task=target, classes=data.classes, architecture=network.architecture, resolution=data.resolution,
+        accuracy=result.accuracy, loss=result.loss, teacher_id=teacher_id(network), data_id=data.data_id,
+        recipe_id="", seed=0, train_images=len(data.train_labels), seconds=0.0, device="",
+    )  # fmt: skip
+    save_teacher(path, network, card)
+
+
+def target_data(project: Project, target: str) -> TaskData:
+    """A target's images, named after the target."""
+    return replace(load_target(project.packed(project.target(target).dataset)), name=target)
+
+
+if __name__ == "__main__":
+    run_stage(teacher, *sys.argv[1:])
