@@ -49,7 +49,8 @@ class Setting:
         """Names everything that is compared."""
         precision = str(self.dtype).removeprefix("torch.")
         size = f"{self.resolution}x{self.resolution}"
-        return f"scoring 1 of {self.candidates}, ratio per {self.granularity}, {size}, depth 1-{self.max_depth}, {precision}"
+        space = f"ratio per {self.granularity}, depth 1-{self.max_depth}"
+        return f"scoring 1 of {self.candidates}, {space}, {size}, {precision}"
 
 
 def run(quick: bool) -> list[BenchmarkRow]:

@@ -21,7 +21,8 @@ from dass.space.architecture import STAGES, Architecture
 from dass.space.cost import stage_resolution
 
 HELD_BYTES = 256 * 2**20  # features of all distinct students behind one stage of a chunk
-BATCH_BYTES = {"cpu": 2**20, "cuda": 2**28}  # features that enter a block at a time: what a core's cache holds
+CACHE_BYTES = 2**20  # features that enter a block at a time, on CPUs: what one core's cache holds of them
+GPU_BYTES = 2**28  # the same on GPUs, which want large batches
 
 Source = tuple[int, int]  # position in the stage and width of the block whose outputs are held together
 Place = tuple[Source, int]  # a row of them: one distinct beginning of students
@@ -160,11 +161,12 @@ def _run_block(block: FoldedBlock, sources: dict[Source, Tensor], places: Sequen
     _, height, breadth, _ = sources[places[0][0]].shape
     sides = (-(-height // block.stride), -(-breadth // block.stride))
     outputs = sources[places[0][0]].new_empty(len(places), *sides, width)
+    batch_bytes = GPU_BYTES if outputs.is_cuda else CACHE_BYTES * torch.get_num_threads()
     first = 0
     for source, group in groupby(places, key=itemgetter(0)):
         features = sources[source]
         rows = [row for _, row in group]
-        batch = max(1, BATCH_BYTES[features.device.type] // (features[0].numel() * features.element_size()))
+        batch = max(1, batch_bytes // (features[0].numel() * features.element_size()))
         for start in range(0, len(rows), batch):
             piece = rows[start : start + batch]
             block(_rows(features, piece), outputs[first : first + len(piece)])

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dass.networks import folding
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.folding import FoldedNetwork
 from dass.networks.remapping import remap
@@ -27,8 +28,13 @@ def teacher() -> ElasticResNet:
 
 
 @pytest.mark.parametrize("side", [32, 20])  # with and without sizes that Winograd's tiles divide
+@pytest.mark.parametrize("fused", [True, False])
 @torch.no_grad()
-def test_every_narrower_block_is_a_part(teacher: ElasticResNet, side: int) -> None:
+def test_every_narrower_block_is_a_part(
+    teacher: ElasticResNet, side: int, fused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not fused:  # what a GPU runs
+        monkeypatch.setattr(folding.FusedConv, "available", lambda weight: False)
     student = remap(teacher, Architecture(((5, 8), (11, 16), (72,), (66, 80))))
     folded = FoldedNetwork(teacher, torch.float32)
     features = torch.relu(student.stem_bn(student.stem_conv(torch.randn(2, 3, side, side))))

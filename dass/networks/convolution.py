@@ -1,0 +1,85 @@
+"""3x3 convolutions of which every narrower one is a part: the arithmetic of remapped students.
+
+A student's weights are prefix slices of its teacher's, so one object at the teacher's width serves all
+students. Features are [n, h, w, c], which is how channels-last lies in memory: a student's features are then
+one block of bytes. ReLU and sum come with the convolution, since on their own they cost as much as a third
+of it.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dass.device import computes_bfloat16
+
+ONE = [1, 1]
+
+
+class SlicedConv:
+    """Padding 1, any device and dtype.
+
+    Args:
+        weight: [out, in, 3, 3].
+        stride: 1 or 2.
+    """
+
+    def __init__(self, weight: Tensor, stride: int) -> None:
+        self._weight = weight.contiguous(memory_format=torch.channels_last)
+        self._stride = stride
+
+    def relu(self, features: Tensor, bias: Tensor) -> Tensor:
+        """ReLU of the convolution plus bias, for a student of as many channels as there are on either side.
+
+        Args:
+            features: [n, h, w, c], contiguous.
+            bias: [width].
+
+        Returns:
+            [n, h / stride, w / stride, width], contiguous, sizes rounded up.
+        """
+        weight = self._weight[: len(bias), : features.shape[-1]]
+        output = F.conv2d(features.permute(0, 3, 1, 2), weight, bias, stride=self._stride, padding=1)
+        return output.relu_().permute(0, 2, 3, 1)
+
+    def add_relu_(self, out: Tensor, features: Tensor) -> None:
+        """Sets `out` to ReLU of itself plus the convolution.
+
+        Args:
+            out: [n, h / stride, w / stride, width], contiguous.
+            features: [n, h, w, c], contiguous.
+        """
+        weight = self._weight[: out.shape[-1], : features.shape[-1]]
+        output = F.conv2d(features.permute(0, 3, 1, 2), weight, stride=self._stride, padding=1)
+        out.add_(output.permute(0, 2, 3, 1)).relu_()
+
+
+class FusedConv(SlicedConv):
+    """The same in one pass over memory on CPUs, with the operators that torch's own compiler emits for them."""
+
+    @staticmethod
+    def available(weight: Tensor) -> bool:
+        """Whether this build and hardware have the operators for such a weight."""
+        return (
+            weight.device.type == "cpu"
+            and torch.backends.mkldnn.is_available()
+            and hasattr(torch.ops.mkldnn, "_convolution_pointwise_")
+            and (weight.dtype == torch.float32 or (weight.dtype == torch.bfloat16 and computes_bfloat16(weight.device)))
+        )
+
+    def relu(self, features: Tensor, bias: Tensor) -> Tensor:
+        """See `SlicedConv.relu`."""
+        weight = self._weight[: len(bias), : features.shape[-1]]
+        stride = [self._stride] * 2
+        output: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            features.permute(0, 3, 1, 2), weight, bias, ONE, stride, ONE, 1, "relu", [], ""
+        )
+        return output.permute(0, 2, 3, 1)
+
+    def add_relu_(self, out: Tensor, features: Tensor) -> None:
+        """See `SlicedConv.add_relu_`."""
+        weight = self._weight[: out.shape[-1], : features.shape[-1]]
+        stride = [self._stride] * 2
+        torch.ops.mkldnn._convolution_pointwise_.binary(
+            out.permute(0, 3, 1, 2), features.permute(0, 3, 1, 2), weight, None, ONE, stride, ONE, 1,
+            "add", 1.0, "relu", [], "",
+        )  # fmt: skip

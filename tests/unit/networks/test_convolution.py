@@ -1,0 +1,88 @@
+"""The three ways to compute a narrower convolution, against torch's own in double precision."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from dass.networks import winograd
+from dass.networks.convolution import FusedConv, SlicedConv
+from dass.networks.winograd import WinogradConv
+
+TEACHER = 24  # channels in and out
+
+needs_fused = pytest.mark.skipif(
+    not FusedConv.available(torch.empty(1, 1, 3, 3)), reason="this build of torch lacks the fused operators"
+)
+ways = pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(SlicedConv, id="sliced"),
+        pytest.param(FusedConv, id="fused", marks=needs_fused),
+        pytest.param(
+            lambda weight, stride: WinogradConv(weight) if stride == 1 else FusedConv(weight, stride),
+            id="winograd",
+            marks=needs_fused,
+        ),
+    ],
+)
+
+
+def relative_error(ours: Tensor, expected: Tensor) -> float:
+    return ((ours - expected).abs().max() / expected.abs().max().clamp_min(1e-3)).item()
+
+
+@ways
+@settings(deadline=None, max_examples=40)
+@given(
+    n=st.integers(1, 3),
+    size=st.tuples(st.sampled_from([1, 4, 5, 8]), st.sampled_from([2, 4, 12])),
+    channels=st.integers(1, TEACHER),
+    width=st.integers(1, TEACHER),
+    stride=st.sampled_from([1, 2]),
+    seed=st.integers(0, 99),
+)
+def test_every_narrower_convolution_is_a_part(
+    make: Callable[[Tensor, int], SlicedConv],
+    n: int,
+    size: tuple[int, int],
+    channels: int,
+    width: int,
+    stride: int,
+    seed: int,
+) -> None:
+    torch.manual_seed(seed)
+    weight, bias = torch.randn(TEACHER, TEACHER, 3, 3), torch.randn(width)
+    features = torch.randn(n, *size, channels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "WORTHWHILE", 0)
+        conv = make(weight, stride)
+        output = conv.relu(features, bias)
+        before = torch.randn_like(output)
+        buffer = torch.cat([torch.zeros_like(before[:1]), before])  # rows of something larger, as in use
+        conv.add_relu_(buffer[1:], features)
+    direct = F.conv2d(
+        features.permute(0, 3, 1, 2).double(), weight[:width, :channels].double(), stride=stride, padding=1
+    ).permute(0, 2, 3, 1)
+    assert output.is_contiguous()
+    assert relative_error(output, F.relu(direct + bias)) < 5e-5
+    assert relative_error(buffer[1:], F.relu(direct + before)) < 5e-5
+    assert not buffer[0].any()
+
+
+@needs_fused
+def test_winograds_error_at_full_width() -> None:
+    torch.manual_seed(0)
+    features, weight = torch.randn(4, 8, 8, 256), torch.randn(256, 256, 3, 3)
+    direct = F.conv2d(features.permute(0, 3, 1, 2).double(), weight.double(), padding=1).permute(0, 2, 3, 1)
+    assert WinogradConv.available(weight)
+    assert relative_error(WinogradConv(weight).relu(features, torch.zeros(256)), F.relu(direct)) < 2e-5
+
+
+def test_winograd_is_for_many_channels_and_float32() -> None:
+    assert not WinogradConv.available(torch.empty(63, 64, 3, 3))
+    assert not WinogradConv.available(torch.empty(64, 64, 3, 3, dtype=torch.bfloat16))
