@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,9 +26,24 @@ DEFAULT_PORT = 4200
 
 def main() -> None:
     """Runs the command of `sys.argv` under a server and passes its exit code on."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with exit_with_line(), prefect_server(Path.cwd()) as api:
-        command = subprocess.run(sys.argv[1:], env={**os.environ, "PREFECT_API_URL": api}, check=False)
-    sys.exit(command.returncode)
+        code = run_group(sys.argv[1:], {**os.environ, "PREFECT_API_URL": api})
+    sys.exit(code)
+
+
+def run_group(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Runs a command as a process group, all of which ends when this process is told to.
+
+    Returns:
+        Its exit code.
+    """
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        return process.wait()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
 
 
 @contextmanager
