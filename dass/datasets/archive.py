@@ -99,7 +99,7 @@ def open_archive(path: Path, scratch: Path | None = None) -> Iterator[Archive]:
 
     Args:
         path: what the user has.
-        scratch: existing folder for a tar's files, which are removed on closing; None for the system's.
+        scratch: where a tar's files lie while it is open, made when missing; None for the system's place.
 
     Raises:
         DassError: the archive is damaged, or holds something that could reach outside of it or flood the disk.
@@ -110,9 +110,9 @@ def open_archive(path: Path, scratch: Path | None = None) -> Iterator[Archive]:
     elif not path.is_file():
         raise UsageError(f"{path} does not exist: pass a folder, a .zip or a .tar file")
     elif path.name.lower().endswith(_TAR_ENDINGS):
-        with tempfile.TemporaryDirectory(dir=scratch, prefix=".unpacked-", suffix=".tmp") as folder:
-            _unpack_tar(path, Path(folder))
-            yield _from_folder(Path(folder), str(path))
+        with _scratch_folder(scratch) as folder:
+            _unpack_tar(path, folder)
+            yield _from_folder(folder, str(path))
     elif path.name.lower().endswith(".zip"):
         try:
             zipped = zipfile.ZipFile(path)
@@ -122,6 +122,20 @@ def open_archive(path: Path, scratch: Path | None = None) -> Iterator[Archive]:
             yield _from_zip(zipped, str(path))
     else:
         raise UsageError(f"{path} is neither a folder nor a .zip or .tar file: pass one of these")
+
+
+@contextmanager
+def _scratch_folder(parent: Path | None) -> Iterator[Path]:
+    try:
+        if parent is not None:
+            parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(dir=parent, prefix=".unpacked-", suffix=".tmp")
+    except OSError as error:
+        raise DassError(
+            f"cannot unpack into {parent}: {error.strerror or error}; free space or fix permissions"
+        ) from error
+    with folder as name:
+        yield Path(name)
 
 
 def _from_folder(root: Path, label: str) -> Archive:

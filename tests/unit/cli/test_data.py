@@ -1,0 +1,130 @@
+import hashlib
+import shutil
+import threading
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from dass.cli import data
+from dass.cli.data import data_app
+from dass.datasets.catalogue import Remote, find_dataset
+from dass.datasets.packed import open_packed
+from dass.errors import DassError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A class folder of the user's own."""
+    for part in ("train", "test"):
+        for number, name in enumerate(("cat", "dog")):
+            folder = tmp_path / "mine" / part / name
+            folder.mkdir(parents=True)
+            for shade in range(3):
+                pixels = np.full((9, 9, 3), 100 * number + shade + 10 * (part == "test"), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{shade}.png")
+    return tmp_path / "mine"
+
+
+def _run(*arguments: str) -> str:
+    result = CliRunner().invoke(data_app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output
+
+
+def _fail(*arguments: str) -> BaseException:
+    result = CliRunner().invoke(data_app, list(arguments))
+    assert isinstance(result.exception, DassError)
+    return result.exception
+
+
+def test_import_and_check(images):
+    said = _run("import", "mine", "mine", "--resolution", "16")
+    assert "data/raw/mine-16: 2 classes, 6 train and 6 test images; split: as given" in said
+    open_packed(Path("data/raw/mine-16")).verify()
+    said = _run("check", "mine", "--resolution", "16")
+    assert "in train and test: 0" in said
+    assert "cat" in said
+    assert Path("reports/data/mine-16.png").is_file()
+
+
+def test_duplicates_and_skipped_images_are_shown(images):
+    (images / "test" / "dog" / "copy.png").write_bytes((images / "train" / "cat" / "2.png").read_bytes())
+    for number in range(200):
+        Image.new("RGB", (8, 8), (number, 50, 50)).save(images / "train" / "cat" / f"more{number}.png")
+    (images / "train" / "cat" / "broken.png").write_bytes(b"no image")
+    said = _run("import", "mine", "mine", "--resolution", "16", "--into", "elsewhere")
+    assert "1 skipped; split: as given" in said
+    assert "does not decode: train/cat/broken.png (not an image of a known format)" in said
+    said = _run("check", "mine", "--resolution", "16", "--into", "elsewhere", "--sheet", "a/b.png")
+    assert "in train and test: 1" in said
+    assert "(cat) = test" in said
+    assert "train: train/cat/broken.png" in said
+    assert Path("a/b.png").is_file()
+
+
+def test_list_shows_terms_ways_and_what_is_there(images):
+    said = _run("list")
+    for text in ("tiny-imagenet", "dass data download dtd", "image-net.org", "CC BY 4.0", "Krause"):
+        assert text in said
+    _run("import", "mine", "mine", "--resolution", "16")
+    assert "mine at 16x16: 2 classes" in _run("list")
+
+
+def test_the_resolution_comes_from_params(images, request):
+    assert "give --resolution" in str(_fail("import", "mine", "mine"))
+    presets = sorted((request.config.rootpath / "presets").glob("*.yaml"))
+    if not presets:
+        pytest.skip("there are no presets yet")
+    Path("params.yaml").write_bytes(presets[0].read_bytes())
+    _run("import", "mine", "mine")
+    assert len(list(Path("data/raw").glob("mine-*/dataset.json"))) == 1
+
+
+def test_wrong_use():
+    assert isinstance(_fail("import", "mine", "--resolution", "16"), UsageError)
+    assert "does not exist" in str(_fail("import", "mine", "none", "--resolution", "16"))
+    assert "is not a packed dataset" in str(_fail("check", "mine", "--resolution", "16"))
+    assert "no dataset 'mine' in the catalogue" in str(_fail("download", "mine"))
+    assert "`dass data import digits` makes it" in str(_fail("download", "digits"))
+    error = str(_fail("download", "chestx"))
+    assert "nihcc.app.box.com" in error
+    assert "where PATH is a folder with Data_Entry_2017.csv" in error
+
+
+def test_download_fetches_and_imports(images, tmp_path, monkeypatch):
+    """From a server on this machine; a second call finds the archive."""
+    shutil.make_archive("served/EuroSAT", "zip", images)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        md5 = hashlib.md5(Path("served/EuroSAT.zip").read_bytes(), usedforsecurity=False).hexdigest()
+        here = replace(
+            find_dataset("eurosat"), remote=Remote(f"http://127.0.0.1:{server.server_port}/EuroSAT.zip", md5)
+        )
+        monkeypatch.setattr(data, "find_dataset", lambda _: here)
+        said = _run("download", "eurosat", "--resolution", "16")
+        server.shutdown()
+        thread.join()
+    assert "data/raw/eurosat-16: 2 classes" in said
+    assert Path(".state/downloads/EuroSAT.zip").is_file()
+    assert "data/raw/eurosat-24" in _run("download", "eurosat", "--resolution", "24")
+
+
+@pytest.mark.parametrize("command", ["import", "download", "list", "check"])
+def test_help_has_an_example(command):
+    assert f"Example: dass data {command}" in _run(command, "--help")
