@@ -10,7 +10,8 @@ from dass.datasets.augment import normalize
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.training.batches import PRECISIONS
 
-EVALUATION_BATCH = 256
+BATCH = {"cpu": 64}  # images per forward pass: as many as the caches hold, or as fill a GPU
+LARGE_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ def predict(network: ElasticResNet, images: Tensor, precision: str) -> Tensor:
     training = network.training
     network.eval()
     try:
-        parts = (normalize(part, PRECISIONS[precision]) for part in images.split(EVALUATION_BATCH))
+        parts = (
+            normalize(part, PRECISIONS[precision]) for part in images.split(BATCH.get(images.device.type, LARGE_BATCH))
+        )
         return torch.cat([forward(network, part, precision) for part in parts])
     finally:
         network.train(training)

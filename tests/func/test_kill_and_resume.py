@@ -1,5 +1,6 @@
-"""SIGKILL at random moments: every finished record is kept and none is doubled."""
+"""SIGKILL at random moments: every finished record is kept, none is doubled, and all are what they would have been."""
 
+import os
 import random
 import signal
 import subprocess
@@ -8,11 +9,17 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from dass.config import Augmentation, DistillationRecipe
+from dass.datasets.task_data import TaskData
+from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.search_space import SearchSpace
+from dass.students.build import student_record, task_key
 from dass.students.database import StudentDatabase
-from dass.students.plan import StudentJob
+from dass.students.plan import StudentJob, target_jobs
 from dass.students.record import TaskKey
+from dass.training.recipes import distill
 
 STUDENTS = 300
 KEY = TaskKey("split0", "d" * 12, "t" * 12, "r" * 12)
@@ -81,3 +88,90 @@ def test_records_survive_kills_at_random_moments(tmp_path: Path) -> None:
     assert len(finished) == STUDENTS
     assert not [path.name for path in database.folder.iterdir() if path.suffix == ".tmp"]
     assert len(database.read(KEY)) == STUDENTS
+
+
+SPACE = SearchSpace((4, 8, 8, 16), 2, (0.5, 1.0), "block")
+CPU = torch.device("cpu")
+RECIPE = DistillationRecipe(
+    epochs=8,
+    batch_size=16,
+    learning_rate=0.05,
+    momentum=0.9,
+    weight_decay=0.00003,
+    augmentation=Augmentation(flip=True, crop_padding=2),
+    precision="auto",
+    alpha=0.5,
+    temperature=6.0,
+    evaluations=2,
+)
+
+BUILD = """
+import copy, sys
+from functools import partial
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_kill_and_resume import CPU, RECIPE, SPACE, tiny_task, tiny_teacher
+from dass.students.build import build_students, task_key
+from dass.students.database import StudentDatabase
+from dass.students.plan import target_jobs
+from dass.training.workers import Workers
+
+data, teacher = tiny_task(), tiny_teacher()
+key = task_key(data, teacher, RECIPE, CPU)
+database = StudentDatabase(Path(sys.argv[1]))
+with Workers(2) as workers, database.writer(key.task) as writer:
+    jobs = database.missing(key, target_jobs(SPACE, 12, 0))
+    print(len(jobs), flush=True)
+    for records in build_students(
+        teacher, partial(copy.copy, data), jobs, RECIPE, workers=workers, device=CPU
+    ):
+        writer.append(records)
+        print(*(record.arch_id for record in records), flush=True)
+"""
+
+
+def tiny_task() -> TaskData:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (96, 8, 8, 3), generator=generator).to(torch.uint8).permute(0, 3, 1, 2)
+    labels = torch.arange(96) % 3
+    return TaskData("tiny", ("a", "b", "c"), images[:64], labels[:64], images[64:], labels[64:], "0123456789ab")
+
+
+def tiny_teacher() -> ElasticResNet:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return ElasticResNet(SPACE.largest, 3).eval()
+
+
+def test_a_database_built_through_kills_equals_one_built_without(tmp_path: Path) -> None:
+    database = StudentDatabase(tmp_path / "students")
+    finished: list[str] = []
+    for kills, kill_after in enumerate((1, 4, None)):  # records of a run after which it is killed
+        run = subprocess.Popen(
+            [sys.executable, "-c", BUILD, str(database.folder), str(Path(__file__).parent)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert run.stdout is not None
+        missing = int(run.stdout.readline())
+        assert 12 - len(finished) - kills <= missing <= 12 - len(finished)  # a kill may come before the announcement
+        for count, line in enumerate(run.stdout, start=1):
+            finished += line.split()
+            if count == kill_after:
+                run.kill()
+        run.stdout.close()
+        assert run.wait() == (0 if kill_after is None else -signal.SIGKILL)
+    assert len(set(finished)) == len(finished)  # nothing was trained twice
+
+    data, teacher = tiny_task(), tiny_teacher()
+    key = task_key(data, teacher, RECIPE, CPU)
+    records = {record.arch_id: record for record in database.read(key)}
+    assert len(records) == 12
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for job in target_jobs(SPACE, 12, 0):
+        [result] = distill(teacher, [job.architecture], data, RECIPE, seed=0, device=CPU)
+        expected = student_record(result, key, data, CPU)
+        assert records[job.architecture.arch_id].differences(expected) == ()
+    torch.set_num_threads(threads)

@@ -30,7 +30,7 @@ def test_bfloat16_forward_gives_float32_logits_close_to_exact(data: TaskData, sp
 def test_evaluate_keeps_the_last_partial_batch(data: TaskData, space: SearchSpace, monkeypatch) -> None:
     network = ElasticResNet(space.largest, 4)
     whole = evaluate(network, data.test_images, data.test_labels, "float32")
-    monkeypatch.setattr(evaluation, "EVALUATION_BATCH", 16)  # 41 images: 16, 16, 9
+    monkeypatch.setitem(evaluation.BATCH, "cpu", 16)  # 41 images: 16, 16, 9
     parts = evaluate(network, data.test_images, data.test_labels, "float32")
     assert abs(whole.accuracy - parts.accuracy) < 1e-9
     assert abs(whole.loss - parts.loss) < 1e-5
