@@ -108,8 +108,7 @@ def test_a_class_that_loses_all_its_images_is_refused(tmp_path):
     assert _visible(tmp_path) == []
 
 
-@pytest.mark.parametrize("content", ["images", "labels", "both parts"])
-def test_a_class_without_images_is_refused(tmp_path, content):
+def test_a_class_without_images_is_refused(tmp_path):
     listing = _listing()
     bare = Listing((*listing.classes, "c"), listing.train, listing.test, listing.read, "by hand")
     with pytest.raises(DassError, match="class 'c' has no train images"):
