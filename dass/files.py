@@ -19,7 +19,8 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
 
     Args:
         path: the final place; its folder is created.
-        write: fills the file whose path it is given.
+        write: fills the file whose path it is given; where that fails for want of space it must raise `OSError`,
+            as Python's own files do (safetensors and torch do not: give `write_bytes` what they make).
 
     Raises:
         DassError: the disk is full or the folder cannot be written; `path` is as it was.
@@ -45,9 +46,22 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes bytes atomically.
+
+    Raises:
+        DassError: as in `atomic_write`.
+    """
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(data)
+
+    atomic_write(path, write)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text atomically."""
-    atomic_write(path, lambda temporary: _write_bytes(temporary, text.encode()))
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -64,7 +78,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DassError(f"cannot read {path}: {error.strerror or error}") from error
+        raise DassError(
+            f"cannot read {path}: {error.strerror or error}; restore it with `dvc checkout` or make it anew"
+        ) from error
     except ValueError as error:
         raise DassError(
             f"{path} is not valid JSON ({error}): restore it with `dvc checkout` or make it anew"
@@ -80,7 +96,3 @@ def file_sha256(path: Path) -> str:
     """The SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.write_bytes(data)

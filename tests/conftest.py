@@ -1,6 +1,9 @@
 """Fixtures that every test may use."""
 
 import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,3 +16,19 @@ def shared_datasets() -> Path:
     if not os.environ.get("DASS_SHARED_DATASETS") or not folder.is_dir():
         pytest.skip("DASS_SHARED_DATASETS does not name a folder of real image zips")
     return folder
+
+
+@pytest.fixture(scope="session")
+def file_size_limit() -> Callable[[int], AbstractContextManager[None]]:
+    """Within it no file of this process may grow beyond so many bytes: the kernel refuses a write as on a full disk."""
+
+    @contextmanager
+    def limit(size: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dass.errors import DassError, UsageError
-from dass.files import atomic_write, read_json, write_json
+from dass.files import read_json, write_bytes, write_json
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 
@@ -86,7 +86,7 @@ def save_teacher(path: Path, network: ElasticResNet, card: TeacherCard) -> Teach
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     _check_finite(weights, "the teacher about to be saved")
     card = replace(card, teacher_id=teacher_id(network), architecture=network.architecture)
-    atomic_write(path, lambda temporary: save_file(weights, temporary))
+    write_bytes(path, save(weights))
     write_json(card_path(path), {**asdict(card), "architecture": card.architecture.to_json()})
     return card
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dass.errors import DassError
-from dass.files import atomic_write, file_sha256, read_json, write_json
+from dass.files import file_sha256, read_json, write_bytes, write_json
 from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
@@ -70,7 +70,7 @@ def save_predictor(path: Path, predictor: MetaPredictor, card: PredictorCard) ->
     model = predictor.predictor
     tensors = {f"weights.{name}": _portable(w) for name, w in model.layers.items()}
     tensors |= {f"rates.{name}": _portable(r) for name, r in predictor.rates.items()}
-    atomic_write(path, lambda temporary: save_file(tensors, temporary))
+    write_bytes(path, save(tensors))
     write_json(
         path.with_suffix(".json"),
         {

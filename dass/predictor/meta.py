@@ -1,5 +1,6 @@
 """Meta-training of the predictor (Eq. 7, Appendix D.2): episodes over all source tasks at once."""
 
+import io
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from dass.device import resolve_device, resolve_precision
 from dass.errors import DassError, UsageError
-from dass.files import atomic_write, content_id
+from dass.files import content_id, write_bytes
 from dass.predictor.adaptation import adapt
 from dass.predictor.episodes import Episodes
 from dass.predictor.model import DassPredictor
@@ -240,7 +241,9 @@ class _Run:
             "adam": self.optimizer.state_dict(),
             "history": [asdict(look) for look in self.history],
         }
-        atomic_write(path, lambda temporary: torch.save(state, temporary))
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_bytes(path, buffer.getvalue())
 
     def load(self, path: Path, identity: str) -> None:
         try:

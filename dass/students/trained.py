@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from dass.errors import DassError
-from dass.files import atomic_write, read_json, write_json
+from dass.files import read_json, write_bytes, write_json
 from dass.networks.checkpoint import import_checkpoint
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
@@ -78,7 +78,7 @@ class TrainedStudent:
 def save_student(path: Path, network: ElasticResNet, student: TrainedStudent) -> None:
     """Writes `<name>.safetensors` and, after it, `<name>.json`, each atomically."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    atomic_write(path, lambda temporary: save_file(weights, temporary))
+    write_bytes(path, save(weights))
     write_json(path.with_suffix(".json"), {**asdict(student), "architecture": student.architecture.to_json()})
 
 

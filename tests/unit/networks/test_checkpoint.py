@@ -1,6 +1,7 @@
 """Teachers on disk: whole round trips, and every kind of bad file refused with one line."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,15 @@ def test_saving_a_diverged_teacher(tmp_path: Path, teacher: ElasticResNet) -> No
     torch.nn.init.constant_(teacher.stem_bn.bias, float("nan"))
     fails(lambda: save_teacher(tmp_path / "t.safetensors", teacher, CARD), "stem_bn.bias", "NaN")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_the_old_teacher(
+    saved: Path, teacher: ElasticResNet, file_size_limit: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    with file_size_limit(1000):
+        fails(lambda: save_teacher(saved, teacher, CARD), "cannot write", "nothing was changed: free space")
+    assert load_teacher(saved)[1].accuracy == CARD.accuracy
+    assert sorted(path.name for path in saved.parent.iterdir()) == ["digits.json", "digits.safetensors"]
 
 
 def test_other_weights_than_the_card_says(saved: Path) -> None:

@@ -1,6 +1,7 @@
 """Predictors on disk: rates come back too, and every kind of damage is refused with one line."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ def saved(tmp_path: Path, predictor: MetaPredictor, card: PredictorCard) -> Path
     path = tmp_path / "predictor" / "predictor.safetensors"
     save_predictor(path, predictor, card)
     return path
+
+
+def test_a_full_disk_leaves_the_old_predictor(
+    saved: Path,
+    predictor: MetaPredictor,
+    card: PredictorCard,
+    file_size_limit: Callable[[int], AbstractContextManager[None]],
+) -> None:
+    with file_size_limit(1000), pytest.raises(DassError, match="cannot write .*nothing was changed: free space"):
+        save_predictor(saved, predictor, card)
+    assert load_predictor(saved)[1] == card
+    assert sorted(path.name for path in saved.parent.iterdir()) == ["predictor.json", "predictor.safetensors"]
 
 
 def test_round_trip(saved: Path, predictor: MetaPredictor, card: PredictorCard, tasks: list[TaskTensors]) -> None:
