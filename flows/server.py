@@ -21,6 +21,7 @@ from dass.files import write_json
 from flows.stage import exit_with_line
 
 START_SECONDS = 120
+STOP_SECONDS = 8
 DEFAULT_PORT = 4200
 
 
@@ -65,18 +66,14 @@ def prefect_server(root: Path) -> Iterator[str]:
     home = root / ".prefect"
     note = home / "server.json"
     running = _read_note(note)
-    if running and _answers(running["api"]):
-        pid = running["server"]
-        ours = not _alive(running["owner"])
-    else:
-        running = _start(home, note)
-        pid = running["server"]
-        ours = True
+    server = None
+    if not running or not _answers(running["api"]):
+        running, server = _start(home, note)
     try:
         yield running["api"]
     finally:
-        if ours:
-            _stop(pid)
+        if server or not _alive(running["owner"]):
+            _stop(running["server"], server)
             note.unlink(missing_ok=True)
 
 
@@ -90,7 +87,7 @@ def free_port(preferred: int) -> int:
     raise DassError("no free port on 127.0.0.1")
 
 
-def _start(home: Path, note: Path) -> dict:
+def _start(home: Path, note: Path) -> tuple[dict, subprocess.Popen[bytes]]:
     home.mkdir(parents=True, exist_ok=True)
     port = free_port(DEFAULT_PORT)
     api = f"http://127.0.0.1:{port}/api"
@@ -109,24 +106,24 @@ def _start(home: Path, note: Path) -> dict:
     until = time.monotonic() + START_SECONDS
     while not _answers(api):
         if server.poll() is not None or time.monotonic() > until:
-            _stop(server.pid)
+            _stop(server.pid, server)
             raise DassError(f"the Prefect server did not start: its last words are in {log}")
         time.sleep(0.2)
     running = {"api": api, "server": server.pid, "owner": os.getpid()}
     write_json(note, running)
-    return running
+    return running, server
 
 
-def _stop(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGTERM)
-        for _ in range(50):
-            with suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-            if not _alive(pid):
+def _stop(pid: int, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Ends a server: a child of this process, which must be waited for, or one that was taken over."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(pid, sign)
+        until = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < until:
+            if (process.poll() is not None) if process else not _alive(pid):
                 return
             time.sleep(0.1)
-        os.killpg(pid, signal.SIGKILL)
 
 
 def _answers(api: str) -> bool:

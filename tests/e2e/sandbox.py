@@ -1,0 +1,79 @@
+"""A throw-away project: a fresh git and DVC repository with the real code and tiny numbers."""
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+HERE = Path(__file__).parents[2]
+PARTS = ("dass", "flows", "presets", "dvc.yaml", ".dvcignore", ".gitignore", "prefect.toml", "data/checkpoints")
+SECONDS = 600  # a command that takes longer hangs
+OUTSIDE = ("PREFECT_API_URL", "PREFECT_HOME", "MLFLOW_TRACKING_URI", "DASS_DEVICE", "DASS_WORKERS")
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A throw-away project.
+
+    Attributes:
+        root: its folder.
+        environment: of every command run in it.
+    """
+
+    root: Path
+    environment: dict[str, str]
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs a command in the project; `check` fails the test with what it printed."""
+        with subprocess.Popen(
+            command, cwd=self.root, env=self.environment, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            try:
+                out, err = process.communicate(timeout=SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # with everything it had started
+                out, err = process.communicate()
+                pytest.fail(f"{command} did not end in {SECONDS} s\n{out[-4000:]}\n{err[-4000:]}")
+        if check:
+            assert process.returncode == 0, f"{command}\n{out[-4000:]}\n{err[-4000:]}"
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Starts a command as a process group of its own, to be killed by the test."""
+        return subprocess.Popen(
+            command, cwd=self.root, env=self.environment, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def repro(self, *stages: str) -> list[str]:
+        """Runs `dvc repro`; gives the stages that ran."""
+        done = self.run("dvc", "repro", *stages)
+        return [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage '")]
+
+    def params(self) -> dict:
+        """What params.yaml says."""
+        return yaml.safe_load((self.root / "params.yaml").read_text())
+
+    def set_params(self, values: dict) -> None:
+        """Writes params.yaml."""
+        (self.root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def tiny_params() -> dict:
+    """The demo preset with as little work as shows everything."""
+    values = yaml.safe_load((HERE / "presets" / "demo.yaml").read_text())
+    values["space"] |= {"widths": [4, 8, 8, 16], "ratios": [0.5, 1.0]}
+    values["source"] |= {"classes_per_group": 4, "splits": [0, 1, 2], "validation": [2]}
+    values["teacher"] |= {"epochs": 2, "min_steps": 0, "batch_size": 16}
+    values["distillation"] |= {"epochs": 1, "min_steps": 0, "batch_size": 16}
+    values["students"] |= {"per_source": 4, "per_target": 5}
+    values["predictor"] |= {"episodes": 10, "query": 4, "validate_every": 5}
+    values["search"] |= {"candidates": 40}
+    values["evaluation"] |= {"bootstrap": 100}
+    values["targets"] = {"digits": {"dataset": "digits"}}
+    return values

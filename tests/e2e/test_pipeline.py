@@ -1,0 +1,144 @@
+"""The whole pipeline, with its real parts, on tiny sizes."""
+
+import csv
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dass.datasets.packed import open_packed
+from dass.students.database import StudentDatabase
+from tests.e2e.sandbox import Sandbox
+
+ALL = [
+    "dataset@glyphs", "dataset@digits", "splits", "teachers", "students", "meta_train", "teacher@digits",
+    "target_students@digits", "search@digits", "distil@digits", "register@digits", "evaluate",
+]  # fmt: skip
+
+
+def test_every_stage_runs_once_and_a_new_target_redoes_nothing_of_the_source_side(sandbox: Sandbox) -> None:
+    assert sorted(sandbox.repro()) == sorted(ALL)
+    assert sandbox.repro() == []
+    check_reports(sandbox)
+    check_registry(sandbox)
+    source = (sandbox.root / "data/students/source/split0.parquet").read_bytes()
+
+    values = sandbox.params()
+    values["targets"]["again"] = {"dataset": "digits", "evaluate": False}
+    sandbox.set_params(values)
+    ran = sandbox.repro()
+    assert {name for name in ran if "@" in name} == {
+        f"{stage}@again" for stage in ("teacher", "target_students", "search", "distil", "register")
+    }
+    assert set(ran) - {name for name in ran if "@" in name} == {"evaluate"}
+    assert (sandbox.root / "data/students/source/split0.parquet").read_bytes() == source
+
+    values["students"]["per_source"] += 2
+    sandbox.set_params(values)
+    before = {record.identity: record.finished_at for record in records(sandbox, "split1")}
+    sandbox.repro("students")
+    after = {record.identity: record.finished_at for record in records(sandbox, "split1")}
+    assert len(after) == len(before) + 2
+    assert before.items() <= after.items()
+
+
+def check_reports(sandbox: Sandbox) -> None:
+    """Every table has what its heading promises."""
+    with (sandbox.root / "reports/correlations.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {"method", "target", "metric", "value", "low", "high", "n"} <= set(rows[0])
+    [src] = [row for row in rows if (row["method"], row["target"], row["metric"]) == ("DaSS", "digits", "src")]
+    assert int(src["n"]) == 5
+    assert -1 <= float(src["low"]) <= float(src["value"]) <= float(src["high"]) <= 1
+    with (sandbox.root / "reports/picks.csv").open() as file:
+        assert {"method", "target", "seed", "accuracy", "macs", "parameters", "architecture"} <= set(
+            next(csv.DictReader(file))
+        )
+    table = sandbox.run("python", "-m", "dass.cli.main", "report").stdout
+    assert "digits" in table
+    assert "n=5" in table
+
+
+def check_registry(sandbox: Sandbox) -> None:
+    """The registered student loads by its alias in a fresh process and answers for images; trace finds its way."""
+    images = open_packed(sandbox.root / "data/raw/digits-16").test_images[:3]
+    np.save(sandbox.root / "images.npy", images)
+    answer = sandbox.run(
+        "python", "-c",
+        "import mlflow, numpy\n"
+        "mlflow.set_tracking_uri('sqlite:///mlflow.db')\n"
+        "model = mlflow.pyfunc.load_model('models:/dass-student-digits@champion')\n"
+        "print(model.predict(numpy.load('images.npy')).to_json())",
+    )  # fmt: skip
+    frame = json.loads(answer.stdout.splitlines()[-1])
+    assert len(frame["class"]) == 3
+    assert set(frame["class"].values()) <= set("0123456789")
+    assert all(0 <= probability <= 1 for probability in frame["probability"].values())
+    traced = sandbox.run("python", "-m", "dass.cli.main", "trace", "models:/dass-student-digits@champion", "--json")
+    trace = json.loads(traced.stdout)
+    assert trace["commit"] == sandbox.run("git", "rev-parse", "HEAD").stdout.strip()
+    assert {item["path"] for item in trace["data"]} >= {"data/predictor", "data/teachers/targets/digits"}
+    sandbox.run("python", "-m", "dass.cli.main", "trace", "models:/dass-predictor@champion")
+
+
+def test_killed_in_the_student_stage_it_keeps_every_record_and_doubles_none(sandbox: Sandbox) -> None:
+    values = sandbox.params()
+    values["students"]["per_source"] = 12
+    sandbox.set_params(values)
+    sandbox.repro("teachers")
+    seen: dict = {}
+    for wanted in (3, 15):
+        stage = sandbox.start("dvc", "repro", "students")
+        until = time.monotonic() + 120
+        while len(found := every_record(sandbox)) < wanted:
+            assert time.monotonic() < until, f"{len(found)} records after two minutes"
+            time.sleep(0.05)
+        os.killpg(stage.pid, signal.SIGKILL)
+        stage.wait()
+        time.sleep(1.5)  # workers notice within half a second that their parent is gone
+        found = every_record(sandbox)
+        assert seen.items() <= found.items()
+        seen = found
+    assert 0 < len(seen) < 36
+    (sandbox.root / ".dvc/tmp/rwlock").unlink(missing_ok=True)
+    assert sandbox.repro("students") == ["students"]
+    done = every_record(sandbox)
+    assert seen.items() <= done.items()
+    assert len(done) == 36
+    for task in ("split0", "split1", "split2"):
+        assert len({record.identity for record in records(sandbox, task)}) == len(records(sandbox, task)) == 12
+
+
+def records(sandbox: Sandbox, task: str) -> list:
+    """All records of a source task."""
+    return StudentDatabase(sandbox.root / "data/students/source").read_all(task)
+
+
+def every_record(sandbox: Sandbox) -> dict:
+    """Identity and time of each record of the source tasks."""
+    database = StudentDatabase(sandbox.root / "data/students/source")
+    return {record.identity: record.finished_at for task in database.tasks() for record in database.read_all(task)}
+
+
+@pytest.mark.timeout(600)
+def test_real_images(sandbox: Sandbox, shared_datasets: Path) -> None:
+    """TinyImageNet as source and a class folder of real photographs as target, a few classes of each."""
+    values = sandbox.params()
+    values["datasets"] = ["tiny-imagenet", "plantvillage"]
+    values["source"] |= {"dataset": "tiny-imagenet", "classes_per_group": 3, "splits": [0, 1, 3], "validation": [3]}
+    values["teacher"] |= {"epochs": 1, "batch_size": 64}
+    values["distillation"] |= {"batch_size": 64}
+    values["targets"] = {"leaves": {"dataset": "plantvillage"}}
+    sandbox.set_params(values)
+    for name, file in (("tiny-imagenet", "tiny-imagenet-200-subset.zip"), ("plantvillage", "plantvillage.zip")):
+        sandbox.run("python", "-m", "dass.cli.main", "data", "import", name, str(shared_datasets / file))
+    assert "evaluate" in sandbox.repro()
+    split = json.loads((sandbox.root / "data/splits/split0.json").read_text())
+    assert len(split["classes"]) == 3
+    assert len(split["train"]) == len(split["test"]) == 300
+    metrics = json.loads((sandbox.root / "reports/metrics.json").read_text())
+    assert metrics["targets"]["leaves"]["students"] == 5
