@@ -31,8 +31,8 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         os.close(handle)
         temporary = Path(name)
-        temporary.chmod(0o644)
         write(temporary)
+        temporary.chmod(0o644)  # after writing: a writer may put a private file of its own in the place
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
