@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from dass.errors import UsageError
 from dass.files import content_id
@@ -69,7 +70,7 @@ class Space(Block):
         for width in self.widths:
             channels = [round(width * ratio) for ratio in self.ratios]
             if channels[0] < 1 or len(set(channels)) != len(channels):
-                raise ValueError(f"two ratios give the same number of channels at width {width}")
+                raise ValueError(f"two ratios give the same number of channels at {width} of widths")
         return self
 
 
@@ -120,6 +121,12 @@ class TeacherRecipe(Recipe):
     label_smoothing: float = Field(ge=0, lt=1)
     warmup_epochs: int = Field(ge=0, le=100, default=0)
 
+    @model_validator(mode="after")
+    def _fits(self) -> "TeacherRecipe":
+        if self.warmup_epochs > self.epochs:
+            raise ValueError("warmup_epochs cannot exceed epochs")
+        return self
+
 
 class DistillationRecipe(Recipe):
     """How a student is distilled from its remapped start (Eqs. 11-12 as the authors run them).
@@ -168,7 +175,7 @@ class Source(Block):
     @model_validator(mode="after")
     def _consistent(self) -> "Source":
         if any(not 0 <= split < 2 * self.groups for split in self.splits) or len(set(self.splits)) != len(self.splits):
-            raise ValueError(f"splits must be distinct and lie in 0..{2 * self.groups - 1}")
+            raise ValueError(f"splits must be distinct and lie in 0..{2 * self.groups - 1}, two for each of groups")
         if not set(self.validation) < set(self.splits):
             raise ValueError("validation must name some of the splits and leave at least one for training")
         return self
@@ -316,7 +323,7 @@ def load_params(path: Path) -> Params:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}; run from the project's root") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # not UTF-8, a date that is none, a number that Python refuses
         raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     return parse_params(values, str(path))
 
@@ -333,11 +340,10 @@ def parse_params(values: object, where: str) -> Params:
         return Params.model_validate(values)
     except ValidationError as error:
         first, *others = error.errors()
-        key = ".".join(str(part) for part in first["loc"]) or "(top level)"
-        more = f" (and {len(others)} more)" if others else ""
-        if first["type"] == "extra_forbidden":
-            raise UsageError(f"{where}: {key}: unknown key{more}; remove it or correct its spelling") from error
-        raise UsageError(f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}{more}") from error
+        key = [".".join(str(part) for part in first["loc"])] if first["loc"] else []  # a check of the whole names it
+        more = [f"({len(others)} more after this)"] if others else []
+        line = ": ".join([where, *key, " ".join([_problem(first), *more])])
+        raise UsageError(" ".join(line.split())) from error
 
 
 def recipe_id(recipe: Recipe, precision: str) -> str:
@@ -348,3 +354,12 @@ def recipe_id(recipe: Recipe, precision: str) -> str:
         precision: what `auto` came to on this device, `float32` or `bfloat16`.
     """
     return content_id({**recipe.model_dump(mode="json"), "precision": precision})
+
+
+def _problem(error: ErrorDetails) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        return "unknown key; remove it or correct its spelling"
+    if error["type"] == "missing":
+        return "missing; add it (each preset shows every key)"
+    return message if error["type"] == "value_error" else f"{message}, found {error['input']!r:.60}"

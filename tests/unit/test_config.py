@@ -1,0 +1,246 @@
+"""params.yaml: every preset holds, and whatever is wrong is refused with one line that names file and key."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from dass.config import Augmentation, DistillationRecipe, Params, load_params, parse_params, recipe_id
+from dass.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
+PRESETS = sorted(ROOT.glob("presets/*.yaml"))
+DEMO: dict[str, Any] = yaml.safe_load((ROOT / "presets" / "demo.yaml").read_text())
+RECIPE = DistillationRecipe(
+    epochs=3,
+    batch_size=16,
+    learning_rate=0.05,
+    momentum=0.9,
+    weight_decay=0.00003,
+    augmentation=Augmentation(flip=True, crop_padding=1),
+    precision="auto",
+    alpha=0.5,
+    temperature=6.0,
+    evaluations=3,
+)
+Key = tuple[str | int, ...]
+
+
+def refused(values: object) -> str:
+    """The one line with which values are refused."""
+    with pytest.raises(UsageError) as caught:
+        parse_params(values, "params.yaml")
+    message = str(caught.value)
+    assert message.startswith("params.yaml: ")
+    assert "\n" not in message
+    return message
+
+
+def changed(key: Key, value: object) -> dict[str, Any]:
+    """The demo preset with another value at a key."""
+    values = copy.deepcopy(DEMO)
+    block: Any = values
+    for part in key[:-1]:
+        block = block[part]
+    block[key[-1]] = value
+    return values
+
+
+def keys_of(value: object, before: Key = ()) -> Iterator[Key]:
+    """Every key there is, those of blocks and of list items included."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for part, below in inner:
+        yield (*before, part)
+        yield from keys_of(below, (*before, part))
+
+
+KEYS = list(keys_of(DEMO))
+BLOCKS = sorted({key[:-1] for key in KEYS if isinstance(key[-1], str)} - {("targets",)})
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=70),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@pytest.mark.parametrize("path", [*PRESETS, ROOT / "params.yaml"], ids=lambda path: path.name)
+def test_every_preset_loads(path: Path) -> None:
+    params = load_params(path)
+    if path not in PRESETS:
+        return
+    assert params.preset == path.stem
+    used = {params.source.dataset} | {target.dataset for target in params.targets.values()}
+    assert set(params.datasets) == used  # none is fetched for nothing
+
+
+def test_the_paper_preset_is_the_papers() -> None:
+    params = load_params(ROOT / "presets" / "paper.yaml")
+    recipe = params.distillation
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.weight_decay) == (50, 64, 0.05, 3e-5)
+    assert (recipe.alpha, recipe.temperature, recipe.evaluations, recipe.augmentation.crop_padding) == (0.5, 6, 10, 8)
+    assert (params.predictor.episodes, params.predictor.query, params.predictor.inner_rate) == (1000, 50, 0.005)
+    assert (params.teacher.epochs, params.teacher.label_smoothing) == (180, 0.1)
+    assert params.space.ratios == tuple(i / 16 for i in range(8, 17))
+    assert (params.source.splits, params.source.validation) == (tuple(range(10)), (8, 9))
+
+
+@settings(max_examples=600)
+@given(key=st.sampled_from(KEYS), value=VALUES)
+def test_any_other_value_is_taken_or_named(key: Key, value: object) -> None:
+    values = changed(key, value)
+    try:
+        params = parse_params(values, "params.yaml")
+    except UsageError:
+        message = refused(values)
+        name = next(part for part in reversed(key) if isinstance(part, str))
+        assert name in message
+    else:
+        assert params == Params.model_validate(params.model_dump())
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if isinstance(key[-1], str)], ids=".".join)
+def test_a_missing_key_is_named(key: Key) -> None:
+    values = copy.deepcopy(DEMO)
+    block: Any = values
+    for part in key[:-1]:
+        block = block[part]
+    del block[key[-1]]
+    try:
+        parse_params(values, "params.yaml")
+    except UsageError:
+        assert refused(values).startswith(f"params.yaml: {key[0]}")
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: ".".join(block) or "top")
+def test_an_unknown_key_is_named(block: Key) -> None:
+    message = refused(changed((*block, "lerning_rate"), 0.1))
+    assert (
+        message == f"params.yaml: {'.'.join((*block, 'lerning_rate'))}: unknown key; remove it or correct its spelling"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("seed", 1.0, "seed: Input should be a valid integer, found 1.0"),
+        ("seed", 2**31, "seed: Input should be less than or equal to 2147483647, found 2147483648"),
+        ("data.resolution", 60, "data.resolution: Input should be a multiple of 8, found 60"),
+        ("teacher.learning_rate", "1e-3", "teacher.learning_rate: Input should be a valid number, found '1e-3'"),
+        ("teacher.learning_rate", True, "teacher.learning_rate: Input should be a valid number, found True"),
+        ("teacher.learning_rate", float("nan"), "teacher.learning_rate: Input should be a finite number, found nan"),
+        ("teacher.augmentation.flip", "yes", "teacher.augmentation.flip: Input should be a valid boolean, found 'yes'"),
+        ("teacher.warmup_epochs", 11, "teacher: warmup_epochs cannot exceed epochs"),
+        ("distillation.evaluations", 4, "distillation: evaluations cannot exceed epochs"),
+        ("distillation.temperature", 0, "distillation.temperature: Input should be greater than 0, found 0"),
+        ("space.max_depth", 6, "space.max_depth: Input should be less than or equal to 5, found 6"),
+        ("space.ratios", [0.5, 1.5], "space.ratios: ratios must ascend within (0, 1] and end in 1.0"),
+        ("space.ratios", [1.0, 0.5], "space.ratios: ratios must ascend within (0, 1] and end in 1.0"),
+        ("space.ratios", [0.0, 1.0], "space.ratios: ratios must ascend within (0, 1] and end in 1.0"),
+        ("space.ratios", [0.5, 0.51, 1.0], "space: two ratios give the same number of channels at 8 of widths"),
+        ("space.widths", [8, 16, 32, 5000], "space: widths must lie in 1..4096"),
+        ("space.widths", [8, 16, 32], "space.widths.3: missing; add it (each preset shows every key)"),
+        ("source.groups", 2, "source: splits must be distinct and lie in 0..3, two for each of groups"),
+        (
+            "source.validation",
+            list(range(10)),
+            "source: validation must name some of the splits and leave at least one for training",
+        ),
+        ("students.repeated", 21, "students: repeated cannot exceed per_target"),
+        ("search.max_macs", 0, "search.max_macs: Input should be greater than 0, found 0"),
+        ("evaluation.confidence", 101, "evaluation.confidence: Input should be less than or equal to 100, found 101"),
+        ("datasets", ["glyphs", "digits", "digits"], "datasets: a name stands twice"),
+        ("datasets", ["digits"], "source.dataset: 'glyphs' is not in the datasets list: add it there"),
+        ("targets", {"x": {"dataset": "dtd"}}, "targets.x.dataset: 'dtd' is not in the datasets list: add it there"),
+        (
+            "targets",
+            {"split3": {"dataset": "digits"}},
+            "targets.split3: names starting with 'split' belong to the source tasks",
+        ),
+        (
+            "targets",
+            {"My set": {"dataset": "digits"}},
+            "targets.My set.[key]: String should match pattern '^[a-z0-9][a-z0-9_-]*$', found 'My set'",
+        ),
+        ("targets", {}, "targets: Dictionary should have at least 1 item after validation, not 0, found {}"),
+    ],
+)  # fmt: skip
+def test_what_is_out_of_range_or_contradicts_is_told(key: str, value: object, line: str) -> None:
+    assert refused(changed(tuple(key.split(".")), value)) == f"params.yaml: {line}"
+
+
+def test_several_mistakes_are_counted() -> None:
+    values = changed(("seed",), "one")
+    values["data"] = {"resolution": 7}
+    assert refused(values).endswith("found 'one' (1 more after this)")
+    assert refused({}) == "params.yaml: preset: missing; add it (each preset shows every key) (12 more after this)"
+
+
+@pytest.mark.parametrize("values", [None, [1], "text"])
+def test_something_else_than_blocks(values: object) -> None:
+    assert "expected a mapping of blocks" in refused(values)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a: [1",
+        b"\xff\xfe\xff",
+        b"\x00",
+        b"a: 2020-13-45",
+        b"a: 0x_",
+        b"? [1]\n: 2",
+        b"a: !!python/name:os.system",
+        b"a: *b",
+    ],
+)
+def test_a_file_that_is_no_yaml(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        load_params(path)
+    assert str(caught.value).startswith(f"{path} is not valid YAML: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_a_wrong_one_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    with pytest.raises(UsageError, match=r"cannot read .*params\.yaml: No such file.*run from the project's root"):
+        load_params(path)
+    path.write_text("preset: 3\n")
+    with pytest.raises(UsageError, match=rf"{path}: preset: "):
+        load_params(path)
+
+
+def test_parameters_cannot_be_changed() -> None:
+    params = parse_params(DEMO, "demo")
+    with pytest.raises(ValidationError):
+        params.seed = 1  # type: ignore[misc]
+
+
+@given(count=st.integers(0, 10**6), min_steps=st.integers(0, 10**6))
+def test_a_small_dataset_gets_the_fewest_epochs_that_make_min_steps(count: int, min_steps: int) -> None:
+    recipe = RECIPE.model_copy(update={"min_steps": min_steps})
+    resolved = recipe.for_images(count)
+    steps = max(count // recipe.batch_size, 1)
+    assert resolved.epochs >= recipe.epochs
+    assert resolved.epochs * steps >= min_steps
+    assert resolved.epochs == recipe.epochs or (resolved.epochs - 1) * steps < min_steps
+    assert resolved.model_copy(update={"epochs": 3, "min_steps": min_steps}) == recipe
+    assert resolved.for_images(count) == resolved
+
+
+def test_a_recipes_id_names_everything_that_can_change_a_result() -> None:
+    names = {recipe_id(RECIPE, precision) for precision in ("float32", "bfloat16")}
+    for change in ({"epochs": 4}, {"temperature": 4.0}, {"augmentation": Augmentation(flip=True, crop_padding=2)}):
+        names.add(recipe_id(RECIPE.model_copy(update=change), "float32"))
+    assert len(names) == 5
+    assert recipe_id(RECIPE.model_copy(), "float32") in names
+    # What min_steps came to counts, not how it was written.
+    written = [RECIPE.model_copy(update={"min_steps": steps}).for_images(16) for steps in (0, 2, 3)]
+    assert len({recipe_id(recipe, "float32") for recipe in written}) == 1
