@@ -8,6 +8,7 @@ from dass.cli.data import data_app
 from dass.cli.describe import describe
 from dass.cli.plan import plan
 from dass.cli.preset import preset_app
+from dass.cli.registry import promote, rollback
 from dass.cli.report import report
 from dass.cli.search import search
 from dass.cli.students import students_app
@@ -28,6 +29,8 @@ app.command()(describe)
 app.command()(search)
 app.command()(report)
 app.command()(trace)
+app.command()(promote)
+app.command()(rollback)
 
 DEBUG = "--debug"
 

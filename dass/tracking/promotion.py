@@ -59,7 +59,8 @@ def promote(store: Store, candidate: RegisteredVersion) -> Verdict:
         candidate: the version.
 
     Raises:
-        DassError: the store failed, or a version lacks what the comparison needs.
+        UsageError: the version keeps no test images, as a predictor: only `crown` decides there.
+        DassError: the store failed.
     """
     with store.errors(f"promote {candidate.uri}"):
         champion = _champion(store, candidate.name)
@@ -138,6 +139,8 @@ def is_better(candidate: NDArray[np.bool_], champion: NDArray[np.bool_]) -> tupl
 
 def _compare(store: Store, candidate: RegisteredVersion, champion: "ModelVersion") -> tuple[bool, str]:
     present = store.client.get_model_version(candidate.name, str(candidate.version))
+    if "test_images" not in present.tags:
+        raise UsageError(f"{candidate.uri} keeps no test images to be compared by: decide yourself and say why")
     if "rollback.reason" in present.tags:
         return False, f"it was champion and was rolled back: {present.tags['rollback.reason']}"
     if present.tags.get("data_id") != champion.tags.get("data_id"):

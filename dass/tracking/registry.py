@@ -1,5 +1,6 @@
 """MLflow's model registry: packs a folder as a model that loads anywhere, and registers it as a version."""
 
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,12 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import dass
+from dass.errors import UsageError
 from dass.files import write_json, write_text
 from dass.tracking.lineage import Lineage
 from dass.tracking.runs import KEY
 from dass.tracking.store import Store, import_quietly, quiet
 
 if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -68,6 +71,47 @@ def find_version(store: Store, name: str, key: str) -> RegisteredVersion | None:
     with store.errors(f"look up {name}"):
         versions = store.client.search_model_versions(f"name = '{name}' and tags.`{KEY}` = '{key}'")
     return RegisteredVersion(name, int(versions[0].version), versions[0].run_id or "") if versions else None
+
+
+def model_version(store: Store, uri: str) -> "ModelVersion":
+    """The version that an address names.
+
+    Args:
+        store: where it is registered.
+        uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+
+    Raises:
+        UsageError: the address has another form, or names no model, version or alias.
+    """
+    from mlflow.exceptions import MlflowException
+
+    match = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))", uri)
+    if match is None:
+        raise UsageError(f"{uri!r} is not the address of a model: write models:/NAME@ALIAS or models:/NAME/VERSION")
+    name, alias, number = match.groups()
+    models = {model.name: model for model in store.client.search_registered_models(max_results=1000)}
+    if name not in models:
+        raise UsageError(f"there is no registered model {name!r}: there are {', '.join(sorted(models)) or 'none'}")
+    if alias is not None and alias not in models[name].aliases:
+        known = ", ".join(sorted(models[name].aliases)) or "none"
+        raise UsageError(f"{name} has no alias {alias!r}: it has {known}")
+    try:
+        return store.client.get_model_version(name, number or str(models[name].aliases[alias]))
+    except MlflowException as error:
+        newest = max((int(v.version) for v in store.client.search_model_versions(f"name = '{name}'")), default=0)
+        raise UsageError(f"{name} has no version {number}: the newest is {newest}") from error
+
+
+def registered(store: Store, uri: str) -> RegisteredVersion:
+    """As `model_version`, in this package's own terms.
+
+    Raises:
+        UsageError: as there.
+        DassError: the store failed.
+    """
+    with store.errors(f"look up {uri}"):
+        version = model_version(store, uri)
+    return RegisteredVersion(version.name, int(version.version), version.run_id or "")
 
 
 def register_model(

@@ -1,18 +1,14 @@
 """From a registered model back to the code and data that made it, and the commands that bring them back."""
 
-import re
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from dass.errors import DassError, UsageError
+from dass.errors import DassError
 from dass.tracking.lineage import UNKNOWN, DataHash, git, parse_lock
+from dass.tracking.registry import model_version
 from dass.tracking.runs import LOCK_FILE, PATCH_FILE
 from dass.tracking.store import Store
-
-if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ def trace(store: Store, uri: str, root: Path) -> Trace:
         DassError: the store failed.
     """
     with store.errors(f"trace {uri}"):
-        version = _find(store, uri)
+        version = model_version(store, uri)
         run = store.client.get_run(version.run_id or "")
         experiment = store.client.get_experiment(run.info.experiment_id).name
         files = {item.path for item in store.client.list_artifacts(run.info.run_id)}
@@ -77,26 +73,6 @@ def trace(store: Store, uri: str, root: Path) -> Trace:
         commands=(),
     )
     return replace(known, commands=_commands(known, files, root))
-
-
-def _find(store: Store, uri: str) -> "ModelVersion":
-    from mlflow.exceptions import MlflowException
-
-    match = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))", uri)
-    if match is None:
-        raise UsageError(f"{uri!r} is not the address of a model: write models:/NAME@ALIAS or models:/NAME/VERSION")
-    name, alias, number = match.groups()
-    models = {model.name: model for model in store.client.search_registered_models(max_results=1000)}
-    if name not in models:
-        raise UsageError(f"there is no registered model {name!r}: there are {', '.join(sorted(models)) or 'none'}")
-    if alias is not None and alias not in models[name].aliases:
-        known = ", ".join(sorted(models[name].aliases)) or "none"
-        raise UsageError(f"{name} has no alias {alias!r}: it has {known}")
-    try:
-        return store.client.get_model_version(name, number or str(models[name].aliases[alias]))
-    except MlflowException as error:
-        newest = max((int(v.version) for v in store.client.search_model_versions(f"name = '{name}'")), default=0)
-        raise UsageError(f"{name} has no version {number}: the newest is {newest}") from error
 
 
 def _commands(known: Trace, files: set[str], root: Path) -> tuple[str, ...]:
