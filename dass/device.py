@@ -23,6 +23,9 @@ def resolve_device(name: str = "auto") -> torch.device:
         raise UsageError(f"device {name!r} is not supported: use auto, cpu or cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"device {name!r} was asked for but torch sees no GPU: use auto or cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        last = torch.cuda.device_count() - 1
+        raise UsageError(f"device {name!r} was asked for but torch sees cuda:0 to cuda:{last}: use one of these")
     return device
 
 

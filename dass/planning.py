@@ -128,6 +128,11 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
     ]  # fmt: skip
 
 
+def assumed_datasets(project: Project) -> list[str]:
+    """Datasets of params.yaml that are not here yet, so that the plan rests on assumed sizes."""
+    return [name for name in project.params.datasets if not (project.packed(name) / CARD).exists()]
+
+
 @dataclass(frozen=True)
 class _PerImage:
     """Seconds the largest network takes for one image, and the engine for one candidate."""
@@ -149,7 +154,7 @@ def _timed_image(project: Project, space: SearchSpace, device: torch.device, cla
         recipe = params.distillation.model_copy(update={"epochs": 1, "min_steps": 0, "evaluations": 1})
         images = recipe.batch_size * STEPS
         data = _random_task(images, params.data.resolution, classes)
-        network = ElasticResNet(space.largest, classes)
+        network = ElasticResNet(space.largest, classes).to(device)
 
         def run() -> None:
             train([network], data, recipe, _plain_loss, seed=0, device=device, evaluations=1)
@@ -190,7 +195,7 @@ def _random_task(images: int, resolution: int, classes: int) -> TaskData:
 def _source_size(project: Project) -> _Size:
     source = project.params.source
     whole = _size(project, source.dataset)
-    group = source.classes_per_group or whole.classes // source.groups
+    group = source.classes_per_group or max(whole.classes // source.groups, 2)
     images = whole.train * group // max(whole.classes, 1)
     return _Size(images // 2, images - images // 2, group)
 

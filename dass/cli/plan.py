@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dass.device import resolve_device
-from dass.planning import make_plan
+from dass.planning import UNKNOWN_CLASSES, UNKNOWN_IMAGES, assumed_datasets, make_plan
 from dass.project import Project
 
 
@@ -41,3 +41,5 @@ def plan(
         f"{sum(e.disk_mib for e in estimates):.0f}", f"{max(e.memory_mib for e in estimates):.0f}",
     )  # fmt: skip
     Console().print(table)
+    if assumed := assumed_datasets(project):
+        print(f"not here yet, taken to have {UNKNOWN_IMAGES} images of {UNKNOWN_CLASSES} classes: {', '.join(assumed)}")

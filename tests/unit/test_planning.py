@@ -1,0 +1,115 @@
+"""The plan: measured on this machine for real once, its arithmetic with times that are given."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from dass import planning
+from dass.datasets.importing import import_dataset
+from dass.planning import StageEstimate, assumed_datasets, make_plan
+from dass.project import Project
+
+ROOT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
+Plan = Callable[..., dict[str, StageEstimate]]
+
+
+def write_params(folder: Path, **changes: dict[str, Any]) -> Project:
+    """A project of the demo preset with other values in some blocks."""
+    values = yaml.safe_load((ROOT / "presets" / "demo.yaml").read_text())
+    values["space"]["widths"] = [8, 8, 8, 8]
+    for block, change in changes.items():
+        values[block] = {**values[block], **change}
+    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+    return Project.open(folder)
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """Plans with a tenth of a second per training image, a hundredth per test image and a second per candidate."""
+    monkeypatch.setattr(planning, "_timed_image", lambda *_: planning._PerImage(0.1, 0.01, 1.0))
+
+    def make(workers: int = 1, **changes: dict[str, Any]) -> dict[str, StageEstimate]:
+        return {found.stage: found for found in make_plan(write_params(tmp_path, **changes), CPU, workers)}
+
+    return make
+
+
+def test_measured_here(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    project = write_params(tmp_path, distillation={"batch_size": 8})
+    found = make_plan(project, CPU)
+    assert torch.get_num_threads() == threads
+    for estimate in found:
+        assert 0 < estimate.hours < 10
+        assert 0 < estimate.disk_mib < 100
+        assert 100 < estimate.memory_mib < 100_000
+    stages = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
+    assert [estimate.stage for estimate in found] == [
+        stage for stage in stages if stage not in ("dataset", "splits", "register", "evaluate")
+    ]
+
+
+def test_hours_are_images_times_time(plan: Plan) -> None:
+    recipe = {"epochs": 10, "min_steps": 0}
+    found = plan(teacher=recipe, distillation=recipe | {"evaluations": 3}, targets={"digits": {"dataset": "digits"}})
+    # 6,000 images are taken for what is not here: 120 of each of 50 classes, of which a source task gets 12.
+    images = 12 * 120 // 2
+    assert found["teachers"].hours * 3600 == pytest.approx(10 * (10 * images * 0.1 + 10 * images * 0.01))
+    assert found["teacher"].hours * 3600 == pytest.approx(10 * 6000 * 0.1 + 10 * 3000 * 0.01)
+    assert found["search"].hours * 3600 == pytest.approx(500)
+    one = found["distil"].hours
+    assert 0 < one * 3600 < 10 * 6000 * 0.1 + 4 * 3000 * 0.01  # a student is smaller than its teacher
+    assert found["target_students"].hours == pytest.approx(20 * one)
+    assert found["students"].hours == pytest.approx(10 * 8 * one * images / 6000, rel=0.05)
+
+
+def test_min_steps_prolong_a_small_task(plan: Plan) -> None:
+    steps = 720 // 32
+    twice = plan(distillation={"min_steps": 6 * steps})["students"].hours
+    assert twice / plan(distillation={"min_steps": 0})["students"].hours == pytest.approx(2, rel=0.1)
+
+
+def test_workers_share_students_and_add_memory(plan: Plan) -> None:
+    alone, shared = plan(1), plan(4)
+    assert shared["students"].hours == pytest.approx(alone["students"].hours / 4)
+    assert shared["students"].memory_mib == pytest.approx(alone["students"].memory_mib * 4)
+    assert shared["distil"] == alone["distil"]
+
+
+def test_counts_follow_the_parameters(plan: Plan) -> None:
+    targets = {
+        "a": {"dataset": "digits", "repeat": True},
+        "b": {"dataset": "digits"},
+        "c": {"dataset": "digits", "evaluate": False},
+    }
+    (before, after) = (
+        plan(
+            students={"repeated": 5},
+            targets={name: targets[name] for name in names} | {"digits": {"dataset": "digits"}},
+        )
+        for names in ("", "abc")
+    )
+    assert before["target_students"].work == "20 students"
+    assert after["target_students"].work == "65 students"
+    assert after["search"].hours == pytest.approx(4 * before["search"].hours)
+    assert (after["teachers"], after["students"]) == (before["teachers"], before["students"])
+
+
+def test_more_groups_than_assumed_classes(plan: Plan) -> None:
+    assert plan(source={"groups": 60, "classes_per_group": None})["teachers"].hours > 0
+
+
+def test_a_dataset_that_is_here_is_counted(plan: Plan, tmp_path: Path) -> None:
+    guessed = plan()["teacher"].hours
+    assert assumed_datasets(write_params(tmp_path)) == ["glyphs", "digits"]
+    card = import_dataset("digits", None, tmp_path / "data" / "raw", 16).card
+    assert assumed_datasets(write_params(tmp_path)) == ["glyphs"]
+    recipe = {"epochs": 10, "min_steps": 0}
+    found = plan(teacher=recipe)["teacher"].hours
+    assert found * 3600 == pytest.approx(10 * card.train_count * 0.1 + 10 * card.test_count * 0.01)
+    assert found < guessed
