@@ -11,7 +11,7 @@ from prefect.artifacts import create_markdown_artifact
 from dass.evaluation.plots import correlation_bars, save, scatter
 from dass.evaluation.report import Truth, compare, estimate_of
 from dass.evaluation.tables import MEAN, CorrelationRow, PickRow, correlation_table, pick_table, write_csv
-from dass.files import write_json, write_text
+from dass.files import read_json, write_json, write_text
 from dass.networks.checkpoint import load_card, load_teacher
 from dass.predictor.checkpoint import load_predictor
 from dass.predictor.embeddings import fixed_noise
@@ -24,7 +24,7 @@ from dass.students.database import StudentDatabase
 from dass.students.trained import load_student
 from dass.tracking.lineage import lineage
 from dass.tracking.store import open_store
-from dass.tracking.target_runs import log_evaluation
+from dass.tracking.target_runs import add_correlation, log_evaluation
 from flows.meta_train import CHECKPOINT
 from flows.runtime import device, logger
 from flows.stage import run_stage
@@ -111,8 +111,12 @@ def report(project: Project, truths: Sequence[Truth], rows: list[CorrelationRow]
     src = {truth.target: estimate_of(rows, DASS, truth.target) for truth in truths}
     names = ["correlations.csv", "picks.csv", "tables.md", "src.png", *(f"scatter/{t.target}.png" for t in truths)]
     inputs = [project.predictor, *(project.target_students(truth.target) for truth in truths)]
+    store = open_store(project.root)
+    for target, estimate in src.items():
+        run_id = read_json(folder / "targets" / target / "registered.json")["run_id"]
+        add_correlation(store, run_id, src=estimate, files=[folder / "scatter" / f"{target}.png"])
     log_evaluation(
-        open_store(project.root), lineage(project.root, inputs), preset=project.params.preset, src=src, rows=rows,
+        store, lineage(project.root, inputs), preset=project.params.preset, src=src, rows=rows,
         files=[folder / name for name in names],
     )  # fmt: skip
 

@@ -7,16 +7,18 @@ from prefect.artifacts import create_markdown_artifact
 
 from dass.datasets.catalogue import find_dataset
 from dass.files import write_json
-from dass.networks.checkpoint import load_card
+from dass.networks.checkpoint import load_card, load_teacher
 from dass.project import Project
 from dass.search.run import load_search
 from dass.students.trained import load_student
 from dass.tracking.lineage import lineage
-from dass.tracking.promotion import promote
+from dass.tracking.predictor_registration import register_adapted
+from dass.tracking.promotion import crown, promote
 from dass.tracking.store import open_store
 from dass.tracking.student_card import StudentCard
 from dass.tracking.student_registration import register_student
 from dass.tracking.target_runs import log_target
+from flows.meta_train import CHECKPOINT
 from flows.runtime import logger
 from flows.stage import run_stage
 from flows.teacher import target_data
@@ -39,7 +41,7 @@ def register(target: str) -> None:
     run_id = log_target(
         store, came_from, teacher=teacher, predictor_id=found.predictor_id, candidates=len(found.ranking),
         budget=found.budget, ranking=found.ranking[: project.params.search.top], pick=found.pick,
-        seconds=found.seconds, files=[project.search(target) / "pareto.png"],
+        files=[project.search(target) / "pareto.png"],
     )  # fmt: skip
     known = find_dataset(dataset)
     card = StudentCard(
@@ -53,6 +55,11 @@ def register(target: str) -> None:
     )  # fmt: skip
     version = register_student(store, run_id, network=network, data=data, card=card, lineage=came_from)
     verdict = promote(store, version)
+    adapted = register_adapted(
+        store, run_id, checkpoint=project.predictor / CHECKPOINT, lineage=came_from,
+        teacher=load_teacher(project.target_teacher(target) / f"{target}.safetensors")[0], teacher_card=teacher,
+    )  # fmt: skip
+    crown(store, adapted, "adapted from the present predictor")
     logger().info("%s version %d is %s: %s", version.name, version.version, verdict.alias, verdict.reason)
     create_markdown_artifact(card.markdown(version.name), key=f"student-{target.replace('_', '-')}")
     write_json(

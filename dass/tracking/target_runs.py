@@ -26,7 +26,7 @@ def log_target(
     budget: Budget,
     ranking: Sequence[Candidate],
     pick: Candidate,
-    seconds: float,
+    seconds: float | None = None,
     src: Estimate | None = None,
     files: Sequence[Path] = (),
 ) -> str:
@@ -41,7 +41,7 @@ def log_target(
         budget: of the pick.
         ranking: the best of them, best first; the run's table.
         pick: the student chosen.
-        seconds: of the search.
+        seconds: of the search, where it is known.
         src: Spearman correlation of predicted and actual ranking, where the actual one is known.
         files: pictures: the Pareto front, the scatter of predicted against actual accuracy.
     """
@@ -61,7 +61,7 @@ def log_target(
             "predicted_accuracy": pick.predicted,
             "macs": pick.cost.macs,
             "parameters": pick.cost.parameters,
-            "seconds": seconds,
+            **({"seconds": seconds} if seconds is not None else {}),
             **(_estimate("src", src) if src else {}),
         },
         files=tuple(files),
@@ -75,6 +75,27 @@ def log_target(
         },
     )
     return record_run(store, content)
+
+
+def add_correlation(store: Store, run_id: str, *, src: Estimate, files: Sequence[Path] = ()) -> None:
+    """Adds to a target's run what an evaluation found later; adding it again changes nothing.
+
+    Args:
+        store: where.
+        run_id: of the run that `log_target` recorded.
+        src: Spearman correlation of predicted and actual ranking.
+        files: the scatter of predicted against actual accuracy.
+
+    Raises:
+        DassError: the store failed.
+    """
+    with store.errors(f"add the correlation to run {run_id}"):
+        known = store.client.get_run(run_id).data.metrics
+        for name, value in _estimate("src", src).items():
+            if known.get(name) != value:
+                store.client.log_metric(run_id, name, value)
+        for path in files:
+            store.client.log_artifact(run_id, str(path))
 
 
 def log_evaluation(
