@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from dass.errors import DassError
 from dass.evaluation.correlation import kendall, partial_spearman, pearson, spearman
 from dass.evaluation.intervals import Draws, Estimate, NoiseCeiling, Spread, Statistic, bootstrap, noise_ceiling, spread
 from dass.evaluation.selection import precision_at_k, top1_regret
@@ -35,8 +36,17 @@ class Truth:
 
     @classmethod
     def of(cls, target: str, records: Sequence[StudentRecord], seed: int, test_images: int) -> "Truth":
-        """Sorts the records of a target by seed; failed students are left out by the database."""
+        """Sorts the records of a target by seed; failed students are left out by the database.
+
+        Raises:
+            DassError: there is none of the first seed.
+        """
         first = sorted((record for record in records if record.seed == seed), key=lambda record: record.arch_id)
+        if not first:
+            raise DassError(
+                f"{target} has no distilled student of its present teacher, recipe and seed: run its target_students "
+                "stage; if they all failed, lower distillation.learning_rate"
+            )
         second = {record.arch_id: record.final_accuracy for record in records if record.seed == seed + 1}
         repeats = np.array([second.get(record.arch_id, np.nan) for record in first])
         return cls(target, tuple(first), repeats, test_images)

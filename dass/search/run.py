@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dass.errors import DassError
+from dass.errors import DassError, UsageError
 from dass.files import read_json, write_text
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.checkpoint import PredictorCard
@@ -165,7 +165,7 @@ def load_search(path: Path) -> SearchResult:
                 "ranking": tuple(map(_from_json, value["ranking"])),
             }
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, UsageError) as error:
         raise DassError(f"{path} is not a search result ({error}): run the search stage again") from error
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from dass.errors import DassError
+from dass.errors import DassError, UsageError
 from dass.files import read_json, write_bytes, write_json
 from dass.networks.checkpoint import import_checkpoint
 from dass.networks.elastic_resnet import ElasticResNet
@@ -91,7 +91,7 @@ def load_student(path: Path) -> tuple[ElasticResNet, TrainedStudent]:
     values = read_json(path.with_suffix(".json"))
     try:
         student = TrainedStudent(**{**values, "architecture": Architecture.from_json(values["architecture"])})
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, UsageError) as error:
         raise DassError(
             f"{path.with_suffix('.json')} is not a student ({error}): run the distil stage again"
         ) from error

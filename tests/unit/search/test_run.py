@@ -1,0 +1,176 @@
+"""A whole search with a real predictor and teacher, and its file."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from dass.errors import DassError, UsageError
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.remapping import remap
+from dass.predictor.checkpoint import PredictorCard
+from dass.predictor.embeddings import fixed_noise
+from dass.predictor.model import DassPredictor
+from dass.predictor.scorer import MetaPredictor
+from dass.predictor.tasks import TargetScale
+from dass.search.candidates import Budget
+from dass.search.run import Guide, SearchResult, adapt_to, load_search, save_search, search_students
+from dass.space.architecture import Architecture
+from dass.space.cost import cost
+from dass.space.search_space import SearchSpace
+
+SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
+CARD = PredictorCard(
+    space=SPACE,
+    resolution=16,
+    noise_seed=3,
+    training=("split0",),
+    validation=("split1",),
+    students=8.0,
+    teacher_ids=("a" * 12, "b" * 12),
+    episodes=10,
+    best_episode=10,
+    validation_src=0.5,
+    seed=0,
+    precision="float32",
+    device="cpu",
+    torch_version="2",
+    seconds=1.0,
+)
+
+
+@pytest.fixture(scope="module")
+def predictor() -> MetaPredictor:
+    model = DassPredictor(10, SPACE.code_length, seed=4)
+    rates = {name: torch.full_like(w, 0.05) for name, w in model.layers.items()}
+    return MetaPredictor(model, rates, 1, TargetScale(40.0, 8.0))
+
+
+@pytest.fixture(scope="module")
+def guide() -> Guide:
+    torch.manual_seed(1)
+    teacher = ElasticResNet(SPACE.largest, 3)
+    teacher(torch.randn(8, 3, 24, 24))  # moves the running statistics
+    return Guide("pets", teacher.eval(), "t" * 12, 60.0, 24)
+
+
+@pytest.fixture(scope="module")
+def search(predictor: MetaPredictor, guide: Guide) -> Callable[..., SearchResult]:
+    def run(*, count: int = 40, seed: int = 0, budget: Budget | None = None, **changes: object) -> SearchResult:
+        changed = replace(guide, **changes)
+        return search_students(predictor, CARD, "p" * 12, changed, budget=budget or Budget(), count=count, seed=seed)
+
+    return run
+
+
+def test_all_candidates_are_ranked_and_the_best_is_picked(search: Callable[..., SearchResult]) -> None:
+    found = search()
+    assert (found.target, found.teacher_id, found.teacher_accuracy, found.predictor_id) == (
+        "pets", "t" * 12, 60.0, "p" * 12,
+    )  # fmt: skip
+    predictions = [candidate.predicted for candidate in found.ranking]
+    assert predictions == sorted(predictions, reverse=True)
+    assert len(set(predictions)) > 20
+    assert len({candidate.architecture for candidate in found.ranking}) == 40
+    assert found.pick == found.ranking[0]
+    assert found.seconds > 0
+    for candidate in found.ranking:
+        assert SPACE.contains(candidate.architecture)
+        assert candidate.cost == cost(candidate.architecture, 24, 3)
+    assert found.front[-1].predicted == found.pick.predicted
+    assert [c.cost.macs for c in found.front] == sorted(c.cost.macs for c in found.front)
+
+
+def test_a_prediction_is_the_adapted_predictors_of_the_remapped_student(
+    search: Callable[..., SearchResult], predictor: MetaPredictor, guide: Guide
+) -> None:
+    adapted, noise = adapt_to(predictor, CARD, guide), fixed_noise(16, 3)
+    for candidate in search().ranking[::8]:
+        student = remap(guide.teacher, candidate.architecture).eval()
+        with torch.no_grad():
+            embedding = student.features(noise)
+        code = torch.from_numpy(SPACE.encode([candidate.architecture]))
+        assert candidate.predicted == pytest.approx(float(adapted.predict(embedding, code)), abs=1e-3)
+
+
+def test_the_same_search_twice_and_others(search: Callable[..., SearchResult]) -> None:
+    found = search()
+    assert replace(search(), seconds=0) == replace(found, seconds=0)
+    assert {c.architecture for c in search(seed=1).ranking} != {c.architecture for c in found.ranking}
+    better = search(accuracy=90.0)  # the guide: a better teacher, better students
+    assert better.pick.predicted > found.pick.predicted
+
+
+def test_the_budget_is_respected(search: Callable[..., SearchResult]) -> None:
+    costs = sorted(candidate.cost.macs for candidate in search().ranking)
+    budget = Budget(max_macs=costs[20] / 1e6, max_params=0.006)
+    found = search(budget=budget, count=20)
+    assert all(budget.allows(candidate.cost) for candidate in found.ranking)
+    assert found.budget == budget
+    with pytest.raises(UsageError, match="smallest member has"):
+        search(budget=Budget(max_macs=0.001))
+    with pytest.raises(UsageError, match="ask for fewer"):
+        search(count=10_000)
+
+
+def test_progress_reaches_the_end(predictor: MetaPredictor, guide: Guide) -> None:
+    seen: list[tuple[int, int]] = []
+    search_students(
+        predictor, CARD, "p", guide, budget=Budget(), count=40, seed=0,
+        progress=lambda done, total: seen.append((done, total)),
+    )  # fmt: skip
+    assert seen[-1] == (40, 40)
+
+
+def test_a_teacher_of_another_size_is_refused(search: Callable[..., SearchResult]) -> None:
+    other = ElasticResNet(Architecture(((4, 4), (6, 6), (8, 8), (12, 12))), 3)
+    with pytest.raises(DassError, match=r"teacher is 2,2,2,2 / 4,6,8,12 but .* teachers 2,2,2,2 / 4,6,8,10: use a"):
+        search(teacher=other)
+
+
+def test_a_result_comes_back_from_its_file(tmp_path: Path, search: Callable[..., SearchResult]) -> None:
+    path = tmp_path / "pets" / "search.json"
+    found = search(budget=Budget(max_params=0.006))
+    save_search(path, found)
+    assert load_search(path) == replace(found, seconds=0.0)
+    before = path.read_bytes()
+    save_search(path, search(budget=Budget(max_params=0.006)))
+    assert path.read_bytes() == before  # the same search, the same hash
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "3", "null"])
+def test_a_damaged_file_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "search.json"
+    path.write_text(content)
+    with pytest.raises(DassError, match=r"search\.json is not") as caught:
+        load_search(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("change", ["missing", "unknown", "stages", "budget", "cost"])
+def test_a_file_of_another_form_is_named(tmp_path: Path, search: Callable[..., SearchResult], change: str) -> None:
+    path = tmp_path / "search.json"
+    save_search(path, search())
+    value = json.loads(path.read_text())
+    match change:
+        case "missing":
+            del value["teacher_id"]
+        case "unknown":
+            value["more"] = 1
+        case "stages":
+            value["ranking"][0]["architecture"]["widths"].pop()
+        case "budget":
+            value["budget"] = [1]
+        case "cost":
+            del value["pick"]["macs"]
+    path.write_text(json.dumps(value))
+    with pytest.raises(
+        DassError, match=r"search\.json is not a search result .*: run the search stage again"
+    ) as caught:
+        load_search(path)
+    assert not isinstance(caught.value, UsageError)
+    with pytest.raises(DassError, match=r"cannot read .*none\.json"):
+        load_search(tmp_path / "none.json")
