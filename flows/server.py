@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 from dass.errors import DassError
 from dass.files import write_json
 from flows.stage import exit_with_line
@@ -34,7 +36,9 @@ def main() -> None:
 
 
 def run_group(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Runs a command as a process group, all of which ends when this process is told to.
+    """Runs a command; when this process is told to stop, all that the command started is told so too.
+
+    A flow that is stopped tells the server: it gets time for that before the server goes.
 
     Returns:
         Its exit code.
@@ -42,9 +46,16 @@ def run_group(command: Sequence[str], environment: Mapping[str, str]) -> int:
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         return process.wait()
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+    except BaseException:
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                member.terminate()
+        _, left = psutil.wait_procs(family, timeout=STOP_SECONDS)
+        for member in left:
+            member.kill()
+        process.wait()
+        raise
 
 
 @contextmanager
