@@ -3,6 +3,7 @@
 import sys
 
 from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
 
 from dass.datasets.task_data import TaskData
 from dass.networks.checkpoint import load_teacher
@@ -27,7 +28,7 @@ def distil(target: str) -> None:
     logger().info("%s: %.2f%% predicted, %.2f%% reached", target, chosen.predicted, record.final_accuracy)
 
 
-@task(name="distil the pick")
+@task(cache_policy=NO_CACHE, name="distil the pick")
 def distil_student(project: Project, target: str, architecture: Architecture, data: TaskData) -> StudentRecord:
     """Distil one architecture and file weights and record in the target's folder."""
     teacher, _ = load_teacher(project.target_teacher(target) / f"{target}.safetensors")

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
 
 from dass.evaluation.plots import correlation_bars, save, scatter
 from dass.evaluation.report import Truth, compare, estimate_of
@@ -43,7 +44,7 @@ def evaluate() -> None:
     report(project, truths, rows, picks)
 
 
-@task(name="read a target's students", task_run_name="read-{target}")
+@task(cache_policy=NO_CACHE, name="read a target's students", task_run_name="read-{target}")
 def read_truth(project: Project, target: str) -> Truth:
     """A target's records under the present teacher and recipe."""
     data = target_data(project, target)
@@ -53,7 +54,7 @@ def read_truth(project: Project, target: str) -> Truth:
     return Truth.of(target, records, project.params.seed, len(data.test_labels))
 
 
-@task(name="score and compare")
+@task(cache_policy=NO_CACHE, name="score and compare")
 def compare_methods(project: Project, truths: Sequence[Truth]) -> list[CorrelationRow]:
     """Every method's scores of the same students, and how well they rank them."""
     scores: dict[str, dict[str, NDArray[np.float64]]] = {DASS: {}, "MACs": {}, "parameters": {}, "depth": {}}
@@ -104,7 +105,10 @@ def report(project: Project, truths: Sequence[Truth], rows: list[CorrelationRow]
     text = "\n".join(table.markdown() for table in tables)
     write_text(folder / "tables.md", text)
     save(correlation_bars([row for row in rows if row.metric == "src"], "SRC"), folder / "src.png")
-    write_json(folder / "metrics.json", metrics(project, truths, rows, picks))
+    found = metrics(project, truths, rows, picks)
+    write_json(folder / "metrics.json", found)
+    for name, row in found["targets"].items():  # a file each: a row each in `dvc metrics show`
+        write_json(folder / "metrics" / f"{name}.json", row)
     create_markdown_artifact(text, key="evaluation")
     for table in tables:
         logger().info("\n%s", table.markdown())
@@ -122,7 +126,7 @@ def report(project: Project, truths: Sequence[Truth], rows: list[CorrelationRow]
 
 
 def metrics(project: Project, truths: Sequence[Truth], rows: list[CorrelationRow], picks: list[PickRow]) -> dict:
-    """What `dvc metrics show` and `dass report` show: per target SRC, spread, noise ceiling, teacher and pick."""
+    """What `dass report` and `dvc metrics show` show: per target SRC, spread, noise ceiling, teacher and pick."""
     block = project.params.evaluation
     found: dict = {"targets": {}, "torch": torch.__version__, "seed": project.params.seed}
     for name in project.params.targets:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
 
 from dass.datasets.splits import Split, load_split
 from dass.device import device_name, resolve_precision
@@ -74,7 +75,7 @@ def meta_train() -> None:
 CHECKPOINT, PARTIAL = "predictor.safetensors", "training.partial"
 
 
-@task(name="embed a source task")
+@task(cache_policy=NO_CACHE, name="embed a source task")
 def embed_task(project: Project, split: Split) -> TaskTensors:
     """Read a source task's records and embed its teacher and students."""
     params, space = project.params, SearchSpace.from_config(project.params.space)
@@ -95,7 +96,7 @@ def embed_task(project: Project, split: Split) -> TaskTensors:
     )
 
 
-@task(name="meta-learn")
+@task(cache_policy=NO_CACHE, name="meta-learn")
 def fit(project: Project, training: list[TaskTensors], validation: list[TaskTensors]) -> MetaLearner:
     """Run the episodes; a killed run goes on from its last look at the validation tasks."""
     block = project.params.predictor

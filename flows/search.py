@@ -4,6 +4,7 @@ import sys
 
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
 
 from dass.evaluation.plots import pareto, save
 from dass.networks.checkpoint import load_teacher
@@ -27,7 +28,7 @@ def search(target: str) -> None:
     show(result, project.params.search.top)
 
 
-@task(name="adapt and rank")
+@task(cache_policy=NO_CACHE, name="adapt and rank")
 def rank_candidates(project: Project, target: str) -> SearchResult:
     """Adapt by the guide and score every candidate."""
     checkpoint = project.predictor / CHECKPOINT

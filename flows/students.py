@@ -3,6 +3,7 @@
 from functools import partial
 
 from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
 
 from dass.datasets.splits import Split, load_split
 from dass.networks.checkpoint import load_teacher
@@ -33,7 +34,7 @@ def students() -> None:
             log_students(store, came_from, task=split.name, records=records)
 
 
-@task(name="students of a source task")
+@task(cache_policy=NO_CACHE, name="students of a source task")
 def distil_students(project: Project, split: Split, pool: Workers) -> list[StudentRecord]:
     """Distil one source task's missing students; each record is on disk as soon as it is there."""
     space = SearchSpace.from_config(project.params.space)

@@ -4,6 +4,7 @@ import sys
 from functools import partial
 
 from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
 
 from dass.networks.checkpoint import load_teacher
 from dass.project import Project
@@ -31,7 +32,7 @@ def target_students(target: str) -> None:
         log_students(open_store(project.root), lineage(project.root, inputs), task=target, records=records)
 
 
-@task(name="students of a target")
+@task(cache_policy=NO_CACHE, name="students of a target")
 def distil_students(project: Project, target: str) -> list[StudentRecord]:
     """Distil the target's missing students; each record is on disk as soon as it is there."""
     space = SearchSpace.from_config(project.params.space)

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
 
 from dass.datasets.packed import load_target
 from dass.datasets.task_data import TaskData
@@ -37,7 +38,7 @@ def teacher(target: str) -> None:
     record_teacher(open_store(project.root), project, path, [project.packed(block.dataset)])
 
 
-@task(name="train the teacher")
+@task(cache_policy=NO_CACHE, name="train the teacher")
 def train(project: Project, target: str, path: Path) -> None:
     """Train the teacher unless the one that training would give is there."""
     data = target_data(project, target)
@@ -53,7 +54,7 @@ def train(project: Project, target: str, path: Path) -> None:
     )  # fmt: skip
 
 
-@task(name="bring in a teacher")
+@task(cache_policy=NO_CACHE, name="bring in a teacher")
 def bring_in(project: Project, target: str, file: str, path: Path) -> None:
     """Check the user's checkpoint against space and data, measure it, and file it as the target's teacher."""
     if Path(file).name != file:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
 
 from dass.config import TeacherRecipe, recipe_id
 from dass.datasets.splits import Split, load_split
@@ -38,7 +39,7 @@ def teachers() -> None:
         record_teacher(store, project, folder / f"{split.name}.safetensors", [project.splits])
 
 
-@task(name="train teachers")
+@task(cache_policy=NO_CACHE, name="train teachers")
 def train_missing(project: Project, splits: list[Split]) -> None:
     """Train in worker processes the teachers that are missing, stale or damaged."""
     place, space = device(), SearchSpace.from_config(project.params.space)
