@@ -55,6 +55,7 @@ def compare(resolution: int, count: int, rounds: int) -> BenchmarkRow:
     ours()  # first-use costs
     pairs = [(timed(naive), timed(ours)) for _ in range(rounds)]
     slow, fast = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
+    peak = peak_memory_mib()
     used = count // recipe.batch_size * recipe.batch_size
     floor = _bytes_moved(data, used) / memory_bandwidth(device)
     return BenchmarkRow(
@@ -63,7 +64,7 @@ def compare(resolution: int, count: int, rounds: int) -> BenchmarkRow:
         ours_seconds=fast,
         ratio=median(pair[0] / pair[1] for pair in pairs),
         floor_fraction=floor / fast,
-        peak_mib=peak_memory_mib(),
+        peak_mib=peak,
     )
 
 

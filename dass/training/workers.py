@@ -25,6 +25,10 @@ from dass.errors import DassError
 
 PARENT_CHECK_SECONDS = 0.5
 
+# Freed memory is kept, in large pages, rather than given back and cleared anew by the system at every step: 5 to 10% of
+# a training step on Linux with glibc; read by nothing else.
+MALLOC = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -112,7 +116,13 @@ class _Process:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dass.training.workers", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
+            env={
+                "GLIBC_TUNABLES": MALLOC,
+                **os.environ,
+                "PYTHONPATH": path,
+                "OMP_NUM_THREADS": str(threads),
+                "MKL_NUM_THREADS": str(threads),
+            },
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches the parent, which stops its workers
         )
