@@ -14,7 +14,7 @@ from dass.students.build import student_record, task_key
 from dass.students.record import StudentRecord
 from dass.students.trained import TrainedStudent, save_student
 from dass.training.recipes import distill
-from flows.runtime import Progress, device, logger
+from flows.runtime import Progress, device, logger, one_thread
 from flows.stage import run_stage
 from flows.teacher import target_data
 
@@ -34,10 +34,11 @@ def distil_student(project: Project, target: str, architecture: Architecture, da
     teacher, _ = load_teacher(project.target_teacher(target) / f"{target}.safetensors")
     recipe = project.params.distillation.for_images(len(data.train_labels))
     progress = Progress(f"steps of student {target}", 0, 100)
-    [result] = distill(
-        teacher, [architecture], data, recipe, seed=project.params.seed, device=device(),
-        progress=lambda done, total: progress(100 * done // total, 100),
-    )  # fmt: skip
+    with one_thread():
+        [result] = distill(
+            teacher, [architecture], data, recipe, seed=project.params.seed, device=device(),
+            progress=lambda done, total: progress(100 * done // total, 100),
+        )  # fmt: skip
     record = student_record(result, task_key(data, teacher.cpu(), recipe, device()), data, device())
     student = TrainedStudent.of(record, len(data.classes))
     save_student(project.distilled(target) / f"{target}.safetensors", result.network, student)

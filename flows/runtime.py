@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from logging import Logger, LoggerAdapter
 from uuid import UUID
 
@@ -33,6 +35,20 @@ def workers(place: torch.device) -> Workers:
     if not text.isdecimal() or not 1 <= int(text) <= 256:
         raise UsageError(f"DASS_WORKERS={text!r}: give a number of processes from 1 to 256")
     return Workers(int(text), threads=1)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Trains as a worker process does, with one torch thread on a CPU.
+
+    A second one gains small networks little, loses much where cores are shared, and changes the last bits of results.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Progress:

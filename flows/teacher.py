@@ -17,7 +17,7 @@ from dass.space.search_space import SearchSpace
 from dass.tracking.store import open_store
 from dass.training.evaluation import evaluate
 from dass.training.recipes import train_and_save_teacher
-from flows.runtime import Progress, device, logger
+from flows.runtime import Progress, device, logger, one_thread
 from flows.stage import run_stage
 from flows.teachers import is_current, record_teacher, remove_strangers
 
@@ -48,10 +48,11 @@ def train(project: Project, target: str, path: Path) -> None:
         return
     progress = Progress(f"steps of teacher {target}", 0, 100)
     load = partial(target_data, project, target)
-    train_and_save_teacher(
-        load, largest, recipe, seed=seed, device=str(device()), path=path,
-        progress=lambda done, total: progress(100 * done // total, 100),
-    )  # fmt: skip
+    with one_thread():
+        train_and_save_teacher(
+            load, largest, recipe, path, seed=seed, device=str(device()),
+            progress=lambda done, total: progress(100 * done // total, 100),
+        )  # fmt: skip
 
 
 @task(cache_policy=NO_CACHE, name="bring in a teacher")
