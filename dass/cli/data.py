@@ -1,14 +1,11 @@
 """`dass data`: bring datasets in, fetch them, list them and look at them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from dass.cli.progress import progress_bar
 from dass.config import load_params
 from dass.datasets.catalogue import KnownDataset, all_datasets, find_dataset
 from dass.datasets.check import CheckReport, check, contact_sheet
@@ -17,7 +14,9 @@ from dass.datasets.importing import import_dataset
 from dass.datasets.packed import DatasetCard, PackedDataset, open_packed
 from dass.errors import UsageError
 
-data_app = typer.Typer(help="Bring in datasets, fetch, list and check them.", no_args_is_help=True)
+data_app = typer.Typer(
+    help="Bring in datasets, fetch, list and check them.\n\nExample: dass data check digits", no_args_is_help=True
+)
 
 RAW = Path("data/raw")
 
@@ -44,7 +43,7 @@ def import_(
 
     Example: dass data import tiny-imagenet tiny-imagenet-200.zip
     """
-    with _progress(f"import {name}") as progress:
+    with progress_bar(f"import {name}") as progress:
         packed = import_dataset(name, path, into, _resolution(resolution), progress)
     _say(packed)
 
@@ -71,9 +70,9 @@ def download_(
             f"`dass data import {name} PATH`, where PATH is {known.give}"
         )
     side = _resolution(resolution)
-    with _progress(f"download {name}") as progress:
+    with progress_bar(f"download {name}") as progress:
         archive = download(known.remote, keep, progress)
-    with _progress(f"import {name}") as progress:
+    with progress_bar(f"import {name}") as progress:
         packed = import_dataset(name, archive, into, side, progress)
     _say(packed)
 
@@ -122,16 +121,6 @@ def _resolution(asked: int | None) -> int:
     if not params.exists():
         raise UsageError("no params.yaml here to take the resolution from: give --resolution")
     return load_params(params).data.resolution
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar with an estimate, on stderr; it shows nothing where there is no terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
 
 def _way(known: KnownDataset) -> str:

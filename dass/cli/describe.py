@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from dass.cli.preset import all_presets, preset_params
+from dass.cli.tables import print_table
 from dass.config import Params
 from dass.errors import UsageError
 from dass.project import Project
@@ -28,7 +28,7 @@ def describe(
         str | None, typer.Option(help="Width of each stage's blocks but the last, e.g. 20,32,104,128.")
     ] = None,
     resolution: Annotated[
-        int | None, typer.Option(help="Side of the input in pixels; params.yaml's if left out.")
+        int | None, typer.Option(help="Side of the input in pixels; if left out, that of params.yaml or the preset.")
     ] = None,
     classes: Annotated[int, typer.Option(help="Classes of the task.", min=1)] = 10,
     preset: Annotated[
@@ -42,7 +42,7 @@ def describe(
     Example: dass describe --depth 2,4,2,2 --width 20,32,104,128 --resolution 224 --classes 7
     """
     if architecture is not None and depth is None and width is None:
-        value = Architecture.from_json(_text(architecture))
+        value = _read(architecture)
         found = _first_space(preset, lambda space: _member(space, value))
     elif architecture is None and depth is not None and width is not None:
         depths, widths = _numbers("--depth", depth), _numbers("--width", width)
@@ -68,7 +68,7 @@ def describe(
     table.add_row("macs_bn3_pool (+ 3 per BN output + pool: Table 5)", f"{costs.macs_bn3_pool / 1e6:.2f} M")
     table.add_row("arch_id", described.arch_id)
     table.add_row("code_length", str(space.code_length))
-    Console().print(table)
+    print_table(table)
 
 
 def _first_space(
@@ -82,8 +82,8 @@ def _first_space(
             return params, space, member(space)
         except UsageError as error:
             refusal = refusal or error
-    assert refusal is not None
-    raise refusal
+    where = f"the preset {preset}'s" if preset else "params.yaml's, and no preset's has it either"
+    raise UsageError(f"{refusal} (space: {where})")
 
 
 def _member(space: SearchSpace, architecture: Architecture) -> Architecture:
@@ -91,11 +91,13 @@ def _member(space: SearchSpace, architecture: Architecture) -> Architecture:
     return architecture
 
 
-def _text(path: Path) -> str:
+def _read(path: Path) -> Architecture:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the architecture file {path}: {error}") from error
+        return Architecture.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the architecture file {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, UsageError) as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 def _numbers(option: str, text: str) -> list[int]:

@@ -16,7 +16,6 @@ from dass.cli.trace import trace
 from dass.errors import DassError, UsageError
 
 app = typer.Typer(
-    help="Distillation-aware student search: predict what a student will reach, then distil the best one.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -33,13 +32,17 @@ app.command()(promote)
 app.command()(rollback)
 
 DEBUG = "--debug"
+INTERRUPTED = 130
 
 
 @app.callback()
 def options(
     debug: bool = typer.Option(False, DEBUG, help="Show the traceback of an error, not just its line."),
 ) -> None:
-    """Distillation-aware student search: predict what a student will reach, then distil the best one."""
+    """Distillation-aware student search: predict what a student will reach, then distil the best one.
+
+    Example: dass describe --depth 2,4,2,2 --width 20,32,104,128
+    """
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -49,20 +52,28 @@ def main(arguments: list[str] | None = None) -> None:
     # Accepted anywhere, since people add it at the end of the command that just failed.
     arguments = [argument for argument in arguments if argument != DEBUG]
     try:
-        app(args=arguments, prog_name="dass")
-    except DassError as error:
-        if debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
-    except KeyboardInterrupt:
-        print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
+        code = app(args=arguments, prog_name="dass", standalone_mode=False) or 0
     except Exception as error:
         if debug:
             raise
-        print(f"error: {type(error).__name__}: {' '.join(str(error).split())} (--debug shows where)", file=sys.stderr)
-        sys.exit(1)
+        line, code = _told(error)
+        if line:
+            print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    if code == INTERRUPTED:
+        print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
+    sys.exit(code)
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """The line that tells of an error, and the exit code."""
+    if isinstance(error, DassError):
+        return str(error), 2 if isinstance(error, UsageError) else 1
+    if isinstance(error, typer.TyperException):
+        context, message = getattr(error, "ctx", None), error.format_message().rstrip(".")
+        # There is no message where the help was shown instead, since a command was named without anything more.
+        hint = f"; `{context.command_path} --help` shows how" if context and message else ""
+        return message + hint, error.exit_code
+    return f"{type(error).__name__}: {error} (--debug shows where)", 1
 
 
 if __name__ == "__main__":

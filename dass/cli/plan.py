@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from dass.cli.tables import print_table
 from dass.device import resolve_device
 from dass.planning import UNKNOWN_CLASSES, UNKNOWN_IMAGES, assumed_datasets, make_plan
 from dass.project import Project
@@ -40,6 +40,6 @@ def plan(
         "all", "if nothing is done yet", f"{sum(e.hours for e in estimates):.2f}",
         f"{sum(e.disk_mib for e in estimates):.0f}", f"{max(e.memory_mib for e in estimates):.0f}",
     )  # fmt: skip
-    Console().print(table)
+    print_table(table)
     if assumed := assumed_datasets(project):
         print(f"not here yet, taken to have {UNKNOWN_IMAGES} images of {UNKNOWN_CLASSES} classes: {', '.join(assumed)}")

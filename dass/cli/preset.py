@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 import yaml
-from rich.console import Console
 from rich.table import Table
 
+from dass.cli.tables import print_table
 from dass.config import Params, load_params
 from dass.errors import UsageError
 from dass.files import write_text
 
-preset_app = typer.Typer(help="Presets of params.yaml.", no_args_is_help=True)
+preset_app = typer.Typer(help="Presets of params.yaml.\n\nExample: dass preset use small", no_args_is_help=True)
 
 FOLDER = Path("presets")
 
@@ -35,7 +35,7 @@ def list_presets() -> None:
             str(len(params.targets)),
             _first_comment(path),
         )
-    Console().print(table)
+    print_table(table)
 
 
 @preset_app.command("use")
@@ -51,8 +51,8 @@ def use_preset(
     text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
     params = Path("params.yaml")
     if params.exists() and not force:
-        present = yaml.safe_load(params.read_text(encoding="utf-8"))
-        if all(present != yaml.safe_load(path.read_text(encoding="utf-8")) for path in _presets()):
+        present = _values(params)
+        if all(present != _values(path) for path in _presets()):
             raise UsageError("params.yaml has edits that no preset holds: copy them away, or add --force to lose them")
     write_text(params, text)
     print(f"params.yaml now holds the preset {name}; `make plan` says what it will take, `make repro` runs it")
@@ -80,6 +80,14 @@ def _presets() -> list[Path]:
     if not found:
         raise UsageError(f"no {FOLDER}/*.yaml here: run from the project's root")
     return found
+
+
+def _values(path: Path) -> object:
+    """What a file says, or the file itself where it cannot be read as YAML and so equals nothing."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError):
+        return path
 
 
 def _first_comment(path: Path) -> str:

@@ -1,12 +1,12 @@
 """`dass report`: what the last evaluation found, as a table."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from dass.errors import UsageError
+from dass.cli.tables import print_table
+from dass.errors import DassError, UsageError
 from dass.files import read_json
 from dass.project import Project
 
@@ -27,19 +27,25 @@ def report(as_json: Annotated[bool, typer.Option("--json", help="Print reports/m
     for column in ("target", "teacher %", "picked student", "predicted %", "distilled %", "MACs", "parameters"):
         table.add_column(column, justify="left" if column in {"target", "picked student"} else "right")
     table.add_column("SRC [interval], students", justify="right")
-    for name, found in read_json(path)["targets"].items():
-        table.add_row(
-            name,
-            f"{found['teacher_accuracy']:.2f}",
-            found["pick"],
-            f"{found['pick_predicted']:.2f}",
-            f"{found['pick_accuracy']:.2f}",
-            f"{found['pick_macs'] / 1e6:.2f} M",
-            f"{found['pick_parameters'] / 1e3:.1f} k",
-            f"{found['src']:.2f} [{found['src_low']:.2f}, {found['src_high']:.2f}], n={found['students']}"
-            if "src" in found
-            else "-",
-        )
-    console = Console()
-    console.print(table)
-    console.print("Tables and pictures: reports/. Runs and registered models: `make ui` (MLflow and Prefect pages).")
+    try:
+        for name, found in read_json(path)["targets"].items():
+            table.add_row(name, *_cells(found))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DassError(f"{path} is no report ({error}): run `make repro` again") from error
+    print_table(table)
+    print("Tables and pictures: reports/. Runs and registered models: `make ui` (MLflow and Prefect pages).")
+
+
+def _cells(found: dict[str, Any]) -> list[str]:
+    src = "-"
+    if "src" in found:
+        src = f"{found['src']:.2f} [{found['src_low']:.2f}, {found['src_high']:.2f}], n={found['students']}"
+    return [
+        f"{found['teacher_accuracy']:.2f}",
+        found["pick"],
+        f"{found['pick_predicted']:.2f}",
+        f"{found['pick_accuracy']:.2f}",
+        f"{found['pick_macs'] / 1e6:.2f} M",
+        f"{found['pick_parameters'] / 1e3:.1f} k",
+        src,
+    ]

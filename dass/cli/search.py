@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from dass.cli.progress import progress_bar
+from dass.cli.tables import print_table
 from dass.datasets.importing import import_dataset
 from dass.datasets.packed import CARD, load_target
 from dass.datasets.task_data import TaskData
@@ -51,9 +52,11 @@ def search(
         measured = evaluate(network, task.test_images.to(place), task.test_labels.to(place), "float32")
         guide = Guide(task.name, network, teacher_id(network), measured.accuracy, task.resolution)
         budget = Budget(max_macs, max_params)
-        found = search_students(
-            meta, card, file_sha256(predictor)[:12], guide, budget=budget, count=candidates, seed=seed
-        )
+        with progress_bar("score") as progress:
+            found = search_students(
+                meta, card, file_sha256(predictor)[:12], guide,
+                budget=budget, count=candidates, seed=seed, progress=progress,
+            )  # fmt: skip
     if as_json:
         head = {"target": found.target, "teacher_accuracy": found.teacher_accuracy, "candidates": candidates}
         rows = [candidate_json(candidate) for candidate in found.ranking[:top]]
@@ -68,7 +71,7 @@ def search(
             f"{candidate.cost.macs / MILLION:.3f}", f"{candidate.cost.parameters / MILLION:.4f}",
             candidate.architecture.arch_id,
         )  # fmt: skip
-    Console().print(table)
+    print_table(table)
     print(f"{found.seconds:.1f} s, {1000 * found.seconds / candidates:.2f} ms per candidate")
 
 
@@ -84,6 +87,8 @@ def open_data(data: str, resolution: int) -> Iterator[TaskData]:
         yield task
     elif path.exists():
         with tempfile.TemporaryDirectory() as scratch:
-            yield load_target(import_dataset("dataset", path, Path(scratch), resolution).folder)
+            with progress_bar(f"read {path.name}") as progress:
+                folder = import_dataset("dataset", path, Path(scratch), resolution, progress).folder
+            yield load_target(folder)
     else:
         raise UsageError(f"--data {data}: neither a packed dataset ({named}) nor a folder or zip of images")

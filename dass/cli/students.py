@@ -10,7 +10,10 @@ from dass.project import Project
 from dass.students.database import StudentDatabase
 from dass.students.exchange import export_records, import_records
 
-students_app = typer.Typer(help="Export and import the student-accuracy database.", no_args_is_help=True)
+students_app = typer.Typer(
+    help="Export and import the student-accuracy database.\n\nExample: dass students export source records.parquet",
+    no_args_is_help=True,
+)
 
 Task = Annotated[str, typer.Argument(help="`source`, or a target of params.yaml.")]
 
@@ -30,7 +33,9 @@ def import_(task: Task, file: Annotated[Path, typer.Argument(help="A file of `da
 
     Example: dass students import source records.parquet
     """
-    result = import_records(_database(task), file)
+    result = import_records(
+        _database(task), file, lambda name: name.startswith("split") if task == "source" else name == task
+    )
     print(f"{result.added} records added, {result.known} known already, {len(result.conflicts)} in conflict")
     for conflict in result.conflicts:
         print(f"  {conflict}")

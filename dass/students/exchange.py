@@ -1,9 +1,10 @@
 """Carrying records between machines: one file out, one file in."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dass.errors import DassError
+from dass.errors import DassError, UsageError
 from dass.students.database import StudentDatabase
 from dass.students.record import Conflict
 from dass.students.record_file import read_records, write_records
@@ -37,16 +38,28 @@ def export_records(database: StudentDatabase, path: Path) -> int:
     return len(records)
 
 
-def import_records(database: StudentDatabase, path: Path) -> ImportReport:
+def import_records(
+    database: StudentDatabase, path: Path, belongs: Callable[[str], bool] = lambda _: True
+) -> ImportReport:
     """Adds the records of an exported file, task by task; importing a file twice changes nothing.
 
+    Args:
+        database: where to.
+        path: the exported file.
+        belongs: whether a task's records belong into this database; a file with others is refused whole.
+
     Raises:
-        DassError: the file is missing or damaged, another run is writing a task, or the disk is full; tasks
+        UsageError: there is no such file, or it holds records of tasks that do not belong here.
+        DassError: the file is damaged, another run is writing a task, or the disk is full; tasks
             done before that keep what they got, and importing again completes the rest.
     """
     if not path.is_file():
-        raise DassError(f"there is no file {path}: give the path of an exported file")
+        raise UsageError(f"there is no file {path}: give the path of an exported file")
     records = read_records(path)
+    if strangers := sorted({record.task for record in records if not belongs(record.task)}):
+        raise UsageError(
+            f"{path} holds records of {strangers[0]}, which do not belong into {database.folder}: name their own task"
+        )
     merges = []
     for task in sorted({record.task for record in records}):
         with database.writer(task) as writer:
