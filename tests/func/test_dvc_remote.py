@@ -41,8 +41,8 @@ def project(tmp_path: Path) -> Path:
     root = tmp_path / "project"
     (root / ".dvc").mkdir(parents=True)
     _run(root, "git", "init", "-q")
-    for name in ("config", ".gitignore"):
-        shutil.copy(HERE / ".dvc" / name, root / ".dvc" / name)
+    for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore"):
+        shutil.copy(HERE / name, root / name)
     (root / "dvc.yaml").write_text(yaml.safe_dump(PIPELINE))
     (root / "params.yaml").write_text("seed: 0\n")
     (root / "seed.txt").write_text("1,2\n")
