@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from dass.networks.convolution import FusedConv, SlicedConv
 from dass.networks.elastic_resnet import BasicBlock, ElasticResNet
-from dass.networks.winograd import WinogradConv
+from dass.networks.winograd import WinogradConv, Workspace
 
 
 class FoldedBlock:
@@ -15,12 +15,13 @@ class FoldedBlock:
     Args:
         block: the teacher's.
         dtype: of weights and features.
+        workspace: for intermediate results.
     """
 
-    def __init__(self, block: BasicBlock, dtype: torch.dtype) -> None:
+    def __init__(self, block: BasicBlock, dtype: torch.dtype, workspace: Workspace) -> None:
         self.stride = block.stride
-        self._conv1, self._bias1 = _fold(block.conv1, block.bn1, dtype)
-        self._conv2, self._bias2 = _fold(block.conv2, block.bn2, dtype)
+        self._conv1, self._bias1 = _fold(block.conv1, block.bn1, dtype, workspace)
+        self._conv2, self._bias2 = _fold(block.conv2, block.bn2, dtype, workspace)
 
     def __call__(self, features: Tensor, out: Tensor) -> None:
         """Computes a student's block.
@@ -51,10 +52,11 @@ class FoldedNetwork:
     """
 
     def __init__(self, network: ElasticResNet, dtype: torch.dtype) -> None:
+        workspace = Workspace()
         with torch.no_grad():
-            self._stem, self._stem_bias = _fold(network.stem_conv, network.stem_bn, dtype)
+            self._stem, self._stem_bias = _fold(network.stem_conv, network.stem_bn, dtype, workspace)
             self.blocks = [
-                [FoldedBlock(block, dtype) for block in stage.children() if isinstance(block, BasicBlock)]
+                [FoldedBlock(block, dtype, workspace) for block in stage.children() if isinstance(block, BasicBlock)]
                 for stage in network.stages
             ]
 
@@ -63,7 +65,7 @@ class FoldedNetwork:
         return self._stem.relu(images, self._stem_bias)
 
 
-def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d, dtype: torch.dtype) -> tuple[SlicedConv, Tensor]:
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d, dtype: torch.dtype, workspace: Workspace) -> tuple[SlicedConv, Tensor]:
     """Folds a batch norm into the convolution before it: the convolution and its bias.
 
     Each output channel is scaled by itself, so a prefix slice of the result is the folding of the slice.
@@ -74,5 +76,5 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d, dtype: torch.dtype) -> tuple[Sl
     weight = (conv.weight * scale[:, None, None, None]).to(dtype)
     stride = conv.stride[0]
     if stride == 1 and WinogradConv.available(weight):
-        return WinogradConv(weight), bias
+        return WinogradConv(weight, workspace), bias
     return (FusedConv if FusedConv.available(weight) else SlicedConv)(weight, stride), bias

@@ -6,8 +6,9 @@ method runs at the rate of the device's matrix product; its relative error is ab
 direct convolution.
 """
 
+from math import prod
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from dass.networks.convolution import FusedConv
@@ -36,18 +37,37 @@ _WEIGHT: list[list[float]] = [
 _OUTPUT: list[list[float]] = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
 
 
+class Workspace:
+    """Three stretches of memory for intermediate results, kept between calls and shared by all convolutions.
+
+    The system gives fresh memory page by page and clears it, which took a quarter of the time.
+    """
+
+    def __init__(self) -> None:
+        self._slots = [torch.empty(0) for _ in range(3)]
+
+    def take(self, slot: int, *shape: int) -> Tensor:
+        """Memory of a slot in a shape; what it held before is lost."""
+        count = prod(shape)
+        if len(self._slots[slot]) < count:
+            self._slots[slot] = torch.empty(count)
+        return self._slots[slot][:count].view(shape)
+
+
 class WinogradConv(FusedConv):
     """Stride 1; for sizes that the method does not suit, the direct convolution.
 
     Args:
         weight: float32 [out, in, 3, 3].
+        workspace: shared with other convolutions that do not run at the same time.
     """
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, workspace: Workspace) -> None:
         super().__init__(weight, stride=1)
         out_channels, in_channels = weight.shape[:2]
         transformed = _both_sides(_WEIGHT) @ weight.permute(2, 3, 1, 0).reshape(9, -1)
         self._transformed = transformed.view(-1, in_channels, out_channels)  # prefixes of it belong to prefixes
+        self._workspace = workspace
         self._to_products = _both_sides(_INPUT)
         self._to_pixels = _both_sides(_OUTPUT)
 
@@ -78,15 +98,23 @@ class WinogradConv(FusedConv):
         """The convolution [n, rows, 4, columns, 4, width] of features [n, h, w, c], in an order of its own."""
         n, height, breadth, channels = features.shape
         rows, columns = height // TILE, breadth // TILE
-        padded = F.pad(features, (0, 0, 1, 1, 1, 1))
+        take = self._workspace.take
+        padded = take(0, n, height + 2, breadth + 2, channels).zero_()
+        padded[:, 1:-1, 1:-1] = features
         image, line, pixel, _ = padded.stride()
         overlapping = padded.as_strided(
-            (PATCH, PATCH, n, rows, columns, channels), (line, pixel, image, TILE * line, TILE * pixel, 1)
+            (n, rows, columns, PATCH, PATCH, channels), (image, TILE * line, TILE * pixel, line, pixel, 1)
         )
-        inputs = self._to_products @ overlapping.reshape(PATCH * PATCH, -1)
-        products = torch.bmm(inputs.view(PATCH * PATCH, -1, channels), self._transformed[:, :channels, :width])
-        pixels = self._to_pixels @ products.view(PATCH * PATCH, -1)
-        return pixels.view(TILE, TILE, n, rows, columns, width).permute(2, 3, 0, 4, 1, 5)
+        tiles = n * rows * columns
+        patches = take(1, tiles, PATCH * PATCH, channels)
+        patches.view(overlapping.shape).copy_(overlapping)
+        # One small product per tile on either side, which stays in cache; between them one large per position.
+        inputs = torch.matmul(self._to_products, patches, out=take(2, tiles, PATCH * PATCH, channels))
+        products = take(1, PATCH * PATCH, tiles, width)
+        torch.bmm(inputs.transpose(0, 1), self._transformed[:, :channels, :width], out=products)
+        pixels = take(0, tiles, TILE * TILE, width)
+        torch.matmul(self._to_pixels, products.transpose(0, 1), out=pixels)
+        return pixels.view(n, rows, columns, TILE, TILE, width).permute(0, 1, 3, 2, 4, 5)
 
 
 def _suits(features: Tensor, width: int) -> bool:

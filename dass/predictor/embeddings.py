@@ -21,7 +21,7 @@ from dass.space.architecture import STAGES, Architecture
 from dass.space.cost import stage_resolution
 
 HELD_BYTES = 256 * 2**20  # features of all distinct students behind one stage of a chunk
-CACHE_BYTES = 2**20  # features that enter a block at a time, on CPUs: what one core's cache holds of them
+CACHE_BYTES = 2**21  # features that enter a block at a time, on CPUs: what one core's cache holds of them
 GPU_BYTES = 2**28  # the same on GPUs, which want large batches
 
 Source = tuple[int, int]  # position in the stage and width of the block whose outputs are held together
@@ -110,7 +110,7 @@ def _embed_chunk(network: FoldedNetwork, architectures: Sequence[Architecture], 
     """Embeddings [k, c, h, w] of one chunk."""
     stem = network.stem(noise.permute(0, 2, 3, 1).contiguous())
     places: list[Place] = [((0, architecture.widths[0][0]), 0) for architecture in architectures]
-    sources = {source: stem[..., : source[1]].contiguous() for source, _ in places}
+    sources = {source: stem[..., : source[1]].contiguous() for source, _ in set(places)}
     for index, stage in enumerate(network.blocks):
         students = [architecture.widths[index] for architecture in architectures]
         sources, places = _run_stage(stage, students, sources, places)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dass.networks import winograd
 from dass.networks.convolution import FusedConv, SlicedConv
-from dass.networks.winograd import WinogradConv
+from dass.networks.winograd import WinogradConv, Workspace
 
 TEACHER = 24  # channels in and out
 
@@ -24,7 +24,7 @@ ways = pytest.mark.parametrize(
         pytest.param(SlicedConv, id="sliced"),
         pytest.param(FusedConv, id="fused", marks=needs_fused),
         pytest.param(
-            lambda weight, stride: WinogradConv(weight) if stride == 1 else FusedConv(weight, stride),
+            lambda weight, stride: WinogradConv(weight, Workspace()) if stride == 1 else FusedConv(weight, stride),
             id="winograd",
             marks=needs_fused,
         ),
@@ -80,7 +80,7 @@ def test_winograds_error_at_full_width() -> None:
     features, weight = torch.randn(4, 8, 8, 256), torch.randn(256, 256, 3, 3)
     direct = F.conv2d(features.permute(0, 3, 1, 2).double(), weight.double(), padding=1).permute(0, 2, 3, 1)
     assert WinogradConv.available(weight)
-    assert relative_error(WinogradConv(weight).relu(features, torch.zeros(256)), F.relu(direct)) < 2e-5
+    assert relative_error(WinogradConv(weight, Workspace()).relu(features, torch.zeros(256)), F.relu(direct)) < 2e-5
 
 
 def test_winograd_is_for_many_channels_and_float32() -> None:
