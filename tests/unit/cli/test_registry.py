@@ -1,4 +1,4 @@
-import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,17 +8,15 @@ from dass.cli.main import app
 from dass.errors import DassError, UsageError
 from dass.tracking.store import Store, open_store
 
-# MLflow decides on telemetry when it is imported.
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-
 NAME = "dass-predictor"
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A real store with two versions that, as predictors, have no test images to be compared by."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
+    shutil.copy(migrated, tmp_path / "mlflow.db")
     store = open_store(tmp_path)
     store.client.create_registered_model(NAME)
     for version in ("first", "second"):

@@ -1,6 +1,5 @@
-"""A migrated tracking database, paid for once and copied per test."""
+"""A fresh store per test, and students and predictors to put into it."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,12 +21,9 @@ from dass.space.search_space import SearchSpace
 from dass.tracking.lineage import DataHash, Lineage
 from dass.tracking.registry import RegisteredVersion
 from dass.tracking.runs import RunContent, record_run
-from dass.tracking.store import Store, open_store, prepare
+from dass.tracking.store import Store, open_store
 from dass.tracking.student_card import StudentCard
 from dass.tracking.student_registration import register_student
-
-# MLflow decides on telemetry when it is imported, which test modules do before any test runs.
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 
 @pytest.fixture(autouse=True)
@@ -38,16 +34,6 @@ def _own_address(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     monkeypatch.chdir(current)
     yield
     assert list(current.iterdir()) == []
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("migrated")
-    (folder / ".mlflow.db.tmp").write_bytes(b"what a process killed in the middle leaves")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        prepare(folder)
-    return folder / "mlflow.db"
 
 
 @pytest.fixture

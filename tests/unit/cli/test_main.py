@@ -1,0 +1,113 @@
+"""What all commands share: help with examples, one line for an error, exit codes."""
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from dass.cli.main import app, main
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    """Every command and group there is, as the words after `dass`."""
+
+    def below(command: object, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        yield words
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from below(inner, (*words, name))
+
+    return below(get_command(app), ())
+
+
+COMMANDS = list(commands())
+
+
+def test_all_promised_commands_are_there() -> None:
+    promised = {
+        "data import", "data download", "data list", "data check", "preset list", "preset use", "plan", "describe",
+        "search", "trace", "report", "promote", "rollback", "students export", "students import",
+    }  # fmt: skip
+    assert promised <= {" ".join(words) for words in COMMANDS}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_every_help_shows_an_example_of_its_own(
+    words: tuple[str, ...], flag: str, dass: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    said = dass(*words, flag)
+    assert said.code == 0
+    examples = re.findall(r"Example: (dass .*?) *$", said.out, re.MULTILINE)
+    assert examples
+    for example in examples:
+        assert tuple(shlex.split(example)[1 : 1 + len(words)]) == words
+    assert not re.search(r"\[(bold|/|dim)", said.out)  # no markup left over
+
+
+@pytest.mark.parametrize("words", [(), ("data",), ("preset",), ("students",)], ids=" ".join)
+def test_a_group_alone_shows_its_help(words: tuple[str, ...], dass: Callable) -> None:
+    said = dass(*words)
+    assert (said.code, said.err) == (2, "")
+    assert "Usage: " in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("describe --nope", r"No such option: --nope; `dass describe --help` shows how"),
+        ("--nope", r"No such option: --nope; `dass --help` shows how"),
+        ("describe --resolution wide", r"Invalid value for '--resolution': .*integer.*; `dass describe --help` shows"),
+        ("describe --classes 0", r"Invalid value for '--classes': .*; `dass describe --help` shows how"),
+        ("search --data x", r"Missing option '--teacher'; `dass search --help` shows how"),
+        ("preset use", r"Missing argument 'name'; `dass preset use --help` shows how"),
+        ("preset use small more", r"Got unexpected extra argument.*; `dass preset use --help` shows how"),
+        ("nothing", r"No such command 'nothing'; `dass --help` shows how"),
+        ("data nothing", r"No such command 'nothing'; `dass data --help` shows how"),
+        ("search --max-macs -1 --data x --teacher y", r"Invalid value for '--max-macs': .*"),
+    ],
+)
+def test_wrong_use_of_options_is_one_line(arguments: str, line: str, refuses: Callable) -> None:
+    assert re.fullmatch(f"{line}.*", refuses(2, *arguments.split()))
+
+
+def test_a_failure_is_one_line_and_its_place_is_shown_on_demand(
+    refuses: Callable, monkeypatch: pytest.MonkeyPatch, project: object
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a defect\nof ours")
+
+    monkeypatch.setattr("dass.cli.describe.cost", broken)
+    command = ("describe", "--depth", "1,1,1,1", "--width", "8,16,32,64")
+    assert refuses(1, *command) == "RuntimeError: a defect of ours (--debug shows where)"
+    for debug in (("--debug", *command), (*command, "--debug")):
+        with pytest.raises(RuntimeError, match="of ours"):
+            main(list(debug))
+
+
+def test_an_interrupted_command_says_so(dass: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dass.cli.describe.cost", interrupted)
+    said = dass("describe", "--depth", "1,1,1,1", "--width", "8,16,32,64")
+    assert (said.code, said.out) == (130, "")
+    assert said.err.startswith("interrupted; what was finished is kept")
+
+
+def test_outside_a_project_the_missing_file_is_named(
+    refuses: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    for command in (["report"], ["plan"], ["students", "export", "source", "x"]):
+        assert "params.yaml: No such file or directory; run from the project's root" in refuses(2, *command)
+    assert "no presets/*.yaml here: run from the project's root" in refuses(2, "preset", "list")
+
+
+def test_a_mistake_in_params_is_named(refuses: Callable, project: Path) -> None:
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("resolution: 16", "resolution: 16\n  resolutoin: 8"))
+    assert refuses(2, "plan").endswith("params.yaml: data.resolutoin: unknown key; remove it or correct its spelling")

@@ -1,0 +1,169 @@
+"""`dass search` with a real predictor, teacher and images, all tiny."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from dass.datasets.importing import import_dataset
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.predictor.checkpoint import PredictorCard, save_predictor
+from dass.predictor.model import DassPredictor
+from dass.predictor.scorer import MetaPredictor
+from dass.predictor.tasks import TargetScale
+from dass.space.architecture import Architecture
+from dass.space.search_space import SearchSpace
+
+SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
+TEACHER = "mine.safetensors"
+Search = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a predictor, a teacher and a class folder of images, also as a zip and packed."""
+    folder = tmp_path_factory.mktemp("made")
+    model = DassPredictor(10, SPACE.code_length, seed=4)
+    rates = {name: torch.full_like(matrix, 0.05) for name, matrix in model.layers.items()}
+    card = PredictorCard(
+        space=SPACE, resolution=16, noise_seed=3, training=("split0",), validation=("split1",), students=8.0,
+        teacher_ids=("a", "b"), episodes=10, best_episode=10, validation_src=0.5, seed=0, precision="float32",
+        device="cpu", torch_version="2", seconds=1.0,
+    )  # fmt: skip
+    path = folder / "data" / "predictor" / "predictor.safetensors"
+    save_predictor(path, MetaPredictor(model, rates, 1, TargetScale(40.0, 8.0)), card)
+    torch.manual_seed(0)
+    save_file(ElasticResNet(SPACE.largest, 2).state_dict(), folder / TEACHER)
+    for index, name in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
+        (folder / "images" / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = np.random.default_rng([index, number]).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "images" / name / f"{number}.png")
+    shutil.make_archive(str(folder / "images"), "zip", folder / "images")
+    import_dataset("pets", folder / "images", folder / "data" / "raw", 16)
+    import_dataset("pets", folder / "images", folder / "data" / "raw", 24)
+    return folder
+
+
+@pytest.fixture
+def project(project: Path, made: Path) -> Path:
+    """The project with all that."""
+    shutil.copytree(made, project, dirs_exist_ok=True)
+    return project
+
+
+@pytest.fixture
+def search(dass: Callable) -> Search:
+    """Searches and gives the JSON value."""
+
+    def run(*more: object, data: object = "pets", candidates: int = 30) -> dict[str, Any]:
+        said = dass("search", "--data", data, "--teacher", TEACHER, "--candidates", candidates, "--json", *more)
+        assert said.code == 0, said.err
+        return json.loads(said.out)
+
+    return run
+
+
+def test_the_best_first_with_their_costs(search: Search) -> None:
+    found = search("--top", 5)
+    assert (found["target"], found["candidates"]) == ("pets", 30)
+    assert 0 <= found["teacher_accuracy"] <= 100
+    predicted = [row["predicted_accuracy"] for row in found["ranking"]]
+    assert len(predicted) == 5
+    assert predicted == sorted(predicted, reverse=True)
+    for row in found["ranking"]:
+        architecture = Architecture.from_json(row["architecture"])
+        assert SPACE.contains(architecture)
+        assert row["arch_id"] == architecture.arch_id
+        assert {"parameters", "macs", "macs_bn1", "macs_bn3_pool"} <= set(row)
+
+
+def test_packed_by_name_or_folder_and_images_in_a_folder_or_zip_rank_alike(search: Search) -> None:
+    found = [search(data=data) for data in ("pets", "data/raw/pets-16", "images", "images.zip")]
+    assert len({json.dumps([one["teacher_accuracy"], one["ranking"]]) for one in found}) == 1
+    assert not list(Path().glob("**/dataset-16"))  # what was packed for the occasion is gone
+
+
+def test_within_a_budget(search: Search) -> None:
+    macs = sorted(row["macs"] for row in search("--top", 100)["ranking"])
+    limit = macs[15] / 1e6
+    found = search("--max-macs", limit, "--max-params", 0.006, "--top", 100, candidates=10)
+    assert len(found["ranking"]) == 10
+    assert all(row["macs"] <= macs[15] and row["parameters"] <= 6000 for row in found["ranking"])
+
+
+def test_the_seed_makes_the_sample(search: Search) -> None:
+    assert search() != search("--seed", 1)
+    assert search()["ranking"] == search("--seed", 0)["ranking"]
+
+
+def test_as_a_table(dass: Callable) -> None:
+    said = dass("search", "--data", "pets", "--teacher", TEACHER, "--candidates", 20, "--top", 3, "--max-params", 1)
+    assert said.code == 0
+    assert "pets: best of 20 within 1 M parameters; teacher " in said.out
+    rows = [line for line in said.out.splitlines() if line.startswith("│")]
+    assert len(rows) == 3
+    assert "ms per candidate" in said.out
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"--data": "cats"}, "--data cats: neither a packed dataset (data/raw/cats-16) nor a folder or zip of images"),
+        ({"--data": "data/raw/pets-24"}, "data/raw/pets-24 is packed at 24 pixels but the predictor works at 16"),
+        ({"--teacher": "none.pt"}, "there is no checkpoint at none.pt"),
+        ({"--predictor": "none.safetensors"}, "there is no predictor at none.safetensors: run `make repro`, or give"),
+        ({"--max-macs": "0.01"}, "the smallest member has"),
+        ({"--candidates": "100000"}, "asked for 100000 distinct architectures, but the search space has only"),
+        ({"--device": "tpu"}, "unknown device 'tpu'"),
+        ({"--candidates": "few"}, "Invalid value for '--candidates'"),
+    ],
+)
+def test_wrong_use(refuses: Callable, changes: dict[str, str], line: str) -> None:
+    options = {"--data": "pets", "--teacher": TEACHER, "--candidates": "20"} | changes
+    assert line in refuses(2, "search", *(word for option in options.items() for word in option))
+
+
+def spoil_shape(weights: dict[str, torch.Tensor]) -> None:
+    weights["classifier.weight"] = torch.zeros(3, 10)
+
+
+def spoil_value(weights: dict[str, torch.Tensor]) -> None:
+    weights["stem_bn.bias"][0] = float("nan")
+
+
+def spoil_name(weights: dict[str, torch.Tensor]) -> None:
+    weights["layer1.conv1.weight"] = weights.pop("stages.0.0.conv1.weight")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "line"),
+    [
+        (spoil_shape, "classifier.weight has shape [3, 10], expected [2, 10]"),
+        (spoil_value, "stem_bn.bias holds NaN or infinity"),
+        (spoil_name, "is not a network of this search space"),
+    ],
+)
+def test_a_bad_teacher_is_refused(refuses: Callable, spoil: Callable, line: str) -> None:
+    weights = load_file(TEACHER)
+    spoil(weights)
+    save_file(weights, "bad.safetensors")
+    assert line in refuses(1, "search", "--data", "pets", "--teacher", "bad.safetensors")
+
+
+def test_bad_images_and_a_bad_predictor_are_refused(refuses: Callable, project: Path) -> None:
+    whole = Path("images.zip").read_bytes()
+    Path("images.zip").write_bytes(whole[: len(whole) // 2])
+    assert "images.zip" in refuses(1, "search", "--data", "images.zip", "--teacher", TEACHER)
+    Path("empty").mkdir()
+    assert "empty" in refuses(1, "search", "--data", "empty", "--teacher", TEACHER)
+    path = project / "data" / "predictor" / "predictor.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "predictor.safetensors" in refuses(1, "search", "--data", "pets", "--teacher", TEACHER)

@@ -1,0 +1,74 @@
+"""`dass students`: records carried from one project to another."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dass.students.database import StudentDatabase
+from dass.students.record import StudentRecord
+
+RECORD = StudentRecord(
+    task="split0", arch_id="a" * 12, architecture="{}", seed=0, recipe_id="r", teacher_id="t", data_id="d",
+    init_accuracy=10.0, best_accuracy=50.0, final_accuracy=49.0, final_loss=1.0, kd_loss_at_start=3.0, macs=10,
+    params=5, seconds=1.0, device="cpu", torch_version="2", finished_at="2030-01-01T00:00:00+00:00", failure="",
+)  # fmt: skip
+SOURCE = [replace(RECORD, task=f"split{i}", seed=seed) for i in (0, 1) for seed in (0, 1, 2)]
+
+
+@pytest.fixture
+def source(project: Path) -> StudentDatabase:
+    database = StudentDatabase(project / "data" / "students" / "source")
+    for task in ("split0", "split1"):
+        database.append(task, [record for record in SOURCE if record.task == task])
+    return database
+
+
+@pytest.fixture
+def exported(dass: Callable, source: StudentDatabase, project: Path) -> Path:
+    said = dass("students", "export", "source", "records.parquet")
+    assert (said.code, said.out) == (0, "6 records written to records.parquet\n")
+    return project / "records.parquet"
+
+
+def test_import_into_an_empty_project_and_again(dass: Callable, exported: Path, source: StudentDatabase) -> None:
+    for task in source.tasks():
+        (source.folder / f"{task}.parquet").unlink()
+    assert dass("students", "import", "source", exported).out == "6 records added, 0 known already, 0 in conflict\n"
+    assert [record for task in ("split0", "split1") for record in source.read_all(task)] == SOURCE
+    assert dass("students", "import", "source", exported).out == "0 records added, 6 known already, 0 in conflict\n"
+
+
+def test_what_is_here_stays(dass: Callable, exported: Path, source: StudentDatabase) -> None:
+    (source.folder / "split1.parquet").unlink()
+    source.append("split1", [replace(SOURCE[3], final_accuracy=30.0)])
+    said = dass("students", "import", "source", exported)
+    assert said.code == 0
+    first, conflict = said.out.splitlines()
+    assert first == "2 records added, 3 known already, 1 in conflict"
+    assert "split1" in conflict and "final_accuracy 30.0 kept, 49.0 refused" in conflict
+    assert source.read_all("split1")[0].final_accuracy == 30.0
+
+
+def test_a_target_has_a_database_of_its_own(dass: Callable, refuses: Callable, exported: Path, project: Path) -> None:
+    target = StudentDatabase(project / "data" / "students" / "targets" / "digits")
+    line = refuses(2, "students", "import", "digits", exported)
+    assert "records of split0, which do not belong into" in line
+    assert target.tasks() == []
+    target.append("digits", [replace(RECORD, task="digits")])
+    assert dass("students", "export", "digits", "own.parquet").out.startswith("1 records")
+    assert "records of digits" in refuses(2, "students", "import", "source", "own.parquet")
+    assert dass("students", "import", "digits", "own.parquet").out.startswith("0 records added, 1 known")
+
+
+def test_wrong_use_and_damage(refuses: Callable, exported: Path, project: Path) -> None:
+    assert refuses(2, "students", "export", "dogs", "x") == (
+        "'dogs' is neither `source` nor a target: targets are digits"
+    )
+    assert "there is no file none.parquet" in refuses(2, "students", "import", "source", "none.parquet")
+    assert "has no student records to export" in refuses(1, "students", "export", "digits", "x.parquet")
+    exported.write_bytes(exported.read_bytes()[:100])
+    assert "records.parquet is damaged" in refuses(1, "students", "import", "source", exported)
+    assert not (project / "x.parquet").exists()
+    assert "cannot write" in refuses(1, "students", "export", "source", "params.yaml/records.parquet")
