@@ -40,7 +40,7 @@ class StudentRecord:
         best_accuracy: percent, the maximum over the evaluations (chosen on the test set, as in the paper).
         final_accuracy: percent at the end of training.
         final_loss: mean test cross entropy at the end.
-        kd_loss_at_start: distillation loss of the remapped student on a fixed part of the training images.
+        kd_loss_at_start: mean distillation loss of the remapped student on the first (up to four) training batches.
         macs: multiply-accumulates of convolutions and the linear layer.
         params: trained weights.
         seconds: its share of the wall time.

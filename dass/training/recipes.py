@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from statistics import mean
 
 import torch
 from torch import Tensor
@@ -17,15 +19,16 @@ from dass.networks.checkpoint import TeacherCard, save_teacher
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.space.architecture import Architecture
+from dass.training.batches import Batch, epoch_batches
 from dass.training.checkpoint import Checkpoint
 from dass.training.curve import Curve, save_curve
-from dass.training.evaluation import Evaluation, evaluate, predict
-from dass.training.loop import EpochEvaluation, Progress, TeacherLogits, train
+from dass.training.evaluation import Evaluation, evaluate, forward
+from dass.training.loop import EpochEvaluation, Loss, Progress, TeacherLogits, train
 from dass.training.losses import distillation_loss, label_loss
 from dass.training.soft_labels import live_teacher
 
 CURVE_POINTS = 10  # test evaluations of a teacher, for its learning curve
-START_IMAGES = 512  # training images on which `kd_loss_at_start` is taken
+START_BATCHES = 4  # training batches on which `kd_loss_at_start` is taken
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class StudentResult:
         architecture: its own.
         seed: of batch order and augmentation.
         init_accuracy: percent of test images, remapped and not yet trained, in eval mode.
-        kd_loss_at_start: distillation loss then, on up to 512 training images at even distances, not augmented.
+        kd_loss_at_start: mean distillation loss then, in eval mode, on the first (up to four) batches of training.
         best_accuracy: maximum over the evaluations; chosen on the test set, as the paper does. NaN if it failed.
         final_accuracy: at the end of training, the honest figure. NaN if it failed.
         final_loss: mean test cross entropy at the end. NaN if it failed.
@@ -222,14 +225,16 @@ def distill(
     """
     precision = resolve_precision(recipe.precision, device)
     data = data.to(device)
-    look = live_teacher(teacher, precision, device)
+    look = teacher_logits or live_teacher(teacher, precision, device)
     students = [remap(teacher, architecture) for architecture in architectures]
-    starts = [_start(student, teacher, data, recipe, precision) for student in students]
 
     def loss(logits: Tensor, labels: Tensor, soft: Tensor | None) -> Tensor:
         assert soft is not None  # the loop was given a teacher
         return distillation_loss(logits, labels, soft, recipe.alpha, recipe.temperature)
 
+    first = list(islice(epoch_batches(data, recipe, seed, 0, precision), START_BATCHES))
+    soft_labels = [look(0, step, batch.images) for step, batch in enumerate(first)]
+    starts = [_start(student, data, first, soft_labels, loss, precision=precision) for student in students]
     runs = train(
         students,
         data,
@@ -238,7 +243,7 @@ def distill(
         seed=seed,
         device=device,
         evaluations=recipe.evaluations,
-        teacher=teacher_logits or look,
+        teacher=look,
         progress=progress,
     )
     results = []
@@ -262,14 +267,20 @@ def distill(
     return results
 
 
+@torch.no_grad()
 def _start(
-    student: ElasticResNet, teacher: ElasticResNet, data: TaskData, recipe: DistillationRecipe, precision: str
+    student: ElasticResNet,
+    data: TaskData,
+    batches: list[Batch],
+    soft_labels: list[Tensor],
+    loss: Loss,
+    *,
+    precision: str,
 ) -> Evaluation:
-    """Test accuracy and distillation loss of a student before training."""
-    count = len(data.train_labels)
-    chosen = torch.arange(min(count, START_IMAGES)) * count // min(count, START_IMAGES)  # labels may be in order
-    chosen = chosen.to(data.train_labels.device)
-    images, labels = data.train_images[chosen], data.train_labels[chosen]
-    logits, soft = (predict(network, images, precision) for network in (student, teacher))
-    loss = distillation_loss(logits, labels, soft, recipe.alpha, recipe.temperature).item()
-    return Evaluation(evaluate(student, data.test_images, data.test_labels, precision).accuracy, loss)
+    """Test accuracy of a student before training, and its distillation loss on some batches."""
+    student.to(data.test_labels.device).to(memory_format=torch.channels_last).eval()
+    losses = [
+        loss(forward(student, batch.images, precision), batch.labels, soft).item()
+        for batch, soft in zip(batches, soft_labels, strict=True)
+    ]
+    return Evaluation(evaluate(student, data.test_images, data.test_labels, precision).accuracy, mean(losses))
