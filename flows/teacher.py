@@ -5,18 +5,19 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import torch
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from dass.datasets.packed import load_target
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
-from dass.networks.checkpoint import TeacherCard, import_checkpoint, load_card, save_teacher, teacher_id
+from dass.networks.checkpoint import load_card, save_teacher
 from dass.project import Project
 from dass.space.search_space import SearchSpace
 from dass.tracking.store import open_store
-from dass.training.evaluation import evaluate
 from dass.training.recipes import train_and_save_teacher
+from dass.training.user_teacher import bring_in_teacher
 from flows.runtime import Progress, device, logger, one_thread
 from flows.stage import run_stage
 from flows.teachers import is_current, record_teacher, remove_strangers
@@ -61,15 +62,8 @@ def bring_in(project: Project, target: str, file: str, path: Path) -> None:
     if Path(file).name != file:
         raise UsageError(f"targets.{target}.teacher: {file!r} must be the name of a file in data/checkpoints")
     data = target_data(project, target)
-    network = import_checkpoint(
-        project.checkpoints / file, SearchSpace.from_config(project.params.space).largest, len(data.classes)
-    )
-    result = evaluate(network, data.test_images, data.test_labels, "float32")
-    card = TeacherCard(
-        task=target, classes=data.classes, architecture=network.architecture, resolution=data.resolution,
-        accuracy=result.accuracy, loss=result.loss, teacher_id=teacher_id(network), data_id=data.data_id,
-        recipe_id="", seed=0, train_images=len(data.train_labels), seconds=0.0, device="",
-    )  # fmt: skip
+    largest = SearchSpace.from_config(project.params.space).largest
+    network, card = bring_in_teacher(project.checkpoints / file, largest, data, torch.device("cpu"))
     save_teacher(path, network, card)
 
 

@@ -1,9 +1,6 @@
 """`dass search`: rank students for a dataset and a teacher, without any pipeline."""
 
 import json
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,17 +9,13 @@ from rich.table import Table
 
 from dass.cli.progress import progress_bar
 from dass.cli.tables import print_table
-from dass.datasets.importing import import_dataset
-from dass.datasets.packed import CARD, load_target
-from dass.datasets.task_data import TaskData
 from dass.device import resolve_device
 from dass.errors import UsageError
 from dass.files import file_sha256
-from dass.networks.checkpoint import import_checkpoint, teacher_id
 from dass.predictor.checkpoint import load_predictor
 from dass.search.candidates import MILLION, Budget
-from dass.search.run import Guide, candidate_json, search_students
-from dass.training.evaluation import evaluate
+from dass.search.run import candidate_json, search_students
+from dass.search.user_task import open_user_task
 
 
 def search(
@@ -47,14 +40,14 @@ def search(
     if not predictor.exists():
         raise UsageError(f"there is no predictor at {predictor}: run `make repro`, or give --predictor")
     meta, card = load_predictor(predictor, place)
-    with open_data(data, card.resolution) as task:
-        network = import_checkpoint(teacher, card.space.largest, len(task.classes)).to(place)
-        measured = evaluate(network, task.test_images.to(place), task.test_labels.to(place), "float32")
-        guide = Guide(task.name, network, teacher_id(network), measured.accuracy, task.resolution)
+    task_at = open_user_task(
+        data, teacher, raw=Path("data/raw"), resolution=card.resolution, largest=card.space.largest, device=place
+    )
+    with task_at as task:
         budget = Budget(max_macs, max_params)
         with progress_bar("score") as progress:
             found = search_students(
-                meta, card, file_sha256(predictor)[:12], guide,
+                meta, card, file_sha256(predictor)[:12], task.guide,
                 budget=budget, count=candidates, seed=seed, progress=progress,
             )  # fmt: skip
     if as_json:
@@ -73,22 +66,3 @@ def search(
         )  # fmt: skip
     print_table(table)
     print(f"{found.seconds:.1f} s, {1000 * found.seconds / candidates:.2f} ms per candidate")
-
-
-@contextmanager
-def open_data(data: str, resolution: int) -> Iterator[TaskData]:
-    """A packed dataset by name or folder, or images packed for the occasion."""
-    named, path = Path("data/raw") / f"{data}-{resolution}", Path(data)
-    packed = next((folder for folder in (named, path) if (folder / CARD).exists()), None)
-    if packed is not None:
-        task = load_target(packed)
-        if task.resolution != resolution:
-            raise UsageError(f"{packed} is packed at {task.resolution} pixels but the predictor works at {resolution}")
-        yield task
-    elif path.exists():
-        with tempfile.TemporaryDirectory() as scratch:
-            with progress_bar(f"read {path.name}") as progress:
-                folder = import_dataset("dataset", path, Path(scratch), resolution, progress).folder
-            yield load_target(folder)
-    else:
-        raise UsageError(f"--data {data}: neither a packed dataset ({named}) nor a folder or zip of images")

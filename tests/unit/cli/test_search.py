@@ -116,7 +116,7 @@ def test_as_a_table(dass: Callable) -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"--data": "cats"}, "--data cats: neither a packed dataset (data/raw/cats-16) nor a folder or zip of images"),
+        ({"--data": "cats"}, "cats: neither a packed dataset (data/raw/cats-16) nor a folder or zip of images"),
         ({"--data": "data/raw/pets-24"}, "data/raw/pets-24 is packed at 24 pixels but the predictor works at 16"),
         ({"--teacher": "none.pt"}, "there is no checkpoint at none.pt"),
         ({"--predictor": "none.safetensors"}, "there is no predictor at none.safetensors: run `make repro`, or give"),

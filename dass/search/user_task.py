@@ -1,0 +1,101 @@
+"""What the user brings to a search, whatever params.yaml says: a dataset and a trained teacher."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dass.datasets.catalogue import find_dataset
+from dass.datasets.importing import import_dataset
+from dass.datasets.packed import CARD, load_target
+from dass.datasets.task_data import TaskData
+from dass.errors import UsageError
+from dass.networks.checkpoint import TeacherCard
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.search.run import Guide
+from dass.space.architecture import Architecture
+from dass.training.user_teacher import bring_in_teacher
+
+IMAGES = (".zip", ".tar", ".tar.gz", ".tgz")
+
+
+@dataclass(frozen=True)
+class UserTask:
+    """A dataset and the teacher trained on it.
+
+    Attributes:
+        data: the images, on the CPU.
+        teacher: the network, on the device that was asked for.
+        card: what was measured of it here.
+    """
+
+    data: TaskData
+    teacher: ElasticResNet
+    card: TeacherCard
+
+    @property
+    def guide(self) -> Guide:
+        """The pair that adapts a predictor."""
+        card = self.card
+        return Guide(card.task, self.teacher, card.teacher_id, card.accuracy, card.resolution)
+
+
+@contextmanager
+def open_user_task(
+    dataset: str, teacher: Path, *, raw: Path, resolution: int, largest: Architecture, device: torch.device
+) -> Iterator[UserTask]:
+    """Opens dataset and teacher for as long as a search lasts.
+
+    Args:
+        dataset: name or folder of a packed dataset; or a folder, zip or tar of images, which are packed for the
+            occasion.
+        teacher: its weights.
+        raw: folder of the packed datasets.
+        resolution: side of the images in pixels that the predictor works at.
+        largest: the architecture that the teacher must have.
+        device: where the teacher goes.
+
+    Raises:
+        UsageError: there is no such dataset or teacher, or the dataset is packed at another resolution.
+        DassError: one of them is damaged, or they do not belong together.
+    """
+    if not teacher.is_file():
+        raise UsageError(f"there is no checkpoint at {teacher}: give the path of a .safetensors or .pt file")
+    with open_user_data(dataset, raw, resolution) as data:
+        yield UserTask(data, *bring_in_teacher(teacher, largest, data, device))
+
+
+@contextmanager
+def open_user_data(dataset: str, raw: Path, resolution: int) -> Iterator[TaskData]:
+    """A packed dataset by name or folder, or images packed for the occasion; arguments as in `open_user_task`.
+
+    Raises:
+        UsageError: there is no such dataset, or it is packed at another resolution.
+        DassError: it is damaged.
+    """
+    named, path = raw / f"{dataset}-{resolution}", Path(dataset)
+    packed = next((folder for folder in (named, path) if (folder / CARD).exists()), None)
+    if packed is not None:
+        data = load_target(packed)
+        if data.resolution != resolution:
+            raise UsageError(f"{packed} is packed at {data.resolution} pixels but the predictor works at {resolution}")
+        yield data
+    elif path.exists():
+        with tempfile.TemporaryDirectory() as scratch:
+            yield load_target(import_dataset(task_name(path), path, Path(scratch), resolution).folder)
+    else:
+        raise UsageError(f"{dataset}: neither a packed dataset ({named}) nor a folder or zip of images")
+
+
+def task_name(path: Path) -> str:
+    """The name of a task whose images are at `path`: what the path ends in, as a name of the catalogue may be."""
+    stem = path.resolve().name.lower()
+    for ending in IMAGES:
+        stem = stem.removesuffix(ending)
+    name = re.sub(r"[^a-z0-9_-]+", "-", stem).strip("-_")[:50] or "images"
+    known = find_dataset(name)
+    return f"my-{name}" if known is not None and known.make is not None else name
