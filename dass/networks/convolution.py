@@ -41,16 +41,19 @@ class SlicedConv:
         output = F.conv2d(features.permute(0, 3, 1, 2), weight, bias, stride=self._stride, padding=1)
         return output.relu_().permute(0, 2, 3, 1)
 
-    def add_relu_(self, out: Tensor, features: Tensor) -> None:
-        """Sets `out` to ReLU of itself plus the convolution.
+    def add_relu(self, features: Tensor, bias: Tensor, kept: Tensor, out: Tensor) -> None:
+        """Fills `out` with ReLU of the convolution plus bias plus `kept`, which lacks the last channels or none.
 
         Args:
-            out: [n, h / stride, w / stride, width], contiguous.
             features: [n, h, w, c], contiguous.
+            bias: [width].
+            kept: [n, h / stride, w / stride, at most width].
+            out: [n, h / stride, w / stride, width], contiguous.
         """
-        weight = self._weight[: out.shape[-1], : features.shape[-1]]
-        output = F.conv2d(features.permute(0, 3, 1, 2), weight, stride=self._stride, padding=1)
-        out.add_(output.permute(0, 2, 3, 1)).relu_()
+        weight = self._weight[: len(bias), : features.shape[-1]]
+        output = F.conv2d(features.permute(0, 3, 1, 2), weight, bias, stride=self._stride, padding=1)
+        output[:, : kept.shape[-1]] += kept.permute(0, 3, 1, 2)
+        torch.clamp_min(output.permute(0, 2, 3, 1), 0, out=out)
 
 
 class FusedConv(SlicedConv):
@@ -75,9 +78,12 @@ class FusedConv(SlicedConv):
         )
         return output.permute(0, 2, 3, 1)
 
-    def add_relu_(self, out: Tensor, features: Tensor) -> None:
-        """See `SlicedConv.add_relu_`."""
-        weight = self._weight[: out.shape[-1], : features.shape[-1]]
+    def add_relu(self, features: Tensor, bias: Tensor, kept: Tensor, out: Tensor) -> None:
+        """See `SlicedConv.add_relu`."""
+        common = kept.shape[-1]
+        torch.add(kept, bias[:common], out=out[..., :common])
+        out[..., common:] = bias[common:]
+        weight = self._weight[: len(bias), : features.shape[-1]]
         stride = [self._stride] * 2
         torch.ops.mkldnn._convolution_pointwise_.binary(
             out.permute(0, 3, 1, 2), features.permute(0, 3, 1, 2), weight, None, ONE, stride, ONE, 1,

@@ -34,10 +34,8 @@ class FoldedBlock:
         kept = features[..., :width]
         if self.stride == 2:
             kept = F.max_pool2d(kept.permute(0, 3, 1, 2), 2, ceil_mode=True).permute(0, 2, 3, 1)
-        common = kept.shape[-1]
-        torch.add(kept, self._bias2[:common], out=out[..., :common])
-        out[..., common:] = self._bias2[common:width]
-        self._conv2.add_relu_(out, self._conv1.relu(features, self._bias1[:width]))
+        inner = self._conv1.relu(features, self._bias1[:width])
+        self._conv2.add_relu(inner, self._bias2[:width], kept, out)
 
 
 class FoldedNetwork:

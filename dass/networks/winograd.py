@@ -15,6 +15,7 @@ from dass.networks.convolution import FusedConv
 
 TILE = 4  # output pixels of a tile's side
 PATCH = TILE + 2  # input pixels that they see
+CONSTANT = PATCH + 1  # the product that the transform back adds to all pixels of a tile alike
 WORTHWHILE = 64 * 64  # channels in times out; the transforms cost the same for fewer, where there is less to save
 
 # One-dimensional transforms: interpolation at 0, 1, -1, 2, -2 and infinity.
@@ -81,21 +82,26 @@ class WinogradConv(FusedConv):
         """See `SlicedConv.relu`."""
         if not _suits(features, len(bias)):
             return super().relu(features, bias)
-        tiles = self._tiles(features, len(bias))
+        tiles = self._tiles(features, bias)
         output = features.new_empty(tiles.shape)
-        torch.add(tiles, bias, out=output)
-        return output.relu_().view(*features.shape[:-1], len(bias))
+        torch.clamp_min(tiles, 0, out=output)
+        return output.view(*features.shape[:-1], len(bias))
 
-    def add_relu_(self, out: Tensor, features: Tensor) -> None:
-        """See `SlicedConv.add_relu_`."""
-        if not _suits(features, out.shape[-1]):
-            super().add_relu_(out, features)
+    def add_relu(self, features: Tensor, bias: Tensor, kept: Tensor, out: Tensor) -> None:
+        """See `SlicedConv.add_relu`."""
+        if not _suits(features, len(bias)):
+            super().add_relu(features, bias, kept, out)
             return
-        tiles = self._tiles(features, out.shape[-1])
-        out.view(tiles.shape).add_(tiles).relu_()
+        tiles = self._tiles(features, bias)
+        tiled_out = out.view(tiles.shape)
+        common = kept.shape[-1]
+        torch.add(tiles[..., :common], kept.view(*tiles.shape[:-1], common), out=tiled_out[..., :common])
+        tiled_out[..., common:] = tiles[..., common:]
+        out.relu_()
 
-    def _tiles(self, features: Tensor, width: int) -> Tensor:
-        """The convolution [n, rows, 4, columns, 4, width] of features [n, h, w, c], in an order of its own."""
+    def _tiles(self, features: Tensor, bias: Tensor) -> Tensor:
+        """Convolution plus bias [n, rows, 4, columns, 4, width] of features [n, h, w, c], in an order of its own."""
+        width = len(bias)
         n, height, breadth, channels = features.shape
         rows, columns = height // TILE, breadth // TILE
         take = self._workspace.take
@@ -112,6 +118,7 @@ class WinogradConv(FusedConv):
         inputs = torch.matmul(self._to_products, patches, out=take(2, tiles, PATCH * PATCH, channels))
         products = take(1, PATCH * PATCH, tiles, width)
         torch.bmm(inputs.transpose(0, 1), self._transformed[:, :channels, :width], out=products)
+        products[CONSTANT] += bias
         pixels = take(0, tiles, TILE * TILE, width)
         torch.matmul(self._to_pixels, products.transpose(0, 1), out=pixels)
         return pixels.view(n, rows, columns, TILE, TILE, width).permute(0, 1, 3, 2, 4, 5)

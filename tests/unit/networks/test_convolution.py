@@ -43,6 +43,7 @@ def relative_error(ours: Tensor, expected: Tensor) -> float:
     size=st.tuples(st.sampled_from([1, 4, 5, 8]), st.sampled_from([2, 4, 12])),
     channels=st.integers(1, TEACHER),
     width=st.integers(1, TEACHER),
+    common=st.integers(1, TEACHER),
     stride=st.sampled_from([1, 2]),
     seed=st.integers(0, 99),
 )
@@ -52,6 +53,7 @@ def test_every_narrower_convolution_is_a_part(
     size: tuple[int, int],
     channels: int,
     width: int,
+    common: int,
     stride: int,
     seed: int,
 ) -> None:
@@ -62,16 +64,16 @@ def test_every_narrower_convolution_is_a_part(
         patch.setattr(winograd, "WORTHWHILE", 0)
         conv = make(weight, stride)
         output = conv.relu(features, bias)
-        before = torch.randn_like(output)
-        buffer = torch.cat([torch.zeros_like(before[:1]), before])  # rows of something larger, as in use
-        conv.add_relu_(buffer[1:], features)
+        kept = torch.randn_like(output)[..., :common]
+        rows = torch.zeros(len(output) + 1, *output.shape[1:])  # of something larger, as in use
+        conv.add_relu(features, bias, kept, rows[1:])
     direct = F.conv2d(
         features.permute(0, 3, 1, 2).double(), weight[:width, :channels].double(), stride=stride, padding=1
     ).permute(0, 2, 3, 1)
     assert output.is_contiguous()
     assert relative_error(output, F.relu(direct + bias)) < 5e-5
-    assert relative_error(buffer[1:], F.relu(direct + before)) < 5e-5
-    assert not buffer[0].any()
+    assert relative_error(rows[1:], F.relu(direct + bias + F.pad(kept, (0, width - kept.shape[-1])))) < 5e-5
+    assert not rows[0].any()
 
 
 @needs_fused
