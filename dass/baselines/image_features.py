@@ -1,0 +1,84 @@
+"""A dataset as set encoders see it: features of its images, class by class.
+
+MetaD2A and TANS take 512 features of a ResNet-18 pretrained on ImageNet. No such weights can be fetched offline, so the
+features here are what the task's own teacher pools: of the width of its last stage, and learned on the task itself.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dass.baselines.ranker import RankingTask
+from dass.datasets.augment import normalize
+from dass.errors import DassError
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.training.batches import PRECISIONS
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class ClassFeatures:
+    """Features of a task's training images.
+
+    Attributes:
+        classes: for each class with images, float32 [images, c].
+    """
+
+    classes: tuple[Tensor, ...]
+
+    def draw(self, samples: int, rng: np.random.Generator) -> Tensor:
+        """A random sample [classes, samples, c]; images of a class with fewer come more than once."""
+        return torch.stack(
+            [
+                features[torch.from_numpy(rng.choice(len(features), samples, replace=len(features) < samples))]
+                for features in self.classes
+            ]
+        )
+
+
+def class_features(task: RankingTask, per_class: int, seed: int, precision: str) -> ClassFeatures:
+    """Looks at some images of each class through the task's teacher.
+
+    Args:
+        task: training images and teacher.
+        per_class: most images of a class.
+        seed: of their choice.
+        precision: of convolutions, `float32` or `bfloat16`.
+
+    Raises:
+        DassError: no training images.
+    """
+    rng = np.random.default_rng(seed)
+    labels = task.data.train_labels.cpu().numpy()
+    if not len(labels):
+        raise DassError(f"task {task.name} has no training images to describe it by")
+    chosen = [rng.permutation(np.flatnonzero(labels == label))[:per_class] for label in np.unique(labels)]
+    rows = torch.from_numpy(np.concatenate(chosen)).to(task.data.train_images.device)
+    features = pooled_features(task.teacher, task.data.train_images[rows], precision)
+    return ClassFeatures(features.split([len(images) for images in chosen]))
+
+
+@torch.no_grad()
+def pooled_features(network: ElasticResNet, images: Tensor, precision: str) -> Tensor:
+    """Pooled output of the last stage in eval mode, float32 [n, c]; the network's mode is as before afterwards.
+
+    Args:
+        network: the network; the work is done on its device.
+        images: uint8 [n, 3, h, w], anywhere.
+        precision: `float32` or `bfloat16`.
+    """
+    device, training = network.classifier.weight.device, network.training
+    network.eval()
+    try:
+        parts = []
+        for part in images.split(BATCH):
+            pixels = normalize(part.to(device), PRECISIONS[precision])
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                features = network.features(pixels)
+            parts.append(features.mean((-2, -1), dtype=torch.float32))
+        return torch.cat(parts)
+    finally:
+        network.train(training)
