@@ -32,7 +32,7 @@ class RankingTask:
         space: of the students.
         noise: the fixed Gaussian input, float32 [1, 3, r, r].
         architectures: students whose accuracy after distillation is known; none for a target yet to be ranked.
-        accuracies: percent, one for each. Only `Ranker.fit` looks at them.
+        accuracies: percent, one for each. Only `Ranker.fit` and few-shot methods look at them.
         dtype: of functional embeddings, float32 or bfloat16.
     """
 

@@ -1,0 +1,183 @@
+"""Adaptation to students of the target that were really distilled, and what their collection costs (Fig. 3)."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dass.baselines.meta_predictors import MetaPredictorRanker
+from dass.baselines.ranker import Ranker, RankingTask, not_fitted
+from dass.device import resolve_precision
+from dass.errors import UsageError
+from dass.evaluation.correlation import spearman
+from dass.predictor.scorer import score_candidates
+from dass.space.architecture import Architecture
+from dass.training.evaluation import evaluate
+
+SHOTS = (1, 3, 5, 10, 20)
+
+
+class FewShot(Ranker):
+    """A meta-learned predictor whose inner steps see real pairs of the target in place of the teacher's.
+
+    The only method that is shown accuracies of the target: those of the first `shots` of its known students.
+
+    Attributes:
+        meta_: the meta-learned predictor, after `fit`.
+    """
+
+    meta_: MetaPredictorRanker | None = None
+
+    def __init__(self, shots: int, meta: MetaPredictorRanker, *, steps: int | None = None) -> None:
+        """Stores the settings.
+
+        Args:
+            shots: students shown, at least 1.
+            meta: what adapts; one that is fitted is used as it is, so that all numbers of shots share it.
+            steps: inner steps; None for as many as in meta-training.
+        """
+        self.shots = shots
+        self.meta = meta
+        self.steps = steps
+
+    def fit(self, training: Sequence[RankingTask], validation: Sequence[RankingTask]) -> Self:
+        """Meta-trains the predictor, unless that was done before."""
+        if self.meta.predictor_ is None:
+            self.meta.fit(training, validation)
+        self.meta_ = self.meta
+        return self
+
+    def score(self, task: RankingTask, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        """Predicted accuracies in percent of students that were not shown.
+
+        Args:
+            task: the target, with at least `shots` known students; `reveal` makes one.
+            architectures: others than those shown.
+
+        Raises:
+            UsageError: not fitted, too few known students, or one of those shown is to be scored.
+        """
+        if self.meta_ is None or self.meta_.predictor_ is None:
+            raise not_fitted(self)
+        if not 1 <= self.shots <= len(task.accuracies):
+            raise UsageError(f"{self.shots} students of {task.name} are to be shown, {len(task.accuracies)} are known")
+        shown = task.architectures[: self.shots]
+        if set(shown) & set(architectures):
+            raise UsageError(f"a student of {task.name} is both shown and to be ranked: leave out those shown")
+        tensors = task.tensors
+        adapted = self.meta_.predictor_.adapt_to_students(
+            tensors.teacher_embedding,
+            tensors.student_embeddings[: self.shots],
+            tensors.codes[: self.shots],
+            tensors.accuracies[: self.shots],
+            steps=self.steps,
+        )
+        return score_candidates(adapted, task.teacher, architectures, task.space, task.noise, dtype=task.dtype)
+
+
+@dataclass(frozen=True)
+class Revealed:
+    """A target divided into students that may be shown and students to be ranked.
+
+    Attributes:
+        task: the target; it knows those that may be shown, in random order, and no others.
+        shown: which they are, in that order.
+        held_out: the others, ascending.
+    """
+
+    task: RankingTask
+    shown: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+
+
+def reveal(task: RankingTask, count: int, seed: int) -> Revealed:
+    """Draws the students that may be shown.
+
+    Args:
+        task: the target with all its known students.
+        count: how many; the first k of them are what a draw of k gives.
+        seed: of the draw.
+
+    Raises:
+        UsageError: fewer than two students would be left to rank.
+    """
+    if count > len(task.accuracies) - 2:
+        raise UsageError(
+            f"{task.name} has {len(task.accuracies)} known students, too few to show {count} and rank the others: "
+            "raise students.per_target or show fewer"
+        )
+    order = np.random.default_rng(seed).permutation(len(task.accuracies))
+    shown, held_out = order[:count], np.sort(order[count:])
+    known = tuple(task.architectures[i] for i in shown), tuple(task.accuracies[i] for i in shown)
+    return Revealed(replace(task, architectures=known[0], accuracies=known[1]), shown, held_out)
+
+
+@dataclass(frozen=True)
+class FewShotPoint:
+    """One point of Fig. 3.
+
+    Attributes:
+        target: the task.
+        draw: which draw of students was shown.
+        shots: how many of it; 0 for the guide, the teacher's own pair.
+        seconds: collecting them: the sum of their distillations, or the teacher's one pass over the test images.
+        src: Spearman correlation over the students that no number of shots shows in this draw.
+        n: how many those are.
+    """
+
+    target: str
+    draw: int
+    shots: int
+    seconds: float
+    src: float
+    n: int
+
+
+def few_shot_curve(
+    meta: MetaPredictorRanker,
+    task: RankingTask,
+    seconds: Sequence[float],
+    *,
+    shots: Sequence[int] = SHOTS,
+    draws: int = 10,
+    seed: int = 0,
+) -> list[FewShotPoint]:
+    """SRC against collecting time; within a draw all numbers of shots, and the guide, rank the same students.
+
+    Args:
+        meta: fitted.
+        task: the target with all its known students.
+        seconds: what each of them took to distil (`StudentRecord.seconds`).
+        shots: numbers of students shown, each at least 1.
+        draws: random orders of the students.
+        seed: of the first order.
+
+    Raises:
+        UsageError: fewer than two students would be left to rank, or `meta` is not fitted.
+    """
+    if meta.predictor_ is None:
+        raise not_fitted(meta)
+    guide_seconds = _guide_seconds(task)
+    rankers = [FewShot(count, meta).fit((), ()) for count in shots]
+    points = []
+    for draw in range(draws):
+        part = reveal(task, max(shots), seed + draw)
+        others = [task.architectures[i] for i in part.held_out]
+        accuracies = [task.accuracies[i] for i in part.held_out]
+        for count, ranker in ((0, meta), *zip(shots, rankers, strict=True)):
+            cost = sum(seconds[i] for i in part.shown[:count]) if count else guide_seconds
+            src = float(spearman(ranker.score(part.task, others), accuracies))
+            points.append(FewShotPoint(task.name, draw, count, cost, src, len(others)))
+    return points
+
+
+def _guide_seconds(task: RankingTask) -> float:
+    """How long it takes to know the teacher's accuracy."""
+    device = task.teacher.classifier.weight.device
+    started = time.perf_counter()
+    data = task.data.to(device)
+    evaluate(task.teacher, data.test_images, data.test_labels, resolve_precision("auto", device))
+    return time.perf_counter() - started
