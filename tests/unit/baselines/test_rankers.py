@@ -1,77 +1,114 @@
-"""One suite over every method. A new method joins by one line in RANKERS."""
+"""One suite over every method of the catalogue: a new method joins by its line there."""
 
 import copy
-from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from dass.baselines.meta_predictors import VARIANTS, MetaPredictorRanker
+from dass.baselines.catalogue import CATALOGUE, Method, Settings
+from dass.baselines.few_shot import reveal
 from dass.baselines.ranker import Ranker, RankingTask
-from dass.baselines.trivial import Depth, Macs, Parameters, Random
+from dass.config import Augmentation, DistillationRecipe, Predictor
 from dass.errors import UsageError
+from dass.space.architecture import Architecture
 
-RANKERS: dict[str, Callable[[], Ranker]] = {
-    "parameters": Parameters,
-    "MACs": Macs,
-    "depth": Depth,
-    "random": Random,
-    **{
-        name: lambda name=name: MetaPredictorRanker(  # type: ignore[misc]
-            name, episodes=4, query=8, validate_every=2, precision="float32", device="cpu"
-        )
-        for name in VARIANTS
-    },
-}
-
-
-@pytest.fixture(scope="module", params=RANKERS)
-def ranker(request: pytest.FixtureRequest, sources: list[RankingTask]) -> Ranker:
-    made = RANKERS[request.param]()
-    assert not [name for name in vars(made) if name.endswith("_")]  # the constructor only stores its arguments
-    assert made.fit(sources[:3], sources[3:]) is made
-    return made
+SETTINGS = Settings(
+    Predictor(episodes=4, query=8, inner_steps=1, inner_rate=0.005, learning_rate=5e-4, validate_every=2),
+    DistillationRecipe(
+        epochs=1,
+        batch_size=8,
+        learning_rate=0.1,
+        momentum=0.9,
+        weight_decay=0.0,
+        alpha=0.5,
+        temperature=6.0,
+        evaluations=1,
+        augmentation=Augmentation(flip=False, crop_padding=0),
+        precision="float32",
+    ),
+    device="cpu",
+)
 
 
-def test_a_finite_score_for_each_student(ranker: Ranker, target: RankingTask) -> None:
-    scores = ranker.score(target, target.architectures)
-    assert scores.shape == (30,)
-    assert scores.dtype == np.float64
-    assert np.isfinite(scores).all()
-    assert np.ptp(scores) > 0
+@dataclass(frozen=True)
+class Case:
+    """A fitted method, a target as it may see it, and six students to rank."""
+
+    method: Method
+    ranker: Ranker
+    task: RankingTask
+    students: tuple[Architecture, ...]
+
+    @cached_property
+    def scores(self) -> NDArray[np.float64]:
+        return self.ranker.score(self.task, self.students)
 
 
-def test_scores_do_not_depend_on_company_or_order(ranker: Ranker, target: RankingTask) -> None:
-    scores = ranker.score(target, target.architectures)
-    order = np.random.default_rng(0).permutation(30)[:11]
-    some = ranker.score(target, [target.architectures[i] for i in order])
-    np.testing.assert_allclose(some, scores[order], rtol=1e-5)
-    assert len(ranker.score(target, [])) == 0
+@pytest.fixture(scope="module", params=CATALOGUE)
+def case(request: pytest.FixtureRequest, sources: list[RankingTask], target: RankingTask) -> Case:
+    method = CATALOGUE[request.param]
+    ranker = method.make(SETTINGS)
+    assert not [name for name in vars(ranker) if name.endswith("_")]  # the constructor only stores its arguments
+    assert ranker.fit(sources[:3], sources[3:]) is ranker
+    if method.group != "few-shot":
+        return Case(method, ranker, replace(target, architectures=(), accuracies=()), target.architectures[:6])
+    shown = reveal(target, 20, seed=0)
+    return Case(method, ranker, shown.task, tuple(target.architectures[i] for i in shown.held_out[:6]))
 
 
-def test_nothing_is_disturbed(ranker: Ranker, target: RankingTask) -> None:
-    before = copy.deepcopy(target.teacher.state_dict())
+def test_a_finite_score_for_each_student(case: Case) -> None:
+    assert case.scores.shape == (6,)
+    assert case.scores.dtype == np.float64
+    assert np.isfinite(case.scores).all()
+    assert np.ptp(case.scores) > 0
+    assert case.ranker.score(case.task, []).shape == (0,)
+
+
+def test_scores_do_not_depend_on_company_or_order(case: Case) -> None:
+    some = case.ranker.score(case.task, [case.students[i] for i in (4, 1, 3)])
+    np.testing.assert_allclose(some, case.scores[[4, 1, 3]], rtol=1e-5)
+
+
+def test_nothing_is_disturbed(case: Case) -> None:
+    teacher, images = case.task.teacher, case.task.data.train_images.clone()
+    before = copy.deepcopy(teacher.state_dict())
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()
-    first = ranker.score(target, target.architectures)
-    second = ranker.score(target, target.architectures)
-    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(case.ranker.score(case.task, case.students), case.scores)
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert np.array_equal(np.random.get_state()[1], numpy_state[1])
-    assert not target.teacher.training
-    assert all(p.requires_grad and p.grad is None for p in target.teacher.parameters())
-    for name, value in target.teacher.state_dict().items():
+    assert not any(module.training for module in teacher.modules())
+    assert all(p.requires_grad and p.grad is None for p in teacher.parameters())
+    assert torch.equal(case.task.data.train_images, images)
+    for name, value in teacher.state_dict().items():
         assert torch.equal(value, before[name])
 
 
-def test_true_accuracies_of_the_target_are_not_looked_at(ranker: Ranker, target: RankingTask) -> None:
-    blind = RankingTask(target.name, target.teacher, target.teacher_accuracy, target.data, target.space, target.noise)
-    np.testing.assert_allclose(
-        ranker.score(blind, target.architectures), ranker.score(target, target.architectures), rtol=1e-6
+def test_fitting_again_gives_the_same(case: Case, sources: list[RankingTask]) -> None:
+    state = torch.get_rng_state()
+    again = case.method.make(SETTINGS).fit(sources[:3], sources[3:])
+    assert torch.equal(torch.get_rng_state(), state)
+    np.testing.assert_array_equal(
+        again.score(case.task, case.students[:2]), case.ranker.score(case.task, case.students[:2])
     )
 
 
-@pytest.mark.parametrize("name", [name for name in RANKERS if name in VARIANTS])
+def test_nothing_of_the_target_is_looked_at_that_truth_comes_from(case: Case, target: RankingTask) -> None:
+    data = target.data
+    other = replace(data, test_images=255 - data.test_images, test_labels=data.test_labels.flip(0))
+    if case.method.group == "few-shot":
+        with pytest.raises(UsageError, match="both shown and to be ranked"):
+            case.ranker.score(target, target.architectures[:1])
+        task = replace(case.task, data=other)
+    else:
+        task = replace(target, data=other, accuracies=target.accuracies[::-1])
+    np.testing.assert_allclose(case.ranker.score(task, case.students[:3]), case.scores[:3], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name, method in CATALOGUE.items() if method.learns])
 def test_a_method_that_learns_says_so_before_it_has(name: str, target: RankingTask) -> None:
     with pytest.raises(UsageError, match="call fit"):
-        RANKERS[name]().score(target, target.architectures)
+        CATALOGUE[name].make(SETTINGS).score(target, target.architectures)

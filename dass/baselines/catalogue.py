@@ -1,0 +1,127 @@
+"""Every method that DaSS is compared with, by the name that tables show."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from dass.baselines.diswot import DisWOT
+from dass.baselines.few_shot import SHOTS, FewShot
+from dass.baselines.meta_predictors import VARIANTS, MetaPredictorRanker
+from dass.baselines.metad2a import MetaD2A
+from dass.baselines.ranker import Ranker
+from dass.baselines.remapped_start import RemappedStart
+from dass.baselines.tans import TANS
+from dass.baselines.trivial import Depth, Macs, Parameters, Random
+from dass.baselines.zero_cost import PROXIES, ZeroCost
+from dass.config import DistillationRecipe, Predictor
+
+Group = Literal["meta", "zero-cost", "trivial", "few-shot"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What methods need of params.yaml.
+
+    Attributes:
+        predictor: meta-training.
+        distillation: the recipe behind the accuracies.
+        seed: of everything random in a method.
+        device: on which methods that learn do so: `auto`, `cpu` or `cuda`. The others go where the teacher is.
+    """
+
+    predictor: Predictor
+    distillation: DistillationRecipe
+    seed: int = 0
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Method:
+    """An entry of the catalogue.
+
+    Attributes:
+        group: `meta` (learns from source tasks), `zero-cost` (one batch, no training), `trivial` (no thought), or
+            `few-shot` (is shown students of the target; `few_shot_curve` runs these with one shared predictor).
+        make: gives the method, unfitted.
+    """
+
+    group: Group
+    make: Callable[[Settings], Ranker]
+
+    @property
+    def learns(self) -> bool:
+        """Whether it must be fitted, and so has an outcome per seed."""
+        return self.group in ("meta", "few-shot")
+
+
+def _variant(settings: Settings, name: str) -> MetaPredictorRanker:
+    block = settings.predictor
+    return MetaPredictorRanker(
+        name,
+        episodes=block.episodes,
+        query=block.query,
+        inner_steps=block.inner_steps,
+        inner_rate=block.inner_rate,
+        learning_rate=block.learning_rate,
+        validate_every=block.validate_every,
+        seed=settings.seed,
+        device=settings.device,
+    )
+
+
+def _set_conditioned(settings: Settings, kind: type[MetaD2A] | type[TANS], learning_rate: float) -> Ranker:
+    block = settings.predictor
+    return kind(
+        episodes=block.episodes,
+        query=block.query,
+        learning_rate=learning_rate,
+        validate_every=block.validate_every,
+        seed=settings.seed,
+        device=settings.device,
+    )
+
+
+def _few_shot(settings: Settings, shots: int) -> FewShot:
+    return FewShot(shots, _variant(settings, "DaSS"))
+
+
+def _proxy(settings: Settings, name: str) -> ZeroCost:
+    return ZeroCost(name, seed=settings.seed)
+
+
+def _diswot(settings: Settings, start: Literal["random", "trained teacher", "remapped"]) -> DisWOT:
+    return DisWOT(start, seed=settings.seed)
+
+
+def _start(settings: Settings, measure: Literal["accuracy", "loss"], recalibrate: bool) -> RemappedStart:
+    recipe = settings.distillation
+    return RemappedStart(
+        measure,
+        recalibrate=recalibrate,
+        alpha=recipe.alpha,
+        temperature=recipe.temperature,
+        seed=settings.seed,
+        precision=recipe.precision,
+    )
+
+
+CATALOGUE: Mapping[str, Method] = {
+    **{name: Method("meta", partial(_variant, name=name)) for name in VARIANTS},
+    # Their authors' learning rates.
+    "MetaD2A": Method("meta", partial(_set_conditioned, kind=MetaD2A, learning_rate=1e-4)),
+    "TANS": Method("meta", partial(_set_conditioned, kind=TANS, learning_rate=1e-2)),
+    **{name: Method("zero-cost", partial(_proxy, name=name)) for name in PROXIES},
+    "DisWOT": Method("zero-cost", partial(_diswot, start="random")),
+    "DisWOT, trained teacher": Method("zero-cost", partial(_diswot, start="trained teacher")),
+    "DisWOT, remapped student": Method("zero-cost", partial(_diswot, start="remapped")),
+    "parameters": Method("trivial", lambda _: Parameters()),
+    "MACs": Method("trivial", lambda _: Macs()),
+    "depth": Method("trivial", lambda _: Depth()),
+    "random": Method("trivial", lambda settings: Random(settings.seed)),
+    "remapped accuracy": Method("trivial", partial(_start, measure="accuracy", recalibrate=False)),
+    "remapped loss": Method("trivial", partial(_start, measure="loss", recalibrate=False)),
+    "remapped accuracy, new statistics": Method("trivial", partial(_start, measure="accuracy", recalibrate=True)),
+    "remapped loss, new statistics": Method("trivial", partial(_start, measure="loss", recalibrate=True)),
+    **{f"few-shot {shots}": Method("few-shot", partial(_few_shot, shots=shots)) for shots in SHOTS},
+}

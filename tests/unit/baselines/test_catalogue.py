@@ -1,0 +1,47 @@
+"""The catalogue has what the comparison promises, made as params.yaml says."""
+
+from pathlib import Path
+
+from dass.baselines.catalogue import CATALOGUE, Settings
+from dass.baselines.few_shot import FewShot
+from dass.baselines.meta_predictors import MetaPredictorRanker
+from dass.baselines.remapped_start import RemappedStart
+from dass.baselines.zero_cost import ZeroCost
+from dass.config import load_params
+
+PRESETS = Path(__file__).parents[3] / "presets"
+
+
+def test_every_promised_method_is_there() -> None:
+    groups = {
+        group: [name for name, method in CATALOGUE.items() if method.group == group]
+        for group in ("meta", "zero-cost", "trivial", "few-shot")
+    }
+    assert {"DaSS", "DaSS without guide", "MAML", "Meta-SGD", "MetaD2A", "TANS"} <= set(groups["meta"])
+    assert groups["zero-cost"] == [
+        "grad_norm", "snip", "grasp", "fisher", "plain", "synflow", "naswot",
+        "DisWOT", "DisWOT, trained teacher", "DisWOT, remapped student",
+    ]  # fmt: skip
+    assert groups["few-shot"] == [f"few-shot {shots}" for shots in (1, 3, 5, 10, 20)]
+    assert set(groups["trivial"]) == {
+        "parameters", "MACs", "depth", "random", "remapped accuracy", "remapped loss",
+        "remapped accuracy, new statistics", "remapped loss, new statistics",
+    }  # fmt: skip
+    assert sum(map(len, groups.values())) == len(CATALOGUE)
+
+
+def test_settings_reach_the_methods() -> None:
+    params = load_params(PRESETS / "small.yaml")
+    settings = Settings(params.predictor, params.distillation, seed=7, device="cpu")
+    meta = CATALOGUE["MAML"].make(settings)
+    assert isinstance(meta, MetaPredictorRanker)
+    assert (meta.variant, meta.episodes, meta.seed, meta.device) == ("MAML", params.predictor.episodes, 7, "cpu")
+    start = CATALOGUE["remapped loss, new statistics"].make(settings)
+    assert isinstance(start, RemappedStart)
+    assert (start.measure, start.recalibrate, start.temperature) == ("loss", True, params.distillation.temperature)
+    proxy = CATALOGUE["fisher"].make(settings)
+    assert isinstance(proxy, ZeroCost)
+    assert (proxy.proxy, proxy.seed) == ("fisher", 7)
+    few = CATALOGUE["few-shot 5"].make(settings)
+    assert isinstance(few, FewShot)
+    assert (few.shots, few.meta.variant) == (5, "DaSS")
