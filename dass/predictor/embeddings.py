@@ -150,9 +150,9 @@ def _run_stage(
             for i in members:
                 places[i] = (position, width), rows[places[i]]
         sources = outputs
-        left.update(
-            {source: sources[source] for source in {places[i][0] for i in active if _ends(students[i], position)}}
-        )
+        full = (position, students[0][-1])  # every student ends a stage at the same width
+        if full in sources:
+            left[full] = sources[full]
     return left, places
 
 
@@ -190,7 +190,3 @@ def _gather(sources: dict[Source, Tensor], places: Sequence[Place]) -> Tensor:
         rows = [places[i][1] for i in indices]
         gathered.index_copy_(0, torch.tensor(indices, device=some.device), _rows(features, rows))
     return gathered
-
-
-def _ends(student: tuple[int, ...], position: int) -> bool:
-    return len(student) == position + 1
