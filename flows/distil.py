@@ -1,22 +1,23 @@
 """Stage `distil`: the picked student, distilled from its remapped start."""
 
 import sys
+from pathlib import Path
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from dass.datasets.task_data import TaskData
-from dass.networks.checkpoint import load_teacher
 from dass.project import Project
 from dass.search.run import load_search
+from dass.search.target_task import TargetTask
 from dass.space.architecture import Architecture
 from dass.students.build import student_record, task_key
 from dass.students.record import StudentRecord
 from dass.students.trained import TrainedStudent, save_student
 from dass.training.recipes import distill
 from flows.runtime import Progress, device, logger, one_thread
+from flows.slots import gpu_slot
 from flows.stage import run_stage
-from flows.teacher import target_data
+from flows.teacher import target_task
 
 
 @flow(name="distil", flow_run_name="distil-{target}")
@@ -24,24 +25,26 @@ def distil(target: str) -> None:
     """Distil the student that the search picked."""
     project = Project.open()
     chosen = load_search(project.search(target) / "search.json").pick
-    record = distil_student(project, target, chosen.architecture, target_data(project, target))
+    path = project.distilled(target) / f"{target}.safetensors"
+    record = distil_student(project, target_task(project, target), chosen.architecture, project.params.seed, path)
     logger().info("%s: %.2f%% predicted, %.2f%% reached", target, chosen.predicted, record.final_accuracy)
 
 
-@task(cache_policy=NO_CACHE, name="distil the pick")
-def distil_student(project: Project, target: str, architecture: Architecture, data: TaskData) -> StudentRecord:
-    """Distil one architecture and file weights and record in the target's folder."""
-    teacher, _ = load_teacher(project.target_teacher(target) / f"{target}.safetensors")
+@task(cache_policy=NO_CACHE, name="distil a student")
+def distil_student(
+    project: Project, given: TargetTask, architecture: Architecture, seed: int, path: Path
+) -> StudentRecord:
+    """Distil one architecture by the project's recipe and file weights and record at `path`."""
+    data, place = given.data, device()
     recipe = project.params.distillation.for_images(len(data.train_labels))
-    progress = Progress(f"steps of student {target}", 0, 100)
-    with one_thread():
+    progress = Progress(f"steps of student {data.name}", 0, 100)
+    with gpu_slot(place), one_thread():
         [result] = distill(
-            teacher, [architecture], data, recipe, seed=project.params.seed, device=device(),
+            given.teacher, [architecture], data, recipe, seed=seed, device=place,
             progress=lambda done, total: progress(100 * done // total, 100),
         )  # fmt: skip
-    record = student_record(result, task_key(data, teacher.cpu(), recipe, device()), data, device())
-    student = TrainedStudent.of(record, len(data.classes))
-    save_student(project.distilled(target) / f"{target}.safetensors", result.network, student)
+    record = student_record(result, task_key(data, given.teacher.cpu(), recipe, place), data, place)
+    save_student(path, result.network, TrainedStudent.of(record, len(data.classes)))
     return record
 
 

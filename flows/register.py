@@ -1,27 +1,29 @@
 """Stage `register`: the distilled student, filed in MLflow's registry and judged against the champion."""
 
 import sys
+from pathlib import Path
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
 from dass.datasets.catalogue import find_dataset
 from dass.files import write_json
-from dass.networks.checkpoint import load_card, load_teacher
 from dass.project import Project
-from dass.search.run import load_search
+from dass.search.run import SearchResult, load_search
+from dass.search.target_task import TargetTask
 from dass.students.trained import load_student
-from dass.tracking.lineage import lineage
+from dass.tracking.lineage import Lineage, lineage
 from dass.tracking.predictor_registration import register_adapted
-from dass.tracking.promotion import crown, promote
-from dass.tracking.store import open_store
+from dass.tracking.promotion import Verdict, crown, promote
+from dass.tracking.registry import RegisteredVersion
+from dass.tracking.store import Store, open_store
 from dass.tracking.student_card import StudentCard
 from dass.tracking.student_registration import register_student
 from dass.tracking.target_runs import log_target
 from flows.meta_train import CHECKPOINT
 from flows.runtime import logger
 from flows.stage import run_stage
-from flows.teacher import target_data
+from flows.teacher import target_task
 
 
 @flow(name="register", flow_run_name="register-{target}")
@@ -29,9 +31,7 @@ def register(target: str) -> None:
     """Record the target's search as a run, file its student, and let it become champion if it is better."""
     project = Project.open()
     found = load_search(project.search(target) / "search.json")
-    network, student = load_student(project.distilled(target) / f"{target}.safetensors")
-    teacher = load_card(project.target_teacher(target) / f"{target}.safetensors")
-    data, dataset = target_data(project, target), project.target(target).dataset
+    given, dataset = target_task(project, target), project.target(target).dataset
     came_from = lineage(
         project.root,
         [project.packed(dataset), project.target_teacher(target), project.search(target), project.distilled(target),
@@ -39,39 +39,75 @@ def register(target: str) -> None:
     )  # fmt: skip
     store = open_store(project.root)
     run_id = log_target(
-        store, came_from, teacher=teacher, predictor_id=found.predictor_id, candidates=len(found.ranking),
+        store, came_from, teacher=given.card, predictor_id=found.predictor_id, candidates=len(found.ranking),
         budget=found.budget, ranking=found.ranking[: project.params.search.top], pick=found.pick,
         files=[project.search(target) / "pareto.png"],
     )  # fmt: skip
-    known = find_dataset(dataset)
-    card = StudentCard(
-        target=target, dataset=dataset, data_id=student.data_id, classes=data.classes, resolution=data.resolution,
-        architecture=student.architecture, macs=student.macs, parameters=student.params,
-        teacher_id=student.teacher_id, teacher_accuracy=teacher.accuracy, predictor_id=found.predictor_id,
-        predicted_accuracy=found.pick.predicted, distilled_accuracy=student.final_accuracy,
-        test_images=len(data.test_labels), recipe=project.params.distillation.for_images(len(data.train_labels)),
-        recipe_id=student.recipe_id, seed=student.seed,
-        licence=known.licence if known else "the user's own data",
-    )  # fmt: skip
-    version = register_student(store, run_id, network=network, data=data, card=card, lineage=came_from)
-    verdict = promote(store, version)
-    adapted = register_adapted(
-        store, run_id, checkpoint=project.predictor / CHECKPOINT, lineage=came_from,
-        teacher=load_teacher(project.target_teacher(target) / f"{target}.safetensors")[0], teacher_card=teacher,
-    )  # fmt: skip
-    crown(store, adapted, "adapted from the present predictor")
-    logger().info("%s version %d is %s: %s", version.name, version.version, verdict.alias, verdict.reason)
-    create_markdown_artifact(card.markdown(version.name), key=f"student-{target.replace('_', '-')}")
+    path = project.distilled(target) / f"{target}.safetensors"
+    version, verdict = file_student(
+        store, run_id, project, given, path, dataset=dataset, found=found, came_from=came_from
+    )
+    student = load_student(path)[1]
     write_json(
         project.reports / "targets" / target / "registered.json",
         {
             "model": version.name, "version": version.version, "alias": verdict.alias, "reason": verdict.reason,
             "run_id": version.run_id, "predicted_accuracy": found.pick.predicted,
-            "distilled_accuracy": student.final_accuracy, "teacher_accuracy": teacher.accuracy, "macs": student.macs,
-            "parameters": student.params, "architecture": student.architecture.stage_label,
+            "distilled_accuracy": student.final_accuracy, "teacher_accuracy": given.card.accuracy,
+            "macs": student.macs, "parameters": student.params, "architecture": student.architecture.stage_label,
             "arch_id": student.architecture.arch_id,
         },
     )  # fmt: skip
+
+
+def file_student(
+    store: Store,
+    run_id: str,
+    project: Project,
+    given: TargetTask,
+    path: Path,
+    *,
+    dataset: str,
+    found: SearchResult | None,
+    came_from: Lineage,
+) -> tuple[RegisteredVersion, Verdict]:
+    """File the student at `path`, and the predictor that picked it where one did, and judge the student.
+
+    Args:
+        store: where.
+        run_id: the run that they belong to.
+        project: gives recipe and predictor.
+        given: the student's task.
+        path: the student's weights.
+        dataset: the task's images, by name.
+        found: the search that picked the student; None where a person did.
+        came_from: code and data.
+
+    Returns:
+        The version, and whether it is champion or challenger and why.
+    """
+    network, student = load_student(path)
+    data, teacher, known = given.data, given.card, find_dataset(dataset)
+    card = StudentCard(
+        target=data.name, dataset=dataset, data_id=student.data_id, classes=data.classes, resolution=data.resolution,
+        architecture=student.architecture, macs=student.macs, parameters=student.params,
+        teacher_id=student.teacher_id, teacher_accuracy=teacher.accuracy,
+        predictor_id=found.predictor_id if found else "", predicted_accuracy=found.pick.predicted if found else None,
+        distilled_accuracy=student.final_accuracy, test_images=len(data.test_labels),
+        recipe=project.params.distillation.for_images(len(data.train_labels)), recipe_id=student.recipe_id,
+        seed=student.seed, licence=known.licence if known else "the user's own data",
+    )  # fmt: skip
+    version = register_student(store, run_id, network=network, data=data, card=card, lineage=came_from)
+    verdict = promote(store, version)
+    if found:
+        adapted = register_adapted(
+            store, run_id, checkpoint=project.predictor / CHECKPOINT, teacher=given.teacher.cpu(),
+            teacher_card=teacher, lineage=came_from,
+        )  # fmt: skip
+        crown(store, adapted, "adapted from the present predictor")
+    logger().info("%s version %d is %s: %s", version.name, version.version, verdict.alias, verdict.reason)
+    create_markdown_artifact(card.markdown(version.name), key=f"student-{data.name.replace('_', '-')}")
+    return version, verdict
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Stage `search`: the predictor adapted by the guide, candidates ranked, the best within the budget picked."""
 
+import base64
+import json
 import sys
+from pathlib import Path
 
 from prefect import flow, task
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_image_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from dass.evaluation.plots import pareto, save
@@ -15,6 +18,7 @@ from dass.search.run import Guide, SearchResult, save_search, search_students
 from dass.tracking.stage_runs import predictor_id
 from flows.meta_train import CHECKPOINT
 from flows.runtime import Progress, device, logger
+from flows.slots import gpu_slot
 from flows.stage import run_stage
 
 
@@ -22,25 +26,26 @@ from flows.stage import run_stage
 def search(target: str) -> None:
     """Rank a target's candidates and pick the best within its budget."""
     project = Project.open()
-    result = rank_candidates(project, target)
-    save_search(project.search(target) / "search.json", result)
-    draw(project, result)
-    show(result, project.params.search.top)
+    block = project.params.search
+    guide = Guide.of(*load_teacher(project.target_teacher(target) / f"{target}.safetensors"))
+    result = rank_candidates(project, guide, target_budget(project, target), block.candidates, project.params.seed)
+    folder = project.search(target)
+    save_search(folder / "search.json", result)
+    draw(result, folder / "pareto.png")
+    show(result, block.top, folder / "pareto.png")
 
 
 @task(cache_policy=NO_CACHE, name="adapt and rank")
-def rank_candidates(project: Project, target: str) -> SearchResult:
-    """Adapt by the guide and score every candidate."""
-    checkpoint = project.predictor / CHECKPOINT
-    predictor, card = load_predictor(checkpoint, device())
-    teacher, teacher_card = load_teacher(project.target_teacher(target) / f"{target}.safetensors")
-    guide = Guide(target, teacher.to(device()), teacher_card.teacher_id, teacher_card.accuracy, teacher_card.resolution)
-    block = project.params.search
-    return search_students(
-        predictor, card, predictor_id(checkpoint), guide,
-        budget=target_budget(project, target), count=block.candidates, seed=project.params.seed,
-        progress=Progress(f"candidates of {target}", 0, block.candidates),
-    )  # fmt: skip
+def rank_candidates(project: Project, guide: Guide, budget: Budget, count: int, seed: int) -> SearchResult:
+    """Adapt the project's predictor by the guide and score every candidate."""
+    checkpoint, place = project.predictor / CHECKPOINT, device()
+    with gpu_slot(place):
+        predictor, card = load_predictor(checkpoint, place)
+        guide.teacher.to(place)
+        progress = Progress(f"candidates of {guide.target}", 0, count)
+        return search_students(
+            predictor, card, predictor_id(checkpoint), guide, budget=budget, count=count, seed=seed, progress=progress
+        )
 
 
 def target_budget(project: Project, target: str) -> Budget:
@@ -52,8 +57,8 @@ def target_budget(project: Project, target: str) -> Budget:
     )
 
 
-def draw(project: Project, result: SearchResult) -> None:
-    """Draw the candidates' Pareto front beside the result."""
+def draw(result: SearchResult, path: Path) -> None:
+    """Draw the candidates' Pareto front."""
     place = {candidate: index for index, candidate in enumerate(result.ranking)}
     figure = pareto(
         [candidate.cost.macs / MILLION for candidate in result.ranking],
@@ -63,32 +68,40 @@ def draw(project: Project, result: SearchResult) -> None:
         picked=place[result.pick],
         max_macs=result.budget.max_macs,
     )
-    save(figure, project.search(result.target) / "pareto.png")
+    save(figure, path)
 
 
-def show(result: SearchResult, top: int) -> None:
-    """Put the ranking on the run's page and the pick into its log."""
+def show(result: SearchResult, top: int, picture: Path) -> None:
+    """Put ranking and picture on the run's page and the pick into its log."""
     chosen = result.pick
     logger().info(
         "%s: picked %s, %.2f%% predicted, %.2f M MACs; %d candidates in %.1f s (budget: %s)",
         result.target, chosen.architecture.stage_label, chosen.predicted, chosen.cost.macs / MILLION,
         len(result.ranking), result.seconds, result.budget,
     )  # fmt: skip
+    name = result.target.replace("_", "-")
     create_table_artifact(
         [row(candidate) for candidate in result.ranking[:top]],
-        key=f"ranking-{result.target.replace('_', '-')}",
+        key=f"ranking-{name}",
         description=f"Best candidates of {result.target} by predicted accuracy; teacher {result.teacher_accuracy:.2f}%",
+    )
+    # The picture itself, not its address: the page then needs no other server.
+    create_image_artifact(
+        f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}",
+        key=f"pareto-{name}",
+        description=f"Predicted accuracy against multiply-accumulates of {result.target}'s candidates",
     )
 
 
 def row(candidate: Candidate) -> dict[str, str | float | int]:
     """A candidate as people read it."""
     return {
-        "architecture": candidate.architecture.stage_label,
+        "depths / widths": candidate.architecture.stage_label,
         "predicted accuracy": round(candidate.predicted, 2),
         "M MACs": round(candidate.cost.macs / MILLION, 3),
         "M parameters": round(candidate.cost.parameters / MILLION, 4),
         "arch_id": candidate.architecture.arch_id,
+        "architecture": json.dumps(candidate.architecture.to_json()),
     }
 
 

@@ -12,8 +12,9 @@ from prefect.cache_policies import NO_CACHE
 from dass.datasets.packed import load_target
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
-from dass.networks.checkpoint import load_card, save_teacher
+from dass.networks.checkpoint import load_card, load_teacher, save_teacher
 from dass.project import Project
+from dass.search.target_task import TargetTask
 from dass.space.search_space import SearchSpace
 from dass.tracking.store import open_store
 from dass.training.recipes import train_and_save_teacher
@@ -65,6 +66,13 @@ def bring_in(project: Project, target: str, file: str, path: Path) -> None:
     largest = SearchSpace.from_config(project.params.space).largest
     network, card = bring_in_teacher(project.checkpoints / file, largest, data, torch.device("cpu"))
     save_teacher(path, network, card)
+
+
+def target_task(project: Project, target: str) -> TargetTask:
+    """A target's images and its teacher, on the CPU."""
+    return TargetTask(
+        target_data(project, target), *load_teacher(project.target_teacher(target) / f"{target}.safetensors")
+    )
 
 
 def target_data(project: Project, target: str) -> TaskData:

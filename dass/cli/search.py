@@ -15,7 +15,7 @@ from dass.files import file_sha256
 from dass.predictor.checkpoint import load_predictor
 from dass.search.candidates import MILLION, Budget
 from dass.search.run import candidate_json, search_students
-from dass.search.user_task import open_user_task
+from dass.search.target_task import open_task
 
 
 def search(
@@ -40,7 +40,7 @@ def search(
     if not predictor.exists():
         raise UsageError(f"there is no predictor at {predictor}: run `make repro`, or give --predictor")
     meta, card = load_predictor(predictor, place)
-    task_at = open_user_task(
+    task_at = open_task(
         data, teacher, raw=Path("data/raw"), resolution=card.resolution, largest=card.space.largest, device=place
     )
     with task_at as task:

@@ -11,6 +11,7 @@ import numpy as np
 
 from dass.errors import DassError, UsageError
 from dass.files import read_json, write_text
+from dass.networks.checkpoint import TeacherCard
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.checkpoint import PredictorCard
 from dass.predictor.embeddings import fixed_noise
@@ -70,6 +71,11 @@ class Guide:
     teacher_id: str
     accuracy: float
     resolution: int
+
+    @classmethod
+    def of(cls, teacher: ElasticResNet, card: TeacherCard) -> "Guide":
+        """The pair that a teacher and its card make."""
+        return cls(card.task, teacher, card.teacher_id, card.accuracy, card.resolution)
 
 
 def adapt_to(predictor: MetaPredictor, card: PredictorCard, guide: Guide) -> AdaptedPredictor:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from dass.datasets.importing import import_dataset
 from dass.errors import DassError, UsageError
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.search.user_task import UserTask, open_user_data, open_user_task, task_name
+from dass.search.target_task import TargetTask, open_user_data, open_task, task_name
 from dass.space.search_space import SearchSpace
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
@@ -80,7 +80,7 @@ def test_a_teacher_of_another_size_is_refused(folder: Path) -> None:
         pass
 
 
-def _open(folder: Path, dataset: str, teacher: str = "teacher.safetensors") -> AbstractContextManager[UserTask]:
-    return open_user_task(
+def _open(folder: Path, dataset: str, teacher: str = "teacher.safetensors") -> AbstractContextManager[TargetTask]:
+    return open_task(
         dataset, folder / teacher, raw=folder / "raw", resolution=16, largest=SPACE.largest, device=CPU
     )

@@ -1,4 +1,4 @@
-"""What the user brings to a search, whatever params.yaml says: a dataset and a trained teacher."""
+"""The task that a search is for: a dataset and its teacher, of params.yaml or brought by the user."""
 
 import re
 import tempfile
@@ -24,13 +24,13 @@ IMAGES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True)
-class UserTask:
+class TargetTask:
     """A dataset and the teacher trained on it.
 
     Attributes:
         data: the images, on the CPU.
-        teacher: the network, on the device that was asked for.
-        card: what was measured of it here.
+        teacher: the network.
+        card: what is known about it, its accuracy above all.
     """
 
     data: TaskData
@@ -40,14 +40,13 @@ class UserTask:
     @property
     def guide(self) -> Guide:
         """The pair that adapts a predictor."""
-        card = self.card
-        return Guide(card.task, self.teacher, card.teacher_id, card.accuracy, card.resolution)
+        return Guide.of(self.teacher, self.card)
 
 
 @contextmanager
-def open_user_task(
+def open_task(
     dataset: str, teacher: Path, *, raw: Path, resolution: int, largest: Architecture, device: torch.device
-) -> Iterator[UserTask]:
+) -> Iterator[TargetTask]:
     """Opens dataset and teacher for as long as a search lasts.
 
     Args:
@@ -66,12 +65,12 @@ def open_user_task(
     if not teacher.is_file():
         raise UsageError(f"there is no checkpoint at {teacher}: give the path of a .safetensors or .pt file")
     with open_user_data(dataset, raw, resolution) as data:
-        yield UserTask(data, *bring_in_teacher(teacher, largest, data, device))
+        yield TargetTask(data, *bring_in_teacher(teacher, largest, data, device))
 
 
 @contextmanager
 def open_user_data(dataset: str, raw: Path, resolution: int) -> Iterator[TaskData]:
-    """A packed dataset by name or folder, or images packed for the occasion; arguments as in `open_user_task`.
+    """A packed dataset by name or folder, or images packed for the occasion; arguments as in `open_task`.
 
     Raises:
         UsageError: there is no such dataset, or it is packed at another resolution.
