@@ -185,8 +185,8 @@ def _gather(sources: dict[Source, Tensor], places: Sequence[Place]) -> Tensor:
     """The features at places, [len(places), h, w, c]."""
     some = sources[places[0][0]]
     gathered = some.new_empty(len(places), *some.shape[1:])
-    for source, features in sources.items():
+    for source in dict.fromkeys(source for source, _ in places):
         indices = [i for i, place in enumerate(places) if place[0] == source]
-        rows = [places[i][1] for i in indices]
-        gathered.index_copy_(0, torch.tensor(indices, device=some.device), _rows(features, rows))
+        rows = _rows(sources[source], [places[i][1] for i in indices])
+        gathered.index_copy_(0, torch.tensor(indices, device=some.device), rows)
     return gathered
