@@ -79,7 +79,7 @@ class Progress:
         left = f", about {duration(seconds_left)} left" if seconds_left and done < self._total else ""
         logger().info("%s: %d of %d%s", self._what, done, self._total, left)
         if self._artifact:
-            update_progress_artifact(self._artifact, progress=100 * done / self._total)
+            update_progress_artifact(self._artifact, progress=100 * done / max(self._total, 1))
 
 
 def duration(seconds: float) -> str:

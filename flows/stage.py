@@ -22,7 +22,7 @@ def exit_with_line() -> Iterator[None]:
     try:
         yield
     except DassError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)

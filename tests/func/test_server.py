@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ from flows import server
 from flows.server import free_port, prefect_server, run_group
 
 ROOT = Path(__file__).parents[2]
+User = subprocess.Popen[str]
 NOBODY = "http://127.0.0.1:9"  # the port of a service that no machine runs any more
 PROXY = dict.fromkeys(("HTTP_PROXY", "http_proxy"), NOBODY)
 
@@ -67,14 +69,24 @@ def run_main(root: Path, *command: str, **more: str) -> subprocess.CompletedProc
     )  # fmt: skip
 
 
-def another_user(root: Path) -> tuple[subprocess.Popen[str], str]:
-    """Starts another process that uses the project's server, and gives it with the address it got."""
-    user = subprocess.Popen(
-        [sys.executable, "-c", USE, str(root)],
-        env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert user.stdout is not None
-    return user, user.stdout.readline().strip()
+@pytest.fixture
+def another_user() -> Iterator[Callable[[Path], tuple[User, str]]]:
+    """Starts another process that uses a project's server, and gives it with the address it got."""
+    users: list[User] = []
+
+    def start(root: Path) -> tuple[User, str]:
+        user = subprocess.Popen(
+            [sys.executable, "-c", USE, str(root)],
+            env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        users.append(user)
+        assert user.stdout is not None
+        return user, user.stdout.readline().strip()
+
+    yield start
+    for user in users:
+        if user.poll() is None:
+            user.communicate("go\n")
 
 
 def test_a_command_has_a_server_while_it_lasts(tmp_path: Path) -> None:
@@ -99,7 +111,9 @@ def test_a_command_has_a_server_while_it_lasts(tmp_path: Path) -> None:
     assert (tmp_path / ".prefect" / "prefect.db").exists()  # its state stays in the project
 
 
-def test_a_server_is_shared_taken_over_and_stopped_by_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_is_shared_taken_over_and_stopped_by_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, another_user: Callable[[Path], tuple[User, str]]
+) -> None:
     killed, api = another_user(tmp_path)
     killed.communicate("die\n")
     assert killed.returncode == -signal.SIGKILL
@@ -118,6 +132,7 @@ def test_a_server_is_shared_taken_over_and_stopped_by_the_last(tmp_path: Path, m
             assert given == f"{api}/"
         stops_what_it_started(tmp_path, api)
         monkeypatch.delenv("PREFECT_API_URL")
+        a_stage_tells_its_failure_in_one_line(tmp_path, api)
         assert answers(api)
     assert answers(api)  # the other still uses it
     other.communicate("go\n")
@@ -141,6 +156,37 @@ def stops_what_it_started(root: Path, api: str) -> None:
     sleeper = int(started.read_text())
     assert not psutil.pid_exists(sleeper) or psutil.Process(sleeper).status() == psutil.STATUS_ZOMBIE
     assert answers(api)
+
+
+# A stage whose task fails in a way that the user can mend.
+STAGE = """
+import sys
+from prefect import flow, task
+from dass.errors import UsageError
+from flows.stage import run_stage
+
+@task
+def look(name):
+    raise UsageError(f"there is no {name}: give\\nanother")
+
+@flow
+def stage(name):
+    look(name)
+
+run_stage(stage, *sys.argv[1:])
+"""
+
+
+def a_stage_tells_its_failure_in_one_line(root: Path, api: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STAGE, "dog"], cwd=root, env=environment(PREFECT_API_URL=api), capture_output=True,
+        text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    *log, last = done.stderr.splitlines()
+    assert last == "error: there is no dog: give another"
+    assert any("Finished in state Failed" in line for line in log)
+    assert "Traceback" not in done.stderr
 
 
 def test_a_server_that_cannot_start_is_told_with_its_log(tmp_path: Path) -> None:
