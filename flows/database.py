@@ -1,6 +1,9 @@
 """Filling the student-accuracy database: the same for source tasks and targets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+
+from prefect.artifacts import create_table_artifact
 
 from dass.datasets.task_data import TaskData
 from dass.networks.elastic_resnet import ElasticResNet
@@ -11,6 +14,7 @@ from dass.students.plan import StudentJob
 from dass.students.record import StudentRecord
 from dass.training.workers import Workers
 from flows.runtime import Progress, device
+from flows.slots import gpu_slot
 
 
 def fill_database(
@@ -42,9 +46,38 @@ def fill_database(
         progress = Progress(f"students of {data.name}", len(jobs) - len(missing), len(jobs))
         if missing:
             group = project.params.students.group
-            for records in build_students(
-                teacher, load, missing, recipe, workers=pool, device=place, group=group, progress=progress
-            ):
-                writer.append(records)
+            with gpu_slot(place):
+                for records in build_students(
+                    teacher, load, missing, recipe, workers=pool, device=place, group=group, progress=progress
+                ):
+                    writer.append(records)
     wanted = {(key, job.architecture.arch_id, job.seed) for job in jobs}
     return [record for record in database.read_all(data.name) if record.identity in wanted]
+
+
+def show_records(name: str, records: Mapping[str, Sequence[StudentRecord]], note: str) -> None:
+    """Put what the database holds on the run's page, a row for each task.
+
+    Args:
+        name: of the table: `source` or a target.
+        records: of each task.
+        note: Markdown under the table's title.
+    """
+    create_table_artifact(
+        [_row(task, of_task) for task, of_task in records.items()],
+        key=f"students-{name.replace('_', '-')}",
+        description=f"Distilled students and their test accuracy in percent. {note}",
+    )
+
+
+def _row(task: str, records: Sequence[StudentRecord]) -> dict[str, str | int | float]:
+    accuracies = [record.final_accuracy for record in records if not record.failure] or [0.0]
+    return {
+        "task": task,
+        "students": len(records),
+        "failed": sum(bool(record.failure) for record in records),
+        "mean": round(fmean(accuracies), 2),
+        "best": round(max(accuracies), 2),
+        "worst": round(min(accuracies), 2),
+        "training minutes": round(sum(record.seconds for record in records) / 60, 1),
+    }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from prefect import flow, task
+from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from dass.datasets.splits import Split, load_split
@@ -23,9 +24,11 @@ from dass.students.plan import source_jobs
 from dass.tracking.lineage import lineage
 from dass.tracking.predictor_registration import register_predictor
 from dass.tracking.promotion import crown
+from dass.tracking.registry import RegisteredVersion
 from dass.tracking.stage_runs import log_predictor
-from dass.tracking.store import open_store
-from flows.runtime import Progress, device, logger
+from dass.tracking.store import Store, open_store
+from flows.runtime import Progress, device, logger, run_link
+from flows.slots import gpu_slot
 from flows.splits import source_splits
 from flows.stage import run_stage
 
@@ -34,12 +37,18 @@ from flows.stage import run_stage
 def meta_train() -> None:
     """Embed every recorded student and teacher once, then meta-learn the predictor."""
     project = Project.open()
+    store, version = learn(project, project.predictor)
+    crown(store, version, "the predictor of the present params.yaml")
+
+
+def learn(project: Project, folder: Path) -> tuple[Store, RegisteredVersion]:
+    """Meta-learn a predictor into `folder`, record the run and file the predictor, without an alias."""
     started = time.perf_counter()
     tasks = {split.index: embed_task(project, split) for split in source_splits(project)}
     source = project.params.source
     training = [tasks[index] for index in source.splits if index not in source.validation]
     validation = [tasks[index] for index in source.validation]
-    learner = fit(project, training, validation)
+    learner = fit(project, training, validation, folder / PARTIAL)
     card = PredictorCard(
         space=SearchSpace.from_config(project.params.space),
         resolution=project.params.data.resolution,
@@ -57,19 +66,22 @@ def meta_train() -> None:
         torch_version=str(torch.__version__),
         seconds=time.perf_counter() - started,
     )
-    save_predictor(project.predictor / CHECKPOINT, learner.result_, card)
-    (project.predictor / PARTIAL).unlink(missing_ok=True)
+    checkpoint = folder / CHECKPOINT
+    save_predictor(checkpoint, learner.result_, card)
+    (folder / PARTIAL).unlink(missing_ok=True)
     logger().info("validation SRC %.3f at episode %d", card.validation_src, card.best_episode)
-    checkpoint = project.predictor / CHECKPOINT
-    store, came_from = (
-        open_store(project.root),
-        lineage(project.root, [project.source_teachers, project.source_students]),
-    )
+    store = open_store(project.root)
+    came_from = lineage(project.root, [project.source_teachers, project.source_students])
     run_id = log_predictor(
         store, came_from, card=card, settings=project.params.predictor, history=learner.history_, checkpoint=checkpoint
     )
     version = register_predictor(store, run_id, checkpoint=checkpoint, lineage=came_from)
-    crown(store, version, "the predictor of the present params.yaml")
+    create_table_artifact(
+        [{"episode": look.episode, "mean SRC": round(look.src, 4)} for look in learner.history_[-200:]],
+        key="meta-learning",
+        description=f"Looks at the validation tasks; {version.name} version {version.version}. {run_link(store, run_id)}",
+    )
+    return store, version
 
 
 CHECKPOINT, PARTIAL = "predictor.safetensors", "training.partial"
@@ -85,19 +97,20 @@ def embed_task(project: Project, split: Split) -> TaskTensors:
     jobs = source_jobs(space, params.students.per_source, params.seed, split.name)
     wanted = {job.architecture.arch_id for job in jobs}
     records = [record for record in StudentDatabase(project.source_students).read(key) if record.arch_id in wanted]
-    return build_task(
-        split.name,
-        teacher.to(device()),
-        card.accuracy,
-        space,
-        fixed_noise(params.data.resolution, params.seed),
-        architectures=[Architecture.from_json(record.architecture) for record in records],
-        accuracies=[record.final_accuracy for record in records],
-    )
+    with gpu_slot(device()):
+        return build_task(
+            split.name,
+            teacher.to(device()),
+            card.accuracy,
+            space,
+            fixed_noise(params.data.resolution, params.seed),
+            architectures=[Architecture.from_json(record.architecture) for record in records],
+            accuracies=[record.final_accuracy for record in records],
+        )
 
 
 @task(cache_policy=NO_CACHE, name="meta-learn")
-def fit(project: Project, training: list[TaskTensors], validation: list[TaskTensors]) -> MetaLearner:
+def fit(project: Project, training: list[TaskTensors], validation: list[TaskTensors], checkpoint: Path) -> MetaLearner:
     """Run the episodes; a killed run goes on from its last look at the validation tasks."""
     block = project.params.predictor
     learner = MetaLearner(
@@ -111,7 +124,8 @@ def fit(project: Project, training: list[TaskTensors], validation: list[TaskTens
         device=str(device()),
     )
     progress = Progress("episodes", 0, block.episodes)
-    return learner.fit(training, validation, checkpoint=project.predictor / PARTIAL, progress=progress)
+    with gpu_slot(device()):
+        return learner.fit(training, validation, checkpoint=checkpoint, progress=progress)
 
 
 def teacher_path(project: Project, task_name: str) -> Path:

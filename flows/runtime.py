@@ -14,6 +14,8 @@ from prefect.logging import get_run_logger
 
 from dass.device import resolve_device
 from dass.errors import UsageError
+from dass.tracking.runs import run_page
+from dass.tracking.store import Store
 from dass.training.workers import Workers
 
 REPORT_SECONDS = 5.0
@@ -49,6 +51,12 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def run_link(store: Store, run_id: str) -> str:
+    """Markdown that leads from a Prefect page to an MLflow run."""
+    page = run_page(store, run_id)
+    return f"[MLflow run {run_id[:8]}]({page})" if page else f"MLflow run `{run_id}` (`make ui` shows it)"
 
 
 class Progress:

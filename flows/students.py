@@ -16,29 +16,35 @@ from dass.tracking.lineage import lineage
 from dass.tracking.stage_runs import log_students
 from dass.tracking.store import open_store
 from dass.training.workers import Workers
-from flows.database import fill_database
-from flows.runtime import device, workers
+from flows.database import fill_database, show_records
+from flows.runtime import device, run_link, workers
 from flows.splits import source_splits
 from flows.stage import run_stage
 
 
 @flow(name="students")
-def students() -> None:
-    """Distil, for every source task, the sampled students that have no record yet."""
+def students(count: int | None = None) -> None:
+    """Distil, for every source task, the sampled students that have no record yet.
+
+    Args:
+        count: students of each task; None for `students.per_source` of params.yaml.
+    """
     project = Project.open()
     store = open_store(project.root)
+    records, links = {}, []
     with workers(device()) as pool:
         for split in source_splits(project):
-            records = distil_students.with_options(task_run_name=f"students of {split.name}")(project, split, pool)
+            work = distil_students.with_options(task_run_name=f"students of {split.name}")
+            records[split.name] = work(project, split, count or project.params.students.per_source, pool)
             came_from = lineage(project.root, [project.source_teachers, project.splits])
-            log_students(store, came_from, task=split.name, records=records)
+            links.append(run_link(store, log_students(store, came_from, task=split.name, records=records[split.name])))
+    show_records("source", records, ", ".join(links))
 
 
 @task(cache_policy=NO_CACHE, name="students of a source task")
-def distil_students(project: Project, split: Split, pool: Workers) -> list[StudentRecord]:
+def distil_students(project: Project, split: Split, count: int, pool: Workers) -> list[StudentRecord]:
     """Distil one source task's missing students; each record is on disk as soon as it is there."""
-    space = SearchSpace.from_config(project.params.space)
-    jobs = source_jobs(space, project.params.students.per_source, project.params.seed, split.name)
+    jobs = source_jobs(SearchSpace.from_config(project.params.space), count, project.params.seed, split.name)
     load = partial(load_split, project.packed(split.dataset), split)
     teacher, _ = load_teacher(project.source_teachers / f"{split.name}.safetensors")
     return fill_database(project, StudentDatabase(project.source_students), jobs, load, teacher, pool)

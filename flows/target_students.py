@@ -15,30 +15,35 @@ from dass.students.record import StudentRecord
 from dass.tracking.lineage import lineage
 from dass.tracking.stage_runs import log_students
 from dass.tracking.store import open_store
-from flows.database import fill_database
-from flows.runtime import device, workers
+from flows.database import fill_database, show_records
+from flows.runtime import device, run_link, workers
 from flows.stage import run_stage
 from flows.teacher import target_data
 
 
 @flow(name="target-students", flow_run_name="students-{target}")
-def target_students(target: str) -> None:
-    """Distil the target's sampled students that have no record yet; the same architectures for every target."""
+def target_students(target: str, count: int | None = None) -> None:
+    """Distil the target's sampled students that have no record yet; the same architectures for every target.
+
+    Args:
+        target: its name in params.yaml.
+        count: students; None for `students.per_target` of params.yaml, where the target is to be evaluated at all.
+    """
     project = Project.open()
     project.target_students(target).mkdir(parents=True, exist_ok=True)
-    if project.target(target).evaluate:
-        records = distil_students(project, target)
+    if count or project.target(target).evaluate:
+        records = distil_students(project, target, count or project.params.students.per_target)
         inputs = [project.target_teacher(target), project.packed(project.target(target).dataset)]
-        log_students(open_store(project.root), lineage(project.root, inputs), task=target, records=records)
+        store = open_store(project.root)
+        run_id = log_students(store, lineage(project.root, inputs), task=target, records=records)
+        show_records(target, {target: records}, run_link(store, run_id))
 
 
 @task(cache_policy=NO_CACHE, name="students of a target")
-def distil_students(project: Project, target: str) -> list[StudentRecord]:
+def distil_students(project: Project, target: str, count: int) -> list[StudentRecord]:
     """Distil the target's missing students; each record is on disk as soon as it is there."""
-    space = SearchSpace.from_config(project.params.space)
-    counts = project.params.students
-    repeated = counts.repeated if project.target(target).repeat else 0
-    jobs = target_jobs(space, counts.per_target, project.params.seed, repeated)
+    repeated = min(count, project.params.students.repeated) if project.target(target).repeat else 0
+    jobs = target_jobs(SearchSpace.from_config(project.params.space), count, project.params.seed, repeated)
     teacher, _ = load_teacher(project.target_teacher(target) / f"{target}.safetensors")
     database = StudentDatabase(project.target_students(target))
     with workers(device()) as pool:

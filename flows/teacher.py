@@ -20,6 +20,7 @@ from dass.tracking.store import open_store
 from dass.training.recipes import train_and_save_teacher
 from dass.training.user_teacher import bring_in_teacher
 from flows.runtime import Progress, device, logger, one_thread
+from flows.slots import gpu_slot
 from flows.stage import run_stage
 from flows.teachers import is_current, record_teacher, remove_strangers
 
@@ -50,7 +51,7 @@ def train(project: Project, target: str, path: Path) -> None:
         return
     progress = Progress(f"steps of teacher {target}", 0, 100)
     load = partial(target_data, project, target)
-    with one_thread():
+    with gpu_slot(device()), one_thread():
         train_and_save_teacher(
             load, largest, recipe, path, seed=seed, device=str(device()),
             progress=lambda done, total: progress(100 * done // total, 100),

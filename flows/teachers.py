@@ -22,6 +22,7 @@ from dass.tracking.store import Store, open_store
 from dass.training.curve import load_curve
 from dass.training.recipes import train_and_save_teacher
 from flows.runtime import Progress, device, logger, workers
+from flows.slots import gpu_slot
 from flows.splits import source_splits
 from flows.stage import run_stage
 
@@ -51,7 +52,7 @@ def train_missing(project: Project, splits: list[Split]) -> None:
         if not is_current(path, load(), space.largest, recipe, project.params.seed, place):
             jobs.append((load, space.largest, recipe, path))
     progress = Progress("source teachers", len(splits) - len(jobs), len(splits))
-    with workers(place) as pool:
+    with gpu_slot(place), workers(place) as pool:
         work = partial(train_and_save_teacher, seed=project.params.seed, device=str(place))
         for done, outcome in enumerate(pool.run(work, jobs), start=1):
             if outcome.died:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Scalar = str | int | float | bool | None
 
 KEY = "dass.key"
+PAGES = "DASS_MLFLOW_PAGES"  # address of the web pages that show the store, where it is not the store's own
 LOCK_FILE, PATCH_FILE = "dvc.lock", "changes.patch"  # at the top, where every kind of store downloads them alike
 _METRICS_PER_BATCH = 1000  # MLflow's limits
 _PARAMS_PER_BATCH = 100
@@ -126,6 +127,20 @@ def record_run(store: Store, content: RunContent) -> str:
         with _ended(store, run_id):
             _write(store, run_id, content)
         return run_id
+
+
+def run_page(store: Store, run_id: str) -> str | None:
+    """Address of a run's page: under `DASS_MLFLOW_PAGES`, else at the tracking server; None where nothing shows it.
+
+    Raises:
+        DassError: the store failed.
+    """
+    address = os.environ.get(PAGES) or (store.uri if store.uri.startswith("http") else "")
+    if not address:
+        return None
+    with store.errors(f"look up run {run_id}"):
+        experiment = store.client.get_run(run_id).info.experiment_id
+    return f"{address.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
 
 
 @contextmanager
