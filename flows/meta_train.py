@@ -79,7 +79,7 @@ def learn(project: Project, folder: Path) -> tuple[Store, RegisteredVersion]:
     create_table_artifact(
         [{"episode": look.episode, "mean SRC": round(look.src, 4)} for look in learner.history_[-200:]],
         key="meta-learning",
-        description=f"Looks at the validation tasks; {version.name} version {version.version}. {run_link(store, run_id)}",
+        description=f"Looks at the validation tasks; {version.name} {version.version}. {run_link(store, run_id)}",
     )
     return store, version
 

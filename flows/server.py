@@ -61,7 +61,7 @@ def run_group(command: Sequence[str], environment: Mapping[str, str]) -> int:
     try:
         code = process.wait()
     except BaseException:
-        _end(process.pid)
+        end_family(process.pid)
         process.wait()
         raise
     return code if code >= 0 else 128 - code
@@ -79,7 +79,7 @@ def prefect_server(root: Path) -> Iterator[str]:
     """
     given = os.environ.get("PREFECT_API_URL")
     if given:
-        if not _answers(given):
+        if not answers(given):
             raise DassError(f"no Prefect server answers at PREFECT_API_URL={given}: start it or unset the variable")
         yield given
         return
@@ -160,7 +160,7 @@ def _leave(home: Path) -> None:
             write_json(home / "server.json", asdict(replace(server, users=tuple(users))))
             return
         if server.process.alive:
-            _end(server.process.pid)
+            end_family(server.process.pid)
         (home / "server.json").unlink()
 
 
@@ -182,13 +182,13 @@ def _start(home: Path) -> tuple[_Server, subprocess.Popen[bytes]]:
 
 def _wait_for_answer(server: _Server, home: Path) -> None:
     until = time.monotonic() + START_SECONDS
-    while not _answers(server.api):
+    while not answers(server.api):
         if not server.process.alive or time.monotonic() > until:
             raise DassError(f"the Prefect server did not start: its last words are in {home / 'server.log'}")
         time.sleep(0.2)
 
 
-def _end(pid: int) -> None:
+def end_family(pid: int) -> None:
     """Ends a process and all that it started: told to, then made to."""
     family = []
     with suppress(psutil.NoSuchProcess):
@@ -204,12 +204,13 @@ def _end(pid: int) -> None:
     psutil.wait_procs(left, timeout=STOP_SECONDS)
 
 
-def _answers(api: str) -> bool:
+def answers(address: str) -> bool:
+    """Whether a server of Prefect or MLflow is at an address and well."""
     # A proxy, where there is one, does not know this machine.
-    proxies: dict[str, str] | None = {} if HOST in api else None
+    proxies: dict[str, str] | None = {} if HOST in address else None
     try:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
-        with opener.open(f"{api.rstrip('/')}/health", timeout=ANSWER_SECONDS) as response:
+        with opener.open(f"{address.rstrip('/')}/health", timeout=ANSWER_SECONDS) as response:
             return response.status == 200
     except (OSError, ValueError, HTTPException):  # refused, no address at all, no web server
         return False
