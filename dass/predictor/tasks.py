@@ -73,13 +73,7 @@ class TaskTensors:
 
 @dataclass(frozen=True)
 class TargetScale:
-    """How accuracies in percent become the network's targets: (accuracy - center) / spread.
-
-    Center and spread are mean and standard deviation of the training tasks' student accuracies. Targets of unit
-    spread keep the steps of Adam, some thousandths on every output, small against the differences between students;
-    on a scale of 0..1 they are as large as those, and raw percent take hundreds of episodes to reach the level
-    alone. The guide does not depend on the choice: what one inner step does to the last layer is proportional to
-    the error, in whatever unit.
+    """How accuracies in percent become a network's targets: (accuracy - center) / spread.
 
     Attributes:
         center: percent.
@@ -91,7 +85,7 @@ class TargetScale:
 
     @classmethod
     def of(cls, accuracies: Tensor) -> "TargetScale":
-        """The scale of accuracies [n]; where all are equal the spread is one percent."""
+        """The scale that standardises accuracies [n]; where all are equal the spread is one percent."""
         accuracies = accuracies.double()
         spread = float(accuracies.std(correction=0))
         return cls(float(accuracies.mean()), spread if spread > 0 else 1.0)
