@@ -130,7 +130,7 @@ def test_real_images(sandbox: Sandbox, shared_datasets: Path) -> None:
     values = sandbox.params()
     values["datasets"] = ["tiny-imagenet", "plantvillage"]
     values["source"] |= {"dataset": "tiny-imagenet", "classes_per_group": 3, "splits": [0, 1, 3], "validation": [3]}
-    values["teacher"] |= {"epochs": 1, "batch_size": 64}
+    values["teacher"] |= {"epochs": 1, "warmup_epochs": 0, "batch_size": 64}
     values["distillation"] |= {"batch_size": 64}
     values["targets"] = {"leaves": {"dataset": "plantvillage"}}
     sandbox.set_params(values)
