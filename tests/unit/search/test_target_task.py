@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from dass.datasets.importing import import_dataset
 from dass.errors import DassError, UsageError
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.search.target_task import TargetTask, open_user_data, open_task, task_name
+from dass.search.target_task import TargetTask, open_task, open_user_data, task_name
 from dass.space.search_space import SearchSpace
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
