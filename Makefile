@@ -10,6 +10,8 @@ ARGS ?=
 # Every tool keeps its state inside the project folder and tells nobody about it.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PREFECT_HOME := $(CURDIR)/.prefect
+export DVC_SITE_CACHE_DIR := $(CURDIR)/.state/dvc
+export MPLCONFIGDIR := $(CURDIR)/.state/matplotlib
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
@@ -65,5 +67,6 @@ clean:  ## remove what tools left behind, keep data, environment and runs
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-distclean: clean  ## remove the environment and every local state too (data in the DVC cache, runs, registry)
-	rm -rf $(VENV) .prefect mlflow.db mlflow.db-* mlartifacts .dvc/cache .dvc/tmp *.egg-info
+distclean: clean  ## remove the environment and every local state too: data, DVC cache, runs, registry
+	rm -rf $(VENV) .prefect .state mlflow.db mlflow.db-* mlartifacts .dvc/cache .dvc/tmp .dvc/remote dvc.lock *.egg-info
+	find data -mindepth 1 -maxdepth 1 -not -name checkpoints -exec rm -rf {} +

@@ -346,6 +346,9 @@ def parse_params(values: object, where: str) -> Params:
         raise UsageError(" ".join(line.split())) from error
 
 
+RECIPE_VERSION = 1  # raised by hand when a change of dass/training or dass/datasets changes results
+
+
 def recipe_id(recipe: Recipe, precision: str) -> str:
     """Short id of everything in a recipe that can change a result.
 
@@ -353,7 +356,7 @@ def recipe_id(recipe: Recipe, precision: str) -> str:
         recipe: the recipe.
         precision: what `auto` came to on this device, `float32` or `bfloat16`.
     """
-    return content_id({**recipe.model_dump(mode="json"), "precision": precision})
+    return content_id({**recipe.model_dump(mode="json"), "precision": precision, "version": RECIPE_VERSION})
 
 
 def _problem(error: ErrorDetails) -> str:

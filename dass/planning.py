@@ -98,7 +98,10 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
     embedding_mib = 4 * space.widths[-1] * (resolution // 8) ** 2 / MIB
     episode = 2.5e-5 * splits * params.predictor.query * space.widths[-1]  # measured on 2 cores: see benchmarks/
     searched = len(targets) * params.search.candidates
+    packed = [_size(project, name) for name in params.datasets]
+    raw_mib = sum(3 * resolution**2 * (size.train + size.test) / MIB for size in packed)
     return [
+        StageEstimate("dataset", f"{len(packed)} datasets, imports not counted", 0, raw_mib, PROCESS_MIB),
         StageEstimate(
             "teachers", f"{splits} teachers", splits * teacher_seconds(source) / side / 3600,
             splits * network_mib, memory,

@@ -77,7 +77,7 @@ class Project:
         return self.root / "data" / "students" / "targets" / name
 
     def search(self, name: str) -> Path:
-        """Folder of a target's adapted predictor and ranking."""
+        """Folder of a target's ranking and Pareto picture."""
         return self.root / "data" / "search" / name
 
     def distilled(self, name: str) -> Path:

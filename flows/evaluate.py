@@ -29,6 +29,7 @@ from dass.tracking.target_runs import add_correlation, log_evaluation
 from flows.meta_train import CHECKPOINT
 from flows.runtime import device, logger
 from flows.stage import run_stage
+from flows.target_students import wanted_students
 from flows.teacher import target_data
 
 DASS = "DaSS"
@@ -50,7 +51,13 @@ def read_truth(project: Project, target: str) -> Truth:
     data = target_data(project, target)
     teacher, _ = load_teacher(project.target_teacher(target) / f"{target}.safetensors")
     key = task_key(data, teacher, project.params.distillation.for_images(len(data.train_labels)), device())
-    records = StudentDatabase(project.target_students(target)).read(key)
+    jobs = wanted_students(project, target, project.params.students.per_target)
+    wanted = {(job.architecture.arch_id, job.seed) for job in jobs}
+    records = [
+        record
+        for record in StudentDatabase(project.target_students(target)).read(key)
+        if (record.arch_id, record.seed) in wanted
+    ]
     return Truth.of(target, records, project.params.seed, len(data.test_labels))
 
 
@@ -65,6 +72,7 @@ def compare_methods(project: Project, truths: Sequence[Truth]) -> list[Correlati
         scores["depth"][truth.target] = np.array(depths, dtype=np.float64)
     block = project.params.evaluation
     rows = compare(truths, scores, resamples=block.bootstrap, confidence=block.confidence, seed=project.params.seed)
+    (project.reports / "scatter").mkdir(parents=True, exist_ok=True)
     for truth in truths:
         src = estimate_of(rows, DASS, truth.target)
         picture = scatter(scores[DASS][truth.target], truth.accuracies, src, truth.target)

@@ -10,7 +10,7 @@ from dass.networks.checkpoint import load_teacher
 from dass.project import Project
 from dass.space.search_space import SearchSpace
 from dass.students.database import StudentDatabase
-from dass.students.plan import target_jobs
+from dass.students.plan import StudentJob, target_jobs
 from dass.students.record import StudentRecord
 from dass.tracking.lineage import lineage
 from dass.tracking.stage_runs import log_students
@@ -42,12 +42,17 @@ def target_students(target: str, count: int | None = None) -> None:
 @task(cache_policy=NO_CACHE, name="students of a target")
 def distil_students(project: Project, target: str, count: int) -> list[StudentRecord]:
     """Distil the target's missing students; each record is on disk as soon as it is there."""
-    repeated = min(count, project.params.students.repeated) if project.target(target).repeat else 0
-    jobs = target_jobs(SearchSpace.from_config(project.params.space), count, project.params.seed, repeated)
+    jobs = wanted_students(project, target, count)
     teacher, _ = load_teacher(project.target_teacher(target) / f"{target}.safetensors")
     database = StudentDatabase(project.target_students(target))
     with workers(device()) as pool:
         return fill_database(project, database, jobs, partial(target_data, project, target), teacher, pool)
+
+
+def wanted_students(project: Project, target: str, count: int) -> list[StudentJob]:
+    """The first `count` of the architectures that all targets share, some twice where the target asks."""
+    repeated = min(count, project.params.students.repeated) if project.target(target).repeat else 0
+    return target_jobs(SearchSpace.from_config(project.params.space), count, project.params.seed, repeated)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,10 @@ from dass.project import Project
 
 
 def plan(
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[int | None, typer.Option(help="Worker processes; one per core if left out.", min=1)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", envvar="DASS_DEVICE")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes; one per core if left out.", min=1, envvar="DASS_WORKERS")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
 ) -> None:
     """Estimate hours, disk and memory of each stage, from a few timed steps on this device.

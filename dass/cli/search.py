@@ -23,7 +23,7 @@ def search(
     teacher: Annotated[Path, typer.Option(help="The teacher's weights: .safetensors, or .pt of tensors only.")],
     max_macs: Annotated[float | None, typer.Option(help="Millions of multiply-accumulates.", min=0)] = None,
     max_params: Annotated[float | None, typer.Option(help="Millions of parameters.", min=0)] = None,
-    candidates: Annotated[int, typer.Option(help="Architectures to score.", min=1)] = 3000,
+    candidates: Annotated[int, typer.Option(help="Architectures to score at most.", min=1)] = 3000,
     top: Annotated[int, typer.Option(help="How many to show.", min=1)] = 10,
     seed: Annotated[int, typer.Option(help="Of the sample.", min=0)] = 0,
     predictor: Annotated[Path, typer.Option(help="The meta-learned predictor.")] = Path(
@@ -51,11 +51,13 @@ def search(
                 budget=budget, count=candidates, seed=seed, progress=progress,
             )  # fmt: skip
     if as_json:
-        head = {"target": found.target, "teacher_accuracy": found.teacher_accuracy, "candidates": candidates}
+        head = {"target": found.target, "teacher_accuracy": found.teacher_accuracy, "candidates": len(found.ranking)}
         rows = [candidate_json(candidate) for candidate in found.ranking[:top]]
         print(json.dumps({**head, "seconds": found.seconds, "ranking": rows}))
         return
-    table = Table(title=f"{found.target}: best of {candidates} within {budget}; teacher {found.teacher_accuracy:.2f}%")
+    table = Table(
+        title=f"{found.target}: best of {len(found.ranking)} within {budget}; teacher {found.teacher_accuracy:.2f}%"
+    )
     for column in ("place", "depths / widths", "predicted %", "M MACs", "M parameters", "arch_id"):
         table.add_column(column, justify="left" if column == "depths / widths" else "right")
     for position, candidate in enumerate(found.ranking[:top], start=1):
@@ -65,4 +67,4 @@ def search(
             candidate.architecture.arch_id,
         )  # fmt: skip
     print_table(table)
-    print(f"{found.seconds:.1f} s, {1000 * found.seconds / candidates:.2f} ms per candidate")
+    print(f"{found.seconds:.1f} s, {1000 * found.seconds / len(found.ranking):.2f} ms per candidate")

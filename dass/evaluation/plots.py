@@ -97,7 +97,8 @@ def correlation_bars(rows: Sequence[CorrelationRow], title: str) -> Figure:
     axes.set(title=title)
     axes.set_xticks(range(len(targets)), targets)
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
+    if methods:
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
     return figure
 
 

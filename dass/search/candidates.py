@@ -63,14 +63,14 @@ def sample_candidates(
 
     Args:
         space: where from.
-        count: how many.
+        count: how many at most; where fewer fit the budget, all that do.
         seed: of the draw.
         resolution: side of the target's images in pixels.
         classes: of the target.
         budget: limits; None for none.
 
     Raises:
-        UsageError: the space holds fewer within the budget; the message names the smallest member's cost.
+        UsageError: nothing fits the budget; the message names the smallest member's cost.
     """
     budget = budget or Budget()
     return space.sample(
@@ -80,6 +80,7 @@ def sample_candidates(
         max_params=None if budget.max_params is None else budget.max_params * MILLION,
         resolution=resolution,
         classes=classes,
+        fewer=True,
     )
 
 

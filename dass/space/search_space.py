@@ -143,6 +143,7 @@ class SearchSpace:
         max_params: float | None = None,
         resolution: int | None = None,
         classes: int | None = None,
+        fewer: bool = False,
     ) -> list[Architecture]:
         """Draws distinct architectures, each depth and then each ratio with equal chance.
 
@@ -157,6 +158,8 @@ class SearchSpace:
             resolution: side of the input in pixels; needed with a limit.
             classes: outputs of the linear layer; needed with a limit.
 
+            fewer: give all there are where there are fewer than n; none is still refused.
+
         Raises:
             UsageError: the space holds fewer distinct architectures within the limits; the message says how many.
         """
@@ -165,7 +168,7 @@ class SearchSpace:
             raise UsageError("a limit on MACs or parameters needs the resolution and the number of classes")
         fits = _Limits(self, max_macs, max_params, resolution, classes) if limited and resolution and classes else None
         chosen = self._sample_exactly(n, rng, fits) if self.size <= ENUMERABLE else self._sample_by_draws(n, rng, fits)
-        if len(chosen) < n:
+        if len(chosen) < n and not (fewer and len(chosen)):
             smallest = f"; the smallest member has {fits.smallest}" if fits else ""
             raise UsageError(
                 f"asked for {n} distinct architectures, but the search space has only {len(chosen)} that can be found"

@@ -45,7 +45,8 @@ def test_measured_here(tmp_path: Path) -> None:
     found = make_plan(project, CPU)
     assert torch.get_num_threads() == threads
     for estimate in found:
-        assert 0 < estimate.hours < 10
+        assert 0 <= estimate.hours < 10
+        assert estimate.hours > 0 or estimate.stage == "dataset"
         assert 0 < estimate.disk_mib < 100
         assert 100 < estimate.memory_mib < 100_000
     stages = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])

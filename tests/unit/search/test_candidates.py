@@ -30,8 +30,9 @@ def test_a_budget_below_the_smallest_member_names_its_cost() -> None:
 def test_more_than_the_space_holds() -> None:
     tiny = SearchSpace((4, 4, 4, 4), 1, (1.0,), "stage")
     assert len(sample_candidates(tiny, 1, 0, resolution=16, classes=2)) == 1
-    with pytest.raises(UsageError, match="only 1"):
-        sample_candidates(tiny, 2, 0, resolution=16, classes=2)
+    assert sample_candidates(tiny, 2, 0, resolution=16, classes=2) == [tiny.largest]
+    with pytest.raises(UsageError, match="smallest member has"):
+        sample_candidates(tiny, 2, 0, resolution=16, classes=2, budget=Budget(max_macs=0.0001))
 
 
 def test_limits_are_in_millions_and_inclusive() -> None:
