@@ -320,12 +320,23 @@ def load_params(path: Path) -> Params:
             the message names file and key.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}; run from the project's root") from error
     except (yaml.YAMLError, ValueError) as error:  # not UTF-8, a date that is none, a number that Python refuses
         raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     return parse_params(values, str(path))
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if isinstance(key, str) and keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def parse_params(values: object, where: str) -> Params:

@@ -244,3 +244,10 @@ def test_a_recipes_id_names_everything_that_can_change_a_result() -> None:
     # What min_steps came to counts, not how it was written.
     written = [RECIPE.model_copy(update={"min_steps": steps}).for_images(16) for steps in (0, 2, 3)]
     assert len({recipe_id(recipe, "float32") for recipe in written}) == 1
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "presets" / "demo.yaml").read_text() + "seed: 1\n")
+    with pytest.raises(UsageError, match="key 'seed' stands twice"):
+        load_params(path)
