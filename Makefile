@@ -18,7 +18,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup repro plan ui test lint typecheck format bench lock clean distclean
+.PHONY: help setup repro plan ui serve gpu-reset test lint typecheck format bench lock clean distclean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,6 +44,12 @@ plan: setup  ## say how long each stage will take on this machine, before it run
 
 ui: setup  ## open the Prefect and MLflow pages on this machine (stop with Ctrl-C)
 	$(BIN)/python -m flows.ui
+
+serve: setup  ## open both pages with runs to start from Prefect's, and work for them (stop with Ctrl-C)
+	$(BIN)/python -m flows.serve
+
+gpu-reset: setup  ## free slots that killed runs left taken (of GPUs and of DVC's writer); only while nothing runs
+	$(BIN)/python -m flows.server $(BIN)/python -m flows.slots
 
 test: setup lint typecheck  ## set up, check style and types, run the whole test suite
 	$(BIN)/python -m pytest $(ARGS)

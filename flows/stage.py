@@ -1,19 +1,30 @@
 """How a flow is run as a DVC stage."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from prefect import tags
+
 from dass.errors import DassError, UsageError
+
+RUN_TAG = "DASS_STARTED_BY"
 
 
 def run_stage(flow: Callable[..., object], *arguments: str) -> None:
     """Runs a flow as a stage's command: with a failure the user can mend it ends in one line, not a traceback."""
-    logging.getLogger("prefect.flow_runs").addFilter(_without_traceback)
-    logging.getLogger("prefect.task_runs").addFilter(_without_traceback)
-    with exit_with_line():
+    hide_tracebacks()
+    started_by = os.environ.get(RUN_TAG)  # the deployment's run, by which the page finds those of its stages
+    with exit_with_line(), tags(*([started_by] if started_by else [])):
         flow(*arguments)
+
+
+def hide_tracebacks() -> None:
+    """Makes Prefect log a `DassError` without its traceback: the line says all."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_without_traceback)
 
 
 @contextmanager

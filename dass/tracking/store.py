@@ -224,11 +224,23 @@ def _check_database_server(uri: str) -> None:
         ) from error
 
 
-def _reason(error: BaseException) -> str:
-    """What went wrong in one line: the refused connection or file under a tower of exceptions, else the top."""
+def may_pass(error: BaseException) -> bool:
+    """Whether a failure of the store can pass by itself: a server that is gone or silent, a database in use."""
+    cause = _deepest(error)
+    return isinstance(cause, ConnectionError | TimeoutError) or "database is locked" in str(cause)
+
+
+def _deepest(error: BaseException) -> BaseException:
+    """The refused connection or file under a tower of exceptions."""
     deepest: BaseException = error
     while (below := deepest.__cause__ or deepest.__context__ or _wrapped(deepest)) is not None:
         deepest = below
+    return deepest
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong in one line: the refused connection or file under a tower of exceptions, else the top."""
+    deepest = _deepest(error)
     if isinstance(deepest, OSError):
         return deepest.strerror or str(deepest)
     text = " ".join(str(error).split("\n", 1)[0].split()) or type(error).__name__

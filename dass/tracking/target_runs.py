@@ -98,6 +98,25 @@ def add_correlation(store: Store, run_id: str, *, src: Estimate, files: Sequence
             store.client.log_artifact(run_id, str(path))
 
 
+def add_student(store: Store, run_id: str, *, accuracy: float, files: Sequence[Path] = ()) -> None:
+    """Adds a distilled student to the run that it came from; adding it again changes nothing.
+
+    Args:
+        store: where.
+        run_id: of the run.
+        accuracy: percent of the test images at the end of distillation; metric `distilled_accuracy`.
+        files: its weights and what is known about it.
+
+    Raises:
+        DassError: the store failed.
+    """
+    with store.errors(f"add the student to run {run_id}"):
+        if store.client.get_run(run_id).data.metrics.get("distilled_accuracy") != accuracy:
+            store.client.log_metric(run_id, "distilled_accuracy", accuracy)
+        for path in files:
+            store.client.log_artifact(run_id, str(path))
+
+
 def log_evaluation(
     store: Store,
     lineage: Lineage,
@@ -130,7 +149,7 @@ def log_evaluation(
         params={"preset": preset, "targets": ", ".join(sorted(src))},
         metrics=metrics,
         files=tuple(files),
-        table=pd.DataFrame([asdict(row) for row in rows]),
+        table=pd.DataFrame([asdict(row) for row in rows]) if rows else None,
     )
     return record_run(store, content)
 

@@ -1,0 +1,230 @@
+"""What a person starts from Prefect's page: one flow per entry of prefect.yaml.
+
+The arguments' types are checked by the server before a run exists, the rest by the flow before it works; the
+descriptions below are those of the page's form.
+"""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from pydantic import AfterValidator, Field
+
+from dass.cli.preset import use_preset
+from dass.config import Predictor
+from dass.errors import DassError, UsageError
+from dass.project import Project
+from dass.search.candidates import MILLION, Budget
+from dass.search.run import save_search
+from dass.space.architecture import Architecture
+from dass.space.search_space import SearchSpace
+from dass.tracking.promotion import crown
+from flows.distil import distil_student
+from flows.given import open_given, record_distilled, record_search, record_student
+from flows.meta_train import CHECKPOINT, learn
+from flows.register import file_student
+from flows.repro import repro, stage_names
+from flows.runtime import run_link
+from flows.search import draw, rank_candidates, show
+from flows.slots import dvc_slot
+from flows.stage import hide_tracebacks
+from flows.students import students
+from flows.target_students import target_students
+
+
+def _architecture(text: str) -> str:
+    try:
+        Architecture.from_json(text)
+    except DassError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+Dataset = Annotated[str, Field(min_length=1, max_length=1000)]
+TeacherFile = Annotated[str, Field(pattern=r"\.(safetensors|pt|pth)$", max_length=1000)]
+ArchitectureJson = Annotated[str, Field(pattern=r'^\s*\{\s*"widths"\s*:'), AfterValidator(_architecture)]
+Millions = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+@flow(name="pipeline")
+def pipeline(
+    preset: Literal["params.yaml", "demo", "small", "paper"] = "params.yaml", overwrite: bool = False, until: str = ""
+) -> None:
+    """Carry out what has changed since the last time: `dvc repro`.
+
+    Args:
+        preset: What to run. `params.yaml` is the present file as it is; a preset is laid over it first and stays there.
+        overwrite: Lose edits of params.yaml that no preset holds.
+        until: Stop after this stage, such as meta_train or register@digits. Empty for all.
+    """
+    hide_tracebacks()
+    root = Path.cwd()
+    with dvc_slot():
+        if preset != "params.yaml":
+            use_preset(preset, force=overwrite)
+        project = Project.open(root)
+        if until and until not in (names := stage_names(root)):
+            raise UsageError(f"there is no stage {until!r}: there are {', '.join(names)}")
+        repro(root, [until] if until else [])
+    tables = project.reports / "tables.md"
+    if not until and tables.exists():
+        create_markdown_artifact(tables.read_text(encoding="utf-8"), key="results")
+
+
+@flow(name="search-students", flow_run_name="search-{dataset}")
+def search_students(
+    dataset: Dataset,
+    teacher: TeacherFile,
+    max_macs: Millions | None = None,
+    max_params: Millions | None = None,
+    candidates: Count | None = None,
+    top: Annotated[int, Field(ge=1, le=1000)] = 10,
+    seed: Seed = 0,
+    then: Literal["rank", "distil", "register"] = "rank",
+) -> None:
+    """Rank students for a dataset and a teacher trained on it, within a budget.
+
+    Args:
+        dataset: Name of a packed dataset, such as digits; or path, on the worker's machine, of a folder, zip or tar
+            with train/CLASS/* and test/CLASS/*.
+        teacher: Path, on the worker's machine, of the teacher's weights: .safetensors, or .pt of tensors only. It must
+            be the largest network of the search space.
+        max_macs: Most that a student may cost, in millions of multiply-accumulates per image.
+        max_params: Most that a student may weigh, in millions of parameters.
+        candidates: Architectures to draw within the budget and to score. Empty for the number in params.yaml.
+        top: How many of the ranking to show.
+        seed: Of the draw, and of the distillation.
+        then: Stop at the ranking; or distil the best student too; or also register it, and make it champion if it is
+            better than the present one.
+    """
+    hide_tracebacks()
+    project = Project.open()
+    if not (project.predictor / CHECKPOINT).exists():
+        raise UsageError("there is no predictor yet: run `pipeline` until meta_train first")
+    with open_given(project, dataset, teacher) as given, tempfile.TemporaryDirectory() as temporary:
+        folder, name = Path(temporary), given.data.name
+        count = candidates or project.params.search.candidates
+        found = rank_candidates(project, given.guide, Budget(max_macs, max_params), count, seed)
+        save_search(folder / "search.json", found)
+        draw(found, folder / "pareto.png")
+        show(found, top, folder / "pareto.png")
+        inputs = [project.packed(name), project.root / teacher, project.predictor]
+        store, run_id, came_from = record_search(project, given, found, top=top, folder=folder, inputs=inputs)
+        said = [
+            f"Best of {len(found.ranking)} candidates for {name} ({found.budget}): **{found.pick.predicted:.2f}%** "
+            f"predicted at {found.pick.cost.macs / MILLION:.2f} M MACs, teacher {given.card.accuracy:.2f}%.",
+            run_link(store, run_id),
+        ]
+        if then != "rank":
+            path = folder / f"{name}.safetensors"
+            record = distil_student(project, given, found.pick.architecture, seed, path)
+            record_student(store, run_id, record, path)
+            said.append(f"Distilled: **{record.final_accuracy:.2f}%** of the test images.")
+        if then == "register":
+            version, verdict = file_student(
+                store, run_id, project, given, path, dataset=name, found=found, came_from=came_from
+            )
+            said.append(f"`{version.uri}` is {verdict.alias}: {verdict.reason}.")
+        create_markdown_artifact("\n\n".join(said), key=f"search-{name.replace('_', '-')}")
+
+
+@flow(name="distil-student", flow_run_name="distil-{dataset}")
+def distil_one(
+    dataset: Dataset,
+    teacher: TeacherFile,
+    architecture: ArchitectureJson,
+    seed: Seed = 0,
+    then: Literal["distil", "register"] = "distil",
+) -> None:
+    """Distil one student of a teacher, from its remapped start, by the recipe of params.yaml.
+
+    Args:
+        dataset: Name of a packed dataset; or path, on the worker's machine, of a folder, zip or tar of images.
+        teacher: Path, on the worker's machine, of the teacher's weights, .safetensors or .pt.
+        architecture: The student, as the last column of a ranking shows it: {"widths": [[4], [8], [8], [16]]}.
+        seed: Of batch order and augmentation.
+        then: Only distil it; or also register it, and make it champion if it is better than the present one.
+    """
+    hide_tracebacks()
+    project = Project.open()
+    student = Architecture.from_json(architecture)
+    SearchSpace.from_config(project.params.space).check(student)
+    with open_given(project, dataset, teacher) as given, tempfile.TemporaryDirectory() as temporary:
+        name = given.data.name
+        path = Path(temporary) / f"{name}.safetensors"
+        record = distil_student(project, given, student, seed, path)
+        inputs = [project.packed(name), project.root / teacher]
+        store, run_id, came_from = record_distilled(project, record, path, inputs)
+        said = [
+            f"{student.stage_label} reached **{record.final_accuracy:.2f}%** of {name}'s test images; its teacher "
+            f"has {given.card.accuracy:.2f}%, its remapped start had {record.init_accuracy:.2f}%.",
+            run_link(store, run_id),
+        ]
+        if then == "register":
+            version, verdict = file_student(
+                store, run_id, project, given, path, dataset=name, found=None, came_from=came_from
+            )
+            said.append(f"`{version.uri}` is {verdict.alias}: {verdict.reason}.")
+        create_markdown_artifact("\n\n".join(said), key=f"distil-{name.replace('_', '-')}")
+
+
+@flow(name="build-database", flow_run_name="database-{of}")
+def build_database(of: str = "source", count: Count | None = None) -> None:
+    """Distil sampled students and file what they reach, going on from the records that are there.
+
+    Args:
+        of: `source` for the source tasks, or a target of params.yaml.
+        count: Students of each task, those that are there included. Empty for the number in params.yaml.
+    """
+    hide_tracebacks()
+    project = Project.open()
+    if of != "source":
+        project.target(of)
+    with dvc_slot():
+        # The stages' work without their flows, so that this run's own page shows its tasks and tables.
+        if of == "source":
+            students.fn(count)
+        else:
+            target_students.fn(of, count or project.params.students.per_target)
+
+
+@flow(name="meta-learn")
+def meta_train(
+    episodes: Count | None = None,
+    query: Annotated[int, Field(ge=2, le=10_000)] | None = None,
+    inner_steps: Annotated[int, Field(ge=0, le=100)] | None = None,
+    inner_rate: Annotated[float, Field(gt=0, le=10)] | None = None,
+    learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None,
+    champion: bool = False,
+) -> None:
+    """Meta-learn a predictor on the records that are there and register it, beside the pipeline's own.
+
+    What is left empty is as in params.yaml. The pipeline goes on with its own predictor: to change that one, change
+    params.yaml.
+
+    Args:
+        episodes: Outer steps, each over every training task.
+        query: Students of each task in an episode.
+        inner_steps: Gradient steps of the guide, 0 for none.
+        inner_rate: Where the learned rates of these steps start.
+        learning_rate: Of the outer steps.
+        champion: Make it the champion of dass-predictor.
+    """
+    hide_tracebacks()
+    wanted = {
+        "episodes": episodes, "query": query, "inner_steps": inner_steps, "inner_rate": inner_rate,
+        "learning_rate": learning_rate,
+    }  # fmt: skip
+    project = Project.open()
+    given = {name: value for name, value in wanted.items() if value is not None}
+    block = Predictor.model_validate(project.params.predictor.model_dump() | given)
+    project = replace(project, params=project.params.model_copy(update={"predictor": block}))
+    with tempfile.TemporaryDirectory() as temporary:
+        store, version = learn(project, Path(temporary))
+    if champion:
+        crown(store, version, "asked for when it was trained")

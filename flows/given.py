@@ -1,0 +1,106 @@
+"""What the deployments that bring their own dataset and teacher share: opening them, and recording what came out."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from prefect import State, Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
+
+from dass.project import Project
+from dass.search.run import SearchResult
+from dass.search.target_task import TargetTask, open_task
+from dass.space.search_space import SearchSpace
+from dass.students.record import StudentRecord
+from dass.tracking.lineage import Lineage, lineage
+from dass.tracking.stage_runs import log_students
+from dass.tracking.store import Store, may_pass, open_store
+from dass.tracking.target_runs import add_student, log_target
+from flows.runtime import device
+
+
+@contextmanager
+def open_given(project: Project, dataset: str, teacher: str) -> Iterator[TargetTask]:
+    """Open the dataset and the teacher that a run was given, at the project's resolution and in its search space.
+
+    Raises:
+        UsageError: one of them is not there or is packed at another resolution.
+        DassError: one of them is damaged, or they do not belong together.
+    """
+    largest = SearchSpace.from_config(project.params.space).largest
+    with open_task(
+        dataset, project.root / teacher, raw=project.root / "data" / "raw", largest=largest, device=device(),
+        resolution=project.params.data.resolution,
+    ) as given:  # fmt: skip
+        yield given
+
+
+def _may_pass(_: Task, __: TaskRun, state: State) -> bool:
+    return may_pass(state.result(raise_on_failure=False))
+
+
+# Recording is tried again only where a tracking server was gone or busy; doing it twice changes nothing.
+WAITS = [5.0, 30.0, 120.0]  # seconds
+
+
+@task(
+    cache_policy=NO_CACHE, name="record the search",
+    retries=len(WAITS), retry_delay_seconds=WAITS, retry_condition_fn=_may_pass,
+)  # fmt: skip
+def record_search(
+    project: Project, given: TargetTask, found: SearchResult, *, top: int, folder: Path, inputs: Sequence[Path]
+) -> tuple[Store, str, Lineage]:
+    """Record a search as a run, with the files that lie in `folder`.
+
+    Args:
+        project: gives the store.
+        given: the task.
+        found: the search.
+        top: how many of the ranking to keep.
+        folder: of search.json and pareto.png.
+        inputs: what it came from.
+
+    Returns:
+        The store, the run's id, and where all came from.
+    """
+    store, came_from = open_store(project.root), lineage(project.root, inputs)
+    run_id = log_target(
+        store, came_from, teacher=given.card, predictor_id=found.predictor_id, candidates=len(found.ranking),
+        budget=found.budget, ranking=found.ranking[:top], pick=found.pick, seconds=found.seconds,
+        files=[folder / "pareto.png", folder / "search.json"],
+    )  # fmt: skip
+    return store, run_id, came_from
+
+
+@task(
+    cache_policy=NO_CACHE, name="record the student",
+    retries=len(WAITS), retry_delay_seconds=WAITS, retry_condition_fn=_may_pass,
+)  # fmt: skip
+def record_student(store: Store, run_id: str, record: StudentRecord, path: Path) -> None:
+    """Add the student at `path` to the run that picked it."""
+    add_student(store, run_id, accuracy=record.final_accuracy, files=[path, path.with_suffix(".json")])
+
+
+@task(
+    cache_policy=NO_CACHE, name="record the student",
+    retries=len(WAITS), retry_delay_seconds=WAITS, retry_condition_fn=_may_pass,
+)  # fmt: skip
+def record_distilled(
+    project: Project, record: StudentRecord, path: Path, inputs: Sequence[Path]
+) -> tuple[Store, str, Lineage]:
+    """Record a student that a person chose as a run of its own, with its weights.
+
+    Args:
+        project: gives the store.
+        record: what it reached.
+        path: its weights.
+        inputs: what it came from.
+
+    Returns:
+        The store, the run's id, and where all came from.
+    """
+    store, came_from = open_store(project.root), lineage(project.root, inputs)
+    run_id = log_students(store, came_from, task=record.task, records=[record])
+    add_student(store, run_id, accuracy=record.final_accuracy, files=[path, path.with_suffix(".json")])
+    return store, run_id, came_from
