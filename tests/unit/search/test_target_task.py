@@ -81,6 +81,4 @@ def test_a_teacher_of_another_size_is_refused(folder: Path) -> None:
 
 
 def _open(folder: Path, dataset: str, teacher: str = "teacher.safetensors") -> AbstractContextManager[TargetTask]:
-    return open_task(
-        dataset, folder / teacher, raw=folder / "raw", resolution=16, largest=SPACE.largest, device=CPU
-    )
+    return open_task(dataset, folder / teacher, raw=folder / "raw", resolution=16, largest=SPACE.largest, device=CPU)
