@@ -1,8 +1,10 @@
 """A throw-away project: a fresh git and DVC repository with the real code and tiny numbers."""
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,10 @@ import pytest
 import yaml
 
 HERE = Path(__file__).parents[2]
-PARTS = ("dass", "flows", "presets", "dvc.yaml", ".dvcignore", ".gitignore", "prefect.toml", "data/checkpoints")
+PARTS = (
+    "dass", "flows", "presets", "dvc.yaml", ".dvcignore", ".gitignore", "prefect.toml", "prefect.yaml",
+    "data/checkpoints",
+)  # fmt: skip
 SECONDS = 600  # a command that takes longer hangs
 OUTSIDE = ("PREFECT_API_URL", "PREFECT_HOME", "MLFLOW_TRACKING_URI", "DASS_DEVICE", "DASS_WORKERS")
 
@@ -62,6 +67,42 @@ class Sandbox:
     def set_params(self, values: dict) -> None:
         """Writes params.yaml."""
         (self.root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def new_project(root: Path, **environment: str) -> Sandbox:
+    """Makes a throw-away project in a new folder, committed once; `environment` is added to that of its commands."""
+    root.mkdir()
+    for part in PARTS:
+        source, place = HERE / part, root / part
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, place)
+    outside = {key: value for key, value in os.environ.items() if key not in OUTSIDE}
+    made = Sandbox(
+        root,
+        outside
+        | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(root),
+            "PREFECT_HOME": str(root / ".prefect"),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DVC_NO_ANALYTICS": "1",
+            "DASS_WORKERS": "2",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            **{
+                f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+            },
+        }
+        | environment,
+    )
+    made.set_params(tiny_params())
+    made.run("git", "init", "-q")
+    made.run("dvc", "init", "-q")
+    made.run("git", "add", "-A")
+    made.run("git", "commit", "-qm", "start")
+    return made
 
 
 def tiny_params() -> dict:
