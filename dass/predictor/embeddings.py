@@ -9,7 +9,6 @@ candidates at once: it computes each distinct beginning once, and batches those 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import prod
 from operator import itemgetter
 
 import torch
@@ -24,7 +23,6 @@ from dass.space.cost import stage_resolution
 HELD_BYTES = 256 * 2**20  # features of all distinct students behind one stage of a chunk
 CACHE_BYTES = 2**21  # features that enter a block at a time, on CPUs: what one core's cache holds of them
 GPU_BYTES = 2**28  # the same on GPUs, which want large batches
-ALIGNED = 64  # values, so that every piece starts at a cache line
 
 Source = tuple[int, int]  # position in the stage and width of the block whose outputs are held together
 Place = tuple[Source, int]  # a row of them: one distinct beginning of students
@@ -41,50 +39,6 @@ class Embedded:
 
     indices: Tensor
     embeddings: Tensor
-
-
-class Arena:
-    """Memory for features, handed out piece by piece and taken back all at once.
-
-    The system clears fresh memory page by page, which would cost more than the features' own arithmetic.
-
-    Args:
-        like: a tensor of the wanted dtype and device.
-    """
-
-    def __init__(self, like: Tensor) -> None:
-        self._memory = like.new_empty(0)
-        self._used = 0
-
-    def reset(self) -> None:
-        """Takes everything back: what was handed out must not be used any more."""
-        self._used = 0
-
-    def take(self, *shape: int) -> Tensor:
-        """Uninitialised memory of a shape."""
-        count = prod(shape)
-        if self._used + count > len(self._memory):
-            self._memory = self._memory.new_empty(2 * (self._used + count))  # what was handed out keeps the old one
-            self._used = 0
-        taken = self._memory[self._used : self._used + count]
-        self._used += -(-count // ALIGNED) * ALIGNED
-        return taken.view(shape)
-
-
-class Arenas:
-    """The arenas of a walk through all blocks: what is written never overlaps with what is read.
-
-    Args:
-        like: a tensor of the wanted dtype and device.
-
-    Attributes:
-        inside: for blocks at even and odd positions, but for outputs at full width.
-        leaving: for outputs at full width in even and odd stages.
-    """
-
-    def __init__(self, like: Tensor) -> None:
-        self.inside = (Arena(like), Arena(like))
-        self.leaving = (Arena(like), Arena(like))
 
 
 def fixed_noise(resolution: int, seed: int) -> Tensor:
@@ -123,10 +77,9 @@ def embed(
         check_fits(architecture, teacher.architecture)
     network = FoldedNetwork(teacher, dtype)
     noise = noise.to(teacher.classifier.weight.device, dtype)
-    arenas = Arenas(noise)
     for indices in _chunks(architectures, teacher.architecture, noise, chunk):
         with torch.inference_mode():
-            embeddings = _embed_chunk(network, [architectures[i] for i in indices], noise, arenas)
+            embeddings = _embed_chunk(network, [architectures[i] for i in indices], noise)
         yield Embedded(torch.tensor(indices), embeddings)
 
 
@@ -153,16 +106,14 @@ def _chunks(
         yield indices
 
 
-def _embed_chunk(
-    network: FoldedNetwork, architectures: Sequence[Architecture], noise: Tensor, arenas: Arenas
-) -> Tensor:
+def _embed_chunk(network: FoldedNetwork, architectures: Sequence[Architecture], noise: Tensor) -> Tensor:
     """Embeddings [k, c, h, w] of one chunk."""
     stem = network.stem(noise.permute(0, 2, 3, 1).contiguous())
     places: list[Place] = [((0, architecture.widths[0][0]), 0) for architecture in architectures]
     sources = {source: stem[..., : source[1]].contiguous() for source, _ in set(places)}
     for index, stage in enumerate(network.blocks):
         students = [architecture.widths[index] for architecture in architectures]
-        sources, places = _run_stage(stage, students, sources, places, arenas.inside, arenas.leaving[index % 2])
+        sources, places = _run_stage(stage, students, sources, places)
     embeddings = _gather(sources, places)
     return embeddings.permute(0, 3, 1, 2)
 
@@ -172,8 +123,6 @@ def _run_stage(
     students: Sequence[tuple[int, ...]],
     sources: dict[Source, Tensor],
     places: Sequence[Place],
-    inside: tuple[Arena, Arena],
-    leaving: Arena,
 ) -> tuple[dict[Source, Tensor], list[Place]]:
     """Takes all students through one stage.
 
@@ -182,43 +131,36 @@ def _run_stage(
         students: each student's widths in this stage.
         sources: features [rows, h, w, c] with which students enter.
         places: each student's features among them; equal places mean equal beginnings.
-        inside: memory for outputs of even and odd positions.
-        leaving: memory for outputs at full width.
 
     Returns:
         The same two for the features with which students leave.
     """
     places = list(places)
     left = {}
-    full_width = students[0][-1]  # at which every student leaves
-    leaving.reset()
     active = list(range(len(students)))
     for position, block in enumerate(stage):
         active = [i for i in active if position < len(students[i])]
         # Same weights side by side; deepest first, so that those that go on are the first rows of what they leave.
         active.sort(key=lambda i: (students[i][position], places[i][0], -len(students[i])))
         outputs = {}
-        inside[position % 2].reset()
         for width, group in groupby(active, key=lambda i: students[i][position]):
             members = list(group)
             rows = {place: row for row, place in enumerate(dict.fromkeys(places[i] for i in members))}
-            arena = leaving if width == full_width else inside[position % 2]
-            outputs[position, width] = _run_block(block, sources, list(rows), width, arena)
+            outputs[position, width] = _run_block(block, sources, list(rows), width)
             for i in members:
                 places[i] = (position, width), rows[places[i]]
         sources = outputs
-        if (position, full_width) in outputs:
-            left[position, full_width] = outputs[position, full_width]
+        full = (position, students[0][-1])  # every student ends a stage at the same width
+        if full in sources:
+            left[full] = sources[full]
     return left, places
 
 
-def _run_block(
-    block: FoldedBlock, sources: dict[Source, Tensor], places: Sequence[Place], width: int, arena: Arena
-) -> Tensor:
+def _run_block(block: FoldedBlock, sources: dict[Source, Tensor], places: Sequence[Place], width: int) -> Tensor:
     """Outputs [len(places), h, w, width] of one block, for features ordered by source."""
     _, height, breadth, _ = sources[places[0][0]].shape
     sides = (-(-height // block.stride), -(-breadth // block.stride))
-    outputs = arena.take(len(places), *sides, width)
+    outputs = sources[places[0][0]].new_empty(len(places), *sides, width)
     batch_bytes = GPU_BYTES if outputs.is_cuda else CACHE_BYTES * torch.get_num_threads()
     first = 0
     for source, group in groupby(places, key=itemgetter(0)):
