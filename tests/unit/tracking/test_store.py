@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dass.errors import DassError
-from dass.tracking.store import Store, open_store, prepare, shown, tracking_uri
+from dass.tracking.store import Store, may_pass, open_store, prepare, shown, tracking_uri
 
 
 def test_importing_the_package_does_not_import_mlflow() -> None:
@@ -99,3 +99,26 @@ def test_mlflow_errors_become_one_line(store: Store) -> None:
         store.errors("look at nothing"),
     ):
         store.client.get_run("0" * 32)
+
+
+def test_a_store_that_is_busy_or_gone_may_come_back_and_a_broken_one_does_not(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(DassError) as busy, store.errors("write"):  # as after sqlite's wait of 20 s
+        raise MlflowException("(sqlite3.OperationalError)") from sqlite3.OperationalError("database is locked")
+    assert may_pass(busy.value)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "mlflow.db").write_text("no database")
+    with pytest.raises(DassError) as broken:
+        open_store(tmp_path / "bad")
+    assert not may_pass(broken.value)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(DassError) as gone:
+        open_store(tmp_path)
+    assert may_pass(gone.value)
