@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dass.datasets.packed import open_packed
+from dass.search.run import load_search
 from dass.students.database import StudentDatabase
 from tests.e2e.sandbox import Sandbox
 
@@ -135,9 +136,11 @@ def test_real_images(sandbox: Sandbox, shared_datasets: Path) -> None:
     sandbox.set_params(values)
     for name, file in (("tiny-imagenet", "tiny-imagenet-200-subset.zip"), ("plantvillage", "plantvillage.zip")):
         sandbox.run("python", "-m", "dass.cli.main", "data", "import", name, str(shared_datasets / file))
-    assert "evaluate" in sandbox.repro()
+    assert "search@leaves" in sandbox.repro("search@leaves", "target_students@leaves")
     split = json.loads((sandbox.root / "data/splits/split0.json").read_text())
     assert len(split["classes"]) == 3
     assert len(split["train"]) == len(split["test"]) == 300
-    metrics = json.loads((sandbox.root / "reports/metrics.json").read_text())
-    assert metrics["targets"]["leaves"]["students"] == 5
+    found = load_search(sandbox.root / "data/search/leaves/search.json")
+    assert len(found.ranking) == 40
+    assert 0 < found.teacher_accuracy < 100
+    assert len(StudentDatabase(sandbox.root / "data/students/targets/leaves").read_all("leaves")) == 5
