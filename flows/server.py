@@ -166,8 +166,10 @@ def _leave(home: Path) -> None:
 
 def _start(home: Path) -> tuple[_Server, subprocess.Popen[bytes]]:
     port = free_port(DEFAULT_PORT)
+    api = f"http://{HOST}:{port}/api"
     environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
     environment |= {"PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false", **_without_proxy()}
+    environment["PREFECT_UI_API_URL"] = api  # else the pages ask whatever is at Prefect's usual port
     with (home / "server.log").open("ab") as output:
         child = subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)],
@@ -177,7 +179,7 @@ def _start(home: Path) -> tuple[_Server, subprocess.Popen[bytes]]:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-    return _Server(f"http://{HOST}:{port}/api", _Process.of(child.pid)), child
+    return _Server(api, _Process.of(child.pid)), child
 
 
 def _wait_for_answer(server: _Server, home: Path) -> None:
