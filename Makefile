@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help setup repro plan ui serve gpu-reset test lint typecheck format bench lock clean distclean
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.installed mlflow.db  ## install the pinned environment into .venv and create the tracking database
 
@@ -51,8 +51,11 @@ serve: setup  ## open both pages with runs to start from Prefect's, and work for
 gpu-reset: setup  ## free slots that killed runs left taken (of GPUs and of DVC's writer); only while nothing runs
 	$(BIN)/python -m flows.server $(BIN)/python -m flows.slots
 
-test: setup lint typecheck  ## set up, check style and types, run the whole test suite
+test: setup lint typecheck  ## set up, check style and types, run the test suite
 	$(BIN)/python -m pytest $(ARGS)
+
+test-services: setup  ## the tests of deployments on a real worker (3 minutes more)
+	$(BIN)/python -m pytest -m service $(ARGS)
 
 lint: setup  ## ruff: lint and format check
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

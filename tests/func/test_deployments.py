@@ -16,7 +16,7 @@ from dass.students.database import StudentDatabase
 from tests.func.served import TEACHER, Served, table, until
 
 NAMES = {"pipeline", "search-students", "distil-student", "build-database", "meta-train"}
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.service]  # three minutes on two cores
 
 
 def test_every_deployment_says_what_it_does_and_what_it_takes(served: Served) -> None:
@@ -53,7 +53,8 @@ def test_a_search_ranks_distils_registers_and_leaves_it_on_its_page(served: Serv
     assert [row["predicted accuracy"] for row in rows] == sorted(
         (row["predicted accuracy"] for row in rows), reverse=True
     )
-    assert left["image"]["data"].startswith("data:image/png;base64,iVBOR")
+    picture = httpx.get(left["image"]["data"], timeout=60)
+    assert picture.content.startswith(b"\x89PNG")
     assert left["progress"]["data"] == 100
     summary = next(text for text in _markdown(served, run) if "MLflow run" in text)
     assert "Distilled:" in summary
