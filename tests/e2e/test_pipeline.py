@@ -15,6 +15,8 @@ from dass.search.run import load_search
 from dass.students.database import StudentDatabase
 from tests.e2e.sandbox import Sandbox
 
+pytestmark = pytest.mark.timeout(1200)  # minutes where cores are shared
+
 ALL = [
     "dataset@glyphs", "dataset@digits", "splits", "teachers", "students", "meta_train", "teacher@digits",
     "target_students@digits", "search@digits", "distil@digits", "register@digits", "evaluate",
@@ -124,7 +126,6 @@ def every_record(sandbox: Sandbox) -> dict:
     return {record.identity: record.finished_at for task in database.tasks() for record in database.read_all(task)}
 
 
-@pytest.mark.timeout(600)
 def test_real_images(sandbox: Sandbox, shared_datasets: Path) -> None:
     """TinyImageNet as source and a class folder of real photographs as target, a few classes of each."""
     values = sandbox.params()
