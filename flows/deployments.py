@@ -22,13 +22,14 @@ from dass.search.run import save_search
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.tracking.promotion import crown
+from dass.tracking.runs import file_page
 from flows.distil import distil_student
 from flows.given import open_given, record_distilled, record_search, record_student
 from flows.meta_train import CHECKPOINT, learn
 from flows.register import file_student
 from flows.repro import repro, stage_names
 from flows.runtime import run_link
-from flows.search import draw, rank_candidates, show
+from flows.search import draw, embedded, rank_candidates, show, show_picture
 from flows.slots import dvc_slot
 from flows.stage import hide_tracebacks
 from flows.students import students
@@ -112,9 +113,10 @@ def search_students(
         found = rank_candidates(project, given.guide, Budget(max_macs, max_params), count, seed)
         save_search(folder / "search.json", found)
         draw(found, folder / "pareto.png")
-        show(found, top, folder / "pareto.png")
+        show(found, top)
         inputs = [project.packed(name), project.root / teacher, project.predictor]
         store, run_id, came_from = record_search(project, given, found, top=top, folder=folder, inputs=inputs)
+        show_picture(found, file_page(store, run_id, "pareto.png") or embedded(folder / "pareto.png"))
         said = [
             f"Best of {len(found.ranking)} candidates for {name} ({found.budget}): **{found.pick.predicted:.2f}%** "
             f"predicted at {found.pick.cost.macs / MILLION:.2f} M MACs, teacher {given.card.accuracy:.2f}%.",

@@ -32,7 +32,8 @@ def search(target: str) -> None:
     folder = project.search(target)
     save_search(folder / "search.json", result)
     draw(result, folder / "pareto.png")
-    show(result, block.top, folder / "pareto.png")
+    show(result, block.top)
+    show_picture(result, embedded(folder / "pareto.png"))
 
 
 @task(cache_policy=NO_CACHE, name="adapt and rank")
@@ -71,24 +72,31 @@ def draw(result: SearchResult, path: Path) -> None:
     save(figure, path)
 
 
-def show(result: SearchResult, top: int, picture: Path) -> None:
-    """Put ranking and picture on the run's page and the pick into its log."""
+def show(result: SearchResult, top: int) -> None:
+    """Put the ranking on the run's page and the pick into its log."""
     chosen = result.pick
     logger().info(
         "%s: picked %s, %.2f%% predicted, %.2f M MACs; %d candidates in %.1f s (budget: %s)",
         result.target, chosen.architecture.stage_label, chosen.predicted, chosen.cost.macs / MILLION,
         len(result.ranking), result.seconds, result.budget,
     )  # fmt: skip
-    name = result.target.replace("_", "-")
     create_table_artifact(
         [row(candidate) for candidate in result.ranking[:top]],
-        key=f"ranking-{name}",
+        key=f"ranking-{result.target.replace('_', '-')}",
         description=f"Best candidates of {result.target} by predicted accuracy; teacher {result.teacher_accuracy:.2f}%",
     )
-    # The picture itself, not its address: the page then needs no other server.
+
+
+def embedded(picture: Path) -> str:
+    """A picture as its own address, for where no page can be asked for it."""
+    return f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+
+
+def show_picture(result: SearchResult, address: str) -> None:
+    """Put the Pareto front on the run's page."""
     create_image_artifact(
-        f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}",
-        key=f"pareto-{name}",
+        address,
+        key=f"pareto-{result.target.replace('_', '-')}",
         description=f"Predicted accuracy against multiply-accumulates of {result.target}'s candidates",
     )
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from dass.errors import DassError
 from dass.files import content_id
@@ -135,12 +136,22 @@ def run_page(store: Store, run_id: str) -> str | None:
     Raises:
         DassError: the store failed.
     """
-    address = os.environ.get(PAGES) or (store.uri if store.uri.startswith("http") else "")
-    if not address:
+    pages = _pages(store)
+    if not pages:
         return None
     with store.errors(f"look up run {run_id}"):
         experiment = store.client.get_run(run_id).info.experiment_id
-    return f"{address.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+    return f"{pages}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
+
+
+def file_page(store: Store, run_id: str, name: str) -> str | None:
+    """Address of a run's file, as `run_page` gives that of the run."""
+    pages = _pages(store)
+    return f"{pages}/get-artifact?path={quote(name)}&run_uuid={run_id}" if pages else None
+
+
+def _pages(store: Store) -> str:
+    return (os.environ.get(PAGES) or (store.uri if store.uri.startswith("http") else "")).rstrip("/")
 
 
 @contextmanager

@@ -16,6 +16,9 @@ from tests.func.served import Served, addresses, fill, until
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A project under what `make serve` runs; nothing of it may be left when it is told to stop."""
     sandbox = new_project(tmp_path_factory.mktemp("served") / "project", OMP_NUM_THREADS="1")
+    values = sandbox.params()
+    values["distillation"]["epochs"] = 8  # long enough for a person to cancel
+    sandbox.set_params(values)
     fill(sandbox.root)
     log = sandbox.root / ".prefect" / "serve.log"
     log.parent.mkdir()

@@ -47,10 +47,17 @@ class Served:
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """What Prefect's API answers: to a POST where there is a body, else to a GET."""
+        return self.answer(path, body).raise_for_status().json()
+
+    def answer(self, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        """As `ask`, whatever the status; a server that is busy is asked again, as Prefect's own client does."""
         address = f"{self.prefect}/api/{path}"
-        answer = httpx.get(address, timeout=60) if body is None else httpx.post(address, json=body, timeout=60)
-        answer.raise_for_status()
-        return answer.json()
+        for _ in range(20):
+            answer = httpx.get(address, timeout=60) if body is None else httpx.post(address, json=body, timeout=60)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
+        return answer
 
     def deployments(self) -> dict[str, dict[str, Any]]:
         """The deployments by name."""
@@ -59,8 +66,7 @@ class Served:
     def start(self, deployment: str, **parameters: Any) -> httpx.Response:
         """Asks for a run, as the page's form does."""
         name = self.deployments()[deployment]["id"]
-        address = f"{self.prefect}/api/deployments/{name}/create_flow_run"
-        return httpx.post(address, json={"parameters": parameters}, timeout=60)
+        return self.answer(f"deployments/{name}/create_flow_run", {"parameters": parameters})
 
     def run(self, deployment: str, **parameters: Any) -> dict[str, Any]:
         """Starts a run and waits for its end."""

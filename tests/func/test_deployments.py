@@ -64,7 +64,7 @@ def test_a_search_ranks_distils_registers_and_leaves_it_on_its_page(served: Serv
     link = re.search(r"\((http\S+)\)", summary)
     assert link
     assert link[1].startswith(served.mlflow)
-    found = _mlflow(served, "runs/get", run_id=link[1].rsplit("/", 1)[1])["run"]
+    found = _mlflow(served, "runs/get", run_id=link[1].rsplit("/", 1)[1].partition("?")[0])["run"]
     assert version["run_id"] == found["info"]["run_id"]
     assert f"/experiments/{found['info']['experiment_id']}/" in link[1]
     files = {file["path"] for file in _mlflow(served, "artifacts/list", run_id=version["run_id"])["files"]}
