@@ -2,9 +2,15 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
@@ -69,6 +75,52 @@ def test_a_clone_pulls_what_was_pushed_and_redoes_nothing(project: Path, tmp_pat
 
     (clone / "params.yaml").write_text("seed: 1\n")
     assert _repro(clone) == ["a", "b"]  # with the same results, so nothing follows from them
+
+
+def test_a_store_that_speaks_s3_takes_the_place_of_the_folder_by_configuration(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not (find_spec("dvc_s3") and find_spec("moto")):
+        pytest.skip("dvc-s3 and moto[server] are not installed: an S3-compatible store is not tried")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with _s3() as address:
+        _repro(project)
+        _run(project, "dvc", "remote", "add", "-d", "store", "s3://dass/project")
+        _run(project, "dvc", "remote", "modify", "store", "endpointurl", address)
+        _run(project, "git", "add", "-A")
+        _run(project, "git", "commit", "-qm", "run")
+        _run(project, "dvc", "push")
+        assert not (project / ".dvc" / "remote").exists()
+        clone = tmp_path / "clone"
+        _run(tmp_path, "git", "clone", "-q", str(project), str(clone))
+        _run(clone, "dvc", "pull")
+        assert _repro(clone) == []
+
+
+@contextmanager
+def _s3() -> Iterator[str]:
+    """A store with one empty bucket, `dass`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                urlopen(Request(f"{address}/dass", method="PUT"), timeout=5).close()
+                break
+            except OSError:
+                assert time.monotonic() < until, "the store does not answer"
+                time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
 
 
 def _repro(root: Path) -> list[str]:
