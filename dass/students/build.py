@@ -1,6 +1,8 @@
 """Distils many students over worker processes and gives their records as they finish."""
 
+import gc
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -153,10 +155,38 @@ def _distill_group(
     key: TaskKey,
     device: torch.device,
 ) -> list[StudentRecord]:
-    """A job: the records of one group."""
+    """A job: the records of one group; if memory does not suffice, each student is tried again, alone.
+
+    Alone is as small as it gets: a smaller batch would be another recipe.
+    """
     data = load()
-    results = distill(teacher, architectures, data, recipe, seed=seed, device=device, teacher_logits=soft_labels)
-    return [student_record(result, key, data, device) for result in results]
+    work = partial(distill, teacher, data=data, recipe=recipe, seed=seed, device=device, teacher_logits=soft_labels)
+    results, shortage = _within_memory(work, architectures)
+    if not shortage:
+        return [student_record(result, key, data, device) for result in results]
+    records = []
+    for architecture in architectures:
+        results, shortage = _within_memory(work, [architecture])
+        records += [student_record(result, key, data, device) for result in results]
+        if shortage:
+            records.append(_record(architecture, seed, key, data, device, failure=f"out of memory: {shortage}"))
+    return records
+
+
+def _within_memory(
+    work: Callable[[list[Architecture]], list[StudentResult]], architectures: list[Architecture]
+) -> tuple[list[StudentResult], str]:
+    """Results, and nothing; or none, and what was said of the want of memory, with all that was held freed."""
+    try:
+        return work(architectures), ""
+    except (MemoryError, RuntimeError) as error:
+        told = " ".join(str(error).split())
+        if not (isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in told):
+            raise
+    # Only here, past the exception and what its frames held, can memory be freed.
+    gc.collect()
+    torch.cuda.empty_cache()
+    return [], told[:200] or "no more was given"
 
 
 def student_record(result: StudentResult, key: TaskKey, data: TaskData, device: torch.device) -> StudentRecord:
@@ -168,26 +198,56 @@ def student_record(result: StudentResult, key: TaskKey, data: TaskData, device: 
         data: its task.
         device: where it was trained.
     """
-    architecture = result.architecture
-    price = cost(architecture, data.resolution, len(data.classes))
-    return StudentRecord(
-        task=key.task,
-        arch_id=architecture.arch_id,
-        architecture=json.dumps(architecture.to_json(), separators=(",", ":")),
-        seed=result.seed,
-        recipe_id=key.recipe_id,
-        teacher_id=key.teacher_id,
-        data_id=key.data_id,
+    return _record(
+        result.architecture,
+        result.seed,
+        key,
+        data,
+        device,
         init_accuracy=result.init_accuracy,
         best_accuracy=result.best_accuracy,
         final_accuracy=result.final_accuracy,
         final_loss=result.final_loss,
         kd_loss_at_start=result.kd_loss_at_start,
+        seconds=result.seconds,
+        failure=result.failure,
+    )
+
+
+def _record(
+    architecture: Architecture,
+    seed: int,
+    key: TaskKey,
+    data: TaskData,
+    device: torch.device,
+    *,
+    init_accuracy: float = math.nan,
+    best_accuracy: float = math.nan,
+    final_accuracy: float = math.nan,
+    final_loss: float = math.nan,
+    kd_loss_at_start: float = math.nan,
+    seconds: float = 0.0,
+    failure: str,
+) -> StudentRecord:
+    price = cost(architecture, data.resolution, len(data.classes))
+    return StudentRecord(
+        task=key.task,
+        arch_id=architecture.arch_id,
+        architecture=json.dumps(architecture.to_json(), separators=(",", ":")),
+        seed=seed,
+        recipe_id=key.recipe_id,
+        teacher_id=key.teacher_id,
+        data_id=key.data_id,
+        init_accuracy=init_accuracy,
+        best_accuracy=best_accuracy,
+        final_accuracy=final_accuracy,
+        final_loss=final_loss,
+        kd_loss_at_start=kd_loss_at_start,
         macs=price.macs,
         params=price.parameters,
-        seconds=result.seconds,
+        seconds=seconds,
         device=device_name(device),
         torch_version=str(torch.__version__),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        failure=result.failure,
+        failure=failure,
     )
