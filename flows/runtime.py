@@ -8,6 +8,7 @@ from logging import Logger, LoggerAdapter
 from uuid import UUID
 
 import torch
+from httpx import HTTPError
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
@@ -87,7 +88,10 @@ class Progress:
         left = f", about {duration(seconds_left)} left" if seconds_left and done < self._total else ""
         logger().info("%s: %d of %d%s", self._what, done, self._total, left)
         if self._artifact:
-            update_progress_artifact(self._artifact, progress=100 * done / max(self._total, 1))
+            try:
+                update_progress_artifact(self._artifact, progress=100 * done / max(self._total, 1))
+            except HTTPError:  # the server is gone: work in hand goes on, and asks no more
+                self._artifact = None
 
 
 def duration(seconds: float) -> str:

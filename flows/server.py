@@ -107,20 +107,25 @@ def free_port(preferred: int) -> int:
 
 @dataclass(frozen=True)
 class _Process:
-    """A process, told apart from a later one that got its number."""
+    """A process, told apart from a later one that got its number.
+
+    Attributes:
+        pid: its number.
+        started: seconds from the machine's start to its own, which no change of the clock moves.
+    """
 
     pid: int
     started: float
 
     @classmethod
     def of(cls, pid: int) -> "_Process":
-        return cls(pid, psutil.Process(pid).create_time())
+        return cls(pid, psutil.Process(pid).create_time() - psutil.boot_time())
 
     @property
     def alive(self) -> bool:
         try:
-            process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+            now = _Process.of(self.pid)
+            return abs(now.started - self.started) < 1 and psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
 
