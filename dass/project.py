@@ -85,6 +85,21 @@ class Project:
         return self.root / "data" / "distilled" / name
 
     @property
+    def scores(self) -> Path:
+        """Folder of what the compared methods gave, a file per target."""
+        return self.root / "data" / "scores"
+
+    @property
+    def picks(self) -> Path:
+        """Folder of the records of the compared methods' distilled picks, a file per target."""
+        return self.root / "data" / "picks"
+
+    @property
+    def learned(self) -> Path:
+        """Folder of what compared methods have learned; it spares learning it again and may be deleted."""
+        return self.root / ".state" / "rankers"
+
+    @property
     def reports(self) -> Path:
         """Folder of tables and pictures."""
         return self.root / "reports"

@@ -1,6 +1,7 @@
-"""Stage `evaluate`: predicted against true rankings of every target, and what the picks reached."""
+"""Stage `evaluate`: what the compared methods' scores are worth, as tables, pictures and runs."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,139 +10,236 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from dass.evaluation.plots import correlation_bars, save, scatter
-from dass.evaluation.report import Truth, compare, estimate_of
-from dass.evaluation.tables import MEAN, CorrelationRow, PickRow, correlation_table, pick_table, write_csv
+from dass.baselines.catalogue import CATALOGUE
+from dass.baselines.few_shot import curve_rows
+from dass.baselines.meta_predictors import VARIANTS
+from dass.baselines.names import FEW_SHOT, REFERENCE
+from dass.baselines.scores import ScoreDatabase, Scores
+from dass.errors import DassError
+from dass.evaluation.page import SECONDS, Findings, page, tables
+from dass.evaluation.plots import few_shot_curve, method_bars, pick_scatter, save, scatter
+from dass.evaluation.report import best_baseline, ceiling_rows, compare, estimate_of
+from dass.evaluation.tables import MEAN, CorrelationRow, CurveRow, PickRow, write_csv
 from dass.files import read_json, write_json, write_text
-from dass.networks.checkpoint import load_card, load_teacher
-from dass.predictor.checkpoint import load_predictor
-from dass.predictor.embeddings import fixed_noise
-from dass.predictor.scorer import score_candidates
+from dass.networks.checkpoint import TeacherCard, load_card
 from dass.project import Project
-from dass.search.run import Guide, adapt_to, load_search
-from dass.space.architecture import Architecture
-from dass.students.build import task_key
-from dass.students.database import StudentDatabase
+from dass.search.run import load_search
+from dass.space.cost import cost
 from dass.students.trained import load_student
 from dass.tracking.lineage import lineage
 from dass.tracking.store import open_store
-from dass.tracking.target_runs import add_correlation, log_evaluation
-from flows.meta_train import CHECKPOINT
-from flows.runtime import device, logger
+from dass.tracking.target_runs import MethodRun, add_correlation, log_evaluation
+from flows.rank import method_seeds, target_picks
+from flows.ranking import EvaluatedTarget, evaluated_targets, pick_records
+from flows.runtime import logger
 from flows.stage import run_stage
-from flows.target_students import wanted_students
-from flows.teacher import target_data
 
-DASS = "DaSS"
+TEACHER = "teacher"
 
 
 @flow(name="evaluate")
 def evaluate() -> None:
     """Hold every method's ranking against the students that were really distilled."""
     project = Project.open()
-    truths = [read_truth(project, name) for name, target in project.params.targets.items() if target.evaluate]
-    rows = compare_methods(project, truths)
-    picks = [row for name in project.params.targets for row in read_picks(project, name)]
-    report(project, truths, rows, picks)
+    targets = evaluated_targets(project)
+    scores = [item for target in targets for item in wanted_scores(project, target)]
+    found = compare_methods(project, targets, scores)
+    report(project, targets, scores, found)
 
 
-@task(cache_policy=NO_CACHE, name="read a target's students", task_run_name="read-{target}")
-def read_truth(project: Project, target: str) -> Truth:
-    """A target's records under the present teacher and recipe."""
-    data = target_data(project, target)
-    teacher, _ = load_teacher(project.target_teacher(target) / f"{target}.safetensors")
-    key = task_key(data, teacher, project.params.distillation.for_images(len(data.train_labels)), device())
-    jobs = wanted_students(project, target, project.params.students.per_target)
-    wanted = {(job.architecture.arch_id, job.seed) for job in jobs}
-    records = [
-        record
-        for record in StudentDatabase(project.target_students(target)).read(key)
-        if (record.arch_id, record.seed) in wanted
+def wanted_scores(project: Project, target: EvaluatedTarget) -> list[Scores]:
+    """A target's scores that params.yaml asks for.
+
+    Raises:
+        DassError: some are missing.
+    """
+    known = {scores.place: scores for scores in ScoreDatabase(project.scores).read(target.name)}
+    methods = project.params.evaluation.methods
+    places = [
+        (name, "students", seed) for name in methods if name not in FEW_SHOT for seed in method_seeds(project, name)
     ]
-    return Truth.of(target, records, project.params.seed, len(data.test_labels))
+    if any(name in FEW_SHOT for name in methods):
+        places += [("few-shot", "few-shot", seed) for seed in method_seeds(project, REFERENCE)]
+    missing = [place for place in places if place not in known]
+    if missing:
+        raise DassError(f"{target.name} has no scores by {missing[0][0]}, seed {missing[0][2]}: run the rank stage")
+    return [known[place] for place in places]
 
 
-@task(cache_policy=NO_CACHE, name="score and compare")
-def compare_methods(project: Project, truths: Sequence[Truth]) -> list[CorrelationRow]:
-    """Every method's scores of the same students, and how well they rank them."""
-    scores: dict[str, dict[str, NDArray[np.float64]]] = {DASS: {}, "MACs": {}, "parameters": {}, "depth": {}}
-    for truth in truths:
-        scores[DASS][truth.target] = predict(project, truth)
-        scores["MACs"][truth.target], scores["parameters"][truth.target] = truth.sizes.T
-        depths = [sum(Architecture.from_json(record.architecture).depths) for record in truth.records]
-        scores["depth"][truth.target] = np.array(depths, dtype=np.float64)
-    block = project.params.evaluation
-    rows = compare(truths, scores, resamples=block.bootstrap, confidence=block.confidence, seed=project.params.seed)
-    (project.reports / "scatter").mkdir(parents=True, exist_ok=True)
-    for truth in truths:
-        src = estimate_of(rows, DASS, truth.target)
-        picture = scatter(scores[DASS][truth.target], truth.accuracies, src, truth.target)
-        save(picture, project.reports / "scatter" / f"{truth.target}.png")
+@task(cache_policy=NO_CACHE, name="compare")
+def compare_methods(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequence[Scores]) -> Findings:
+    """Every statistic of every method on every target, with intervals."""
+    block, truths = project.params.evaluation, [target.truth for target in targets]
+    resamples, confidence, seed = block.bootstrap, block.confidence, project.params.seed
+    rows = compare(
+        truths, score_arrays(targets, scores), resamples=resamples, confidence=confidence, seed=seed,
+        budgets=block.budgets, reference=REFERENCE,
+    )  # fmt: skip
+    rows += time_rows(targets, scores)
+    rows += ceiling_rows(truths, resamples=resamples, confidence=confidence, seed=seed)
+    names = [name for name in block.methods if name not in FEW_SHOT]
+    return Findings(
+        truths=truths,
+        teachers={target.name: target.teacher.accuracy for target in targets},
+        meta=[name for name in names if CATALOGUE[name].group == "meta"],
+        others=[name for name in names if CATALOGUE[name].group != "meta"],
+        reference=REFERENCE,
+        variants=[name for name in VARIANTS if name.startswith(f"{REFERENCE} ") or name.startswith(f"{REFERENCE},")],
+        rows=rows,
+        curve=curve_rows([point for item in scores for point in item.points]),
+        picks=[row for name in project.params.targets for row in pick_rows(project, name, targets)],
+        failures={(item.method, item.target): item.failure for item in scores if item.failure},
+    )
+
+
+def score_arrays(
+    targets: Sequence[EvaluatedTarget], scores: Sequence[Scores]
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Scores [seeds, n] by method and target; a method of which one seed failed on a target has none there."""
+    failed = {(item.method, item.target) for item in scores if item.failure}
+    lists: dict[str, dict[str, list[NDArray[np.float64]]]] = {}
+    by_name = {target.name: target for target in targets}
+    for item in scores:
+        if item.sample == "students":
+            by_target = lists.setdefault(item.method, {})
+            if (item.method, item.target) not in failed:
+                values = item.of(by_name[item.target].task.architectures)
+                by_target.setdefault(item.target, []).append(values)
+    return {
+        method: {target: np.stack(values) for target, values in by_target.items()}
+        for method, by_target in lists.items()
+    }
+
+
+def time_rows(targets: Sequence[EvaluatedTarget], scores: Sequence[Scores]) -> list[CorrelationRow]:
+    """Seconds per architecture: the mean over a method's seeds, between the quickest and the slowest."""
+    counts = {target.name: target.truth.counts for target in targets}
+    groups: dict[tuple[str, str], list[Scores]] = {}
+    for item in scores:
+        if item.sample == "students" and not item.failure:
+            groups.setdefault((item.method, item.target), []).append(item)
+    rows = []
+    for (method, target), group in groups.items():
+        times = [item.seconds for item in group]
+        mean, n = sum(times) / len(times), len(group[0].values)
+        rows.append(CorrelationRow(method, target, SECONDS, mean, min(times), max(times), n, counts=counts[target]))
     return rows
 
 
-def predict(project: Project, truth: Truth) -> NDArray[np.float64]:
-    """The adapted predictor's scores of a target's students, [n] percent."""
-    predictor, card = load_predictor(project.predictor / CHECKPOINT, device())
-    teacher, about = load_teacher(project.target_teacher(truth.target) / f"{truth.target}.safetensors")
-    guide = Guide(truth.target, teacher.to(device()), about.teacher_id, about.accuracy, about.resolution)
-    architectures = [Architecture.from_json(record.architecture) for record in truth.records]
-    noise = fixed_noise(card.resolution, card.noise_seed)
-    return score_candidates(adapt_to(predictor, card, guide), teacher, architectures, card.space, noise)
+def pick_rows(project: Project, name: str, targets: Sequence[EvaluatedTarget]) -> list[PickRow]:
+    """What the teacher and the distilled picks of a target reached; DaSS's own pick is distilled for every target."""
+    teacher = load_card(project.target_teacher(name) / f"{name}.safetensors")
+    _, student = load_student(project.distilled(name) / f"{name}.safetensors")
+    own = PickRow(
+        REFERENCE, name, student.seed, student.final_accuracy, student.macs, student.params,
+        student.architecture.stage_label,
+    )  # fmt: skip
+    rows = [teacher_row(name, teacher), own]
+    for target in targets:
+        if target.name == name:
+            records = pick_records(project, target)
+            reached = {key: record.final_accuracy for key, record in records.items()}
+            reached[(student.architecture.arch_id, student.seed)] = student.final_accuracy
+            seeds = [project.params.seed + index for index in range(project.params.evaluation.pick_seeds)]
+            for pick in target_picks(project, target):
+                architecture, price = pick.candidate.architecture, pick.candidate.cost
+                rows += [
+                    PickRow(
+                        pick.method, name, seed, reached[(architecture.arch_id, seed)], price.macs, price.parameters,
+                        architecture.stage_label,
+                    )
+                    for seed in seeds
+                    if (architecture.arch_id, seed) in reached
+                ]  # fmt: skip
+    return list(dict.fromkeys(rows))
 
 
-def read_picks(project: Project, target: str) -> list[PickRow]:
-    """What the search's pick reached, and the teacher beside it."""
-    _, student = load_student(project.distilled(target) / f"{target}.safetensors")
-    return [
-        PickRow(
-            DASS, target, student.seed, student.final_accuracy, student.macs, student.params,
-            student.architecture.stage_label,
-        )
-    ]  # fmt: skip
+def teacher_row(name: str, card: TeacherCard) -> PickRow:
+    """The teacher, beside which picks stand."""
+    price = cost(card.architecture, card.resolution, len(card.classes))
+    return PickRow(TEACHER, name, card.seed, card.accuracy, price.macs, price.parameters, card.architecture.stage_label)
 
 
-def report(project: Project, truths: Sequence[Truth], rows: list[CorrelationRow], picks: list[PickRow]) -> None:
-    """Write tables and pictures, and record them as one run."""
+def report(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequence[Scores], found: Findings) -> None:
+    """Write tables and pictures, and record them as runs."""
     folder, block = project.reports, project.params.evaluation
-    write_csv(folder / "correlations.csv", rows)
-    write_csv(folder / "picks.csv", picks)
-    tables = [
-        correlation_table(rows, "src", f"SRC with {block.confidence:g}% intervals, preset {project.params.preset}")
-    ]
-    tables.append(pick_table(picks, "Distilled picks"))
-    text = "\n".join(table.markdown() for table in tables)
+    write_csv(folder / "correlations.csv", CorrelationRow, found.rows)
+    write_csv(folder / "picks.csv", PickRow, found.picks)
+    write_csv(folder / "few_shot.csv", CurveRow, found.curve)
+    made = tables(found)
+    for name, table in made.items():
+        write_text(folder / "tables" / f"{name}.csv", table.csv())
+        write_text(folder / "tables" / f"{name}.md", table.markdown())
+    devices = ", ".join(sorted({item.device for item in scores if item.device}))
+    title = (
+        f"Preset {project.params.preset}: {block.confidence:g}% intervals from {block.bootstrap} resamples, "
+        f"{block.seeds} seed(s) of methods that learn, times on {devices}"
+    )
+    text = page(found, title)
     write_text(folder / "tables.md", text)
-    save(correlation_bars([row for row in rows if row.metric == "src"], "SRC"), folder / "src.png")
-    found = metrics(project, truths, rows, picks)
-    write_json(folder / "metrics.json", found)
-    for name, row in found["targets"].items():  # a file each: a row each in `dvc metrics show`
+    pictures = draw(project, targets, scores, found)
+    summary = metrics(project, found)
+    write_json(folder / "metrics.json", summary)
+    for name, row in summary["targets"].items():  # a file each: a row each in `dvc metrics show`
         write_json(folder / "metrics" / f"{name}.json", row)
     create_markdown_artifact(text, key="evaluation")
-    for table in tables:
+    for table in made.values():
         logger().info("\n%s", table.markdown())
-    src = {truth.target: estimate_of(rows, DASS, truth.target) for truth in truths}
-    names = ["correlations.csv", "picks.csv", "tables.md", "src.png", *(f"scatter/{t.target}.png" for t in truths)]
-    inputs = [project.predictor, *(project.target_students(truth.target) for truth in truths)]
+    record(project, targets, found, pictures)
+
+
+def draw(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequence[Scores], found: Findings) -> list[str]:
+    """Draw every table, and the scatter of DaSS on each target; gives the files' names under `reports/`."""
+    folder = project.reports
+    figures = {
+        "figures/table-2.png": method_bars(found.rows, "src", found.meta, "Meta-learned predictors"),
+        "figures/table-3.png": method_bars(
+            found.rows, "src", [found.reference, *found.others], "Methods without source tasks"
+        ),
+        "figures/table-4.png": pick_scatter(found.picks, "Picks, distilled"),
+    }
+    if found.curve:
+        figures["figures/figure-3.png"] = few_shot_curve(found.curve, "Adapting to distilled students (star: guide)")
+    own = {item.target: item for item in scores if (item.method, item.seed) == (REFERENCE, project.params.seed)}
+    for target in targets:
+        if not own[target.name].failure:
+            truth, values = target.truth, own[target.name].of(target.task.architectures)
+            src = estimate_of(found.rows, REFERENCE, target.name)
+            figures[f"scatter/{target.name}.png"] = scatter(values, truth.accuracies, src, target.name)
+    for name, figure in figures.items():
+        save(figure, folder / name)
+    return list(figures)
+
+
+def record(project: Project, targets: Sequence[EvaluatedTarget], found: Findings, pictures: Sequence[str]) -> None:
+    """One MLflow run for the evaluation with one nested run per method, and the SRC beside each target's search."""
+    folder = project.reports
     store = open_store(project.root)
-    for target, estimate in src.items():
-        run_id = read_json(folder / "targets" / target / "registered.json")["run_id"]
-        add_correlation(store, run_id, src=estimate, files=[folder / "scatter" / f"{target}.png"])
+    for row in found.rows:
+        if (row.method, row.metric) == (REFERENCE, "src") and row.target != MEAN:
+            run_id = read_json(folder / "targets" / row.target / "registered.json")["run_id"]
+            picture = folder / "scatter" / f"{row.target}.png"
+            add_correlation(store, run_id, src=estimate_of(found.rows, REFERENCE, row.target), files=[picture])
+    names = ["correlations.csv", "picks.csv", "few_shot.csv", "tables.md", *pictures]
+    inputs = [project.predictor, project.scores, *(project.target_students(target.name) for target in targets)]
     log_evaluation(
-        store, lineage(project.root, inputs), preset=project.params.preset, src=src, rows=rows,
-        files=[folder / name for name in names],
+        store, lineage(project.root, inputs), preset=project.params.preset, reference=REFERENCE,
+        methods=[
+            MethodRun(name, CATALOGUE[name].group, len(method_seeds(project, name)))
+            for name in (*found.meta, *found.others)
+        ],
+        rows=found.rows, picks=found.picks, files=[folder / name for name in names],
     )  # fmt: skip
 
 
-def metrics(project: Project, truths: Sequence[Truth], rows: list[CorrelationRow], picks: list[PickRow]) -> dict:
-    """What `dass report` and `dvc metrics show` show: per target SRC, spread, noise ceiling, teacher and pick."""
-    block = project.params.evaluation
-    found: dict = {"targets": {}, "torch": torch.__version__, "seed": project.params.seed}
+def metrics(project: Project, found: Findings) -> dict[str, Any]:
+    """What `dass report` and `dvc metrics show` show: per target SRC, spread, ceiling, best baseline, teacher, pick."""
+    summary: dict[str, Any] = {"targets": {}, "torch": torch.__version__, "seed": project.params.seed}
     for name in project.params.targets:
-        teacher = load_card(project.target_teacher(name) / f"{name}.safetensors")
-        [picked] = [row for row in picks if row.target == name]
+        [teacher] = [row for row in found.picks if (row.method, row.target) == (TEACHER, name)]
+        picked = next(row for row in found.picks if (row.method, row.target) == (REFERENCE, name))
         search = load_search(project.search(name) / "search.json")
-        found["targets"][name] = {
+        summary["targets"][name] = {
             "teacher_accuracy": teacher.accuracy,
             "pick": picked.architecture,
             "pick_predicted": search.pick.predicted,
@@ -149,18 +247,25 @@ def metrics(project: Project, truths: Sequence[Truth], rows: list[CorrelationRow
             "pick_macs": picked.macs,
             "pick_parameters": picked.parameters,
         }
-    for truth in truths:
-        src, spread = estimate_of(rows, DASS, truth.target), truth.spread
-        ceiling = truth.ceiling(resamples=block.bootstrap, confidence=block.confidence, seed=project.params.seed)
-        found["targets"][truth.target] |= {
-            "src": src.value, "src_low": src.low, "src_high": src.high, "students": src.n,
+    values = {(row.method, row.target, row.metric): row for row in found.rows}
+    for truth in found.truths:
+        spread, ceiling = truth.spread, values.get(("noise ceiling", truth.target, "src"))
+        summary["targets"][truth.target] |= {
             "accuracy_mean": spread.mean, "accuracy_deviation": spread.deviation, "accuracy_error": spread.error,
-            "counts_in_mean": truth.counts, "noise_ceiling": ceiling.single.value if ceiling else None,
+            "counts_in_mean": truth.counts, "noise_ceiling": ceiling.value if ceiling else None,
         }  # fmt: skip
-    mean = [row for row in rows if (row.method, row.target, row.metric) == (DASS, MEAN, "src")]
-    if mean:
-        found |= {"src_mean": mean[0].value, "src_mean_low": mean[0].low, "src_mean_high": mean[0].high}
-    return found
+        if src := values.get((REFERENCE, truth.target, "src")):
+            summary["targets"][truth.target] |= {
+                "src": src.value, "src_low": src.low, "src_high": src.high, "students": src.n,
+            }  # fmt: skip
+        if best := best_baseline(found.rows, truth.target, found.baselines):
+            summary["targets"][truth.target] |= {"best_baseline": best.method, "best_baseline_src": best.value}
+    if mean := values.get((REFERENCE, MEAN, "src")):
+        summary |= {"src_mean": mean.value, "src_mean_low": mean.low, "src_mean_high": mean.high}
+    summary["methods_src_mean"] = {
+        row.method: row.value for row in found.rows if (row.target, row.metric) == (MEAN, "src")
+    }
+    return summary
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Every method that DaSS is compared with, by the name that tables show."""
+"""Every method that DaSS is compared with, by the name that tables show (`dass.baselines.names` has the names)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from dass.baselines.diswot import DisWOT
@@ -28,12 +29,14 @@ class Settings:
         distillation: the recipe behind the accuracies.
         seed: of everything random in a method.
         device: on which methods that learn do so: `auto`, `cpu` or `cuda`. The others go where the teacher is.
+        checkpoint: a file where a method whose learning can go on after a stop keeps its state; None for nowhere.
     """
 
     predictor: Predictor
     distillation: DistillationRecipe
     seed: int = 0
     device: str = "auto"
+    checkpoint: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ def _variant(settings: Settings, name: str) -> MetaPredictorRanker:
         validate_every=block.validate_every,
         seed=settings.seed,
         device=settings.device,
+        checkpoint=settings.checkpoint,
     )
 
 

@@ -13,6 +13,7 @@ from dass.baselines.ranker import Ranker, RankingTask, not_fitted
 from dass.device import resolve_precision
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
+from dass.evaluation.tables import CurveRow
 from dass.predictor.scorer import score_candidates
 from dass.space.architecture import Architecture
 from dass.training.evaluation import evaluate
@@ -172,6 +173,20 @@ def few_shot_curve(
             src = float(spearman(ranker.score(part.task, others), accuracies))
             points.append(FewShotPoint(task.name, draw, count, cost, src, len(others)))
     return points
+
+
+def curve_rows(points: Sequence[FewShotPoint]) -> list[CurveRow]:
+    """Means over draws and seeds, target by target and by ascending shots."""
+    groups: dict[tuple[str, int], list[FewShotPoint]] = {}
+    for point in points:
+        groups.setdefault((point.target, point.shots), []).append(point)
+    targets = list(dict.fromkeys(point.target for point in points))
+    rows = []
+    for (target, shots), group in sorted(groups.items(), key=lambda item: (targets.index(item[0][0]), item[0][1])):
+        src = np.array([point.src for point in group])
+        seconds = float(np.mean([point.seconds for point in group]))
+        rows.append(CurveRow(target, shots, seconds, float(src.mean()), float(src.std()), len(group), group[0].n))
+    return rows
 
 
 def _guide_seconds(task: RankingTask) -> float:

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from dass.evaluation.intervals import Estimate
-from dass.evaluation.tables import CorrelationRow
+from dass.evaluation.tables import MEAN, CorrelationRow, CurveRow, PickRow
 from dass.files import atomic_write
 
 BLUE, RED, GREY = "#4269d0", "#d1495b", "#9aa0a6"
@@ -69,36 +70,101 @@ def pareto(
     return figure
 
 
-def correlation_bars(rows: Sequence[CorrelationRow], title: str) -> Figure:
-    """Bars of one metric, a group for each target and a bar with its interval for each method."""
-    methods = list(dict.fromkeys(row.method for row in rows))
-    targets = list(dict.fromkeys(row.target for row in rows))
-    figure = _figure(width=max(6.0, 0.22 * len(methods) * len(targets) + 3))
+def method_bars(rows: Sequence[CorrelationRow], metric: str, methods: Sequence[str], title: str) -> Figure:
+    """One metric of methods: a bar with its interval for the mean over targets, and a point for each target.
+
+    Args:
+        rows: of `reports/correlations.csv`.
+        metric: which.
+        methods: from top to bottom; one without a row stays empty.
+        title: of the picture.
+    """
+    chosen = [row for row in rows if row.metric == metric and row.method in methods]
+    targets = list(dict.fromkeys(row.target for row in chosen if row.target != MEAN))
+    figure = _figure(height=1.6 + 0.26 * len(methods), width=8.0)
     axes = figure.add_subplot()
-    width = 0.8 / max(1, len(methods))
-    for index, method in enumerate(methods):
-        own = {row.target: row for row in rows if row.method == method}
-        places = np.array([place for place, target in enumerate(targets) if target in own])
-        values = np.array([own[target].value for target in targets if target in own])
-        low = np.array([own[target].low for target in targets if target in own])
-        high = np.array([own[target].high for target in targets if target in own])
-        errors = np.maximum(0, np.stack([values - low, high - values]))  # an interval may lie beside its value
-        axes.bar(
-            places + (index - (len(methods) - 1) / 2) * width,
-            values,
-            width,
-            yerr=errors,
-            error_kw={"linewidth": 0.8},
-            color=f"C{index % 10}",
-            hatch=("", "//", "..", "xx")[index // 10 % 4],
-            label=method,
-        )
-    axes.axhline(0, color="black", linewidth=0.8)
-    axes.set(title=title)
-    axes.set_xticks(range(len(targets)), targets)
-    axes.grid(axis="y", alpha=0.3)
-    if methods:
+    places = {method: place for place, method in enumerate(methods)}
+    means = [row for row in chosen if row.target == MEAN]
+    if means:
+        values = np.array([row.value for row in means])
+        # An interval may lie beside its value.
+        errors = np.maximum(0, np.array([[r.value - r.low for r in means], [r.high - r.value for r in means]]))
+        axes.barh(
+            [places[row.method] for row in means], values, 0.7, xerr=errors, error_kw={"linewidth": 0.9},
+            color=GREY, alpha=0.6, label="mean",
+        )  # fmt: skip
+    for index, target in enumerate(targets):
+        own = [row for row in chosen if row.target == target]
+        marker = "osD^vP*X"[index % 8] if own[0].counts else "x"
+        axes.plot(
+            [row.value for row in own], [places[row.method] for row in own], marker, color=f"C{index % 10}",
+            markersize=4, linestyle="", label=target if own[0].counts else f"{target} (not in the mean)",
+        )  # fmt: skip
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set(title=title, xlabel=metric.upper() if metric == "src" else metric)
+    axes.set_yticks(range(len(methods)), methods)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    if chosen:
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
+    return figure
+
+
+def few_shot_curve(rows: Sequence[CurveRow], title: str) -> Figure:
+    """Fig. 3: SRC against the seconds that collecting the shown students takes, a line per target; a star is the guide.
+
+    Bars are one standard deviation over draws and seeds.
+    """
+    figure = _figure(width=7.5)
+    axes = figure.add_subplot()
+    for index, target in enumerate(dict.fromkeys(row.target for row in rows)):
+        for guide in (True, False):
+            own = [row for row in rows if row.target == target and (row.shots == 0) == guide]
+            axes.errorbar(
+                [row.seconds for row in own], [row.src for row in own], [row.deviation for row in own],
+                color=f"C{index % 10}", marker="*" if guide else "o", markersize=11 if guide else 4,
+                linestyle="" if guide else "-", elinewidth=0.8, label=None if guide else target,
+            )  # fmt: skip
+    axes.set(xlabel="collecting time (s)", ylabel="SRC", title=title)
+    axes.grid(alpha=0.3)
+    if rows:
+        axes.set_xscale("log")
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
+    return figure
+
+
+def pick_scatter(rows: Sequence[PickRow], title: str) -> Figure:
+    """Tables 4, 5 and 7 as a picture: accuracy of each method's pick by its MACs, a panel per target.
+
+    Bars are one standard deviation over the seeds of its distillation.
+    """
+    targets = list(dict.fromkeys(row.target for row in rows))
+    methods = list(dict.fromkeys(row.method for row in rows))
+    columns = min(3, max(1, len(targets)))
+    lines = -(-len(targets) // columns) or 1
+    figure = _figure(width=3.6 * columns + 2.4, height=3.2 * lines + 0.6)
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for panel in panels[len(targets) :]:
+        panel.set_axis_off()
+    for target, axes in zip(targets, panels, strict=False):
+        for index, method in enumerate(methods):
+            own = [row for row in rows if (row.target, row.method) == (target, method)]
+            if own:
+                accuracies = np.array([row.accuracy for row in own])
+                deviation = accuracies.std(ddof=1) if len(own) > 1 else 0.0
+                axes.errorbar(
+                    own[0].macs / 1e6, accuracies.mean(), deviation, color=f"C{index % 10}",
+                    marker="osD^vP*X"[index % 8], markersize=6, linestyle="",
+                )  # fmt: skip
+        axes.set(title=target, xlabel="MACs (millions)", ylabel="accuracy (%)")
+        axes.grid(alpha=0.3)
+    handles = [
+        Line2D([], [], color=f"C{index % 10}", marker="osD^vP*X"[index % 8], linestyle="", label=method)
+        for index, method in enumerate(methods)
+    ]
+    if handles:
+        figure.legend(handles=handles, loc="outside right upper", fontsize=8, frameon=False)
+    figure.suptitle(title)
     return figure
 
 
@@ -111,7 +177,7 @@ def save(figure: Figure, path: Path) -> None:
     atomic_write(path, lambda temporary: figure.savefig(temporary, format="png", dpi=130, metadata={"Software": None}))
 
 
-def _figure(width: float = 6.0) -> Figure:
-    figure = Figure(figsize=(width, 4.2), layout="constrained")
+def _figure(width: float = 6.0, height: float = 4.2) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure

@@ -8,14 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dass.errors import DassError
-from dass.evaluation.correlation import kendall, partial_spearman, pearson, spearman
-from dass.evaluation.intervals import Draws, Estimate, NoiseCeiling, Spread, Statistic, bootstrap, noise_ceiling, spread
+from dass.evaluation.correlation import partial_spearman, pearson, spearman
+from dass.evaluation.intervals import (
+    Draws,
+    Estimate,
+    NoiseCeiling,
+    Spread,
+    bootstrap,
+    bootstrap_kendall,
+    noise_ceiling,
+    spread,
+)
 from dass.evaluation.selection import precision_at_k, top1_regret
 from dass.evaluation.tables import MEAN, CorrelationRow
 from dass.students.record import StudentRecord
 
 SPREAD_RULE = 2.0  # a ranking counts if accuracies spread at least this many standard errors of one accuracy
 TOP = 5
+DIFFERENCES = ("src", "partial_src", "src_loss")  # of which the difference to the reference is taken
+CEILING = "noise ceiling"
 
 
 @dataclass(frozen=True)
@@ -27,15 +38,19 @@ class Truth:
         records: one per architecture, of the first seed, sorted by architecture.
         repeats: for each record the accuracy under a second seed, percent, NaN where there is none.
         test_images: how many an accuracy is over.
+        teacher_macs: of the largest member, of which budgets are shares.
     """
 
     target: str
     records: tuple[StudentRecord, ...]
     repeats: NDArray[np.float64]
     test_images: int
+    teacher_macs: int
 
     @classmethod
-    def of(cls, target: str, records: Sequence[StudentRecord], seed: int, test_images: int) -> "Truth":
+    def of(
+        cls, target: str, records: Sequence[StudentRecord], seed: int, test_images: int, teacher_macs: int
+    ) -> "Truth":
         """Sorts the records of a target by seed; failed students are left out by the database.
 
         Raises:
@@ -49,12 +64,17 @@ class Truth:
             )
         second = {record.arch_id: record.final_accuracy for record in records if record.seed == seed + 1}
         repeats = np.array([second.get(record.arch_id, np.nan) for record in first])
-        return cls(target, tuple(first), repeats, test_images)
+        return cls(target, tuple(first), repeats, test_images, teacher_macs)
 
     @property
     def accuracies(self) -> NDArray[np.float64]:
         """[n] percent, at the end of training."""
         return np.array([record.final_accuracy for record in self.records])
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """[n] test cross entropy at the end of training: a finer measure of the same students, lower for better."""
+        return np.array([record.final_loss for record in self.records])
 
     @property
     def sizes(self) -> NDArray[np.float64]:
@@ -88,56 +108,123 @@ def compare(
     resamples: int,
     confidence: float,
     seed: int,
+    budgets: Sequence[float] = (),
+    reference: str = "",
 ) -> list[CorrelationRow]:
-    """Every statistic of every method on every target, and the SRC's mean over the targets that count.
+    """Every statistic of every method on every target, and its mean over the targets that count.
+
+    A statistic of a method with several seeds is the mean over them. A method that lacks a target has no row of it,
+    and no mean where that target counts.
 
     Args:
         truths: the targets.
-        scores: by method and target, [n] in the order of the target's records.
+        scores: by method and target, [n] in the order of the target's records, or [seeds, n].
         resamples: of the bootstrap over students.
         confidence: percent.
         seed: of the resamples; methods share them, so that differences are paired.
+        budgets: shares of the teacher's MACs under which regret and precision are taken too.
+        reference: the method to which the others' `DIFFERENCES` are taken; empty for none.
     """
+    drawn = {
+        method: {
+            truth.target: _statistics(truth, by_target[truth.target], budgets, resamples, seed)
+            for truth in truths
+            if truth.target in by_target
+        }
+        for method, by_target in scores.items()
+    }
+    for truth in truths:
+        base = drawn.get(reference, {}).get(truth.target)
+        for by_target in drawn.values():
+            if base and truth.target in by_target and by_target is not drawn[reference]:
+                own = by_target[truth.target]
+                own |= {f"{name}_difference": own[name] - base[name] for name in DIFFERENCES}
     rows: list[CorrelationRow] = []
-    for method, by_target in scores.items():
-        drawn: list[Draws] = []
+    counting = [truth.target for truth in truths if truth.counts]
+    for method, by_target in drawn.items():
         for truth in truths:
-            values, accuracies = by_target[truth.target], truth.accuracies
-
-            draw = partial(_draw, scores=values, accuracies=accuracies, resamples=resamples, seed=seed)
-
-            src = draw(spearman)
-            statistics = {
-                "src": src,
-                "kendall": draw(kendall),
-                "pearson": draw(pearson),
-                "partial_src": draw(partial_spearman, truth.sizes),
-                "regret": draw(top1_regret),
-                f"precision_at_{TOP}": draw(lambda s, a: precision_at_k(s, a, TOP)),
-            }
             rows += [
-                CorrelationRow.of(method, truth.target, name, found.estimate(confidence))
-                for name, found in statistics.items()
+                CorrelationRow.of(method, truth.target, name, draws.estimate(confidence), counts=truth.counts)
+                for name, draws in by_target.get(truth.target, {}).items()
             ]
-            if truth.counts:
-                drawn.append(src)
-        if drawn:
-            rows.append(CorrelationRow.of(method, MEAN, "src", Draws.mean(drawn).estimate(confidence)))
+            rows += _seed_rows(method, truth, scores[method].get(truth.target))
+        if counting and all(target in by_target for target in counting):
+            common = [name for name in by_target[counting[0]] if all(name in by_target[t] for t in counting)]
+            rows += [
+                CorrelationRow.of(
+                    method, MEAN, name, Draws.mean([by_target[t][name] for t in counting]).estimate(confidence)
+                )
+                for name in common
+            ]
     return rows
 
 
-def _draw(
-    statistic: Statistic,
-    *more: NDArray[np.float64],
-    scores: NDArray[np.float64],
-    accuracies: NDArray[np.float64],
-    resamples: int,
-    seed: int,
-) -> Draws:
-    return bootstrap(statistic, scores, accuracies, *more, resamples=resamples, seed=seed)
+def ceiling_rows(truths: Sequence[Truth], *, resamples: int, confidence: float, seed: int) -> list[CorrelationRow]:
+    """The noise ceiling and the SRC of two seeds, as rows of a method `noise ceiling`, where they are known."""
+    rows = []
+    for truth in truths:
+        found = truth.ceiling(resamples=resamples, confidence=confidence, seed=seed)
+        if found:
+            for metric, estimate in (("src", found.single), ("reliability", found.reliability)):
+                rows.append(CorrelationRow.of(CEILING, truth.target, metric, estimate, counts=truth.counts))
+    return rows
+
+
+def best_baseline(rows: Sequence[CorrelationRow], target: str, methods: Sequence[str]) -> CorrelationRow | None:
+    """The SRC of that one of the methods which has the highest on a target; None where none was scored."""
+    own = [row for row in rows if (row.target, row.metric) == (target, "src") and row.method in methods]
+    return max(own, key=lambda row: row.value, default=None)
 
 
 def estimate_of(rows: Sequence[CorrelationRow], method: str, target: str, metric: str = "src") -> Estimate:
     """One cell of the comparison."""
     [row] = [r for r in rows if (r.method, r.target, r.metric) == (method, target, metric)]
     return Estimate(row.value, row.low, row.high, row.n, row.invalid, row.constant)
+
+
+def _statistics(
+    truth: Truth, scores: NDArray[np.float64], budgets: Sequence[float], resamples: int, seed: int
+) -> dict[str, Draws]:
+    """Every statistic of a method on one target, the mean over its seeds."""
+    by_seed = [_of_seed(truth, values, budgets, resamples, seed) for values in np.atleast_2d(scores)]
+    return {name: Draws.mean([found[name] for found in by_seed]) for name in by_seed[0]}
+
+
+def _of_seed(
+    truth: Truth, scores: NDArray[np.float64], budgets: Sequence[float], resamples: int, seed: int
+) -> dict[str, Draws]:
+    draw = partial(bootstrap, resamples=resamples, seed=seed)
+    accuracies = truth.accuracies
+    found = {
+        "src": draw(spearman, scores, accuracies),
+        "kendall": bootstrap_kendall(scores, accuracies, resamples=resamples, seed=seed),
+        "pearson": draw(pearson, scores, accuracies),
+        "partial_src": draw(partial_spearman, scores, accuracies, truth.sizes),
+        "src_loss": draw(spearman, scores, -truth.losses),
+        "regret": draw(top1_regret, scores, accuracies),
+        f"precision_at_{TOP}": draw(_precision, scores, accuracies),
+    }
+    for budget in budgets:
+        within = truth.sizes[:, 0] <= budget * truth.teacher_macs
+        if within.sum() >= 2:
+            found[f"regret_within_{budget:g}"] = draw(top1_regret, scores[within], accuracies[within])
+        if within.sum() > TOP:
+            found[f"precision_at_{TOP}_within_{budget:g}"] = draw(_precision, scores[within], accuracies[within])
+    return found
+
+
+def _precision(scores: NDArray[np.float64], accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
+    return precision_at_k(scores, accuracies, TOP)
+
+
+def _seed_rows(method: str, truth: Truth, scores: NDArray[np.float64] | None) -> list[CorrelationRow]:
+    """How far the seeds of a method differ: deviation of their SRC, and the lowest and highest of them."""
+    if scores is None or scores.ndim < 2 or len(scores) < 2:
+        return []
+    src = spearman(scores, np.broadcast_to(truth.accuracies, scores.shape))
+    low, high = float(src.min()), float(src.max())
+    return [
+        CorrelationRow(
+            method, truth.target, "src_seed_deviation", float(src.std(ddof=1)), low, high, len(src), counts=truth.counts
+        )
+    ]

@@ -1,8 +1,8 @@
 """Results as typed rows, and those as CSV, Markdown and tables for a terminal."""
 
 import csv
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
 from io import StringIO
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class CorrelationRow:
         n: students.
         invalid: scores that were NaN or infinite.
         constant: all scores were equal.
+        counts: whether the target enters means: see `Truth.counts`.
     """
 
     method: str
@@ -39,11 +40,12 @@ class CorrelationRow:
     n: int
     invalid: int = 0
     constant: bool = False
+    counts: bool = True
 
     @classmethod
-    def of(cls, method: str, target: str, metric: str, estimate: Estimate) -> "CorrelationRow":
+    def of(cls, method: str, target: str, metric: str, estimate: Estimate, *, counts: bool = True) -> "CorrelationRow":
         """The row of an estimate."""
-        return cls(method, target, metric, *astuple(estimate))
+        return cls(method, target, metric, **asdict(estimate), counts=counts)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,29 @@ class PickRow:
 
 
 @dataclass(frozen=True)
+class CurveRow:
+    """One point of Fig. 3, a row of `reports/few_shot.csv`.
+
+    Attributes:
+        target: the task.
+        shots: students of the target that were shown; 0 for the guide.
+        seconds: collecting them, mean over draws.
+        src: Spearman correlation over the students never shown, mean over draws and seeds.
+        deviation: its standard deviation over draws and seeds.
+        draws: draws times seeds.
+        n: students ranked.
+    """
+
+    target: str
+    shots: int
+    seconds: float
+    src: float
+    deviation: float
+    draws: int
+    n: int
+
+
+@dataclass(frozen=True)
 class Table:
     """A table of text.
 
@@ -77,17 +102,24 @@ class Table:
         title: what it shows.
         columns: headings.
         rows: cells, as many in each row as there are columns.
+        notes: lines under it.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
 
     def markdown(self) -> str:
         """As a Markdown table under its title; the first column to the left, the others to the right."""
         lines = [self.columns, ("---", *["---:"] * (len(self.columns) - 1)), *self.rows]
         escaped = (" | ".join(cell.replace("|", r"\|") for cell in line) for line in lines)
-        return "\n".join([f"**{self.title}**", "", *(f"| {line} |" for line in escaped)]) + "\n"
+        notes = [line for note in self.notes for line in ("", note)]
+        return "\n".join([f"**{self.title}**", "", *(f"| {line} |" for line in escaped), *notes]) + "\n"
+
+    def csv(self) -> str:
+        """As CSV, the same cells."""
+        return _csv([self.columns, *self.rows])
 
     def rich(self) -> RichTable:
         """For a terminal."""
@@ -99,35 +131,75 @@ class Table:
         return table
 
 
-def write_csv(path: Path, rows: Sequence[CorrelationRow] | Sequence[PickRow]) -> None:
-    """Writes rows with a heading, atomically; floats in full, so that nothing is lost by reading them back.
+def write_csv(
+    path: Path,
+    kind: type[CorrelationRow] | type[PickRow] | type[CurveRow],
+    rows: Sequence[CorrelationRow] | Sequence[PickRow] | Sequence[CurveRow],
+) -> None:
+    """Writes rows of a kind under its heading, atomically; floats in full, so that reading them back loses nothing.
 
     Raises:
         DassError: the file cannot be written.
     """
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if rows:
-        writer.writerow([field.name for field in fields(rows[0])])
-    writer.writerows(astuple(row) for row in rows)
-    write_text(path, text.getvalue())
+    write_text(path, _csv([[field.name for field in fields(kind)], *(astuple(row) for row in rows)]))
 
 
-def correlation_table(rows: Sequence[CorrelationRow], metric: str, title: str) -> Table:
+def correlation_table(
+    rows: Sequence[CorrelationRow],
+    metric: str,
+    title: str,
+    *,
+    methods: Sequence[str] | None = None,
+    difference: str = "",
+    seconds: str = "",
+) -> Table:
     """Methods against targets, as Tables 2 and 3 have them, each value with its interval.
 
-    Methods and targets are in the order in which they first come; the mean is the last column. A value from scores
-    that were all equal is marked `=`, one with scores that were not finite `*`; a value that is missing is a dash.
+    Targets are in the order in which they first come; the mean is the last of them. A value from scores that were
+    all equal is marked `=`, one with scores that were not finite `*`, a target that does not enter the mean `†`; a
+    value that is missing is a dash.
+
+    Args:
+        rows: of `reports/correlations.csv`.
+        metric: which.
+        title: of the table.
+        methods: which, in this order; None for all as they first come.
+        difference: a metric whose mean over targets is shown too, where there is one; empty for none.
+        seconds: a metric in seconds, whose mean is shown in milliseconds; empty for none.
     """
-    chosen = [row for row in rows if row.metric == metric]
-    methods = list(dict.fromkeys(row.method for row in chosen))
+    chosen = [row for row in rows if row.metric == metric and (methods is None or row.method in methods)]
+    names = list(dict.fromkeys(row.method for row in chosen)) if methods is None else list(methods)
     targets = list(dict.fromkeys(row.target for row in chosen if row.target != MEAN))
     targets += [MEAN] if any(row.target == MEAN for row in chosen) else []
     cells = {(row.method, row.target): _cell(row) for row in chosen}
-    students = {target: {row.n for row in chosen if row.target == target} for target in targets}
-    headings = [target if target == MEAN else f"{target} (n={_span(students[target])})" for target in targets]
-    body = tuple((method, *(cells.get((method, target), "-") for target in targets)) for method in methods)
-    return Table(title, ("method", *headings), body)
+    columns, extra = [_heading(chosen, target) for target in targets], []
+    if difference and MEAN in targets:
+        columns.append("mean difference to DaSS")
+        extra.append({row.method: _cell(row) for row in rows if (row.metric, row.target) == (difference, MEAN)})
+    if seconds:
+        columns.append("ms per architecture")
+        times: dict[str, list[float]] = {}
+        for row in rows:
+            if row.metric == seconds:
+                times.setdefault(row.method, []).append(1000 * row.value)
+        extra.append({method: f"{sum(values) / len(values):.1f}" for method, values in times.items()})
+    body = tuple(
+        (name, *(cells.get((name, target), "-") for target in targets), *(column.get(name, "-") for column in extra))
+        for name in names
+    )
+    return Table(title, ("method", *columns), body)
+
+
+def curve_table(rows: Sequence[CurveRow], title: str) -> Table:
+    """The points of Fig. 3: what adapting to a few distilled students brings, and what it costs."""
+    body = tuple(
+        (
+            row.target, "guide (teacher)" if row.shots == 0 else str(row.shots), f"{row.seconds:.2f}",
+            f"{row.src:.2f} ± {row.deviation:.2f} ({row.draws})", str(row.n),
+        )
+        for row in rows
+    )  # fmt: skip
+    return Table(title, ("target", "students shown", "collecting (s)", "SRC (draws)", "students ranked"), body)
 
 
 def pick_table(rows: Sequence[PickRow], title: str) -> Table:
@@ -149,6 +221,19 @@ def pick_table(rows: Sequence[PickRow], title: str) -> Table:
 def _cell(row: CorrelationRow) -> str:
     marks = "=" * row.constant + "*" * bool(row.invalid)
     return f"{row.value:.2f}{marks} [{row.low:.2f}, {row.high:.2f}]"
+
+
+def _heading(rows: Sequence[CorrelationRow], target: str) -> str:
+    if target == MEAN:
+        return MEAN
+    own = [row for row in rows if row.target == target]
+    return f"{target}{'' if all(row.counts for row in own) else '†'} (n={_span({row.n for row in own})})"
+
+
+def _csv(rows: Iterable[Iterable[object]]) -> str:
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def _span(numbers: set[int]) -> str:

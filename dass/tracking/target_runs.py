@@ -1,14 +1,15 @@
 """What the stages of the target side record: searches and evaluations. Each function returns the id of the run."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
 import pandas as pd
 
 from dass.evaluation.intervals import Estimate
-from dass.evaluation.tables import CorrelationRow
+from dass.evaluation.tables import MEAN, CorrelationRow, PickRow
+from dass.files import content_id
 from dass.networks.checkpoint import TeacherCard
 from dass.search.candidates import Budget, Candidate
 from dass.tracking.lineage import Lineage
@@ -117,41 +118,96 @@ def add_student(store: Store, run_id: str, *, accuracy: float, files: Sequence[P
             store.client.log_artifact(run_id, str(path))
 
 
+@dataclass(frozen=True)
+class MethodRun:
+    """A compared method, as its run shows it.
+
+    Attributes:
+        name: the method.
+        group: `meta`, `zero-cost` or `trivial`.
+        seeds: how many of them its numbers are the mean of.
+    """
+
+    name: str
+    group: str
+    seeds: int
+
+
 def log_evaluation(
     store: Store,
     lineage: Lineage,
     *,
     preset: str,
-    src: Mapping[str, Estimate],
+    reference: str,
+    methods: Sequence[MethodRun],
     rows: Sequence[CorrelationRow],
+    picks: Sequence[PickRow] = (),
     files: Sequence[Path] = (),
 ) -> str:
-    """Records the comparison over all targets.
+    """Records the comparison over all targets: a run, and nested in it one for each method.
+
+    The outer run has the reference's metrics and every file; a method's run has `<metric>/<target>` with intervals,
+    so that MLflow's compare view lays methods side by side.
 
     Args:
         store: where.
         lineage: code and data that it came from.
         preset: of params.yaml.
-        src: our own correlation by target: metrics `src/<target>` with interval and number of students, and their
-            mean `src_mean`.
-        rows: all methods on all targets; the run's table.
+        reference: the method that the others are compared with.
+        methods: in the order of the tables.
+        rows: all methods on all targets; the outer run's table.
+        picks: distilled picks; their mean accuracy is the metric `pick_accuracy/<target>`.
         files: pictures and tables.
+
+    Returns:
+        The id of the outer run.
     """
-    metrics: dict[str, float] = {}
-    for target, estimate in src.items():
-        metrics |= _estimate(f"src/{target}", estimate)
-    if src:
-        metrics["src_mean"] = fmean(estimate.value for estimate in src.values())
-    content = RunContent(
-        kind="evaluation",
-        name=preset,
-        lineage=lineage,
-        params={"preset": preset, "targets": ", ".join(sorted(src))},
-        metrics=metrics,
-        files=tuple(files),
-        table=pd.DataFrame([asdict(row) for row in rows]) if rows else None,
+    targets = sorted({row.target for row in rows if row.target != MEAN})
+    timeless = [asdict(row) for row in rows if "seconds" not in row.metric]
+    common = {"preset": preset, "targets": ", ".join(targets)}
+    outer = record_run(
+        store,
+        RunContent(
+            kind="evaluation",
+            name=preset,
+            lineage=lineage,
+            params=common | {"methods": len(methods)},
+            metrics=_method_metrics(reference, rows, picks),
+            files=tuple(files),
+            table=pd.DataFrame([asdict(row) for row in rows]) if rows else None,
+            tags={"results": content_id([timeless, [asdict(pick) for pick in picks]])},
+        ),
     )
-    return record_run(store, content)
+    for method in methods:
+        record_run(
+            store,
+            RunContent(
+                kind="evaluation",
+                name=method.name,
+                lineage=lineage,
+                params=common | {"method": method.name, "group": method.group, "seeds": method.seeds},
+                metrics=_method_metrics(method.name, rows, picks),
+                tags={"mlflow.parentRunId": outer, "method": method.name},
+            ),
+        )
+    return outer
+
+
+def _method_metrics(method: str, rows: Sequence[CorrelationRow], picks: Sequence[PickRow]) -> dict[str, float]:
+    """A method's numbers: `<metric>/<target>` and, of the SRC and its difference to the reference, the interval."""
+    metrics: dict[str, float] = {}
+    for row in rows:
+        if row.method == method:
+            metrics[f"{row.target}/{row.metric}" if "seconds" in row.metric else f"{row.metric}/{row.target}"] = (
+                row.value
+            )
+            if row.metric in ("src", "src_difference"):
+                metrics |= {f"{row.metric}/{row.target}_low": row.low, f"{row.metric}/{row.target}_high": row.high}
+    by_target: dict[str, list[float]] = {}
+    for pick in picks:
+        if pick.method == method:
+            by_target.setdefault(pick.target, []).append(pick.accuracy)
+    return metrics | {f"pick_accuracy/{target}": fmean(values) for target, values in by_target.items()}
 
 
 def _estimate(name: str, estimate: Estimate) -> dict[str, float]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from dass.baselines.catalogue import CATALOGUE, Settings
 from dass.baselines.few_shot import FewShot
 from dass.baselines.meta_predictors import MetaPredictorRanker
+from dass.baselines.names import FEW_SHOT, META, METHODS
 from dass.baselines.remapped_start import RemappedStart
 from dass.baselines.zero_cost import ZeroCost
 from dass.config import load_params
@@ -28,6 +29,13 @@ def test_every_promised_method_is_there() -> None:
         "remapped accuracy, new statistics", "remapped loss, new statistics",
     }  # fmt: skip
     assert sum(map(len, groups.values())) == len(CATALOGUE)
+
+
+def test_params_are_checked_against_the_same_names() -> None:
+    assert set(METHODS) == set(CATALOGUE)
+    assert len(set(METHODS)) == len(METHODS)
+    assert set(META) == {name for name, method in CATALOGUE.items() if method.group == "meta"}
+    assert set(FEW_SHOT) == {name for name, method in CATALOGUE.items() if method.group == "few-shot"}
 
 
 def test_settings_reach_the_methods() -> None:

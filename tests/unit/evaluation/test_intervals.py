@@ -6,7 +6,7 @@ import scipy.stats
 
 from dass.errors import DassError, UsageError
 from dass.evaluation.correlation import kendall, partial_spearman, spearman
-from dass.evaluation.intervals import Draws, bootstrap, noise_ceiling, spread
+from dass.evaluation.intervals import Draws, bootstrap, bootstrap_kendall, noise_ceiling, spread
 
 
 def sample(n: int = 50, seed: int = 0, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -122,3 +122,15 @@ def test_spread_beside_the_error_of_the_test_set() -> None:
     assert found.mean == 42
     assert found.deviation == 2
     assert found.error == pytest.approx(100 * np.sqrt(0.42 * 0.58 / 294))
+
+
+def test_counted_pairs_give_the_same_kendall() -> None:
+    rng = np.random.default_rng(0)
+    for scores in (rng.normal(size=15), np.round(rng.normal(size=15)), np.zeros(15), np.full(15, np.nan)):
+        accuracies = np.round(rng.normal(size=15), 1)
+        plain = bootstrap(kendall, scores, accuracies, resamples=100, seed=3)
+        counted = bootstrap_kendall(scores, accuracies, resamples=100, seed=3)
+        np.testing.assert_allclose(counted.resampled, plain.resampled, atol=1e-12)
+        assert (counted.value, counted.n, counted.invalid, counted.constant) == (
+            plain.value, plain.n, plain.invalid, plain.constant,
+        )  # fmt: skip

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from dass.evaluation.intervals import Estimate
-from dass.evaluation.plots import correlation_bars, pareto, save, scatter
-from dass.evaluation.tables import CorrelationRow
+from dass.evaluation.plots import few_shot_curve, method_bars, pareto, pick_scatter, save, scatter
+from dass.evaluation.tables import CorrelationRow, CurveRow, PickRow
 
 
 def test_scatter_shows_points_and_src(tmp_path: Path) -> None:
@@ -41,15 +41,50 @@ def test_pareto_shows_front_pick_budget_and_teacher() -> None:
     assert len(bare.axes[0].get_legend().get_texts()) == 2
 
 
-def test_bars_with_missing_targets(tmp_path: Path) -> None:
+def test_a_bar_for_the_mean_and_a_point_for_each_target(tmp_path: Path) -> None:
     rows = [
         CorrelationRow("a", "dtd", "src", 0.5, 0.2, 0.7, 50),
-        CorrelationRow("b", "dtd", "src", 0.9, 0.95, 0.99, 50),  # a percentile interval need not hold its value
-        CorrelationRow("a", "cub", "src", -0.5, -0.7, -0.2, 50),
+        CorrelationRow("b", "dtd", "src", 0.9, 0.95, 0.99, 50),
+        CorrelationRow("a", "cub", "src", -0.5, -0.7, -0.2, 50, counts=False),
+        CorrelationRow("a", "mean", "src", 0.5, 0.2, 0.7, 50),
+        CorrelationRow("b", "mean", "src", 0.9, 0.95, 0.99, 50),  # a percentile interval need not hold its value
+        CorrelationRow("b", "mean", "regret", 9.0, 9.0, 9.0, 50),
     ]
-    figure = correlation_bars(rows, "SRC")
-    assert sorted(patch.get_height() for patch in figure.axes[0].patches) == [-0.5, 0.5, 0.9]
+    figure = method_bars(rows, "src", ["b", "a", "nowhere"], "SRC")
+    [axes] = figure.axes
+    assert [patch.get_width() for patch in axes.patches] == [0.5, 0.9]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["b", "a", "nowhere"]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["dtd", "cub (not in the mean)", "mean"]
     save(figure, tmp_path / "bars.png")
+    save(method_bars([], "src", ["a"], "nothing"), tmp_path / "none.png")
+
+
+def test_the_curve_has_a_line_per_target_and_a_star_for_the_guide(tmp_path: Path) -> None:
+    rows = [
+        CurveRow(target, shots, 1.0 + 10 * shots, 0.5 + shots / 100, 0.1, 10, 30)
+        for target in ("dtd", "cub")
+        for shots in (0, 1, 5)
+    ]
+    figure = few_shot_curve(rows, "Figure 3")
+    [axes] = figure.axes
+    points = [container[0].get_xydata().tolist() for container in axes.containers]
+    assert points == [[[1.0, 0.5]], [[11.0, 0.51], [51.0, 0.55]]] * 2
+    assert axes.get_xscale() == "log"
+    save(figure, tmp_path / "curve.png")
+    save(few_shot_curve([], "nothing"), tmp_path / "none.png")
+
+
+def test_a_panel_of_picks_per_target(tmp_path: Path) -> None:
+    rows = [PickRow("DaSS", "dtd", seed, accuracy, 1_500_000, 1, "a") for seed, accuracy in ((0, 40.0), (1, 42.0))] + [
+        PickRow("MACs", target, 0, 39.0, 2_000_000, 1, "b") for target in ("dtd", "cub", "draw", "cars")
+    ]
+    figure = pick_scatter(rows, "Picks")
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["dtd", "cub", "draw", "cars", "", ""]
+    assert [c[0].get_xydata().tolist() for c in figure.axes[0].containers] == [[[1.5, 41.0]], [[2.0, 39.0]]]
+    save(figure, tmp_path / "picks.png")
+    save(pick_scatter([], "nothing"), tmp_path / "none.png")
 
 
 def test_pyplot_is_never_imported() -> None:

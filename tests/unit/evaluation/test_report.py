@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dass.errors import DassError
 from dass.evaluation.correlation import spearman
 from dass.evaluation.intervals import bootstrap
-from dass.evaluation.report import Truth, compare, estimate_of
+from dass.evaluation.report import Truth, best_baseline, ceiling_rows, compare, estimate_of
 from dass.evaluation.tables import MEAN
 from dass.students.record import StudentRecord
 
@@ -21,20 +21,28 @@ RECORD = StudentRecord(
     best_accuracy=99.0, final_accuracy=0.0, final_loss=1.0, kd_loss_at_start=3.0, macs=0, params=0, seconds=0.0,
     device="cpu", torch_version="2", finished_at="", failure="",
 )  # fmt: skip
-METRICS = ("src", "kendall", "pearson", "partial_src", "regret", "precision_at_5")
+METRICS = ("src", "kendall", "pearson", "partial_src", "src_loss", "regret", "precision_at_5")
 Floats = NDArray[np.float64]
 
 
 def records(accuracies: Sequence[float], seed: int = 0) -> list[StudentRecord]:
     """Students whose size rises with their number, in the order of their ids."""
     return [
-        replace(RECORD, arch_id=f"a{i:02}", seed=seed, final_accuracy=float(a), macs=1000 + i * i, params=500 + i)
+        replace(
+            RECORD,
+            arch_id=f"a{i:02}",
+            seed=seed,
+            final_accuracy=float(a),
+            final_loss=float((a - 40) ** 2),
+            macs=1000 + i * i,
+            params=500 + i,
+        )
         for i, a in enumerate(accuracies)
     ]
 
 
 def truth(accuracies: Sequence[float], target: str = "dtd", test_images: int = 10_000) -> Truth:
-    return Truth.of(target, records(accuracies), 0, test_images)
+    return Truth.of(target, records(accuracies), 0, test_images, 2000)
 
 
 @pytest.fixture
@@ -45,7 +53,7 @@ def accuracies() -> Floats:
 def test_records_are_sorted_and_second_seeds_put_beside_them(accuracies: Floats) -> None:
     first, second, other = records(accuracies), records(accuracies[:4] + 1, seed=1), records([50.0], seed=7)
     shuffled = [*second, *reversed(first), *other]
-    found = Truth.of("dtd", shuffled, 0, 100)
+    found = Truth.of("dtd", shuffled, 0, 100, 2000)
     assert found.records == tuple(first)
     assert found.accuracies.tolist() == accuracies.tolist()
     assert found.repeats[:4].tolist() == (accuracies[:4] + 1).tolist()
@@ -56,7 +64,7 @@ def test_records_are_sorted_and_second_seeds_put_beside_them(accuracies: Floats)
 def test_a_target_without_students_is_named() -> None:
     for none in ([], records([50.0, 60.0], seed=1)):
         with pytest.raises(DassError, match=r"dtd has no distilled student .*run its target_students stage"):
-            Truth.of("dtd", none, 0, 100)
+            Truth.of("dtd", none, 0, 100, 2000)
 
 
 def test_a_ranking_counts_if_students_differ_more_than_the_test_set_errs() -> None:
@@ -71,7 +79,7 @@ def test_the_ceiling_needs_three_second_seeds(accuracies: Floats) -> None:
     ends = {}
     for count in (0, 2, 3, 30):
         both = records(accuracies) + records(accuracies[:count] ** 2 / 60, seed=1)
-        ends[count] = Truth.of("dtd", both, 0, 100).ceiling(resamples=50, confidence=95, seed=0)
+        ends[count] = Truth.of("dtd", both, 0, 100, 2000).ceiling(resamples=50, confidence=95, seed=0)
     assert ends[0] is None
     assert ends[2] is None
     assert ends[3] is not None and ends[3].reliability.n == 3
@@ -88,11 +96,9 @@ def test_every_statistic_of_every_method_on_every_target(accuracies: Floats) -> 
     rows = compare(truths, scores, resamples=300, confidence=90, seed=0)
     keys = [(row.method, row.target, row.metric) for row in rows]
     assert len(set(keys)) == len(keys)
-    assert set(keys) == {(m, t, s) for m in scores for t in ("dtd", "cub") for s in METRICS} | {
-        (m, MEAN, "src") for m in scores
-    }
+    assert set(keys) == {(m, t, s) for m in scores for t in ("dtd", "cub", MEAN) for s in METRICS}
     for row in rows:
-        assert row.low <= row.value <= row.high or row.metric in ("regret", "precision_at_5")
+        assert row.low <= row.value <= row.high or row.metric in ("regret", "precision_at_5", "src_loss")
         assert (row.n, row.invalid, row.constant) == (30, 0, False)
 
     def value(method: str, target: str, metric: str) -> float:
@@ -106,6 +112,8 @@ def test_every_statistic_of_every_method_on_every_target(accuracies: Floats) -> 
     best = set(np.argsort(accuracies)[-5:])
     assert value("ours", "dtd", "precision_at_5") == pytest.approx(len(best & set(np.argsort(ours)[-5:])) / 5)
     assert [value("ours", "cub", metric) for metric in ("src", "kendall", "regret", "precision_at_5")] == [1, 1, 0, 1]
+    losses = scipy.stats.spearmanr(ours, -((accuracies - 40) ** 2)).statistic
+    assert value("ours", "dtd", "src_loss") == pytest.approx(losses)
     assert value("MACs", "dtd", "partial_src") == 0  # at equal size, size says nothing
     mean = (value("ours", "dtd", "src") + value("ours", "cub", "src")) / 2
     assert value("ours", MEAN, "src") == pytest.approx(mean)
@@ -146,3 +154,77 @@ def test_fewer_students_than_five() -> None:
     rows = compare([truth([50.0, 60.0])], {"ours": {"dtd": np.array([1.0, 2.0])}}, resamples=20, confidence=95, seed=0)
     assert estimate_of(rows, "ours", "dtd", "precision_at_5").value == 1
     assert estimate_of(rows, "ours", "dtd").n == 2
+
+
+def test_budgets_are_shares_of_the_teachers_macs(accuracies: Floats) -> None:
+    found = truth(accuracies)  # 1000 + i * i of 2000 MACs
+    scores = {"ours": {"dtd": np.random.default_rng(3).normal(size=30)}}
+    rows = compare([found], scores, resamples=50, confidence=95, seed=0, budgets=(0.4, 0.501, 0.512, 0.7))
+    ours = scores["ours"]["dtd"]
+    assert not [row for row in rows if row.metric.endswith("within_0.4")]  # none is so small
+    small = estimate_of(rows, "ours", "dtd", "regret_within_0.501")  # the first two: 1000 and 1001
+    assert small.n == 2
+    assert small.value == pytest.approx(accuracies[:2].max() - accuracies[ours[:2].argmax()])
+    assert not [row for row in rows if row.metric == "precision_at_5_within_0.501"]  # five of two is no choice
+    assert estimate_of(rows, "ours", "dtd", "regret_within_0.512").n == 5
+    assert not [row for row in rows if row.metric == "precision_at_5_within_0.512"]
+    large = estimate_of(rows, "ours", "dtd", "precision_at_5_within_0.7")  # up to 20 * 20
+    best, chosen = (set(np.argsort(values[:21])[-5:]) for values in (accuracies, ours))
+    assert (large.n, large.value) == (21, pytest.approx(len(best & chosen) / 5))
+
+
+def test_seeds_are_averaged_and_their_spread_told(accuracies: Floats) -> None:
+    seeds = np.stack([accuracies, -accuracies, accuracies**3])
+    rows = compare([truth(accuracies)], {"ours": {"dtd": seeds}}, resamples=50, confidence=95, seed=0)
+    assert estimate_of(rows, "ours", "dtd").value == pytest.approx(1 / 3)
+    [spread] = [row for row in rows if row.metric == "src_seed_deviation"]
+    assert (spread.value, spread.low, spread.high, spread.n) == (pytest.approx(np.std([1, -1, 1], ddof=1)), -1, 1, 3)
+
+
+def test_differences_are_paired(accuracies: Floats) -> None:
+    truths = [truth(accuracies), truth(accuracies[::-1], "cub")]
+    noise = np.random.default_rng(1).normal(scale=5, size=30)
+    scores = {
+        "ours": {"dtd": accuracies + noise, "cub": accuracies[::-1] + noise},
+        "like ours": {"dtd": 2 * (accuracies + noise), "cub": accuracies[::-1] - noise},
+    }
+    rows = compare(truths, scores, resamples=200, confidence=95, seed=0, reference="ours")
+    assert not [row for row in rows if row.method == "ours" and "difference" in row.metric]
+    for metric in ("src", "partial_src", "src_loss"):
+        same = estimate_of(rows, "like ours", "dtd", f"{metric}_difference")
+        assert (same.value, same.low, same.high) == (0, 0, 0)  # ranked alike in every resample
+        gaps = [
+            estimate_of(rows, "like ours", t, metric).value - estimate_of(rows, "ours", t, metric).value
+            for t in ("dtd", "cub")
+        ]
+        assert estimate_of(rows, "like ours", "cub", f"{metric}_difference").value == pytest.approx(gaps[1])
+        assert estimate_of(rows, "like ours", MEAN, f"{metric}_difference").value == pytest.approx(np.mean(gaps))
+
+
+def test_a_method_that_lacks_a_target_has_no_mean(accuracies: Floats) -> None:
+    alike = truth(50 + accuracies / 1000, "alike", test_images=300)
+    truths = [truth(accuracies), truth(accuracies, "cub"), alike]
+    scores = {
+        "ours": {t.target: accuracies for t in truths},
+        "lacks cub": {"dtd": accuracies, "alike": accuracies},
+        "lacks alike": {"dtd": accuracies, "cub": accuracies},
+        "lacks all": {},
+    }
+    rows = compare(truths, scores, resamples=50, confidence=95, seed=0, reference="ours")
+    assert {row.method for row in rows if row.target == MEAN} == {"ours", "lacks alike"}
+    assert {row.target for row in rows if row.method == "lacks cub"} == {"dtd", "alike"}
+    assert {row.target for row in rows if not row.counts} == {"alike"}
+
+
+def test_the_best_baseline_and_the_ceiling(accuracies: Floats) -> None:
+    both = records(accuracies) + records(accuracies, seed=1)
+    known = Truth.of("dtd", both, 0, 10_000, 2000)
+    scores = {"ours": {"dtd": accuracies}, "a": {"dtd": -accuracies}, "b": {"dtd": accuracies + np.arange(30)}}
+    rows = compare([known], scores, resamples=50, confidence=95, seed=0)
+    best = best_baseline(rows, "dtd", ["a", "b"])
+    assert best is not None and best.method == "b"
+    assert best_baseline(rows, "cub", ["a", "b"]) is None
+    ceilings = ceiling_rows([known, truth(accuracies, "cub")], resamples=50, confidence=95, seed=0)
+    assert [(row.target, row.metric, row.value) for row in ceilings] == [
+        ("dtd", "src", pytest.approx(1)), ("dtd", "reliability", pytest.approx(1)),
+    ]  # fmt: skip

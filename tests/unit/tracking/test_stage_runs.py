@@ -8,7 +8,7 @@ import pytest
 from dass.config import Augmentation, Predictor, TeacherRecipe
 from dass.datasets.check import CheckReport, ClassCount
 from dass.evaluation.intervals import Estimate
-from dass.evaluation.tables import CorrelationRow
+from dass.evaluation.tables import CorrelationRow, PickRow
 from dass.networks.checkpoint import TeacherCard
 from dass.predictor.checkpoint import load_predictor
 from dass.predictor.meta import Validation
@@ -20,7 +20,7 @@ from dass.tracking.lineage import DataHash, Lineage
 from dass.tracking.predictor_registration import predictor_id
 from dass.tracking.stage_runs import log_dataset, log_predictor, log_students, log_teacher
 from dass.tracking.store import Store
-from dass.tracking.target_runs import log_evaluation, log_target
+from dass.tracking.target_runs import MethodRun, log_evaluation, log_target
 from dass.training.loop import EpochEvaluation
 
 ARCHITECTURE = Architecture(((4, 8), (8, 16), (16,), (32,)))
@@ -172,13 +172,40 @@ def test_a_target_with_and_without_its_true_ranking(store: Store, tmp_path: Path
     assert found == {"src": 0.7, "src_low": 0.5, "src_high": 0.85, "src_students": 20}
 
 
-def test_an_evaluation_over_targets(store: Store) -> None:
-    src = {"dtd": Estimate(0.6, 0.3, 0.8, 20), "digits": Estimate(0.8, 0.6, 0.9, 20)}
-    rows = [CorrelationRow("dass", "dtd", "src", 0.6, 0.3, 0.8, 20)]
-    run = store.client.get_run(log_evaluation(store, LINEAGE, preset="demo", src=src, rows=rows))
-    assert run.data.metrics["src_mean"] == pytest.approx(0.7)
-    assert run.data.metrics["src/dtd_low"] == 0.3
-    assert run.data.params["targets"] == "digits, dtd"
+def test_an_evaluation_has_a_nested_run_for_each_method(store: Store) -> None:
+    rows = [
+        CorrelationRow("DaSS", "dtd", "src", 0.6, 0.3, 0.8, 20),
+        CorrelationRow("DaSS", "mean", "src", 0.7, 0.4, 0.8, 20),
+        CorrelationRow("MACs", "dtd", "src", 0.4, 0.1, 0.6, 20),
+        CorrelationRow("MACs", "dtd", "src_difference", -0.2, -0.4, 0.1, 20),
+        CorrelationRow("MACs", "dtd", "architecture_seconds", 0.25, 0.2, 0.3, 20),
+    ]
+    picks = [PickRow("MACs", "dtd", seed, accuracy, 1, 1, "a") for seed, accuracy in ((0, 40.0), (1, 42.0))]
+    methods = [MethodRun("DaSS", "meta", 3), MethodRun("MACs", "trivial", 1)]
+
+    def log(rows: list[CorrelationRow]) -> str:
+        return log_evaluation(store, LINEAGE, preset="demo", reference="DaSS", methods=methods, rows=rows, picks=picks)
+
+    outer = store.client.get_run(log(rows))
+    assert outer.data.metrics == {
+        "src/dtd": 0.6, "src/dtd_low": 0.3, "src/dtd_high": 0.8, "src/mean": 0.7, "src/mean_low": 0.4,
+        "src/mean_high": 0.8,
+    }  # fmt: skip
+    assert (outer.data.params["targets"], outer.data.params["methods"]) == ("dtd", "2")
+    nested = store.client.search_runs(
+        [store.experiment_id("evaluation")], f"tags.`mlflow.parentRunId` = '{outer.info.run_id}'"
+    )
+    assert {run.info.run_name for run in nested} == {"DaSS", "MACs"}
+    [macs] = [run for run in nested if run.info.run_name == "MACs"]
+    assert (macs.data.params["group"], macs.data.params["seeds"]) == ("trivial", "1")
+    assert macs.data.metrics["src_difference/dtd"] == -0.2
+    assert macs.data.metrics["pick_accuracy/dtd"] == 41
+    assert macs.data.metrics["dtd/architecture_seconds"] == 0.25
+
+    slower = [*rows[:-1], replace(rows[-1], value=0.9)]
+    assert log(slower) == outer.info.run_id  # the same result, however long it took
+    better = [*rows[:2], replace(rows[2], value=0.5), *rows[3:]]
+    assert log(better) != outer.info.run_id  # whatever the reference's own numbers
 
 
 def _table(root: Path, kind: str, run: object) -> dict:

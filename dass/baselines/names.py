@@ -1,0 +1,45 @@
+"""The names of the methods of `dass.baselines.catalogue`, for params.yaml to be checked without importing torch."""
+
+REFERENCE = "DaSS"  # what every other method is compared with
+
+META = (
+    "DaSS",
+    "DaSS without guide",
+    "MAML",
+    "Meta-SGD",
+    "DaSS without student",
+    "DaSS without teacher",
+    "DaSS without code",
+    "DaSS, fixed rates",
+    "DaSS, first order",
+    "DaSS, 2 steps",
+    "DaSS, 5 steps",
+    "MetaD2A",
+    "TANS",
+)
+ZERO_COST = (
+    "grad_norm",
+    "snip",
+    "grasp",
+    "fisher",
+    "plain",
+    "synflow",
+    "naswot",
+    "DisWOT",
+    "DisWOT, trained teacher",
+    "DisWOT, remapped student",
+)
+TRIVIAL = (
+    "parameters",
+    "MACs",
+    "depth",
+    "random",
+    "remapped accuracy",
+    "remapped loss",
+    "remapped accuracy, new statistics",
+    "remapped loss, new statistics",
+)
+FEW_SHOT = tuple(f"few-shot {shots}" for shots in (1, 3, 5, 10, 20))
+
+METHODS = META + ZERO_COST + TRIVIAL + FEW_SHOT
+"""Every method, in the order in which tables have them."""

@@ -1,0 +1,54 @@
+"""Which of a search's candidates each method picks: what Tables 4, 5 and 7 start from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dass.baselines.names import REFERENCE
+from dass.baselines.scores import Scores
+from dass.search.candidates import Candidate
+from dass.search.run import SearchResult
+from dass.search.select import pick
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What a method picks.
+
+    Attributes:
+        method: its name.
+        candidate: with the method's score as its prediction.
+    """
+
+    method: str
+    candidate: Candidate
+
+
+def picks_of(methods: Sequence[str], scores: Sequence[Scores], search: SearchResult, seed: int) -> list[Pick]:
+    """The best-scored candidate within the search's budget, of each method that scored the candidates.
+
+    All methods choose among the same candidates, and by the same rule (`dass.search.select.pick`): of equal scores
+    the one with fewer MACs, and a score that is not finite never where there is a finite one. A method that failed
+    has no pick.
+
+    Args:
+        methods: their names; DaSS's pick is the search's own.
+        scores: of one target.
+        search: of that target.
+        seed: whose scores are taken, of a method that has several.
+    """
+    architectures = [candidate.architecture for candidate in search.ranking]
+    by_method = {
+        item.method: item for item in scores if item.sample == "candidates" and item.seed == seed and not item.failure
+    }
+    picks = []
+    for method in methods:
+        if method == REFERENCE:
+            picks.append(Pick(method, search.pick))
+        elif method in by_method:
+            values = by_method[method].of(architectures).tolist()
+            scored = [
+                Candidate(candidate.architecture, value, candidate.cost)
+                for candidate, value in zip(search.ranking, values, strict=True)
+            ]
+            picks.append(Pick(method, pick(scored, search.budget)))
+    return picks

@@ -1,0 +1,129 @@
+"""What methods gave, on disk: one JSON file of scores per target, so that nothing is scored twice."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dass.baselines.few_shot import FewShotPoint
+from dass.errors import DassError
+from dass.files import read_json, write_text
+from dass.space.architecture import Architecture
+
+Sample = Literal["students", "candidates", "few-shot"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one method, under one seed, gave for one sample of a target's architectures.
+
+    Attributes:
+        method: its name in the catalogue; for the few-shot curve, which all numbers of shots share, `few-shot`.
+        target: the task.
+        sample: `students` whose accuracy is known, `candidates` of the search, or `few-shot` for a curve.
+        seed: of the method.
+        key: content id of everything that the scores depend on.
+        arch_ids: of what was scored.
+        values: one score each, higher for better; NaN where a score was not finite.
+        points: of a few-shot curve.
+        seconds: to score one architecture, whatever is done once per target included, learning not.
+        device: on which.
+        failure: empty, or why there are no scores.
+    """
+
+    method: str
+    target: str
+    sample: Sample
+    seed: int
+    key: str
+    arch_ids: tuple[str, ...] = ()
+    values: tuple[float, ...] = ()
+    points: tuple[FewShotPoint, ...] = ()
+    seconds: float = math.nan
+    device: str = ""
+    failure: str = ""
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """What a newer result of the same kind replaces."""
+        return self.method, self.sample, self.seed
+
+    def of(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        """The scores of these architectures, in their order.
+
+        Raises:
+            DassError: one was not scored.
+        """
+        known = dict(zip(self.arch_ids, self.values, strict=True))
+        try:
+            return np.array([known[architecture.arch_id] for architecture in architectures], dtype=np.float64)
+        except KeyError as error:
+            raise DassError(
+                f"{self.method} has no score of {self.target}'s architecture {error}: run the rank stage again"
+            ) from error
+
+
+class ScoreDatabase:
+    """Scores in a folder, `<target>.json` each; a file is replaced whole, so a kill loses the scores in flight only.
+
+    Args:
+        folder: made when something is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def read(self, target: str) -> list[Scores]:
+        """All that is known of a target.
+
+        Raises:
+            DassError: the file is damaged.
+        """
+        path = self._path(target)
+        if not path.exists():
+            return []
+        try:
+            return [_from_json(value) for value in read_json(path)]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DassError(f"{path} holds no scores ({error}): delete it and run the rank stage again") from error
+
+    def find(self, wanted: Scores) -> Scores | None:
+        """What was found before under the same key; a failure is none: it is tried again."""
+        for scores in self.read(wanted.target):
+            if scores.place == wanted.place and scores.key == wanted.key and not scores.failure:
+                return scores
+        return None
+
+    def put(self, scores: Scores) -> None:
+        """Adds scores in place of older ones of the same method, sample and seed.
+
+        Raises:
+            DassError: the file is damaged or cannot be written.
+        """
+        kept = [other for other in self.read(scores.target) if other.place != scores.place]
+        lines = [json.dumps(_to_json(item), allow_nan=False) for item in sorted([*kept, scores], key=lambda s: s.place)]
+        write_text(self._path(scores.target), "[\n" + ",\n".join(lines) + "\n]\n")
+
+    def _path(self, target: str) -> Path:
+        return self.folder / f"{target}.json"
+
+
+def _to_json(scores: Scores) -> dict[str, Any]:
+    finite = [value if math.isfinite(value) else None for value in scores.values]
+    return asdict(scores) | {"values": finite, "seconds": scores.seconds if math.isfinite(scores.seconds) else None}
+
+
+def _from_json(value: dict[str, Any]) -> Scores:
+    scores = Scores(**value)
+    return replace(
+        scores,
+        arch_ids=tuple(scores.arch_ids),
+        values=tuple(math.nan if number is None else float(number) for number in scores.values),
+        points=tuple(FewShotPoint(**point) for point in value["points"]),
+        seconds=math.nan if scores.seconds is None else float(scores.seconds),
+    )

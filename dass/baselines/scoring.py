@@ -1,0 +1,211 @@
+"""Runs the methods of a comparison and keeps what they gave: the expensive half of an evaluation.
+
+A method that raises never takes the others down: its scores are left out and the reason is kept. A score that is
+NaN or infinite is kept as NaN and ranks last (`dass.evaluation.correlation`).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dass.baselines.catalogue import CATALOGUE, Settings
+from dass.baselines.few_shot import FewShot, few_shot_curve
+from dass.baselines.meta_predictors import MetaPredictorRanker
+from dass.baselines.names import REFERENCE
+from dass.baselines.ranker import Ranker, RankingTask
+from dass.baselines.scores import Sample, ScoreDatabase, Scores
+from dass.device import device_name
+from dass.errors import UsageError
+from dass.files import content_id
+from dass.predictor.scorer import MetaPredictor
+from dass.space.architecture import Architecture
+
+CURVE = "few-shot"  # the method's name under which a few-shot curve is kept
+VERSION = 1  # raised by hand when a change of code changes scores
+
+
+@dataclass(frozen=True)
+class SourceTasks:
+    """What methods learn from.
+
+    Attributes:
+        training: source tasks with known students.
+        validation: those that choose what is kept of training.
+    """
+
+    training: Sequence[RankingTask]
+    validation: Sequence[RankingTask]
+
+
+@dataclass(frozen=True, eq=False)
+class TargetSample:
+    """Architectures of a target that methods are to score.
+
+    Attributes:
+        task: the target; methods are not shown the accuracies in it.
+        task_id: content id of its data, its teacher and the noise.
+        sample: which of its architectures.
+        architectures: themselves.
+        seconds: what each took to distil; known for `students` only, and read by few-shot curves.
+    """
+
+    task: RankingTask
+    task_id: str
+    sample: Sample
+    architectures: tuple[Architecture, ...]
+    seconds: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Scoring:
+    """Everything a method may need, and where its scores go.
+
+    Attributes:
+        database: of scores.
+        settings: what params.yaml says; each run puts its own seed and checkpoint in.
+        sources: gives the source tasks; called once, and only where something must be learned.
+        source_id: content id of the source tasks.
+        states: folder of what learning methods keep, so that a new target need not make them learn again.
+        shipped: the project's predictor: DaSS under the first seed.
+        shipped_id: its id.
+    """
+
+    database: ScoreDatabase
+    settings: Settings
+    sources: Callable[[], SourceTasks]
+    source_id: str
+    states: Path
+    shipped: MetaPredictor
+    shipped_id: str
+    _learned: list[SourceTasks] = field(default_factory=list, init=False)
+
+    def score(self, name: str, seed: int, samples: Sequence[TargetSample]) -> Iterator[Scores]:
+        """Scores the samples by one method; what is on disk is not done again, and all new is on disk once it is given.
+
+        Args:
+            name: of the catalogue; not a few-shot method.
+            seed: of the method.
+            samples: of any targets.
+
+        Raises:
+            DassError: the database cannot be read or written; what the method itself raises is kept, not raised.
+        """
+        ranker = _Once(partial(self.ranker, name, seed))  # learns when the first sample needs it
+        for sample in samples:
+            wanted = self._wanted(name, seed, sample)
+            yield self._kept(wanted, partial(_timed_scores, ranker, sample, wanted))
+
+    def curve(self, names: Sequence[str], seed: int, sample: TargetSample) -> Scores:
+        """The few-shot curve of one target (Fig. 3), with as many shots as the few-shot methods among `names` say.
+
+        At most half of the known students are shown, so that the others make a ranking: larger numbers of shots are
+        left out.
+
+        Args:
+            names: of the catalogue, few-shot methods; one predictor adapts to all numbers of shots.
+            seed: of the predictor and the draws.
+            sample: the target's known students.
+        """
+        methods = [CATALOGUE[name].make(self.settings) for name in names]
+        most = len(sample.architectures) // 2
+        shots = [method.shots for method in methods if isinstance(method, FewShot) and method.shots <= most]
+        wanted = self._wanted(CURVE, seed, sample, shots, sample.task.accuracies)
+
+        def work() -> Scores:
+            if not shots:
+                raise UsageError(f"{sample.task.name} has too few known students to show some and rank as many")
+            meta = self.ranker(REFERENCE, seed)
+            assert isinstance(meta, MetaPredictorRanker)
+            points = few_shot_curve(meta, sample.task, sample.seconds, shots=shots, seed=seed)
+            return replace(wanted, points=tuple(points), device=_device(sample.task))
+
+        return self._kept(wanted, work)
+
+    def ranker(self, name: str, seed: int) -> Ranker:
+        """A method of the catalogue, learned where it learns.
+
+        Raises:
+            UsageError: there is no such method.
+        """
+        if name not in CATALOGUE:
+            raise UsageError(f"there is no method {name!r} in the catalogue")
+        method = CATALOGUE[name]
+        file = "".join(sign if sign.isalnum() else "-" for sign in name.lower())
+        made = method.make(replace(self.settings, seed=seed, checkpoint=self.states / f"{file}-{seed}.partial"))
+        if self._is_shipped(name, seed) and isinstance(made, MetaPredictorRanker):
+            made.predictor_ = self.shipped
+        elif method.learns:
+            if not self._learned:
+                self._learned.append(self.sources())
+            made.fit(self._learned[0].training, self._learned[0].validation)
+        return made
+
+    def _is_shipped(self, name: str, seed: int) -> bool:
+        return name == REFERENCE and seed == self.settings.seed
+
+    def _wanted(self, name: str, seed: int, sample: TargetSample, *more: Any) -> Scores:
+        """The scores to be found, as yet without values."""
+        if name == CURVE:
+            learned: Any = self.shipped_id if seed == self.settings.seed else self._learning()
+        elif self._is_shipped(name, seed):
+            learned = self.shipped_id
+        else:
+            learned = self._learning() if CATALOGUE[name].learns else None
+        arch_ids = tuple(architecture.arch_id for architecture in sample.architectures)
+        parts = [VERSION, name, seed, sample.task_id, sample.sample, arch_ids, learned, more]
+        key = content_id([*parts, self.settings.distillation.model_dump(mode="json")])
+        kind: Sample = "few-shot" if name == CURVE else sample.sample
+        return Scores(name, sample.task.name, kind, seed, key, arch_ids if kind != "few-shot" else ())
+
+    def _learning(self) -> list[Any]:
+        return [self.source_id, self.settings.predictor.model_dump(mode="json")]
+
+    def _kept(self, wanted: Scores, work: Callable[[], Scores]) -> Scores:
+        """What is on disk, else the outcome of the work, put there."""
+        if found := self.database.find(wanted):
+            return found
+        try:
+            scores = work()
+        except Exception as error:  # whatever a method raises is its own failure, not the comparison's
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            scores = replace(wanted, arch_ids=(), failure=reason[:300])
+        self.database.put(scores)
+        return scores
+
+
+class _Once:
+    """Makes a method when it is first asked for; a failure is not tried again for every target."""
+
+    def __init__(self, make: Callable[[], Ranker]) -> None:
+        self._make = make
+        self._made: Ranker | Exception | None = None
+
+    def __call__(self) -> Ranker:
+        if self._made is None:
+            try:
+                self._made = self._make()
+            except Exception as error:
+                self._made = error
+        if isinstance(self._made, Exception):
+            raise self._made
+        return self._made
+
+
+def _timed_scores(ranker: _Once, sample: TargetSample, wanted: Scores) -> Scores:
+    method, count = ranker(), len(sample.architectures)
+    blind = replace(sample.task, architectures=(), accuracies=())  # a method cannot look at what it is to predict
+    started = time.perf_counter()
+    values = np.asarray(method.score(blind, sample.architectures), dtype=np.float64)
+    seconds = (time.perf_counter() - started) / max(1, count)
+    if values.shape != (count,):
+        raise UsageError(f"{count} architectures were given and scores of shape {list(values.shape)} came")
+    return replace(wanted, values=tuple(values.tolist()), seconds=seconds, device=_device(sample.task))
+
+
+def _device(task: RankingTask) -> str:
+    return device_name(task.teacher.classifier.weight.device)

@@ -1,0 +1,145 @@
+"""The tables of an evaluation as one Markdown page: what was compared, on what, and which baseline is best where."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dass.evaluation.report import CEILING, SPREAD_RULE, Truth, best_baseline
+from dass.evaluation.tables import (
+    MEAN,
+    CorrelationRow,
+    CurveRow,
+    PickRow,
+    Table,
+    correlation_table,
+    curve_table,
+    pick_table,
+)
+
+SECONDS = "architecture_seconds"  # of one score
+MARKS = (
+    "SRC of scores and accuracies at the end of distillation, [interval]. `*`: some scores were not finite and rank "
+    "last; `=`: all were equal; `†`: the students differ too little there for a ranking, and the mean is without it; "
+    "`-`: the method has no scores there, or no mean."
+)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything an evaluation found.
+
+    Attributes:
+        truths: the targets.
+        teachers: accuracy of each target's teacher in percent.
+        meta: methods of Table 2, in order.
+        others: methods of Table 3, in order.
+        reference: the method that the others are held against, one of `meta`.
+        variants: those of `meta` that are the reference with parts left out, and no baselines.
+        rows: of `reports/correlations.csv`.
+        curve: of Fig. 3.
+        picks: of `reports/picks.csv`.
+        failures: by (method, target) why there are no scores.
+    """
+
+    truths: Sequence[Truth]
+    teachers: Mapping[str, float]
+    meta: Sequence[str]
+    others: Sequence[str]
+    reference: str
+    variants: Sequence[str]
+    rows: Sequence[CorrelationRow]
+    curve: Sequence[CurveRow]
+    picks: Sequence[PickRow]
+    failures: Mapping[tuple[str, str], str]
+
+    @property
+    def baselines(self) -> list[str]:
+        """What the reference must beat."""
+        return [name for name in (*self.meta, *self.others) if name != self.reference and name not in self.variants]
+
+
+def tables(found: Findings) -> dict[str, Table]:
+    """By file name, in the order of the page; Fig. 3 only where there are few-shot methods."""
+    ceiling = [CEILING] if any(row.method == CEILING for row in found.rows) else []
+    common = {"difference": "src_difference", "seconds": SECONDS}
+    made = {
+        "targets": target_table(found),
+        "table-2": correlation_table(
+            found.rows, "src", "Table 2. Meta-learned predictors: SRC on unseen targets",
+            methods=[*found.meta, *ceiling], **common,
+        ),
+        "table-3": correlation_table(
+            found.rows, "src", "Table 3. Methods without source tasks: SRC on unseen targets",
+            methods=[found.reference, *found.others, *ceiling], **common,
+        ),
+    }  # fmt: skip
+    if found.curve:
+        made["figure-3"] = curve_table(found.curve, "Figure 3. Adapting to students that were really distilled")
+    made["table-4"] = pick_table(found.picks, "Tables 4, 5 and 7. Picks among the search's candidates, distilled")
+    return made
+
+
+def page(found: Findings, title: str) -> str:
+    """The whole page."""
+    made = tables(found)
+    parts = [f"# {title}", made["targets"].markdown(), MARKS, made["table-2"].markdown(), made["table-3"].markdown()]
+    parts += ["**The best baseline on each target**", "\n".join(f"- {line}" for line in best_lines(found)), CAUTION]
+    parts += [table.markdown() for name, table in made.items() if name in ("figure-3", "table-4")]
+    if found.failures:
+        lines = [f"- {method} on {target}: {why}" for (method, target), why in found.failures.items()]
+        parts += ["**Without scores**", "\n".join(lines)]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+CAUTION = (
+    "The best of many is chosen after the fact, so its lead is overstated; the intervals are of its own ranking only."
+)
+
+
+def best_lines(found: Findings) -> list[str]:
+    """For each target and the mean, which baseline has the highest SRC and how it stands to the reference."""
+    lines = []
+    for target in (*(truth.target for truth in found.truths), MEAN):
+        best = best_baseline(found.rows, target, found.baselines)
+        own = best_baseline(found.rows, target, [found.reference])
+        if best is None or own is None:
+            continue
+        [gap] = [
+            row for row in found.rows
+            if (row.method, row.target, row.metric) == (best.method, target, "src_difference")
+        ]  # fmt: skip
+        where = "mean over targets" if target == MEAN else f"{target}{'' if best.counts else '†'}"
+        lines.append(
+            f"{where}: {best.method}, SRC {best.value:.2f} [{best.low:.2f}, {best.high:.2f}]; {found.reference} "
+            f"{own.value:.2f}, difference {gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]: {_verdict(gap)}"
+        )
+    return lines
+
+
+def target_table(found: Findings) -> Table:
+    """Whether the students of each target differ by more than its test set can tell, and the noise ceiling."""
+    ceilings = {row.target: row for row in found.rows if (row.method, row.metric) == (CEILING, "src")}
+    body = []
+    for truth in found.truths:
+        spread, ceiling = truth.spread, ceilings.get(truth.target)
+        body.append(
+            (
+                truth.target + ("" if truth.counts else "†"), str(len(truth.records)),
+                f"{found.teachers[truth.target]:.2f}", f"{spread.mean:.2f}", f"{spread.deviation:.2f}",
+                f"{spread.error:.2f}", "yes" if truth.counts else "no",
+                f"{ceiling.value:.2f} [{ceiling.low:.2f}, {ceiling.high:.2f}] (n={ceiling.n})" if ceiling else "-",
+            )
+        )  # fmt: skip
+    columns = (
+        "target", "students", "teacher %", "mean %", "deviation", "test error", "in the mean", "noise ceiling",
+    )  # fmt: skip
+    note = (
+        f"A target enters means where the students' accuracies deviate by at least {SPREAD_RULE:g} times the standard "
+        "error that its number of test images gives one accuracy, both in points."
+    )
+    return Table("Targets", columns, tuple(body), (note,))
+
+
+def _verdict(gap: CorrelationRow) -> str:
+    if gap.low > 0:
+        return "better"
+    return "worse" if gap.high < 0 else "not told apart"

@@ -1,0 +1,236 @@
+"""Scores are made once, kept by content, and a method that fails takes no other down."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dass.baselines import scoring as module
+from dass.baselines.catalogue import CATALOGUE, Method, Settings
+from dass.baselines.meta_predictors import MetaPredictorRanker
+from dass.baselines.picks import picks_of
+from dass.baselines.ranker import Ranker, RankingTask
+from dass.baselines.scores import ScoreDatabase, Scores
+from dass.baselines.scoring import Scoring, SourceTasks, TargetSample
+from dass.config import load_params
+from dass.errors import DassError
+from dass.predictor.scorer import MetaPredictor
+from dass.search.candidates import Budget, scored
+from dass.search.run import SearchResult
+from dass.space.architecture import Architecture
+
+PRESETS = Path(__file__).parents[3] / "presets"
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    params = load_params(PRESETS / "demo.yaml")
+    predictor = params.predictor.model_copy(update={"episodes": 4, "validate_every": 2})
+    return Settings(predictor, params.distillation, 0, "cpu")
+
+
+@pytest.fixture(scope="module")
+def shipped(sources: list[RankingTask]) -> MetaPredictor:
+    made = MetaPredictorRanker("DaSS", episodes=4, query=8, precision="float32", device="cpu")
+    predictor = made.fit(sources[:3], sources[3:]).predictor_
+    assert predictor is not None
+    return predictor
+
+
+@pytest.fixture
+def sample(target: RankingTask) -> TargetSample:
+    return TargetSample(target, "task", "students", target.architectures, (2.0,) * len(target.architectures))
+
+
+class Tripwire:
+    """Gives the source tasks and counts how often they were asked for."""
+
+    def __init__(self, sources: list[RankingTask]) -> None:
+        self.sources = sources
+        self.asked = 0
+
+    def __call__(self) -> SourceTasks:
+        self.asked += 1
+        return SourceTasks(self.sources[:3], self.sources[3:])
+
+
+@pytest.fixture
+def tripwire(sources: list[RankingTask]) -> Tripwire:
+    return Tripwire(sources)
+
+
+@pytest.fixture
+def made(tmp_path: Path, settings: Settings, shipped: MetaPredictor, tripwire: Tripwire) -> Scoring:
+    return Scoring(
+        ScoreDatabase(tmp_path / "scores"), settings, tripwire, "source", tmp_path / "learned", shipped, "predictor"
+    )
+
+
+class Broken(Ranker):
+    """Raises, or gives what no method should."""
+
+    def __init__(self, values: Sequence[float] | None = None) -> None:
+        self.values = values
+
+    def score(self, task: RankingTask, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        if self.values is None:
+            raise RuntimeError("no\nmemory")
+        assert task.accuracies == ()  # what is to be predicted is not shown
+        return np.array(self.values)
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Ranker]]:
+    """Methods of these names in the catalogue."""
+    methods: dict[str, Ranker] = {}
+    monkeypatch.setattr(module, "CATALOGUE", {**CATALOGUE, "broken": Method("trivial", lambda _: methods["broken"])})
+    yield methods
+
+
+def test_what_is_known_is_not_scored_again(made: Scoring, sample: TargetSample, broken: dict[str, Ranker]) -> None:
+    broken["broken"] = Broken([1.0, math.nan, -math.inf] * 10)
+    [first] = made.score("broken", 0, [sample])
+    np.testing.assert_array_equal(first.values, [1.0, math.nan, -math.inf] * 10)
+    assert (first.target, first.sample, first.failure, first.device) == ("target", "students", "", "cpu")
+    assert 0 <= first.seconds < 1
+    broken["broken"] = Broken()
+    [again] = made.score("broken", 0, [sample])
+    np.testing.assert_array_equal(again.values, [1.0, math.nan, math.nan] * 10)  # on disk no infinity is told from NaN
+    assert again.key == first.key
+    json.loads((made.database.folder / "target.json").read_text(), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize("change", ["task", "architectures", "seed", "recipe", "version"])
+def test_what_a_score_depends_on_is_in_its_key(
+    made: Scoring, sample: TargetSample, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [before] = made.score("random", 0, [sample])
+    seed = 0
+    if change == "task":
+        sample = replace(sample, task_id="other")
+    elif change == "architectures":
+        sample = replace(sample, architectures=sample.architectures[1:])
+    elif change == "seed":
+        seed = 1
+    elif change == "recipe":
+        recipe = made.settings.distillation.model_copy(update={"temperature": 2.0})
+        made = replace(made, settings=replace(made.settings, distillation=recipe))
+    else:
+        monkeypatch.setattr(module, "VERSION", 99)
+    [after] = made.score("random", seed, [sample])
+    assert after.key != before.key
+    kept = made.database.read("target")
+    assert [scores.key for scores in kept] == ([before.key, after.key] if change == "seed" else [after.key])
+
+
+def test_a_failure_is_kept_and_tried_again(made: Scoring, sample: TargetSample, broken: dict[str, Ranker]) -> None:
+    other = replace(sample, task=replace(sample.task, name="second"))
+    broken["broken"] = Broken()
+    assert [scores.failure for scores in made.score("broken", 0, [sample, other])] == ["RuntimeError: no memory"] * 2
+    [kept] = made.database.read("second")
+    assert (kept.failure, kept.values, kept.arch_ids) == ("RuntimeError: no memory", (), ())
+    broken["broken"] = Broken([1.0])
+    [scores] = made.score("broken", 0, [sample])
+    assert "30 architectures were given and scores of shape [1] came" in scores.failure
+    broken["broken"] = Broken([0.5] * 30)
+    [scores] = made.score("broken", 0, [sample])
+    assert (scores.failure, set(scores.values)) == ("", {0.5})
+
+
+def test_the_shipped_predictor_is_the_first_seed_and_others_learn_once(
+    made: Scoring, sample: TargetSample, tripwire: Tripwire, shipped: MetaPredictor
+) -> None:
+    other = replace(sample, task=replace(sample.task, name="second"))
+    [first] = made.score("DaSS", 0, [sample])
+    assert tripwire.asked == 0
+    direct = MetaPredictorRanker("DaSS", episodes=1, query=2)
+    direct.predictor_ = shipped
+    np.testing.assert_array_equal(first.values, direct.score(sample.task, sample.architectures))
+    second = list(made.score("DaSS", 1, [sample, other]))
+    assert tripwire.asked == 1
+    assert not any(scores.failure for scores in second)
+    assert second[0].values == second[1].values != first.values
+    list(made.score("MAML", 0, [sample]))
+    assert tripwire.asked == 1  # the source tasks are read once for all methods
+    state = made.states / "dass-1.partial"
+    before = state.stat().st_mtime_ns
+    third = replace(sample, task=replace(sample.task, name="third"))
+    [found] = made.score("DaSS", 1, [third])
+    assert found.values == second[0].values
+    assert state.stat().st_mtime_ns == before  # a new target goes on from what was learned
+
+
+def test_a_method_that_cannot_learn_fails_once_for_all(
+    made: Scoring, sample: TargetSample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(sample, task=replace(sample.task, name="second"))
+    asked = []
+
+    def sources() -> SourceTasks:
+        asked.append(1)
+        return SourceTasks([], [])
+
+    failing = replace(made, sources=sources)
+    found = list(failing.score("TANS", 0, [sample, other]))
+    assert all("meta-training needs at least one training" in scores.failure for scores in found)
+    assert len(asked) == 1
+
+
+def test_the_curve_shows_at_most_half(made: Scoring, sample: TargetSample, tripwire: Tripwire) -> None:
+    names = ["few-shot 1", "few-shot 10", "few-shot 20"]
+    found = made.curve(names, 0, sample)
+    assert tripwire.asked == 0
+    assert found.failure == ""
+    assert {point.shots for point in found.points} == {0, 1, 10}
+    assert {point.n for point in found.points} == {20}
+    assert made.database.find(replace(found, points=())) == found
+    assert made.curve(names, 0, sample) == found
+    less = replace(sample, architectures=sample.architectures[:1])
+    assert "too few known students" in made.curve(names, 0, less).failure
+
+
+def test_scores_are_found_by_architecture(sample: TargetSample) -> None:
+    ids = tuple(architecture.arch_id for architecture in sample.architectures)
+    scores = Scores("m", "target", "students", 0, "k", ids, tuple(range(30)))
+    chosen = [sample.architectures[i] for i in (7, 3)]
+    assert scores.of(chosen).tolist() == [7, 3]
+    with pytest.raises(DassError, match=r"m has no score of target's architecture .*run the rank stage again"):
+        scores.of([sample.task.space.largest])
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    for text in ('{"a": 1}', "[1]", '[{"method": "m"}]'):
+        (tmp_path / "dtd.json").write_text(text)
+        with pytest.raises(DassError, match=r"dtd.json holds no scores .*delete it"):
+            ScoreDatabase(tmp_path).read("dtd")
+    assert ScoreDatabase(tmp_path).read("cub") == []
+
+
+def test_picks_are_the_best_of_the_same_candidates(target: RankingTask) -> None:
+    architectures = target.architectures[:6]
+    candidates = tuple(scored(architectures, [60, 50, 40, 30, 20, 10], resolution=16, classes=3))
+    search = SearchResult("target", "t", 60.0, "p", Budget(), candidates[0], candidates, 0.0)
+    ids = tuple(architecture.arch_id for architecture in reversed(architectures))
+
+    def of(method: str, values: Sequence[float], **more: object) -> Scores:
+        return replace(Scores(method, "target", "candidates", 0, "k", ids, tuple(values)), **more)
+
+    scores = [
+        of("last", [9, 1, 1, 1, 1, 1]),
+        of("last", [1, 9, 1, 1, 1, 1], seed=1),
+        of("last", [1, 1, 9, 1, 1, 1], sample="students"),
+        of("bad", [math.nan, math.nan, 3, 2, math.nan, math.nan]),
+        of("failed", [], arch_ids=(), failure="RuntimeError"),
+    ]
+    picks = picks_of(["DaSS", "last", "bad", "failed", "absent"], scores, search, 0)
+    assert [(pick.method, pick.candidate.architecture) for pick in picks] == [
+        ("DaSS", architectures[0]), ("last", architectures[5]), ("bad", architectures[3]),
+    ]  # fmt: skip
+    cheap = candidates[2].cost.macs / 1e6
+    limited = picks_of(["last"], scores, replace(search, budget=Budget(max_macs=cheap)), 0)
+    assert limited[0].candidate.cost.macs <= candidates[2].cost.macs
