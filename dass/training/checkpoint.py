@@ -2,13 +2,14 @@
 
 import pickle
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from dass.errors import DassError
-from dass.files import atomic_write
+from dass.files import write_bytes
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,9 @@ class Checkpoint:
             DassError: the disk is full or not writable; the state before is still there.
         """
         values = {"run": self.run, "epoch": state.epoch, "seconds": state.seconds, "members": state.members}
-
-        def write(temporary: Path) -> None:
-            try:
-                torch.save(values, temporary)
-            except RuntimeError as error:  # how torch says that a file cannot be written
-                raise OSError(str(error).splitlines()[0]) from error
-
-        atomic_write(self.path, write)
+        buffer = BytesIO()  # torch does not say why a file cannot be written
+        torch.save(values, buffer)
+        write_bytes(self.path, buffer.getvalue())
 
     def load(self) -> TrainingState | None:
         """Reads the state, tensors with their strides; None where this run has left none.
