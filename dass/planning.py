@@ -2,12 +2,15 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 import torch
 
+from dass.baselines.catalogue import CATALOGUE
+from dass.baselines.names import FEW_SHOT, REFERENCE, TRIVIAL
+from dass.config import Evaluation
 from dass.datasets.packed import CARD, open_packed
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
@@ -128,7 +131,60 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
             "distil", f"{len(targets)} students", sum(map(student_seconds, targets)) / 3600,
             len(targets) * network_mib, PROCESS_MIB + data_mib,
         ),
+        _ranking_estimate(
+            project, evaluated, image, share, episode, sum(map(student_seconds, evaluated)) / workers,
+            memory=PROCESS_MIB + data_mib + 12 * splits * students.per_source * embedding_mib,
+        ),
     ]  # fmt: skip
+
+
+def _ranking_estimate(
+    project: Project,
+    targets: Sequence[_Size],
+    image: "_PerImage",
+    share: float,
+    episode: float,
+    one_pick: float,
+    *,
+    memory: float,
+) -> StageEstimate:
+    """Meta-training of every method that learns, scoring by every method, and distilling picks.
+
+    Args:
+        project: whose params.yaml names the methods.
+        targets: those that are evaluated.
+        image: times of the largest network.
+        share: of its work that a student does on average.
+        episode: seconds.
+        one_pick: seconds to distil one student of each target.
+        memory: MiB, peak.
+    """
+    block = project.params.evaluation
+    learning = sum(len(_learned_seeds(block, name)) for name in block.methods)
+    # The network passes of one score: zero-cost methods take a batch of 64 back and forth, starts look at 512 images.
+    per_score = {"meta": image.scoring, "zero-cost": 64 * 2 * image.training * share, "trivial": 0.0}
+    looks = {name: 512 * image.forward * share for name in TRIVIAL if name.startswith("remapped")}
+    students = len(targets) * project.params.students.per_target
+    candidates = len(targets) * project.params.search.candidates
+    scoring = 0.0
+    for name in block.methods:
+        count = students * (block.seeds if CATALOGUE[name].learns else 1) + candidates * (name in block.picks)
+        scoring += count * looks.get(name, per_score.get(CATALOGUE[name].group, 0.0))
+    picks = len(block.picks) * block.pick_seeds
+    return StageEstimate(
+        "rank",
+        f"{len(block.methods)} methods, {picks * len(targets)} picks",
+        (learning * project.params.predictor.episodes * episode + scoring + picks * one_pick) / 3600,
+        1,
+        memory,
+    )
+
+
+def _learned_seeds(block: Evaluation, name: str) -> range:
+    """Seeds under which a method must learn: all but the first of DaSS, which is the predictor; few-shot shares it."""
+    if name in FEW_SHOT or not CATALOGUE[name].learns:
+        return range(0)
+    return range(1 if name == REFERENCE else 0, block.seeds)
 
 
 def assumed_datasets(project: Project) -> list[str]:

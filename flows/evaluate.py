@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -14,11 +12,11 @@ from dass.baselines.catalogue import CATALOGUE
 from dass.baselines.few_shot import curve_rows
 from dass.baselines.meta_predictors import VARIANTS
 from dass.baselines.names import FEW_SHOT, REFERENCE
-from dass.baselines.scores import ScoreDatabase, Scores
+from dass.baselines.scores import ScoreDatabase, Scores, score_arrays, time_rows
 from dass.errors import DassError
-from dass.evaluation.page import SECONDS, Findings, page, tables
-from dass.evaluation.plots import few_shot_curve, method_bars, pick_scatter, save, scatter
-from dass.evaluation.report import best_baseline, ceiling_rows, compare, estimate_of
+from dass.evaluation.page import Findings, page, pictures, tables
+from dass.evaluation.plots import save, scatter
+from dass.evaluation.report import CEILING, best_baseline, ceiling_rows, compare, estimate_of
 from dass.evaluation.tables import MEAN, CorrelationRow, CurveRow, PickRow, write_csv
 from dass.files import read_json, write_json, write_text
 from dass.networks.checkpoint import TeacherCard, load_card
@@ -70,12 +68,13 @@ def wanted_scores(project: Project, target: EvaluatedTarget) -> list[Scores]:
 def compare_methods(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequence[Scores]) -> Findings:
     """Every statistic of every method on every target, with intervals."""
     block, truths = project.params.evaluation, [target.truth for target in targets]
+    architectures = {target.name: target.task.architectures for target in targets}
     resamples, confidence, seed = block.bootstrap, block.confidence, project.params.seed
     rows = compare(
-        truths, score_arrays(targets, scores), resamples=resamples, confidence=confidence, seed=seed,
+        truths, score_arrays(scores, architectures), resamples=resamples, confidence=confidence, seed=seed,
         budgets=block.budgets, reference=REFERENCE,
     )  # fmt: skip
-    rows += time_rows(targets, scores)
+    rows += time_rows(scores, {truth.target: truth.counts for truth in truths})
     rows += ceiling_rows(truths, resamples=resamples, confidence=confidence, seed=seed)
     names = [name for name in block.methods if name not in FEW_SHOT]
     return Findings(
@@ -90,40 +89,6 @@ def compare_methods(project: Project, targets: Sequence[EvaluatedTarget], scores
         picks=[row for name in project.params.targets for row in pick_rows(project, name, targets)],
         failures={(item.method, item.target): item.failure for item in scores if item.failure},
     )
-
-
-def score_arrays(
-    targets: Sequence[EvaluatedTarget], scores: Sequence[Scores]
-) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Scores [seeds, n] by method and target; a method of which one seed failed on a target has none there."""
-    failed = {(item.method, item.target) for item in scores if item.failure}
-    lists: dict[str, dict[str, list[NDArray[np.float64]]]] = {}
-    by_name = {target.name: target for target in targets}
-    for item in scores:
-        if item.sample == "students":
-            by_target = lists.setdefault(item.method, {})
-            if (item.method, item.target) not in failed:
-                values = item.of(by_name[item.target].task.architectures)
-                by_target.setdefault(item.target, []).append(values)
-    return {
-        method: {target: np.stack(values) for target, values in by_target.items()}
-        for method, by_target in lists.items()
-    }
-
-
-def time_rows(targets: Sequence[EvaluatedTarget], scores: Sequence[Scores]) -> list[CorrelationRow]:
-    """Seconds per architecture: the mean over a method's seeds, between the quickest and the slowest."""
-    counts = {target.name: target.truth.counts for target in targets}
-    groups: dict[tuple[str, str], list[Scores]] = {}
-    for item in scores:
-        if item.sample == "students" and not item.failure:
-            groups.setdefault((item.method, item.target), []).append(item)
-    rows = []
-    for (method, target), group in groups.items():
-        times = [item.seconds for item in group]
-        mean, n = sum(times) / len(times), len(group[0].values)
-        rows.append(CorrelationRow(method, target, SECONDS, mean, min(times), max(times), n, counts=counts[target]))
-    return rows
 
 
 def pick_rows(project: Project, name: str, targets: Sequence[EvaluatedTarget]) -> list[PickRow]:
@@ -177,7 +142,7 @@ def report(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequenc
     )
     text = page(found, title)
     write_text(folder / "tables.md", text)
-    pictures = draw(project, targets, scores, found)
+    drawn = draw(project, targets, scores, found)
     summary = metrics(project, found)
     write_json(folder / "metrics.json", summary)
     for name, row in summary["targets"].items():  # a file each: a row each in `dvc metrics show`
@@ -185,21 +150,12 @@ def report(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequenc
     create_markdown_artifact(text, key="evaluation")
     for table in made.values():
         logger().info("\n%s", table.markdown())
-    record(project, targets, found, pictures)
+    record(project, targets, found, drawn)
 
 
 def draw(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequence[Scores], found: Findings) -> list[str]:
     """Draw every table, and the scatter of DaSS on each target; gives the files' names under `reports/`."""
-    folder = project.reports
-    figures = {
-        "figures/table-2.png": method_bars(found.rows, "src", found.meta, "Meta-learned predictors"),
-        "figures/table-3.png": method_bars(
-            found.rows, "src", [found.reference, *found.others], "Methods without source tasks"
-        ),
-        "figures/table-4.png": pick_scatter(found.picks, "Picks, distilled"),
-    }
-    if found.curve:
-        figures["figures/figure-3.png"] = few_shot_curve(found.curve, "Adapting to distilled students (star: guide)")
+    figures = pictures(found)
     own = {item.target: item for item in scores if (item.method, item.seed) == (REFERENCE, project.params.seed)}
     for target in targets:
         if not own[target.name].failure:
@@ -207,11 +163,11 @@ def draw(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequence[
             src = estimate_of(found.rows, REFERENCE, target.name)
             figures[f"scatter/{target.name}.png"] = scatter(values, truth.accuracies, src, target.name)
     for name, figure in figures.items():
-        save(figure, folder / name)
+        save(figure, project.reports / name)
     return list(figures)
 
 
-def record(project: Project, targets: Sequence[EvaluatedTarget], found: Findings, pictures: Sequence[str]) -> None:
+def record(project: Project, targets: Sequence[EvaluatedTarget], found: Findings, drawn: Sequence[str]) -> None:
     """One MLflow run for the evaluation with one nested run per method, and the SRC beside each target's search."""
     folder = project.reports
     store = open_store(project.root)
@@ -220,7 +176,7 @@ def record(project: Project, targets: Sequence[EvaluatedTarget], found: Findings
             run_id = read_json(folder / "targets" / row.target / "registered.json")["run_id"]
             picture = folder / "scatter" / f"{row.target}.png"
             add_correlation(store, run_id, src=estimate_of(found.rows, REFERENCE, row.target), files=[picture])
-    names = ["correlations.csv", "picks.csv", "few_shot.csv", "tables.md", *pictures]
+    names = ["correlations.csv", "picks.csv", "few_shot.csv", "tables.md", *drawn]
     inputs = [project.predictor, project.scores, *(project.target_students(target.name) for target in targets)]
     log_evaluation(
         store, lineage(project.root, inputs), preset=project.params.preset, reference=REFERENCE,
@@ -249,7 +205,7 @@ def metrics(project: Project, found: Findings) -> dict[str, Any]:
         }
     values = {(row.method, row.target, row.metric): row for row in found.rows}
     for truth in found.truths:
-        spread, ceiling = truth.spread, values.get(("noise ceiling", truth.target, "src"))
+        spread, ceiling = truth.spread, values.get((CEILING, truth.target, "src"))
         summary["targets"][truth.target] |= {
             "accuracy_mean": spread.mean, "accuracy_deviation": spread.deviation, "accuracy_error": spread.error,
             "counts_in_mean": truth.counts, "noise_ceiling": ceiling.value if ceiling else None,

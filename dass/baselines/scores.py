@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dass.baselines.few_shot import FewShotPoint
 from dass.errors import DassError
+from dass.evaluation.tables import SECONDS, CorrelationRow
 from dass.files import read_json, write_text
 from dass.space.architecture import Architecture
 
@@ -111,6 +112,47 @@ class ScoreDatabase:
 
     def _path(self, target: str) -> Path:
         return self.folder / f"{target}.json"
+
+
+def score_arrays(
+    scores: Sequence[Scores], architectures: Mapping[str, Sequence[Architecture]]
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Scores [seeds, n] of the students, by method and target; a method whose one seed failed there has none.
+
+    Args:
+        scores: any.
+        architectures: the n students of each target, in the order wanted.
+    """
+    failed = {(item.method, item.target) for item in scores if item.failure}
+    lists: dict[str, dict[str, list[NDArray[np.float64]]]] = {}
+    for item in scores:
+        if item.sample == "students":
+            by_target = lists.setdefault(item.method, {})
+            if (item.method, item.target) not in failed:
+                by_target.setdefault(item.target, []).append(item.of(architectures[item.target]))
+    return {
+        method: {target: np.stack(values) for target, values in by_target.items()}
+        for method, by_target in lists.items()
+    }
+
+
+def time_rows(scores: Sequence[Scores], counts: Mapping[str, bool]) -> list[CorrelationRow]:
+    """Seconds per student: the mean over a method's seeds, between the quickest and the slowest.
+
+    Args:
+        scores: any.
+        counts: whether a target enters means.
+    """
+    groups: dict[tuple[str, str], list[Scores]] = {}
+    for item in scores:
+        if item.sample == "students" and not item.failure:
+            groups.setdefault((item.method, item.target), []).append(item)
+    rows = []
+    for (method, target), group in groups.items():
+        times, n = [item.seconds for item in group], len(group[0].values)
+        mean = sum(times) / len(times)
+        rows.append(CorrelationRow(method, target, SECONDS, mean, min(times), max(times), n, counts=counts[target]))
+    return rows
 
 
 def _to_json(scores: Scores) -> dict[str, Any]:

@@ -3,9 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from matplotlib.figure import Figure
+
+from dass.evaluation.plots import few_shot_curve, method_bars, pick_scatter
 from dass.evaluation.report import CEILING, SPREAD_RULE, Truth, best_baseline
 from dass.evaluation.tables import (
     MEAN,
+    SECONDS,
     CorrelationRow,
     CurveRow,
     PickRow,
@@ -15,7 +19,6 @@ from dass.evaluation.tables import (
     pick_table,
 )
 
-SECONDS = "architecture_seconds"  # of one score
 MARKS = (
     "SRC of scores and accuracies at the end of distillation, [interval]. `*`: some scores were not finite and rank "
     "last; `=`: all were equal; `†`: the students differ too little there for a ranking, and the mean is without it; "
@@ -75,6 +78,20 @@ def tables(found: Findings) -> dict[str, Table]:
     if found.curve:
         made["figure-3"] = curve_table(found.curve, "Figure 3. Adapting to students that were really distilled")
     made["table-4"] = pick_table(found.picks, "Tables 4, 5 and 7. Picks among the search's candidates, distilled")
+    return made
+
+
+def pictures(found: Findings) -> dict[str, Figure]:
+    """By file name under `reports/`: of Tables 2 to 4, and of Fig. 3 where there are few-shot methods."""
+    made = {
+        "figures/table-2.png": method_bars(found.rows, "src", found.meta, "Meta-learned predictors"),
+        "figures/table-3.png": method_bars(
+            found.rows, "src", [found.reference, *found.others], "Methods without source tasks"
+        ),
+        "figures/table-4.png": pick_scatter(found.picks, "Picks, distilled"),
+    }
+    if found.curve:
+        made["figures/figure-3.png"] = few_shot_curve(found.curve, "Adapting to distilled students (star: guide)")
     return made
 
 

@@ -12,6 +12,7 @@ from dass.evaluation.intervals import Estimate
 from dass.files import write_text
 
 MEAN = "mean"  # the target name of a mean over targets
+SECONDS = "architecture_seconds"  # the metric that is the time of one score
 
 
 @dataclass(frozen=True)

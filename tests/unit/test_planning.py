@@ -69,6 +69,23 @@ def test_hours_are_images_times_time(plan: Plan) -> None:
     assert found["students"].hours == pytest.approx(10 * 8 * one * images / 6000, rel=0.05)
 
 
+def test_methods_that_learn_are_learned_for_every_seed_and_picks_are_distilled(plan: Plan) -> None:
+    def rank(methods: list[str], **more: Any) -> StageEstimate:
+        return plan(evaluation={"methods": methods, "seeds": 1, **more})["rank"]
+
+    alone = rank(["DaSS"]).hours  # the predictor is there already: 20 students are scored, a second each
+    assert alone * 3600 == pytest.approx(20)
+    learned = rank(["DaSS", "MAML"]).hours - 2 * alone
+    assert learned > 0
+    three = rank(["DaSS", "MAML"], seeds=3)
+    assert three.hours == pytest.approx(6 * alone + 5 * learned)  # all but DaSS's first
+    assert rank(["DaSS", "few-shot 5", "depth"]).hours == pytest.approx(alone)
+    assert rank(["DaSS", "naswot"]).hours > rank(["DaSS", "remapped loss"]).hours > alone
+    picked = rank(["DaSS", "depth"], picks=["depth"], pick_seeds=3)
+    assert picked.work == "2 methods, 3 picks"
+    assert picked.hours == pytest.approx(alone + 3 * plan()["distil"].hours)
+
+
 def test_min_steps_prolong_a_small_task(plan: Plan) -> None:
     steps = 720 // 32
     twice = plan(distillation={"min_steps": 6 * steps})["students"].hours

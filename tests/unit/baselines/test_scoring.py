@@ -15,7 +15,7 @@ from dass.baselines.catalogue import CATALOGUE, Method, Settings
 from dass.baselines.meta_predictors import MetaPredictorRanker
 from dass.baselines.picks import picks_of
 from dass.baselines.ranker import Ranker, RankingTask
-from dass.baselines.scores import ScoreDatabase, Scores
+from dass.baselines.scores import ScoreDatabase, Scores, score_arrays, time_rows
 from dass.baselines.scoring import Scoring, SourceTasks, TargetSample
 from dass.config import load_params
 from dass.errors import DassError
@@ -201,6 +201,30 @@ def test_scores_are_found_by_architecture(sample: TargetSample) -> None:
     assert scores.of(chosen).tolist() == [7, 3]
     with pytest.raises(DassError, match=r"m has no score of target's architecture .*run the rank stage again"):
         scores.of([sample.task.space.largest])
+
+
+def test_seeds_are_stacked_and_a_failed_one_takes_the_target_out(sample: TargetSample) -> None:
+    few = sample.architectures[:3]
+    ids = tuple(architecture.arch_id for architecture in few)
+
+    def of(method: str, target: str, seed: int, **more: object) -> Scores:
+        scores = Scores(method, target, "students", seed, "k", ids, (seed, 2.0, 3.0), seconds=1.0 + seed)
+        return replace(scores, **more)
+
+    scores = [
+        of("a", "dtd", 0), of("a", "dtd", 1), of("a", "cub", 0),
+        of("a", "cub", 1, failure="why", arch_ids=(), values=()),
+        of("b", "cub", 0, failure="why"), of("a", "dtd", 0, sample="candidates"),
+    ]  # fmt: skip
+    found = score_arrays(scores, {"dtd": few[::-1], "cub": few})
+    assert list(found) == ["a", "b"]
+    assert {target: values.tolist() for target, values in found["a"].items()} == {"dtd": [[3, 2, 0], [3, 2, 1]]}
+    assert found["b"] == {}
+    dtd, cub = time_rows(scores, {"dtd": True, "cub": False})
+    assert (dtd.method, dtd.target, dtd.metric, dtd.value, dtd.low, dtd.high, dtd.n) == (
+        "a", "dtd", "architecture_seconds", 1.5, 1, 2, 3,
+    )  # fmt: skip
+    assert (cub.value, cub.counts) == (1, False)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

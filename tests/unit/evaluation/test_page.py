@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dass.evaluation.page import SECONDS, Findings, best_lines, page, tables
+from dass.evaluation.page import Findings, best_lines, page, pictures, tables
 from dass.evaluation.report import Truth, ceiling_rows, compare
-from dass.evaluation.tables import CorrelationRow, CurveRow, PickRow
+from dass.evaluation.tables import SECONDS, CorrelationRow, CurveRow, PickRow
 from tests.unit.evaluation.test_report import records
 
 
@@ -45,6 +45,7 @@ def found() -> Findings:
 def test_methods_are_divided_between_the_tables(found: Findings) -> None:
     made = tables(found)
     assert list(made) == ["targets", "table-2", "table-3", "figure-3", "table-4"]
+    assert {name.split("/")[1] for name in pictures(found)} == {f"{name}.png" for name in list(made)[1:]}
     assert [row[0] for row in made["table-2"].rows] == ["DaSS", "DaSS, first order", "MAML", "noise ceiling"]
     assert [row[0] for row in made["table-3"].rows] == ["DaSS", "naswot", "parameters", "noise ceiling"]
     assert made["table-3"].columns == (
