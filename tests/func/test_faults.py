@@ -1,0 +1,226 @@
+"""Faults injected into a real stage and into DVC: nothing recorded is lost, nothing is doubled, one line says it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from dass.files import file_sha256
+from dass.students.database import StudentDatabase
+from dass.students.record import StudentRecord
+from flows.server import answers, free_port, prefect_server
+from tests.e2e.sandbox import Sandbox, new_project
+from tests.func.served import fill, until
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(900)]
+
+TASKS, EACH = 3, 6
+NOBODY = "http://127.0.0.1:9"  # the port of a service that no machine runs any more
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A project whose next stage is `students`.
+
+    Attributes:
+        sandbox: the project, whose commands know the server.
+        api: of its Prefect server.
+    """
+
+    sandbox: Sandbox
+    api: str
+
+    def start(self, module: str = "flows.students", **environment: str) -> subprocess.Popen[str]:
+        """Starts the stage, or another."""
+        return subprocess.Popen(
+            [sys.executable, "-m", module], cwd=self.sandbox.root, text=True,
+            env={**self.sandbox.environment, "PREFECT_API_URL": self.api, **environment},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, module: str = "flows.students", **environment: str) -> tuple[int, str]:
+        """Runs the stage, or another; gives its exit code and what it said."""
+        stage = self.start(module, **environment)
+        out, _ = stage.communicate(timeout=400)
+        return stage.returncode, out
+
+    @property
+    def database(self) -> StudentDatabase:
+        return StudentDatabase(self.sandbox.root / "data" / "students" / "source")
+
+    def records(self) -> dict[tuple, StudentRecord]:
+        """All records by identity; none may be there twice."""
+        found = [record for task in self.database.tasks() for record in self.database.read_all(task)]
+        assert len({record.identity for record in found}) == len(found)
+        return {record.identity: record for record in found}
+
+    def begin(self, records: int, **environment: str) -> subprocess.Popen[str]:
+        """Starts the stage and waits until it has made so many records."""
+        stage = self.start(**environment)
+        until(lambda: stage.poll() is not None or len(self.records()) >= records, 200, "records")
+        assert stage.poll() is None, stage.communicate()[0]
+        return stage
+
+    def workers(self) -> list[str]:
+        """Worker processes that are still there."""
+        return [
+            process.name()
+            for process in psutil.process_iter(["cwd", "cmdline"])
+            if process.info["cwd"] == str(self.sandbox.root)
+            and "dass.training.workers" in (process.info["cmdline"] or [])
+        ]
+
+    def goes_on_from(self, before: dict[tuple, StudentRecord], **environment: str) -> None:
+        """The same command ends well, keeps what was there and makes the rest."""
+        code, out = self.run(**environment)
+        assert code == 0, out
+        after = self.records()
+        assert len(after) == TASKS * EACH
+        assert before.items() <= after.items()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """A tiny project, its teachers there but untrained: what the stage needs, ready at once."""
+    sandbox = new_project(tmp_path_factory.mktemp("faults") / "project", OMP_NUM_THREADS="1")
+    values = sandbox.params()
+    values["distillation"]["epochs"] = 4
+    values["students"]["per_source"] = EACH
+    sandbox.set_params(values)
+    fill(sandbox.root)
+    return sandbox
+
+
+@pytest.fixture
+def stage(project: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """The stage under a Prefect server of its own, with no records yet."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    shutil.rmtree(project.root / "data" / "students", ignore_errors=True)
+    with prefect_server(project.root) as api:
+        yield Stage(project, api)
+
+
+def last_line(out: str) -> str:
+    return out.rstrip().rsplit("\n", 1)[-1]
+
+
+def test_sigterm_is_a_clean_stop(stage: Stage) -> None:
+    running = stage.begin(records=2)
+    running.send_signal(signal.SIGTERM)
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == 128 + signal.SIGTERM
+    assert last_line(out) == "stopped: what was finished is kept, the same command goes on from there"
+    assert "Traceback" not in out
+    assert stage.workers() == []
+    before = stage.records()
+    assert 2 <= len(before) < TASKS * EACH
+    stage.goes_on_from(before)
+
+
+def test_without_its_prefect_server_it_finishes_the_task_in_hand_and_stops(stage: Stage) -> None:
+    quick = {"PREFECT_CLIENT_MAX_RETRIES": "0"}
+    running = stage.begin(records=2, **quick)
+    [server] = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if stage.api.split(":")[2].split("/")[0] in (process.info["cmdline"] or [])
+    ]
+    server.kill()
+    out, _ = running.communicate(timeout=300)
+    assert running.returncode == 1
+    assert last_line(out).startswith(
+        "error: the Prefect server is gone or ill (ConnectError): what was finished is kept"
+    )
+    assert stage.workers() == []
+    before = stage.records()
+    assert len([record for record in before.values() if record.task == "split0"]) == EACH
+    with prefect_server(stage.sandbox.root) as api:
+        Stage(stage.sandbox, api).goes_on_from(before)
+
+
+def test_without_its_mlflow_server_it_stops_and_goes_on_when_that_is_back(stage: Stage, tmp_path: Path) -> None:
+    code, out = stage.run(MLFLOW_TRACKING_URI=NOBODY, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    assert code == 1
+    assert last_line(out).startswith(f"error: cannot open the tracking store {NOBODY}")
+    assert stage.records() == {}  # known before any work
+
+    port = free_port(0)
+    tracking = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    with mlflow_server(tmp_path, port):
+        running = stage.begin(records=2, **tracking)
+    out, _ = running.communicate(timeout=300)
+    assert running.returncode == 1
+    assert last_line(out).startswith("error: cannot record run students/split0 in http")
+    before = stage.records()
+    assert len(before) == EACH  # all of the task that could not be recorded
+    with mlflow_server(tmp_path, port):
+        stage.goes_on_from(before, **tracking)
+        stage.goes_on_from(stage.records(), **tracking)
+        assert sorted(run_names(port)) == ["split0", "split1", "split2"]
+
+
+def test_a_damaged_database_stops_the_stage_and_a_damaged_teacher_is_trained_again(stage: Stage) -> None:
+    code, out = stage.run()
+    assert code == 0, out
+    before = stage.records()
+    file = stage.database.folder / "split1.parquet"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:200] + bytes(byte ^ 255 for byte in whole[200:300]) + whole[300:])
+    damaged = file.read_bytes()
+    code, out = stage.run()
+    assert code == 1
+    assert f"error: {file} is damaged" in last_line(out) and "restore it with `dvc checkout`" in last_line(out)
+    assert file.read_bytes() == damaged
+    file.write_bytes(whole)
+    stage.goes_on_from(before)
+
+    folder = stage.sandbox.root / "data" / "teachers" / "source"
+    for attempt in ("trained", "as it was", "damaged"):
+        if attempt == "damaged":
+            weights = (folder / "split1.safetensors").read_bytes()
+            (folder / "split1.safetensors").write_bytes(weights[:-9] + bytes([weights[-9] ^ 1]) + weights[-8:])
+            code, out = stage.run()
+            assert code == 1
+            assert last_line(out).startswith(f"error: {folder / 'split1.safetensors'}")
+        code, out = stage.run("flows.teachers")
+        assert code == 0, out
+        found = {path.name: (file_sha256(path), path.stat().st_mtime_ns) for path in folder.glob("*.safetensors")}
+        if attempt == "trained":
+            first = found
+    assert {name: sha for name, (sha, _) in found.items()} == {name: sha for name, (sha, _) in first.items()}
+    assert [name for name in found if found[name] != first[name]] == ["split1.safetensors"]
+
+
+@contextmanager
+def mlflow_server(folder: Path, port: int) -> Iterator[None]:
+    """A tracking server on a database in `folder`, killed at the end."""
+    command = ["server", "--backend-store-uri", f"sqlite:///{folder}/server.db", "--workers", "1"]
+    command += ["--artifacts-destination", str(folder / "artifacts"), "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "server.log").open("ab") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *command], cwd=folder, stdout=log, stderr=log, start_new_session=True,
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
+        )  # fmt: skip
+    try:
+        until(lambda: server.poll() is not None or answers(f"http://127.0.0.1:{port}"), 120, "MLflow's server")
+        yield
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def run_names(port: int) -> list[str]:
+    """Names of the runs of experiment `dass/students`."""
+    api = f"http://127.0.0.1:{port}/api/2.0/mlflow"
+    experiment = httpx.get(f"{api}/experiments/get-by-name", params={"experiment_name": "dass/students"}).json()
+    wanted = {"experiment_ids": [experiment["experiment"]["experiment_id"]], "max_results": 100}
+    return [run["info"]["run_name"] for run in httpx.post(f"{api}/runs/search", json=wanted).json()["runs"]]
