@@ -74,7 +74,8 @@ def rankable(scores: ArrayLike) -> Floats:
     if bad.any():
         lowest = np.min(np.where(bad, np.inf, values), axis=-1, keepdims=True)
         lowest = np.where(np.isfinite(lowest), lowest, 0.0)
-        worst = np.maximum(np.nextafter(lowest, -np.inf), np.finfo(np.float64).min)
+        least = np.nextafter(np.finfo(np.float64).min, 0)  # below it nothing finite is left to stand for the worst
+        worst = np.nextafter(np.maximum(lowest, least), -np.inf)
         values = np.where(bad, worst, values)
     return values
 

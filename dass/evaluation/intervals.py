@@ -7,12 +7,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dass.errors import UsageError
-from dass.evaluation.correlation import finite_accuracies, kendall, rankable, spearman
+from dass.evaluation import counted
+from dass.evaluation.correlation import finite_accuracies, kendall, partial_spearman, rankable, spearman
 
 Floats = NDArray[np.float64]
 Statistic = Callable[..., Floats]
 
-CHUNK = 2**22  # numbers of n x n tables that exist at a time
+COUNTED: dict[Statistic, Statistic] = {  # of these there are forms for many resamples at once
+    spearman: counted.spearman,
+    kendall: counted.kendall,
+    partial_spearman: counted.partial_spearman,
+}
+CHUNK = 2**22  # numbers of resampled students that exist at a time
 
 
 @dataclass(frozen=True)
@@ -111,37 +117,20 @@ def bootstrap(
         raise UsageError(
             f"scores and accuracies must be of the same students, at least one: found {list(map(len, arrays))}"
         )
-    indices = _indices(n, resamples, seed)
-    step = max(1, CHUNK // n**2)
-    parts = [statistic(*(a[indices[i : i + step]] for a in arrays)) for i in range(0, resamples, step)]
-    return _draws(float(statistic(*arrays)), np.concatenate(parts), scores, *arrays[:2])
-
-
-def bootstrap_kendall(scores: ArrayLike, accuracies: ArrayLike, *, resamples: int, seed: int) -> Draws:
-    """What `bootstrap(kendall, ...)` gives, a hundred times faster: pairs are compared once and counted B times.
-
-    A student that a resample has c times stands in c times as many of its pairs; of pairs with itself none counts.
-
-    Args:
-        scores: [n] of a method.
-        accuracies: [n] percent.
-        resamples: B.
-        seed: of the resamples.
-    """
-    values, truth = rankable(scores), finite_accuracies(accuracies)
-    indices = _indices(n := len(truth), resamples, seed)
-    flat = (indices + n * np.arange(resamples)[:, None]).ravel()
-    counts = np.bincount(flat, minlength=n * resamples).reshape(resamples, n).astype(np.float64)
-    signs = [np.sign(v[:, None] - v[None, :]) for v in (values, truth)]
-
-    def pairs(table: Floats) -> Floats:
-        found: Floats = ((counts @ table) * counts).sum(-1)
-        return found
-
-    untied = pairs(np.abs(signs[0])) * pairs(np.abs(signs[1]))
-    agreement = pairs(signs[0] * signs[1])
-    drawn = np.divide(agreement, np.sqrt(untied), out=np.zeros_like(agreement), where=untied > 0)
-    return _draws(float(kendall(values, truth)), drawn, scores, values, truth)
+    indices = np.random.default_rng([seed, n]).integers(n, size=(resamples, n))
+    if statistic in COUNTED:
+        resampled = COUNTED[statistic](counted.count(indices), *arrays)
+    else:
+        step = max(1, CHUNK // n)
+        parts = [statistic(*(a[indices[i : i + step]] for a in arrays)) for i in range(0, resamples, step)]
+        resampled = np.concatenate(parts)
+    return Draws(
+        float(statistic(*arrays)),
+        resampled,
+        n,
+        invalid=int((~np.isfinite(np.asarray(scores, dtype=np.float64))).sum()),
+        constant=bool(np.ptp(arrays[0]) == 0 or np.ptp(arrays[1]) == 0),
+    )
 
 
 @dataclass(frozen=True)
@@ -201,21 +190,6 @@ def spread(accuracies: ArrayLike, test_images: int) -> Spread:
     values = finite_accuracies(accuracies)
     mean = float(values.mean())
     return Spread(mean, float(values.std()), float(np.sqrt(mean * (100 - mean) / test_images)))
-
-
-def _indices(n: int, resamples: int, seed: int) -> NDArray[np.int64]:
-    """Which students each resample has, [B, n]: the same for all statistics and methods of n students."""
-    return np.random.default_rng([seed, n]).integers(n, size=(resamples, n))
-
-
-def _draws(value: float, resampled: Floats, scores: ArrayLike, values: Floats, accuracies: Floats) -> Draws:
-    return Draws(
-        value,
-        resampled,
-        len(values),
-        invalid=int((~np.isfinite(np.asarray(scores, dtype=np.float64))).sum()),
-        constant=bool(np.ptp(values) == 0 or np.ptp(accuracies) == 0),
-    )
 
 
 def _combined(parts: Sequence[Draws], value: float, resampled: Floats) -> Draws:

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dass.errors import DassError
-from dass.evaluation.correlation import partial_spearman, pearson, spearman
+from dass.evaluation.correlation import kendall, partial_spearman, pearson, spearman
 from dass.evaluation.intervals import (
     Draws,
     Estimate,
     NoiseCeiling,
     Spread,
     bootstrap,
-    bootstrap_kendall,
     noise_ceiling,
     spread,
 )
@@ -197,7 +196,7 @@ def _of_seed(
     accuracies = truth.accuracies
     found = {
         "src": draw(spearman, scores, accuracies),
-        "kendall": bootstrap_kendall(scores, accuracies, resamples=resamples, seed=seed),
+        "kendall": draw(kendall, scores, accuracies),
         "pearson": draw(pearson, scores, accuracies),
         "partial_src": draw(partial_spearman, scores, accuracies, truth.sizes),
         "src_loss": draw(spearman, scores, -truth.losses),
