@@ -11,6 +11,7 @@ from dass.cli.preset import preset_app
 from dass.cli.registry import promote, rollback
 from dass.cli.report import report
 from dass.cli.search import search
+from dass.cli.serve import serve
 from dass.cli.students import students_app
 from dass.cli.trace import trace
 from dass.errors import DassError, UsageError
@@ -30,6 +31,7 @@ app.command()(report)
 app.command()(trace)
 app.command()(promote)
 app.command()(rollback)
+app.command()(serve)
 
 DEBUG = "--debug"
 INTERRUPTED = 130

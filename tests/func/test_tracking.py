@@ -89,10 +89,16 @@ print(json.dumps([list(answer["class"]), dass.__file__, unwanted]))
     assert unwanted == []
 
 
-def test_the_champion_answers_over_http_and_survives_nonsense(filed: Filed) -> None:
-    command = ["models", "serve", "--model-uri", CHAMPION, "--env-manager", "local"]
+SERVERS = {
+    "mlflow": ["-m", "mlflow", "models", "serve", "--model-uri", CHAMPION, "--env-manager", "local"],
+    "dass": ["-m", "dass.cli.main", "serve", CHAMPION, "--max-megabytes", "0.1"],
+}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_champion_answers_over_http_and_survives_nonsense(filed: Filed, server: str) -> None:
     environment = {"MLFLOW_TRACKING_URI": f"sqlite:///{filed.root}/mlflow.db"}
-    with _serving(filed.root, command, "/ping", environment) as address:
+    with _serving(filed.root, SERVERS[server], "/ping", environment) as address:
         images = filed.data.test_images[:2].permute(0, 2, 3, 1).tolist()
         status, answer = _post(address, {"inputs": images})
         assert status == 200
@@ -112,7 +118,22 @@ def test_the_champion_answers_over_http_and_survives_nonsense(filed: Filed) -> N
             [1, 2],
         ):
             assert 400 <= _post(address, nonsense)[0] < 500, nonsense
+        assert server == "mlflow" or _oversized(address) == [413, 413, 413]
         assert _post(address, {"inputs": images})[0] == 200
+
+
+def _oversized(address: str) -> list[int]:
+    """What is answered to a body that is too large: announced so, then in chunks, then announced and never sent."""
+    host, port = address.removeprefix("http://").split(":")
+    statuses = []
+    for announced, sent in ((200_000, 200_000), (None, 200_000), (10**12, 10)):
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            size = f"Content-Length: {announced}" if announced else "Transfer-Encoding: chunked"
+            head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{size}\r\n\r\n"
+            body = b"1" * sent if announced else b"%x\r\n%s\r\n0\r\n\r\n" % (sent, b"1" * sent)
+            connection.sendall(head.encode() + body)
+            statuses.append(int(connection.recv(1000).split()[1]))
+    return statuses
 
 
 def test_the_traced_commands_bring_code_and_data_back(filed: Filed, tmp_path: Path) -> None:
@@ -157,7 +178,7 @@ def test_a_server_that_goes_away_in_the_middle_loses_and_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    command = ["server", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--workers", "1"]
+    command = ["-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--workers", "1"]
     command += ["--artifacts-destination", str(tmp_path / "artifacts")]
     content = RunContent("teachers", "split0", lineage(tmp_path, []), metrics={"accuracy": 40.0})
     later = RunContent("predictor", "p", content.lineage, curves=(Curve("loss", (0, 1), (2.0, 1.0)),))
@@ -250,7 +271,7 @@ def _serving(root: Path, command: list[str], health: str, environment: dict[str,
     log = root / f"server-{port}.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", *command, "--host", "127.0.0.1", "--port", port],
+            [sys.executable, *command, "--host", "127.0.0.1", "--port", port],
             cwd=root,
             env={**os.environ, **QUIET, **environment, "PATH": PATH},
             stdout=output,

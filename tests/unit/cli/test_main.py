@@ -28,7 +28,7 @@ COMMANDS = list(commands())
 def test_all_promised_commands_are_there() -> None:
     promised = {
         "data import", "data download", "data list", "data check", "preset list", "preset use", "plan", "describe",
-        "search", "trace", "report", "promote", "rollback", "students export", "students import",
+        "search", "trace", "report", "promote", "rollback", "serve", "students export", "students import",
     }  # fmt: skip
     assert promised <= {" ".join(words) for words in COMMANDS}
 

@@ -1,0 +1,25 @@
+"""`dass serve`: a registered model over HTTP."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dass.tracking.serving import serve_model
+from dass.tracking.store import open_store
+
+MEGABYTE = 1_000_000
+
+
+def serve(
+    model: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@ALIAS.")],
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all of this machine's.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5001,
+    max_megabytes: Annotated[float, typer.Option(min=0.001, help="A larger request is refused with 413.")] = 16.0,
+) -> None:
+    """Answer images over HTTP with a registered model, until Ctrl-C; requests have a size limit.
+
+    Example: dass serve models:/dass-student-digits@champion --port 5001
+    """
+    print(f"{model} at http://{host}:{port}/invocations")
+    serve_model(open_store(Path.cwd()), model, host=host, port=port, max_bytes=int(max_megabytes * MEGABYTE))
