@@ -19,25 +19,31 @@ pytestmark = pytest.mark.timeout(1200)  # minutes where cores are shared
 
 ALL = [
     "dataset@glyphs", "dataset@digits", "splits", "teachers", "students", "meta_train", "teacher@digits",
-    "target_students@digits", "search@digits", "distil@digits", "register@digits", "evaluate",
+    "target_students@digits", "search@digits", "distil@digits", "register@digits", "rank", "evaluate",
 ]  # fmt: skip
 
 
 def test_every_stage_runs_once_and_a_new_target_redoes_nothing_of_the_source_side(sandbox: Sandbox) -> None:
+    values = sandbox.params()
+    values["evaluation"] |= {
+        "methods": ["DaSS", "MAML", "naswot", "parameters", "depth", "few-shot 1", "few-shot 3"],
+        "seeds": 2, "picks": ["DaSS", "parameters", "depth"], "pick_seeds": 2,
+    }  # fmt: skip
+    sandbox.set_params(values)
     assert sorted(sandbox.repro()) == sorted(ALL)
     assert sandbox.repro() == []
     check_reports(sandbox)
+    check_comparison(sandbox)
     check_registry(sandbox)
     source = (sandbox.root / "data/students/source/split0.parquet").read_bytes()
 
-    values = sandbox.params()
     values["targets"]["again"] = {"dataset": "digits", "evaluate": False}
     sandbox.set_params(values)
     ran = sandbox.repro()
     assert {name for name in ran if "@" in name} == {
         f"{stage}@again" for stage in ("teacher", "target_students", "search", "distil", "register")
     }
-    assert set(ran) - {name for name in ran if "@" in name} == {"evaluate"}
+    assert set(ran) - {name for name in ran if "@" in name} == {"rank", "evaluate"}
     assert (sandbox.root / "data/students/source/split0.parquet").read_bytes() == source
 
     values["students"]["per_source"] += 2
@@ -64,6 +70,54 @@ def check_reports(sandbox: Sandbox) -> None:
     table = sandbox.run("python", "-m", "dass.cli.main", "report").stdout
     assert "digits" in table
     assert "n=5" in table
+
+
+def check_comparison(sandbox: Sandbox) -> None:
+    """Every method is in the tables, picks are distilled once each, and only scores that are missing are made anew."""
+    reports = sandbox.root / "reports"
+    with (reports / "correlations.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    src = {row["method"] for row in rows if (row["target"], row["metric"]) == ("digits", "src")}
+    assert src == {"DaSS", "MAML", "naswot", "parameters", "depth"}
+    metrics = {row["metric"] for row in rows if row["method"] == "MAML"}
+    assert metrics >= {"kendall", "partial_src", "src_loss", "regret", "precision_at_5", "src_difference",
+                       "src_seed_deviation", "architecture_seconds"}  # fmt: skip
+    with (reports / "few_shot.csv").open() as file:
+        assert [row["shots"] for row in csv.DictReader(file)] == ["0", "1"]  # three of five would be too many
+    with (reports / "picks.csv").open() as file:
+        picks = list(csv.DictReader(file))
+    assert {(pick["method"], pick["seed"]) for pick in picks} == {
+        ("teacher", "0"), *((method, seed) for method in ("DaSS", "parameters", "depth") for seed in "01")
+    }  # fmt: skip
+    distilled = StudentDatabase(sandbox.root / "data/picks").read_all("digits")
+    architectures = {pick["architecture"] for pick in picks if pick["method"] != "teacher"}
+    assert len({record.identity for record in distilled}) == len(distilled) < 2 * len(architectures)
+    text = (reports / "tables.md").read_text()
+    assert all(f"| {method} |" in text for method in src)
+    assert "**The best baseline on each target**\n\n- digits" in text
+    assert {path.name for path in (reports / "figures").iterdir()} == {
+        "table-2.png", "table-3.png", "table-4.png", "figure-3.png"
+    }  # fmt: skip
+
+    path = sandbox.root / "data/scores/digits.json"
+    before = {(item["method"], item["sample"], item["seed"]): item for item in json.loads(path.read_text())}
+    path.write_text(json.dumps([item for item in before.values() if item["method"] != "MAML"]))
+    assert sandbox.repro("rank") == ["rank"]
+    after = {(item["method"], item["sample"], item["seed"]): item for item in json.loads(path.read_text())}
+    assert after.keys() == before.keys()
+    for place, item in after.items():  # times tell what was done anew
+        assert (item["seconds"] == before[place]["seconds"]) == (place[0] != "MAML")
+        assert item["values"] == before[place]["values"]
+
+    found = sandbox.run(
+        "python", "-c",
+        "import mlflow\n"
+        "client = mlflow.MlflowClient('sqlite:///mlflow.db')\n"
+        "experiment = client.get_experiment_by_name('dass/evaluation').experiment_id\n"
+        "runs = client.search_runs([experiment])\n"
+        "print(sorted(run.info.run_name for run in runs if 'mlflow.parentRunId' in run.data.tags))",
+    )  # fmt: skip
+    assert found.stdout.splitlines()[-1] == str(sorted(src))
 
 
 def check_registry(sandbox: Sandbox) -> None:
