@@ -1,4 +1,4 @@
-"""`dass students`: carry the student-accuracy database from machine to machine."""
+"""`dass students`: carry the student-accuracy database, or a distilled student, elsewhere."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,12 +6,15 @@ from typing import Annotated
 import typer
 
 from dass.errors import UsageError
+from dass.networks.checkpoint import load_card
 from dass.project import Project
 from dass.students.database import StudentDatabase
 from dass.students.exchange import export_records, import_records
+from dass.students.onnx_export import export_onnx
+from dass.students.trained import load_student
 
 students_app = typer.Typer(
-    help="Export and import the student-accuracy database.\n\nExample: dass students export source records.parquet",
+    help="Carry student records, or a student, elsewhere.\n\nExample: dass students export source records.parquet",
     no_args_is_help=True,
 )
 
@@ -39,6 +42,23 @@ def import_(task: Task, file: Annotated[Path, typer.Argument(help="A file of `da
     print(f"{result.added} records added, {result.known} known already, {len(result.conflicts)} in conflict")
     for conflict in result.conflicts:
         print(f"  {conflict}")
+
+
+@students_app.command("export-onnx")
+def export_onnx_(
+    target: Annotated[str, typer.Argument(help="A target of params.yaml whose student is distilled.")],
+    file: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
+) -> None:
+    """Write a target's distilled student as ONNX, checked against torch: uint8 images in, probabilities out.
+
+    Example: dass students export-onnx digits student.onnx
+    """
+    project = Project.open()
+    project.target(target)
+    card = load_card(project.target_teacher(target) / f"{target}.safetensors")
+    network, _ = load_student(project.distilled(target) / f"{target}.safetensors")
+    difference = export_onnx(network, card.classes, card.resolution, file)
+    print(f"{file}: {len(card.classes)} classes at {card.resolution} pixels, within {difference:.1g} of torch")
 
 
 def _database(task: str) -> StudentDatabase:

@@ -29,6 +29,7 @@ def test_all_promised_commands_are_there() -> None:
     promised = {
         "data import", "data download", "data list", "data check", "preset list", "preset use", "plan", "describe",
         "search", "trace", "report", "promote", "rollback", "serve", "students export", "students import",
+        "students export-onnx",
     }  # fmt: skip
     assert promised <= {" ".join(words) for words in COMMANDS}
 

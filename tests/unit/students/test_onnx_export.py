@@ -1,0 +1,73 @@
+"""A student as ONNX: the same answers as torch gives, on images of a real dataset."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dass.config import DistillationRecipe
+from dass.datasets.augment import normalize
+from dass.datasets.importing import import_dataset
+from dass.datasets.packed import load_target
+from dass.errors import DassError, UsageError
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.space.architecture import Architecture
+from dass.students import onnx_export
+from dass.students.onnx_export import NEEDED, export_onnx
+from dass.training.recipes import distill
+
+STUDENT = Architecture(((4, 8), (4, 8), (8,), (16,)))
+needs_onnx = pytest.mark.skipif(
+    not all(map(find_spec, NEEDED)), reason="the extra `onnx` is not installed: students are not exported"
+)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("raw")
+    import_dataset("digits", None, folder, 16)
+    return load_target(folder / "digits-16")
+
+
+@needs_onnx
+def test_it_answers_as_torch_does_for_any_number_of_real_images(
+    images, recipe: DistillationRecipe, tmp_path: Path
+) -> None:
+    import onnxruntime
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        teacher = ElasticResNet(Architecture(((8, 8), (8, 8), (8,), (16,))), 10).eval()
+    recipe = recipe.model_copy(update={"epochs": 1, "evaluations": 1, "batch_size": 64})
+    [student] = distill(teacher, [STUDENT], images, recipe, seed=0, device=torch.device("cpu"))
+    path = tmp_path / "student.onnx"
+    assert export_onnx(student.network, images.classes, 16, path) < 1e-5
+
+    session = onnxruntime.InferenceSession(path)
+    assert session.get_modelmeta().custom_metadata_map["classes"].split("\n") == list(images.classes)
+    assert [(put.name, put.type, put.shape[1:]) for put in session.get_inputs()] == [
+        ("images", "tensor(uint8)", [16, 16, 3])
+    ]
+    for count in (1, 3, 200):
+        batch = images.test_images[:count]
+        [found] = session.run(["probabilities"], {"images": batch.permute(0, 2, 3, 1).numpy()})
+        with torch.inference_mode():
+            expected = student.network(normalize(batch)).softmax(dim=1).numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
+
+
+@needs_onnx
+def test_a_file_that_answers_otherwise_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_export, "TOLERANCE", -1.0)
+    with pytest.raises(DassError, match=r"differ by .* nothing was written"):
+        export_onnx(ElasticResNet(STUDENT, 3), ("a", "b", "c"), 16, tmp_path / "student.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_export, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"ONNX needs onnx, onnxscript, onnxruntime: pip install -e '.\[onnx\]'"):
+        export_onnx(ElasticResNet(STUDENT, 3), ("a", "b", "c"), 16, tmp_path / "student.onnx")
