@@ -58,6 +58,8 @@ def wanted_scores(project: Project, target: EvaluatedTarget) -> list[Scores]:
     ]
     if any(name in FEW_SHOT for name in methods):
         places += [("few-shot", "few-shot", seed) for seed in method_seeds(project, REFERENCE)]
+    picks = project.params.evaluation.picks
+    places += [(name, "candidates", project.params.seed) for name in picks if name != REFERENCE]
     missing = [place for place in places if place not in known]
     if missing:
         raise DassError(f"{target.name} has no scores by {missing[0][0]}, seed {missing[0][2]}: run the rank stage")
@@ -87,7 +89,11 @@ def compare_methods(project: Project, targets: Sequence[EvaluatedTarget], scores
         rows=rows,
         curve=curve_rows([point for item in scores for point in item.points]),
         picks=[row for name in project.params.targets for row in pick_rows(project, name, targets)],
-        failures={(item.method, item.target): item.failure for item in scores if item.failure},
+        failures={
+            (f"{item.method} ({item.sample}, seed {item.seed})", item.target): item.failure
+            for item in scores
+            if item.failure
+        },
     )
 
 

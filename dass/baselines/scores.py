@@ -123,7 +123,7 @@ def score_arrays(
         scores: any.
         architectures: the n students of each target, in the order wanted.
     """
-    failed = {(item.method, item.target) for item in scores if item.failure}
+    failed = {(item.method, item.target) for item in scores if item.failure and item.sample == "students"}
     lists: dict[str, dict[str, list[NDArray[np.float64]]]] = {}
     for item in scores:
         if item.sample == "students":

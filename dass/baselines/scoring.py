@@ -93,6 +93,7 @@ class Scoring:
             samples: of any targets.
 
         Raises:
+            UsageError: there is no such method.
             DassError: the database cannot be read or written; what the method itself raises is kept, not raised.
         """
         ranker = _Once(partial(self.ranker, name, seed))  # learns when the first sample needs it
@@ -127,13 +128,7 @@ class Scoring:
         return self._kept(wanted, work)
 
     def ranker(self, name: str, seed: int) -> Ranker:
-        """A method of the catalogue, learned where it learns.
-
-        Raises:
-            UsageError: there is no such method.
-        """
-        if name not in CATALOGUE:
-            raise UsageError(f"there is no method {name!r} in the catalogue")
+        """A method of the catalogue, learned where it learns."""
         method = CATALOGUE[name]
         file = "".join(sign if sign.isalnum() else "-" for sign in name.lower())
         made = method.make(replace(self.settings, seed=seed, checkpoint=self.states / f"{file}-{seed}.partial"))
@@ -150,20 +145,17 @@ class Scoring:
 
     def _wanted(self, name: str, seed: int, sample: TargetSample, *more: Any) -> Scores:
         """The scores to be found, as yet without values."""
-        if name == CURVE:
-            learned: Any = self.shipped_id if seed == self.settings.seed else self._learning()
-        elif self._is_shipped(name, seed):
+        method = REFERENCE if name == CURVE else name
+        if method not in CATALOGUE:
+            raise UsageError(f"there is no method {name!r} in the catalogue")
+        made = CATALOGUE[method].make(replace(self.settings, seed=seed))
+        learned = "" if not CATALOGUE[method].learns else self.source_id
+        if self._is_shipped(method, seed):
             learned = self.shipped_id
-        else:
-            learned = self._learning() if CATALOGUE[name].learns else None
         arch_ids = tuple(architecture.arch_id for architecture in sample.architectures)
-        parts = [VERSION, name, seed, sample.task_id, sample.sample, arch_ids, learned, more]
-        key = content_id([*parts, self.settings.distillation.model_dump(mode="json")])
+        key = content_id([VERSION, name, _arguments(made), learned, sample.task_id, sample.sample, arch_ids, more])
         kind: Sample = "few-shot" if name == CURVE else sample.sample
         return Scores(name, sample.task.name, kind, seed, key, arch_ids if kind != "few-shot" else ())
-
-    def _learning(self) -> list[Any]:
-        return [self.source_id, self.settings.predictor.model_dump(mode="json")]
 
     def _kept(self, wanted: Scores, work: Callable[[], Scores]) -> Scores:
         """What is on disk, else the outcome of the work, put there."""
@@ -176,6 +168,15 @@ class Scoring:
             scores = replace(wanted, arch_ids=(), failure=reason[:300])
         self.database.put(scores)
         return scores
+
+
+def _arguments(method: Ranker) -> dict[str, Any]:
+    """What a method was made with, which is all that it stores before `fit`; not where it computes and keeps state."""
+    return {
+        name: value if isinstance(value, str | int | float | None) else repr(value)
+        for name, value in vars(method).items()
+        if name not in ("checkpoint", "device")
+    }
 
 
 class _Once:

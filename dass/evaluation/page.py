@@ -40,7 +40,7 @@ class Findings:
         rows: of `reports/correlations.csv`.
         curve: of Fig. 3.
         picks: of `reports/picks.csv`.
-        failures: by (method, target) why there are no scores.
+        failures: by (method and what it was to score, target) why there are no scores.
     """
 
     truths: Sequence[Truth]

@@ -92,24 +92,27 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Ranker]]:
     yield methods
 
 
-def test_what_is_known_is_not_scored_again(made: Scoring, sample: TargetSample, broken: dict[str, Ranker]) -> None:
+def test_what_is_known_is_not_scored_again(
+    made: Scoring, sample: TargetSample, broken: dict[str, Ranker], monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken["broken"] = Broken([1.0, math.nan, -math.inf] * 10)
     [first] = made.score("broken", 0, [sample])
     np.testing.assert_array_equal(first.values, [1.0, math.nan, -math.inf] * 10)
     assert (first.target, first.sample, first.failure, first.device) == ("target", "students", "", "cpu")
     assert 0 <= first.seconds < 1
-    broken["broken"] = Broken()
+    monkeypatch.setattr(Broken, "score", pytest.fail)
     [again] = made.score("broken", 0, [sample])
     np.testing.assert_array_equal(again.values, [1.0, math.nan, math.nan] * 10)  # on disk no infinity is told from NaN
     assert again.key == first.key
     json.loads((made.database.folder / "target.json").read_text(), parse_constant=pytest.fail)
 
 
-@pytest.mark.parametrize("change", ["task", "architectures", "seed", "recipe", "version"])
+@pytest.mark.parametrize("change", ["task", "architectures", "seed", "settings", "version"])
 def test_what_a_score_depends_on_is_in_its_key(
     made: Scoring, sample: TargetSample, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [before] = made.score("random", 0, [sample])
+    name = "remapped loss" if change == "settings" else "random"
+    [before] = made.score(name, 0, [sample])
     seed = 0
     if change == "task":
         sample = replace(sample, task_id="other")
@@ -117,12 +120,12 @@ def test_what_a_score_depends_on_is_in_its_key(
         sample = replace(sample, architectures=sample.architectures[1:])
     elif change == "seed":
         seed = 1
-    elif change == "recipe":
+    elif change == "settings":
         recipe = made.settings.distillation.model_copy(update={"temperature": 2.0})
         made = replace(made, settings=replace(made.settings, distillation=recipe))
     else:
         monkeypatch.setattr(module, "VERSION", 99)
-    [after] = made.score("random", seed, [sample])
+    [after] = made.score(name, seed, [sample])
     assert after.key != before.key
     kept = made.database.read("target")
     assert [scores.key for scores in kept] == ([before.key, after.key] if change == "seed" else [after.key])
@@ -214,6 +217,7 @@ def test_seeds_are_stacked_and_a_failed_one_takes_the_target_out(sample: TargetS
     scores = [
         of("a", "dtd", 0), of("a", "dtd", 1), of("a", "cub", 0),
         of("a", "cub", 1, failure="why", arch_ids=(), values=()),
+        of("a", "dtd", 0, sample="candidates", failure="why"),
         of("b", "cub", 0, failure="why"), of("a", "dtd", 0, sample="candidates"),
     ]  # fmt: skip
     found = score_arrays(scores, {"dtd": few[::-1], "cub": few})
