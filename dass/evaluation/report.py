@@ -132,12 +132,11 @@ def compare(
         }
         for method, by_target in scores.items()
     }
-    for truth in truths:
-        base = drawn.get(reference, {}).get(truth.target)
-        for by_target in drawn.values():
-            if base and truth.target in by_target and by_target is not drawn[reference]:
-                own = by_target[truth.target]
-                own |= {f"{name}_difference": own[name] - base[name] for name in DIFFERENCES}
+    base = drawn.get(reference, {})
+    for method, by_target in drawn.items():
+        for target, found in by_target.items():
+            if method != reference and target in base:
+                found.update({f"{name}_difference": found[name] - base[target][name] for name in DIFFERENCES})
     rows: list[CorrelationRow] = []
     counting = [truth.target for truth in truths if truth.counts]
     for method, by_target in drawn.items():

@@ -34,6 +34,8 @@ def test_every_promised_method_is_there() -> None:
 def test_params_are_checked_against_the_same_names() -> None:
     assert set(METHODS) == set(CATALOGUE)
     assert len(set(METHODS)) == len(METHODS)
+    page = (PRESETS.parent / "docs" / "evaluation.md").read_text()
+    assert [name for name in METHODS if f"`{name}`" not in page] == []
     assert set(META) == {name for name, method in CATALOGUE.items() if method.group == "meta"}
     assert set(FEW_SHOT) == {name for name, method in CATALOGUE.items() if method.group == "few-shot"}
 
