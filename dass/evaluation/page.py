@@ -25,6 +25,10 @@ MARKS = (
     "`-`: the method has no scores there, or no mean."
 )
 
+CAUTION = (
+    "The best of many is chosen after the fact, so its lead is overstated; the intervals are of its own ranking only."
+)
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -105,11 +109,6 @@ def page(found: Findings, title: str) -> str:
         lines = [f"- {method} on {target}: {why}" for (method, target), why in found.failures.items()]
         parts += ["**Without scores**", "\n".join(lines)]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
-
-
-CAUTION = (
-    "The best of many is chosen after the fact, so its lead is overstated; the intervals are of its own ranking only."
-)
 
 
 def best_lines(found: Findings) -> list[str]:
