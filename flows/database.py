@@ -12,9 +12,15 @@ from dass.students.build import build_students, task_key
 from dass.students.database import StudentDatabase
 from dass.students.plan import StudentJob
 from dass.students.record import StudentRecord
-from dass.training.workers import Workers
-from flows.runtime import Progress, device
+from dass.training.workers import Pool, Workers
+from flows.cluster import Cluster
+from flows.runtime import Progress, device, workers
 from flows.slots import gpu_slot
+
+
+def student_workers() -> Cluster | Workers:
+    """The cluster that `DASS_DASK` names, else worker processes here."""
+    return Cluster.from_environment() or workers(device())
 
 
 def fill_database(
@@ -23,7 +29,7 @@ def fill_database(
     jobs: Sequence[StudentJob],
     load: Callable[[], TaskData],
     teacher: ElasticResNet,
-    pool: Workers,
+    pool: Pool,
 ) -> list[StudentRecord]:
     """Distils the jobs that have no record yet; each record is on disk as soon as it is known.
 

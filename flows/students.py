@@ -15,9 +15,9 @@ from dass.students.record import StudentRecord
 from dass.tracking.lineage import lineage
 from dass.tracking.stage_runs import log_students
 from dass.tracking.store import open_store
-from dass.training.workers import Workers
-from flows.database import fill_database, show_records
-from flows.runtime import device, run_link, workers
+from dass.training.workers import Pool
+from flows.database import fill_database, show_records, student_workers
+from flows.runtime import run_link
 from flows.splits import source_splits
 from flows.stage import run_stage
 
@@ -32,7 +32,7 @@ def students(count: int | None = None) -> None:
     project = Project.open()
     store = open_store(project.root)
     records, links = {}, []
-    with workers(device()) as pool:
+    with student_workers() as pool:
         for split in source_splits(project):
             work = distil_students.with_options(task_run_name=f"students of {split.name}")
             records[split.name] = work(project, split, count or project.params.students.per_source, pool)
@@ -42,7 +42,7 @@ def students(count: int | None = None) -> None:
 
 
 @task(cache_policy=NO_CACHE, name="students of a source task")
-def distil_students(project: Project, split: Split, count: int, pool: Workers) -> list[StudentRecord]:
+def distil_students(project: Project, split: Split, count: int, pool: Pool) -> list[StudentRecord]:
     """Distil one source task's missing students; each record is on disk as soon as it is there."""
     jobs = source_jobs(SearchSpace.from_config(project.params.space), count, project.params.seed, split.name)
     load = partial(load_split, project.packed(split.dataset), split)

@@ -15,8 +15,8 @@ from dass.students.record import StudentRecord
 from dass.tracking.lineage import lineage
 from dass.tracking.stage_runs import log_students
 from dass.tracking.store import open_store
-from flows.database import fill_database, show_records
-from flows.runtime import device, run_link, workers
+from flows.database import fill_database, show_records, student_workers
+from flows.runtime import run_link
 from flows.stage import run_stage
 from flows.teacher import target_data
 
@@ -45,7 +45,7 @@ def distil_students(project: Project, target: str, count: int) -> list[StudentRe
     jobs = wanted_students(project, target, count)
     teacher, _ = load_teacher(project.target_teacher(target) / f"{target}.safetensors")
     database = StudentDatabase(project.target_students(target))
-    with workers(device()) as pool:
+    with student_workers() as pool:
         return fill_database(project, database, jobs, partial(target_data, project, target), teacher, pool)
 
 

@@ -25,7 +25,7 @@ from dass.students.record import StudentRecord, TaskKey
 from dass.training.loop import Progress
 from dass.training.recipes import StudentResult, distill
 from dass.training.soft_labels import SoftLabels, epoch_soft_labels, fits
-from dass.training.workers import Workers
+from dass.training.workers import Pool
 
 
 def task_key(data: TaskData, teacher: ElasticResNet, recipe: DistillationRecipe, device: torch.device) -> TaskKey:
@@ -40,7 +40,7 @@ def build_students(
     jobs: Sequence[StudentJob],
     recipe: DistillationRecipe,
     *,
-    workers: Workers,
+    workers: Pool,
     device: torch.device,
     group: int = 1,
     progress: Progress | None = None,
@@ -104,7 +104,7 @@ def _soft_labels(
     recipe: DistillationRecipe,
     *,
     seed: int,
-    workers: Workers,
+    workers: Pool,
     device: torch.device,
 ) -> SoftLabels | None:
     """The schedule's teacher logits, an epoch per job; None where they are too large to be kept."""

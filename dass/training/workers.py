@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import dass
 from dass.errors import DassError
@@ -43,6 +43,14 @@ class Outcome:
     index: int
     value: Any
     died: str = ""
+
+
+class Pool(Protocol):
+    """Where jobs can be run: worker processes here, or machines of a cluster."""
+
+    def run(self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Iterator[Outcome]:
+        """Runs `function(*arguments[i])` for every i and yields outcomes as jobs finish, see `Workers.run`."""
+        ...
 
 
 class Workers:

@@ -1,13 +1,11 @@
 """Faults injected into a real stage and into DVC: nothing recorded is lost, nothing is doubled, one line says it."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -15,102 +13,13 @@ import psutil
 import pytest
 
 from dass.files import file_sha256
-from dass.students.database import StudentDatabase
-from dass.students.record import StudentRecord
 from flows.server import answers, free_port, prefect_server
-from tests.e2e.sandbox import Sandbox, new_project
-from tests.func.served import fill, until
+from tests.func.served import until
+from tests.func.students_stage import EACH, TASKS, Stage, last_line
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.service, pytest.mark.timeout(2400)]
 
-TASKS, EACH = 3, 6
 NOBODY = "http://127.0.0.1:9"  # the port of a service that no machine runs any more
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A project whose next stage is `students`.
-
-    Attributes:
-        sandbox: the project, whose commands know the server.
-        api: of its Prefect server.
-    """
-
-    sandbox: Sandbox
-    api: str
-
-    def start(self, module: str = "flows.students", **environment: str) -> subprocess.Popen[str]:
-        """Starts the stage, or another."""
-        return subprocess.Popen(
-            [sys.executable, "-m", module], cwd=self.sandbox.root, text=True,
-            env={**self.sandbox.environment, "PREFECT_API_URL": self.api, **environment},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-
-    def run(self, module: str = "flows.students", **environment: str) -> tuple[int, str]:
-        """Runs the stage, or another; gives its exit code and what it said."""
-        stage = self.start(module, **environment)
-        out, _ = stage.communicate(timeout=400)
-        return stage.returncode, out
-
-    @property
-    def database(self) -> StudentDatabase:
-        return StudentDatabase(self.sandbox.root / "data" / "students" / "source")
-
-    def records(self) -> dict[tuple, StudentRecord]:
-        """All records by identity; none may be there twice."""
-        found = [record for task in self.database.tasks() for record in self.database.read_all(task)]
-        assert len({record.identity for record in found}) == len(found)
-        return {record.identity: record for record in found}
-
-    def begin(self, records: int, **environment: str) -> subprocess.Popen[str]:
-        """Starts the stage and waits until it has made so many records."""
-        stage = self.start(**environment)
-        until(lambda: stage.poll() is not None or len(self.records()) >= records, 200, "records")
-        assert stage.poll() is None, stage.communicate()[0]
-        return stage
-
-    def workers(self) -> list[str]:
-        """Worker processes that are still there."""
-        return [
-            process.name()
-            for process in psutil.process_iter(["cwd", "cmdline"])
-            if process.info["cwd"] == str(self.sandbox.root)
-            and "dass.training.workers" in (process.info["cmdline"] or [])
-        ]
-
-    def goes_on_from(self, before: dict[tuple, StudentRecord], **environment: str) -> None:
-        """The same command ends well, keeps what was there and makes the rest."""
-        code, out = self.run(**environment)
-        assert code == 0, out
-        after = self.records()
-        assert len(after) == TASKS * EACH
-        assert before.items() <= after.items()
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    """A tiny project, its teachers there but untrained: what the stage needs, ready at once."""
-    sandbox = new_project(tmp_path_factory.mktemp("faults") / "project", OMP_NUM_THREADS="1")
-    values = sandbox.params()
-    values["distillation"]["epochs"] = 4
-    values["students"]["per_source"] = EACH
-    sandbox.set_params(values)
-    fill(sandbox.root)
-    return sandbox
-
-
-@pytest.fixture
-def stage(project: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """The stage under a Prefect server of its own, with no records yet."""
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    shutil.rmtree(project.root / "data" / "students", ignore_errors=True)
-    with prefect_server(project.root) as api:
-        yield Stage(project, api)
-
-
-def last_line(out: str) -> str:
-    return out.rstrip().rsplit("\n", 1)[-1]
 
 
 def test_sigterm_is_a_clean_stop(stage: Stage) -> None:
