@@ -248,6 +248,8 @@ class Target(Block):
         teacher: the user's own checkpoint (.safetensors or .pt); null to train one here.
         evaluate: distil `students.per_target` students too, to know the true ranking.
         repeat: give `students.repeated` of them a second seed.
+        halves: train on one half of all its images and test on the other, where the official test part is too small
+            to tell students apart.
         max_macs, max_params: override the search block's budgets.
     """
 
@@ -255,6 +257,7 @@ class Target(Block):
     teacher: str | None = None
     evaluate: bool = True
     repeat: bool = False
+    halves: bool = False
     max_macs: float | None = Field(gt=0, default=None)
     max_params: float | None = Field(gt=0, default=None)
 

@@ -9,6 +9,7 @@ import torch
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from dass.datasets.halves import halved
 from dass.datasets.packed import load_target
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
@@ -77,8 +78,10 @@ def target_task(project: Project, target: str) -> TargetTask:
 
 
 def target_data(project: Project, target: str) -> TaskData:
-    """A target's images, named after the target."""
-    return replace(load_target(project.packed(project.target(target).dataset)), name=target)
+    """A target's images, named after the target, divided as params.yaml says."""
+    block = project.target(target)
+    data = load_target(project.packed(block.dataset))
+    return replace(halved(data) if block.halves else data, name=target)
 
 
 if __name__ == "__main__":
