@@ -1,0 +1,167 @@
+"""Gathers evidence about students of one task: in worker processes, each measurement once."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dass.config import DistillationRecipe
+from dass.datasets.packed import as_tensor
+from dass.datasets.task_data import TaskData
+from dass.device import resolve_precision
+from dass.evidence import free, noise, recalibrated, sprint
+from dass.evidence.evidence import Evidence
+from dass.evidence.store import EvidenceStore
+from dass.files import content_id
+from dass.networks.checkpoint import teacher_id
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.space.architecture import Architecture
+from dass.training.workers import Workers
+
+VERSION = 1  # raised by hand when a change of this package changes what is measured
+CHUNK = 16  # students recalibrated in one job: enough to share beginnings, few enough to lose little
+
+Load = Callable[[], TaskData]
+Progress = Callable[[int, int], None]
+Rows = NDArray[np.float64]
+
+
+class Collector:
+    """Evidence about students of one task; what was measured before is taken from the store.
+
+    Args:
+        teacher: the trained network, on the CPU.
+        data: the task. Workers are given its training images alone, so no measurement can see the test part.
+        noise_image: the fixed input, float32 [1, 3, r, r].
+        recipe: of the distillation to be predicted.
+        workers: where the costly measurements run.
+        store: keeps them.
+        device: on which device of the workers.
+        seed: of batches.
+    """
+
+    def __init__(
+        self,
+        teacher: ElasticResNet,
+        data: TaskData,
+        noise_image: Tensor,
+        recipe: DistillationRecipe,
+        *,
+        workers: Workers,
+        store: EvidenceStore,
+        device: torch.device,
+        seed: int = 0,
+    ) -> None:
+        self._teacher = teacher
+        self._data = data
+        self._noise = noise_image
+        self._recipe = recipe
+        self._workers = workers
+        self._store = store
+        self._device = device
+        self._seed = seed
+
+    def free(self, architectures: Sequence[Architecture]) -> Evidence:
+        """Size and shape, see `dass.evidence.free`."""
+        rows = free.free_rows(self._with_teacher(architectures), self._data.resolution, len(self._data.classes))
+        return Evidence(free.NAMES, rows[:-1], rows[-1])
+
+    def noise(self, architectures: Sequence[Architecture]) -> Evidence:
+        """The response to noise, see `dass.evidence.noise`; too cheap to be stored."""
+        rows = noise.noise_rows(self._teacher, self._with_teacher(architectures), self._noise)
+        return Evidence(noise.NAMES, rows[:-1], rows[-1])
+
+    def recalibrated(self, architectures: Sequence[Architecture], progress: Progress | None = None) -> Evidence:
+        """The remapped start on one batch, see `dass.evidence.recalibrated`."""
+
+        def chunks(missing: Sequence[Architecture]) -> list[list[Architecture]]:
+            ordered = sorted(missing, key=lambda architecture: architecture.widths)
+            return [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
+
+        measure = partial(
+            recalibrated.recalibrated_job, teacher=self._teacher, recipe=self._recipe, device=self._device,
+            seed=self._seed,
+        )  # fmt: skip
+        key = self._key("recalibrated", recalibrated.IMAGES)
+        return self._measured(architectures, recalibrated.NAMES, key, measure, chunks, progress)
+
+    def sprint(self, architectures: Sequence[Architecture], steps: int, progress: Progress | None = None) -> Evidence:
+        """The first steps of distillation, see `dass.evidence.sprint`.
+
+        Args:
+            architectures: the students.
+            steps: how many; the longer sprint of a student in the store serves too.
+            progress: called with students done and in all.
+        """
+
+        def chunks(missing: Sequence[Architecture]) -> list[list[Architecture]]:
+            return [[architecture] for architecture in missing]
+
+        measure = partial(
+            sprint.sprint_job, teacher=self._teacher, recipe=self._recipe, steps=steps, device=self._device,
+            seed=self._seed,
+        )  # fmt: skip
+        key = self._key("sprint", sprint.HELD_OUT)
+        return self._measured(architectures, sprint.columns(steps), key, measure, chunks, progress)
+
+    def _measured(
+        self,
+        architectures: Sequence[Architecture],
+        names: tuple[str, ...],
+        key: str,
+        measure: Callable[..., Rows],
+        chunks: Callable[[Sequence[Architecture]], list[list[Architecture]]],
+        progress: Progress | None,
+    ) -> Evidence:
+        """Rows from the store, and those that it lacks from the workers; stored as they come."""
+        members = self._with_teacher(architectures)
+        found = {name: row for name, row in self._store.read(key).items() if len(row) >= len(names)}
+        missing = list(dict.fromkeys(one for one in members if one.arch_id not in found))
+        if missing:
+            jobs, done = chunks(missing), 0
+            with _training_part(self._data) as load:
+                for outcome in self._workers.run(partial(measure, load=load), [(job,) for job in jobs]):
+                    job = jobs[outcome.index]
+                    nothing = np.full((len(job), len(names)), np.nan)  # the worker died: unknown, and not kept
+                    rows = dict(
+                        zip((one.arch_id for one in job), nothing if outcome.died else outcome.value, strict=True)
+                    )
+                    if not outcome.died:
+                        self._store.add(key, rows)
+                    found |= rows
+                    done += len(job)
+                    if progress:
+                        progress(done, len(missing))
+        values = np.array([found[one.arch_id][: len(names)] for one in members])
+        return Evidence(names, values[:-1], values[-1])
+
+    def _with_teacher(self, architectures: Sequence[Architecture]) -> list[Architecture]:
+        return [*architectures, self._teacher.architecture]
+
+    def _key(self, kind: str, images: int) -> str:
+        """Names all that a measurement depends on, but the architecture and how long the sprint is."""
+        recipe = self._recipe.model_dump(mode="json", exclude={"epochs", "min_steps", "evaluations", "precision"})
+        precision = resolve_precision(self._recipe.precision, self._device)
+        known = [VERSION, kind, images, recipe, precision, self._seed, self._data.data_id, teacher_id(self._teacher)]
+        return f"{self._data.name}-{kind}-{content_id(known)}"
+
+
+@contextmanager
+def _training_part(data: TaskData) -> Iterator[Load]:
+    """The training images in a file for as long as workers need them; the test part is not among what they get."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "train_images.npy"
+        np.save(path, data.train_images.permute(0, 2, 3, 1).cpu().numpy())
+        yield partial(_load, path, data.train_labels.cpu().numpy(), data.name, data.classes, data.data_id)
+
+
+def _load(path: Path, labels: NDArray[np.int64], name: str, classes: tuple[str, ...], data_id: str) -> TaskData:
+    images = as_tensor(np.load(path, mmap_mode="c"))
+    nothing = torch.empty(0, dtype=torch.int64)
+    return TaskData(name, classes, images, torch.from_numpy(labels), images[:0], nothing, data_id)

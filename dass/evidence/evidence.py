@@ -1,0 +1,36 @@
+"""Evidence about students as one table: a row for each, a column for each measurement, and the teacher's own row."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dass.errors import DassError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Measurements of students and, in the same way, of their teacher as the largest of them.
+
+    Attributes:
+        names: of the columns.
+        values: [n, f]; NaN where a measurement broke down.
+        teacher: [f].
+    """
+
+    names: tuple[str, ...]
+    values: Floats
+    teacher: Floats
+
+    def __post_init__(self) -> None:
+        if self.values.shape[1:] != (len(self.names),) or self.teacher.shape != (len(self.names),):
+            raise DassError(
+                f"evidence of {len(self.names)} columns has values {list(self.values.shape)} and a teacher's row "
+                f"{list(self.teacher.shape)}"
+            )
+
+    def column(self, name: str) -> Floats:
+        """One measurement of all students, [n]."""
+        return self.values[:, self.names.index(name)]

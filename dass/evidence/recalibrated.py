@@ -1,0 +1,189 @@
+"""Evidence of tens of milliseconds: remapped students on one batch of training images, with its batch-norm statistics.
+
+Batch-norm statistics that a student takes over are those of the whole teacher and wrong for a part of it. With those
+of one batch the remapped student sees something before any training, and what it sees tells much about where
+distillation will lead.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dass.config import DistillationRecipe
+from dass.datasets.augment import normalize
+from dass.datasets.task_data import TaskData
+from dass.device import resolve_precision
+from dass.networks.elastic_resnet import BasicBlock, Conv3x3, ElasticResNet, shortcut
+from dass.space.architecture import STAGES, Architecture
+from dass.training.batches import PRECISIONS
+from dass.training.evaluation import predict
+from dass.training.losses import distillation_loss
+
+IMAGES = 256
+NAMES = (
+    "start_accuracy",
+    "start_loss",
+    "start_kd_loss",
+    "start_agreement",
+    *(f"similarity_{stage + 1}" for stage in range(STAGES)),
+    "start_error",
+)
+
+
+@torch.inference_mode()
+def recalibrated_rows(
+    teacher: ElasticResNet,
+    architectures: Sequence[Architecture],
+    data: TaskData,
+    *,
+    alpha: float,
+    temperature: float,
+    images: int = IMAGES,
+    seed: int = 0,
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+) -> NDArray[np.float64]:
+    """Accuracy, losses and likeness to the teacher of remapped students on one batch.
+
+    Columns: accuracy (0..1), cross entropy, distillation loss, share of images on which student and teacher agree,
+    linear CKA (Kornblith et al. 2019) between their pooled features behind each stage, and the norm of the difference
+    of their last pooled features over that of the teacher's.
+
+    Students with a common beginning share its computation.
+
+    Args:
+        teacher: the trained network, on the device that computes; not changed.
+        architectures: the n students.
+        data: the task; its test images are not looked at.
+        alpha: weight of the labels in the distillation loss, 0..1.
+        temperature: T of the distillation loss.
+        images: training images in the batch, or all where there are fewer; not augmented.
+        seed: of their draw.
+        precision: of convolutions: `auto`, `float32` or `bfloat16`.
+
+    Returns:
+        [n, f], columns `NAMES`.
+    """
+    device = teacher.classifier.weight.device
+    resolved = resolve_precision(precision, device)
+    chosen = torch.from_numpy(np.random.default_rng(seed).permutation(len(data.train_labels))[:images])
+    pictures = data.train_images[chosen.to(data.train_images.device)].to(device)
+    labels = data.train_labels[chosen.to(data.train_labels.device)].to(device)
+    soft = predict(teacher, pictures, resolved)
+    walk = _Walk(teacher, normalize(pictures, PRECISIONS[resolved]))
+
+    whole = walk.go(teacher.architecture).pooled
+    reference, last = [_centered_gram(pooled) for pooled in whole], whole[-1]
+    rows = np.empty((len(architectures), len(NAMES)))
+    for index in sorted(range(len(architectures)), key=lambda index: architectures[index].widths):
+        seen = walk.go(architectures[index])
+        logits = seen.logits
+        predicted = logits.argmax(1)
+        measured = [
+            (predicted == labels).double().mean(),
+            F.cross_entropy(logits, labels),
+            distillation_loss(logits, labels, soft, alpha, temperature),
+            (predicted == soft.argmax(1)).double().mean(),
+            *(_alignment(_centered_gram(pooled), gram) for pooled, gram in zip(seen.pooled, reference, strict=True)),
+            (seen.pooled[-1] - last).norm() / last.norm(),
+        ]
+        rows[index] = torch.stack([value.double() for value in measured]).cpu().numpy()
+    return rows
+
+
+def recalibrated_job(
+    architectures: Sequence[Architecture],
+    *,
+    teacher: ElasticResNet,
+    load: Callable[[], TaskData],
+    recipe: DistillationRecipe,
+    device: torch.device,
+    seed: int,
+) -> NDArray[np.float64]:
+    """`recalibrated_rows` as a job of a worker process, with the losses of a recipe."""
+    return recalibrated_rows(
+        teacher.to(device).to(memory_format=torch.channels_last), architectures, load(), alpha=recipe.alpha,
+        temperature=recipe.temperature, precision=recipe.precision, seed=seed,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a student makes of the batch.
+
+    Attributes:
+        logits: float32 [n, classes].
+        pooled: behind each stage, float32 [n, c].
+    """
+
+    logits: Tensor
+    pooled: tuple[Tensor, ...]
+
+
+class _Walk:
+    """Runs students one after the other and keeps the features of the last one's blocks, for the next to start from.
+
+    In sorted order each distinct beginning is computed once, and no more is held than one student's features.
+    """
+
+    def __init__(self, teacher: ElasticResNet, images: Tensor) -> None:
+        self._teacher = teacher
+        self._stem = _conv_norm(
+            images.contiguous(memory_format=torch.channels_last), teacher.stem_conv, teacher.stem_bn, None
+        ).relu_()
+        self._blocks = [
+            [block for block in stage.children() if isinstance(block, BasicBlock)] for stage in teacher.stages
+        ]
+        self._path: list[tuple[tuple[int, int, int], Tensor, Tensor]] = []  # place and width, features, pooled
+
+    def go(self, architecture: Architecture) -> _Seen:
+        steps = list(_steps(architecture))
+        common = 0
+        while common < min(len(steps), len(self._path)) and self._path[common][0] == steps[common]:
+            common += 1
+        del self._path[common:]
+        for step in steps[common:]:
+            features = self._path[-1][1] if self._path else self._stem[:, : step[2]]
+            features = _run_block(self._block(*step[:2]), features, step[2])
+            self._path.append((step, features, features.float().mean((2, 3))))
+        pooled = {step[0]: pooled for step, _, pooled in self._path}  # the last block of a stage stays
+        logits = self._teacher.classifier(pooled[STAGES - 1])
+        return _Seen(logits, tuple(pooled[stage] for stage in range(STAGES)))
+
+    def _block(self, stage: int, position: int) -> BasicBlock:
+        return self._blocks[stage][position]
+
+
+def _steps(architecture: Architecture) -> Iterator[tuple[int, int, int]]:
+    """Stage, position in it, and width of each block."""
+    for stage, blocks in enumerate(architecture.widths):
+        for position, width in enumerate(blocks):
+            yield stage, position, width
+
+
+def _run_block(block: BasicBlock, features: Tensor, width: int) -> Tensor:
+    """A student's block with the batch's statistics: the first channels of the teacher's."""
+    inner = _conv_norm(features, block.conv1, block.bn1, width).relu_()
+    return _conv_norm(inner, block.conv2, block.bn2, width).add_(shortcut(features, width, block.stride)).relu_()
+
+
+def _conv_norm(features: Tensor, conv: Conv3x3, norm: torch.nn.BatchNorm2d, width: int | None) -> Tensor:
+    weight = conv.weight[:width, : features.shape[1]].to(features.dtype).contiguous(memory_format=torch.channels_last)
+    outputs = F.conv2d(features, weight, stride=conv.stride, padding=conv.padding)
+    return F.batch_norm(outputs, None, None, norm.weight[:width], norm.bias[:width], training=True, eps=norm.eps)
+
+
+def _centered_gram(features: Tensor) -> Tensor:
+    """[n, n] inner products of features [n, c], centered."""
+    features = features - features.mean(0)
+    return features @ features.T
+
+
+def _alignment(first: Tensor, second: Tensor) -> Tensor:
+    """Linear CKA of two centered Gram matrices."""
+    return (first * second).sum() / (first.norm() * second.norm())

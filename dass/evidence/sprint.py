@@ -1,0 +1,134 @@
+"""Evidence of a second: the first steps of distillation."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dass.config import DistillationRecipe
+from dass.datasets.augment import normalize
+from dass.datasets.task_data import TaskData
+from dass.device import resolve_precision
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.remapping import remap
+from dass.space.architecture import Architecture
+from dass.training.batches import PRECISIONS, Batch, epoch_batches
+from dass.training.evaluation import forward
+from dass.training.losses import distillation_loss
+
+READINGS = (5, 10, 20, 50)  # steps after which a sprint is read
+HELD_OUT = 256
+SHARE = 0.2  # of the training images, at most, are held out
+
+Load = Callable[[], TaskData]
+
+
+def columns(steps: int) -> tuple[str, ...]:
+    """Columns of a sprint of `steps` steps: those of its readings."""
+    measures = ("kd_loss", "accuracy", "loss")
+    return tuple(f"sprint_{reading}_{name}" for reading in READINGS if reading <= steps for name in measures)
+
+
+def sprint(
+    teacher: ElasticResNet,
+    architecture: Architecture,
+    data: TaskData,
+    recipe: DistillationRecipe,
+    *,
+    steps: int,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Takes the first steps of a student's distillation, at the recipe's full rate.
+
+    Read after 5, 10, 20 and 50 steps: the mean distillation loss of the last half of the steps so far, and accuracy
+    (0..1) and cross entropy on training images that are held out here. Batch norms use the statistics of these
+    images, since a few steps are too few to know those of the data. Test images are not looked at.
+
+    Args:
+        teacher: its weights are the start; in eval mode.
+        architecture: the student.
+        data: the task, on the teacher's device.
+        recipe: of the distillation.
+        steps: how long, at least the first reading.
+        seed: of batch order and augmentation.
+
+    Returns:
+        [f], one value for each of `columns(steps)`.
+    """
+    precision = resolve_precision(recipe.precision, teacher.classifier.weight.device)
+    shown, held_out = _divide(data, recipe.batch_size, precision)
+    student = remap(teacher, architecture).to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.SGD(
+        student.parameters(),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.momentum > 0,
+        fused=True,
+    )
+    losses: list[Tensor] = []
+    read: list[float] = []
+    for batch in _batches(shown, recipe, seed, precision):
+        with torch.no_grad():
+            soft = forward(teacher, batch.images, precision)
+        logits = forward(student, batch.images, precision)
+        loss = distillation_loss(logits, batch.labels, soft, recipe.alpha, recipe.temperature)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+        if len(losses) in READINGS:
+            tail = torch.stack(losses[len(losses) // 2 :]).mean()
+            read += [float(tail), *_look(student, held_out, precision)]
+        if len(losses) == steps:
+            break
+    return np.array(read)
+
+
+def sprint_job(
+    architectures: Sequence[Architecture],
+    *,
+    teacher: ElasticResNet,
+    load: Load,
+    recipe: DistillationRecipe,
+    steps: int,
+    seed: int,
+    device: torch.device,
+) -> NDArray[np.float64]:
+    """`sprint` as a job of a worker process: [n, f] for n students."""
+    teacher = teacher.to(device).to(memory_format=torch.channels_last).eval()
+    data = load().to(device)
+    rows = [sprint(teacher, one, data, recipe, steps=steps, seed=seed) for one in architectures]
+    return np.array(rows)
+
+
+@torch.no_grad()
+def _look(student: ElasticResNet, held_out: Batch, precision: str) -> tuple[float, float]:
+    """Accuracy and cross entropy, with the images' own statistics; the running ones are left as they are."""
+    kept = {name: buffer.clone() for name, buffer in student.named_buffers()}
+    logits = forward(student, held_out.images, precision)
+    for name, buffer in student.named_buffers():
+        buffer.copy_(kept[name])
+    accuracy = (logits.argmax(1) == held_out.labels).double().mean()
+    return float(accuracy), float(F.cross_entropy(logits, held_out.labels))
+
+
+def _divide(data: TaskData, batch_size: int, precision: str) -> tuple[TaskData, Batch]:
+    """The images to train on, at least a batch, and those to look at, drawn the same way for every student."""
+    count = len(data.train_labels)
+    held = max(1, min(HELD_OUT, int(SHARE * count), count - batch_size))
+    order = torch.from_numpy(np.random.default_rng(0).permutation(count)).to(data.train_labels.device)
+    rest, chosen = order[held:].sort().values, order[:held]
+    shown = replace(data, train_images=data.train_images[rest], train_labels=data.train_labels[rest])
+    return shown, Batch(normalize(data.train_images[chosen], PRECISIONS[precision]), data.train_labels[chosen])
+
+
+def _batches(data: TaskData, recipe: DistillationRecipe, seed: int, precision: str) -> Iterator[Batch]:
+    epoch = 0
+    while True:
+        yield from epoch_batches(data, recipe, seed, epoch, precision)
+        epoch += 1

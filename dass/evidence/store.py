@@ -1,0 +1,67 @@
+"""Measurements on disk, so that none is made twice."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock
+
+from dass.errors import DassError
+from dass.files import atomic_write
+
+Row = np.ndarray
+
+
+class EvidenceStore:
+    """Rows of measurements by architecture, a file for each set of everything else that they depend on.
+
+    What is stored can be measured again, so a damaged file is an error that says to delete it, no more.
+
+    Args:
+        folder: made when something is written; None to keep nothing.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def read(self, key: str) -> dict[str, Row]:
+        """The rows under a key, by `Architecture.arch_id`.
+
+        Raises:
+            DassError: the file is damaged.
+        """
+        if self._folder is None or not (path := self._folder / f"{key}.parquet").exists():
+            return {}
+        try:
+            table = pq.read_table(path, columns=["arch_id", "values"])
+            return {row["arch_id"]: np.array(row["values"], dtype=np.float64) for row in table.to_pylist()}
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise DassError(f"{path} is damaged: delete it, what it held is measured again") from error
+
+    def add(self, key: str, rows: Mapping[str, Row]) -> None:
+        """Adds rows, in place of those of the same architectures.
+
+        Raises:
+            DassError: the disk is full or not writable, or the present file is damaged.
+        """
+        if self._folder is None or not rows:
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self._folder / f".{key}.lock")
+            lock.acquire()
+        except OSError as error:
+            raise DassError(f"cannot write in {self._folder}: {error.strerror or error}") from error
+        try:
+            merged = dict(sorted({**self.read(key), **rows}.items()))
+            table = pa.table(
+                {
+                    "arch_id": pa.array(merged, pa.string()),
+                    "values": pa.array([row.tolist() for row in merged.values()], pa.list_(pa.float64())),
+                }
+            )
+            atomic_write(self._folder / f"{key}.parquet", lambda temporary: pq.write_table(table, temporary))
+        finally:
+            lock.release()

@@ -1,0 +1,97 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dass.config import DistillationRecipe
+from dass.datasets.task_data import TaskData
+from dass.errors import DassError
+from dass.evidence import recalibrated, sprint
+from dass.evidence.collector import Collector
+from dass.evidence.store import EvidenceStore
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.predictor.embeddings import fixed_noise
+from dass.space.search_space import SearchSpace
+from dass.training.workers import Workers
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    with Workers(1) as pool:
+        yield pool
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> EvidenceStore:
+    return EvidenceStore(tmp_path / "evidence")
+
+
+@pytest.fixture
+def collector(
+    teacher: ElasticResNet, data: TaskData, recipe: DistillationRecipe, workers: Workers, store: EvidenceStore
+) -> Collector:
+    place = torch.device("cpu")
+    return Collector(teacher, data, fixed_noise(16, 0), recipe, workers=workers, store=store, device=place)
+
+
+def test_rows_are_those_of_the_measurement_and_the_teachers_is_the_largest_students(
+    collector: Collector, teacher: ElasticResNet, space: SearchSpace, data: TaskData, recipe: DistillationRecipe
+) -> None:
+    students = space.sample(20, np.random.default_rng(0))
+    found = collector.recalibrated(students)
+    expected = recalibrated.recalibrated_rows(
+        teacher, [*students, space.largest], data, alpha=recipe.alpha, temperature=recipe.temperature,
+        precision=recipe.precision,
+    )  # fmt: skip
+    np.testing.assert_allclose(np.vstack([found.values, found.teacher]), expected, rtol=1e-5)
+    assert found.names == recalibrated.NAMES
+    assert collector.free(students).column("depth_1").tolist() == [len(one.widths[0]) for one in students]
+    assert collector.noise(students).teacher[0] == pytest.approx(1)
+
+
+def test_nothing_is_measured_twice_and_a_longer_sprint_serves_for_a_shorter(
+    collector: Collector, space: SearchSpace, store: EvidenceStore, tmp_path: Path
+) -> None:
+    students = space.sample(3, np.random.default_rng(0))
+    calls: list[tuple[int, int]] = []
+    first = collector.sprint(students, 10, lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (4, 4)  # with the teacher
+    calls.clear()
+    again = collector.sprint(students[::-1], 5, lambda done, total: calls.append((done, total)))
+    assert calls == []
+    np.testing.assert_array_equal(again.values, first.values[::-1, : len(sprint.columns(5))])
+    assert len(list((tmp_path / "evidence").glob("rows-sprint-*.parquet"))) == 1
+
+
+def test_a_damaged_file_is_named(collector: Collector, space: SearchSpace, tmp_path: Path) -> None:
+    students = space.sample(2, np.random.default_rng(0))
+    collector.recalibrated(students)
+    [path] = (tmp_path / "evidence").glob("*.parquet")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DassError, match=f"{path.name} is damaged: delete it"):
+        collector.recalibrated(students)
+
+
+def test_a_store_without_a_folder_keeps_nothing() -> None:
+    store = EvidenceStore(None)
+    store.add("key", {"a": np.zeros(2)})
+    assert store.read("key") == {}
+
+
+def test_a_measurement_whose_worker_dies_is_unknown_and_not_kept(
+    collector: Collector, space: SearchSpace, store: EvidenceStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    students = space.sample(2, np.random.default_rng(0))
+    (tmp_path / "killer.py").write_text("import os\n\n\ndef sprint_job(*_, **__):\n    os._exit(3)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    import killer  # type: ignore[import-not-found]
+
+    monkeypatch.setattr(sprint, "sprint_job", killer.sprint_job)
+    with Workers(1) as fresh:
+        monkeypatch.setattr(collector, "_workers", fresh)
+        found = collector.sprint(students, 5)
+    assert np.isnan(found.values).all()
+    assert not (tmp_path / "evidence").exists()
