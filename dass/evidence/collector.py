@@ -15,6 +15,7 @@ from dass.config import DistillationRecipe
 from dass.datasets.packed import as_tensor
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
+from dass.errors import DassError
 from dass.evidence import free, noise, recalibrated, sprint
 from dass.evidence.evidence import Evidence
 from dass.evidence.store import EvidenceStore
@@ -28,8 +29,8 @@ VERSION = 1  # raised by hand when a change of this package changes what is meas
 CHUNK = 16  # students recalibrated in one job: enough to share beginnings, few enough to lose little
 
 Load = Callable[[], TaskData]
+Job = Callable[[Sequence[Architecture]], NDArray[np.float64]]
 Progress = Callable[[int, int], None]
-Rows = NDArray[np.float64]
 
 
 class Collector:
@@ -80,16 +81,14 @@ class Collector:
     def recalibrated(self, architectures: Sequence[Architecture], progress: Progress | None = None) -> Evidence:
         """The remapped start on one batch, see `dass.evidence.recalibrated`."""
 
-        def chunks(missing: Sequence[Architecture]) -> list[list[Architecture]]:
-            ordered = sorted(missing, key=lambda architecture: architecture.widths)
-            return [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
+        def prepare(load: Load) -> Job:
+            return partial(
+                recalibrated.recalibrated_job, teacher=self._teacher, load=load, recipe=self._recipe, seed=self._seed,
+                device=self._device,
+            )  # fmt: skip
 
-        measure = partial(
-            recalibrated.recalibrated_job, teacher=self._teacher, recipe=self._recipe, device=self._device,
-            seed=self._seed,
-        )  # fmt: skip
         key = self._key("recalibrated", recalibrated.IMAGES)
-        return self._measured(architectures, recalibrated.NAMES, key, measure, chunks, progress)
+        return self._measured(architectures, recalibrated.NAMES, key, prepare, CHUNK, progress)
 
     def sprint(self, architectures: Sequence[Architecture], steps: int, progress: Progress | None = None) -> Evidence:
         """The first steps of distillation, see `dass.evidence.sprint`.
@@ -100,46 +99,58 @@ class Collector:
             progress: called with students done and in all.
         """
 
-        def chunks(missing: Sequence[Architecture]) -> list[list[Architecture]]:
-            return [[architecture] for architecture in missing]
+        def prepare(load: Load) -> Job:
+            given = partial(
+                sprint.sprint_job, teacher=self._teacher, load=load, recipe=self._recipe, seed=self._seed,
+                device=self._device,
+            )  # fmt: skip
+            return partial(given, soft_labels=self._soft_labels(load, steps))
 
-        measure = partial(
-            sprint.sprint_job, teacher=self._teacher, recipe=self._recipe, steps=steps, device=self._device,
-            seed=self._seed,
-        )  # fmt: skip
         key = self._key("sprint", sprint.HELD_OUT)
-        return self._measured(architectures, sprint.columns(steps), key, measure, chunks, progress)
+        return self._measured(architectures, sprint.columns(steps), key, prepare, 1, progress)
+
+    def _soft_labels(self, load: Load, steps: int) -> Tensor:
+        work = partial(
+            sprint.soft_labels_job, teacher=self._teacher, load=load, recipe=self._recipe, steps=steps,
+            seed=self._seed, device=self._device,
+        )  # fmt: skip
+        [outcome] = self._workers.run(work, [()])
+        if outcome.died:
+            raise DassError(f"a worker {outcome.died} while the teacher of {self._data.name} looked at its images")
+        labels: Tensor = outcome.value
+        return labels
 
     def _measured(
         self,
         architectures: Sequence[Architecture],
         names: tuple[str, ...],
         key: str,
-        measure: Callable[..., Rows],
-        chunks: Callable[[Sequence[Architecture]], list[list[Architecture]]],
+        prepare: Callable[[Load], Job],
+        chunk: int,
         progress: Progress | None,
     ) -> Evidence:
         """Rows from the store, and those that it lacks from the workers; stored as they come."""
         members = self._with_teacher(architectures)
         found = {name: row for name, row in self._store.read(key).items() if len(row) >= len(names)}
-        missing = list(dict.fromkeys(one for one in members if one.arch_id not in found))
-        if missing:
-            jobs, done = chunks(missing), 0
+        # In order of widths, so that students with common beginnings come together.
+        missing = sorted({one for one in members if one.arch_id not in found}, key=lambda one: one.widths)
+        chunks = [missing[start : start + chunk] for start in range(0, len(missing), chunk)]
+        if chunks:
+            done = 0
             with _training_part(self._data) as load:
-                for outcome in self._workers.run(partial(measure, load=load), [(job,) for job in jobs]):
-                    job = jobs[outcome.index]
-                    nothing = np.full((len(job), len(names)), np.nan)  # the worker died: unknown, and not kept
-                    rows = dict(
-                        zip((one.arch_id for one in job), nothing if outcome.died else outcome.value, strict=True)
-                    )
+                for outcome in self._workers.run(prepare(load), [(part,) for part in chunks]):
+                    part = chunks[outcome.index]
+                    unknown = np.full((len(part), len(names)), np.nan)  # of a worker that died; not kept
+                    values = unknown if outcome.died else outcome.value
+                    rows = dict(zip((one.arch_id for one in part), values, strict=True))
                     if not outcome.died:
                         self._store.add(key, rows)
                     found |= rows
-                    done += len(job)
+                    done += len(part)
                     if progress:
                         progress(done, len(missing))
-        values = np.array([found[one.arch_id][: len(names)] for one in members])
-        return Evidence(names, values[:-1], values[-1])
+        table = np.array([found[one.arch_id][: len(names)] for one in members])
+        return Evidence(names, table[:-1], table[-1])
 
     def _with_teacher(self, architectures: Sequence[Architecture]) -> list[Architecture]:
         return [*architectures, self._teacher.architecture]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ def sprint(
     data: TaskData,
     recipe: DistillationRecipe,
     *,
-    steps: int,
+    soft_labels: Tensor,
     seed: int,
 ) -> NDArray[np.float64]:
     """Takes the first steps of a student's distillation, at the recipe's full rate.
@@ -53,7 +54,7 @@ def sprint(
         architecture: the student.
         data: the task, on the teacher's device.
         recipe: of the distillation.
-        steps: how long, at least the first reading.
+        soft_labels: the teacher's logits for the batches, [steps, b, classes]; as many steps are taken.
         seed: of batch order and augmentation.
 
     Returns:
@@ -72,9 +73,7 @@ def sprint(
     )
     losses: list[Tensor] = []
     read: list[float] = []
-    for batch in _batches(shown, recipe, seed, precision):
-        with torch.no_grad():
-            soft = forward(teacher, batch.images, precision)
+    for soft, batch in zip(soft_labels, _batches(shown, recipe, seed, precision), strict=False):
         logits = forward(student, batch.images, precision)
         loss = distillation_loss(logits, batch.labels, soft, recipe.alpha, recipe.temperature)
         optimizer.zero_grad()
@@ -84,8 +83,6 @@ def sprint(
         if len(losses) in READINGS:
             tail = torch.stack(losses[len(losses) // 2 :]).mean()
             read += [float(tail), *_look(student, held_out, precision)]
-        if len(losses) == steps:
-            break
     return np.array(read)
 
 
@@ -95,15 +92,27 @@ def sprint_job(
     teacher: ElasticResNet,
     load: Load,
     recipe: DistillationRecipe,
-    steps: int,
+    soft_labels: Tensor,
     seed: int,
     device: torch.device,
 ) -> NDArray[np.float64]:
     """`sprint` as a job of a worker process: [n, f] for n students."""
     teacher = teacher.to(device).to(memory_format=torch.channels_last).eval()
-    data = load().to(device)
-    rows = [sprint(teacher, one, data, recipe, steps=steps, seed=seed) for one in architectures]
+    data, soft_labels = load().to(device), soft_labels.to(device)
+    rows = [sprint(teacher, one, data, recipe, soft_labels=soft_labels, seed=seed) for one in architectures]
     return np.array(rows)
+
+
+@torch.no_grad()
+def soft_labels_job(
+    *, teacher: ElasticResNet, load: Load, recipe: DistillationRecipe, steps: int, seed: int, device: torch.device
+) -> Tensor:
+    """The teacher's logits for the batches of a sprint, which are the same for all students: [steps, b, classes]."""
+    teacher = teacher.to(device).to(memory_format=torch.channels_last).eval()
+    precision = resolve_precision(recipe.precision, device)
+    shown, _ = _divide(load().to(device), recipe.batch_size, precision)
+    batches = islice(_batches(shown, recipe, seed, precision), steps)
+    return torch.stack([forward(teacher, batch.images, precision).cpu() for batch in batches])
 
 
 @torch.no_grad()
