@@ -1,0 +1,1 @@
+"""The ladder: a predictor over whatever evidence has been paid for."""

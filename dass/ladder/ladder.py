@@ -1,0 +1,161 @@
+"""The ladder: predicts students' accuracies from whatever evidence has been paid for, with intervals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from scipy.stats import norm
+
+from dass.errors import UsageError
+from dass.evidence.evidence import Evidence
+from dass.ladder.features import anchored
+from dass.ladder.gaussian_process import Sample, TaskProcess
+
+Floats = NDArray[np.float64]
+Rung = Literal["free", "noise", "start", "sprint 5", "sprint 10", "sprint 20", "sprint 50"]
+RUNGS: tuple[Rung, ...] = get_args(Rung)
+
+
+@dataclass(frozen=True, eq=False)
+class LadderTask:
+    """What a task gives the ladder to learn from.
+
+    Attributes:
+        evidence: of its students.
+        accuracies: [n] percent of the test images, really reached.
+        guide: the teacher's accuracy, percent.
+        classes: of the task.
+        test_images: how many an accuracy is over.
+    """
+
+    evidence: Evidence
+    accuracies: Floats
+    guide: float
+    classes: int
+    test_images: int
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Accuracies as they are expected to be measured.
+
+    Attributes:
+        mean: [n] percent: the median of what is expected.
+        low: [n] percent.
+        high: [n] percent.
+    """
+
+    mean: Floats
+    low: Floats
+    high: Floats
+
+
+class Ladder:
+    """A Gaussian process for each rung: for each set of evidence that can have been paid for.
+
+    Accuracies are log-odds relative to the teacher's (the guide), and evidence lies on the scale of
+    `dass.ladder.features`, so neither a task's level nor its number of classes has to be learned.
+
+    Attributes:
+        processes_: by rung, after `fit`.
+    """
+
+    processes_: dict[Rung, TaskProcess]
+
+    def __init__(self, *, alpha: float, temperature: float) -> None:
+        """Stores the settings.
+
+        Args:
+            alpha: weight of the labels in the distillation loss.
+            temperature: T of the distillation loss.
+        """
+        self.alpha = alpha
+        self.temperature = temperature
+
+    def fit(self, tasks: Sequence[LadderTask], rungs: Sequence[Rung] = RUNGS) -> Self:
+        """Learns from source tasks.
+
+        Raises:
+            UsageError: fewer than two tasks, or a rung's evidence is missing in one.
+        """
+        if len(tasks) < 2:
+            raise UsageError(f"a ladder learns from two tasks or more, found {len(tasks)}")
+        self.processes_ = {rung: self._fit_rung(tasks, rung) for rung in rungs}
+        return self
+
+    def predict(
+        self, evidence: Evidence, rung: Rung, *, guide: float, classes: int, test_images: int, confidence: float = 80.0
+    ) -> Prediction:
+        """Predicts what students will be measured to reach.
+
+        Args:
+            evidence: of the students; that of higher rungs is not looked at.
+            rung: up to which evidence is used.
+            guide: the teacher's accuracy, percent.
+            classes: of the task.
+            test_images: of the accuracy to be measured.
+            confidence: of the interval, percent.
+        """
+        if rung not in self.processes_:
+            raise UsageError(f"the ladder has not learned rung {rung!r}: it knows {', '.join(self.processes_)}")
+        features, _ = self._features(evidence, rung, classes)
+        mean, variance = self.processes_[rung].predict(features)
+        middle = mean + _odds(np.array([guide]), test_images)
+        share = expit(middle)
+        spread = norm.ppf(0.5 + confidence / 200) * np.sqrt(variance + _sampling(share, test_images))
+        return Prediction(100 * share, 100 * expit(middle - spread), 100 * expit(middle + spread))
+
+    def _fit_rung(self, tasks: Sequence[LadderTask], rung: Rung) -> TaskProcess:
+        parts = [self._features(task.evidence, rung, task.classes) for task in tasks]
+        targets = [
+            _odds(task.accuracies, task.test_images) - _odds(np.array([task.guide]), task.test_images) for task in tasks
+        ]
+        sample = Sample(
+            np.concatenate([features for features, _ in parts]),
+            np.repeat(np.arange(len(tasks)), [len(task.accuracies) for task in tasks]),
+            np.concatenate(targets),
+            np.concatenate([_sampling(task.accuracies / 100, task.test_images) for task in tasks]),
+        )
+        return TaskProcess(parts[0][1]).fit(sample)
+
+    def _features(self, evidence: Evidence, rung: Rung, classes: int) -> tuple[Floats, list[int]]:
+        """Features [n, f] of a rung, and the rung at which each of them is first seen."""
+        height = RUNGS.index(rung)
+        kept = [index for index, name in enumerate(evidence.names) if _used(name, rung)]
+        part = Evidence(
+            tuple(evidence.names[index] for index in kept), evidence.values[:, kept], evidence.teacher[kept]
+        )
+        groups = [min(_height(name), height) for name in part.names]
+        if max(groups, default=-1) < height:
+            raise UsageError(f"evidence of rung {rung!r} is missing: found {', '.join(evidence.names)}")
+        return anchored(part, classes, alpha=self.alpha, temperature=self.temperature), groups
+
+
+def _height(name: str) -> int:
+    """The rung that a column belongs to."""
+    if name.startswith("sprint_"):
+        return RUNGS.index(f"sprint {name.split('_')[1]}")
+    if name.startswith(("start_", "similarity_")):
+        return RUNGS.index("start")
+    return RUNGS.index("noise" if name.startswith("noise_") else "free")
+
+
+def _used(name: str, rung: Rung) -> bool:
+    """Whether a rung looks at a column: of sprints, at its own reading alone, which holds what the earlier ones say."""
+    height = _height(name)
+    return height == RUNGS.index(rung) or height < min(RUNGS.index("sprint 5"), RUNGS.index(rung))
+
+
+def _odds(accuracies: Floats, images: int) -> Floats:
+    """Log-odds of accuracies in percent; half an image more of either kind keeps them finite."""
+    right = accuracies / 100 * images
+    return logit((right + 0.5) / (images + 1))
+
+
+def _sampling(share: Floats, images: int) -> Floats:
+    """Variance of log-odds that comes from the number of test images."""
+    share = np.clip(share, 0.5 / images, 1 - 0.5 / images)
+    return 1 / (images * share * (1 - share))

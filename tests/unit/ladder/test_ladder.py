@@ -1,0 +1,96 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+from scipy.stats import spearmanr
+
+from dass.errors import UsageError
+from dass.evidence import free, noise, recalibrated, sprint
+from dass.evidence.evidence import Evidence
+from dass.ladder.features import anchored
+from dass.ladder.ladder import Ladder, LadderTask
+
+NAMES = (*free.NAMES, *noise.NAMES, *recalibrated.NAMES, *sprint.columns(10))
+ALPHA, TEMPERATURE = 0.5, 6.0
+
+
+def make_task(seed: int, students: int = 24, classes: int = 10, guide: float = 60.0) -> LadderTask:
+    """Students whose quality shows dimly in the losses of the start and clearly in those of the sprint."""
+    rng = np.random.default_rng(seed)
+    quality = rng.normal(size=students)
+    values = rng.normal(size=(students, len(NAMES)))
+    for blur, name in ((1.0, "start_loss"), (0.1, "sprint_10_loss")):
+        values[:, NAMES.index(name)] = 1.0 - 0.3 * (quality + blur * rng.normal(size=students))
+    teacher = np.zeros(len(NAMES))
+    accuracies = 100 * expit(logit(guide / 100) - 0.4 + 0.3 * quality + 0.05 * rng.normal(size=students))
+    return LadderTask(Evidence(NAMES, values, teacher), accuracies, guide, classes, 2000)
+
+
+@pytest.fixture(scope="module")
+def ladder() -> Ladder:
+    tasks = [make_task(seed) for seed in range(6)]
+    return Ladder(alpha=ALPHA, temperature=TEMPERATURE).fit(tasks, ("free", "noise", "start", "sprint 10"))
+
+
+def test_each_rung_that_is_paid_for_ranks_better(ladder: Ladder) -> None:
+    found = {"free": [], "start": [], "sprint 10": []}
+    for seed in range(100, 106):
+        task = make_task(seed, guide=85.0)
+        for rung, values in found.items():
+            made = ladder.predict(task.evidence, rung, guide=85.0, classes=10, test_images=2000)
+            values.append(spearmanr(made.mean, task.accuracies).statistic)
+    assert np.mean(found["free"]) < np.mean(found["start"]) - 0.2 < np.mean(found["sprint 10"]) - 0.3
+
+
+def test_a_level_never_seen_is_met_through_the_guide_and_intervals_hold_it(ladder: Ladder) -> None:
+    task = make_task(200, students=200, guide=92.0)
+    made = ladder.predict(task.evidence, "sprint 10", guide=92.0, classes=10, test_images=2000)
+    assert abs(np.mean(made.mean - task.accuracies)) < 1.5
+    assert 0.6 < np.mean((made.low < task.accuracies) & (task.accuracies < made.high)) <= 1
+    assert ((made.low > 0) & (made.low < made.mean) & (made.mean < made.high) & (made.high < 100)).all()
+
+
+def test_a_wider_confidence_and_a_smaller_test_set_widen_intervals(ladder: Ladder) -> None:
+    evidence = make_task(300).evidence
+    widths = [
+        float(np.mean(made.high - made.low))
+        for made in (
+            ladder.predict(evidence, "start", guide=60.0, classes=10, test_images=2000),
+            ladder.predict(evidence, "start", guide=60.0, classes=10, test_images=2000, confidence=95),
+            ladder.predict(evidence, "start", guide=60.0, classes=10, test_images=50),
+        )
+    ]
+    assert widths[0] < min(widths[1:])
+
+
+def test_a_prediction_depends_on_no_other_student(ladder: Ladder) -> None:
+    evidence = make_task(400).evidence
+    one = replace(evidence, values=evidence.values[3:4])
+    pair = [ladder.predict(e, "start", guide=60.0, classes=10, test_images=100).mean for e in (evidence, one)]
+    assert pair[0][3] == pytest.approx(pair[1][0])
+
+
+def test_evidence_that_was_not_paid_for_is_named(ladder: Ladder) -> None:
+    evidence = make_task(1).evidence
+    cheap = Evidence(evidence.names[:10], evidence.values[:, :10], evidence.teacher[:10])
+    with pytest.raises(UsageError, match="evidence of rung 'start' is missing"):
+        ladder.predict(cheap, "start", guide=60.0, classes=10, test_images=100)
+    with pytest.raises(UsageError, match="has not learned rung 'sprint 50'"):
+        ladder.predict(evidence, "sprint 50", guide=60.0, classes=10, test_images=100)
+
+
+def test_the_teacher_lies_at_zero_and_ignorance_at_one() -> None:
+    teacher = np.array([0.9, 0.5, 12.0, 3.0])
+    ignorant = np.array([0.1, np.log(10), (0.5 + 0.5 * 36) * np.log(10), 4.0])
+    evidence = Evidence(
+        ("start_accuracy", "start_loss", "start_kd_loss", "log_macs"), np.array([teacher, ignorant]), teacher
+    )
+    found = anchored(evidence, 10, alpha=ALPHA, temperature=TEMPERATURE)
+    np.testing.assert_allclose(found, [[0, 0, 0, 0], [1, 1, 1, 1]])
+
+
+def test_a_measurement_that_broke_down_counts_as_the_worst() -> None:
+    evidence = Evidence(("start_loss",), np.array([[1.0], [2.0], [np.nan], [np.inf]]), np.array([0.5]))
+    found = anchored(evidence, 10, alpha=ALPHA, temperature=TEMPERATURE)[:, 0]
+    assert found[2] == found[3] == found[1] > found[0]
