@@ -100,6 +100,11 @@ class Project:
         return self.root / ".state" / "rankers"
 
     @property
+    def evidence(self) -> Path:
+        """Folder of what was measured of students; it spares measuring again, and may be deleted."""
+        return self.root / ".state" / "evidence"
+
+    @property
     def reports(self) -> Path:
         """Folder of tables and pictures."""
         return self.root / "reports"

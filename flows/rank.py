@@ -22,7 +22,7 @@ from dass.tracking.predictor_registration import predictor_id
 from flows.database import fill_database
 from flows.meta_train import CHECKPOINT
 from flows.ranking import EvaluatedTarget, evaluated_targets, pick_records, source_tasks
-from flows.runtime import Progress, device, logger, workers
+from flows.runtime import Progress, device, logger, worker_count, workers
 from flows.slots import gpu_slot
 from flows.stage import run_stage
 from flows.teacher import target_data
@@ -86,7 +86,14 @@ def open_scoring(project: Project) -> Scoring:
     shipped_id = predictor_id(checkpoint)
     return Scoring(
         ScoreDatabase(project.scores),
-        Settings(params.predictor, params.distillation, params.seed, str(device())),
+        Settings(
+            params.predictor,
+            params.distillation,
+            params.seed,
+            str(device()),
+            evidence=project.evidence,
+            workers=worker_count(device()),
+        ),
         partial(source_tasks, project),
         # The predictor was learned from the source tasks and is another one whenever they are.
         content_id([shipped_id, card.training, card.validation, card.students]),
@@ -97,8 +104,8 @@ def open_scoring(project: Project) -> Scoring:
 
 
 def method_seeds(project: Project, name: str) -> list[int]:
-    """The seeds of a method: several of one that learns."""
-    count = project.params.evaluation.seeds if CATALOGUE[name].learns else 1
+    """The seeds of a method: several of one whose learning hangs on it."""
+    count = project.params.evaluation.seeds if CATALOGUE[name].varies else 1
     return [project.params.seed + index for index in range(count)]
 
 

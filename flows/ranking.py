@@ -99,6 +99,7 @@ def read_target(project: Project, name: str) -> EvaluatedTarget:
         fixed_noise(params.data.resolution, params.seed),
         tuple(Architecture.from_json(record.architecture) for record in truth.records),
         tuple(record.final_accuracy for record in truth.records),
+        test_images=len(data.test_labels),
     )
     return EvaluatedTarget(truth, task, key, card, load_search(project.search(name) / "search.json"))
 
@@ -119,6 +120,7 @@ def _source_task(project: Project, split: Split) -> RankingTask:
     data = load_split(project.packed(split.dataset), split)
     key = task_key(data, teacher, params.distillation.for_images(len(data.train_labels)), device())
     # Nothing looks at a source task's test images, which are another's training images: one copy of each is enough.
+    test_images = len(data.test_labels)
     data = replace(data, test_images=data.test_images[:0].clone(), test_labels=data.test_labels[:0].clone())
     wanted = {
         job.architecture.arch_id for job in source_jobs(space, params.students.per_source, params.seed, split.name)
@@ -133,6 +135,7 @@ def _source_task(project: Project, split: Split) -> RankingTask:
         fixed_noise(params.data.resolution, params.seed),
         tuple(Architecture.from_json(record.architecture) for record in records),
         tuple(record.final_accuracy for record in records),
+        test_images=test_images,
     )
 
 

@@ -28,7 +28,12 @@ def device() -> torch.device:
 
 
 def workers(place: torch.device) -> Workers:
-    """As many worker processes as `DASS_WORKERS` says: by default one per core, or one on a GPU.
+    """As many worker processes as `worker_count` says, with a thread each."""
+    return Workers(worker_count(place), threads=1)
+
+
+def worker_count(place: torch.device) -> int:
+    """What `DASS_WORKERS` says: by default one process per core, or one on a GPU.
 
     Raises:
         UsageError: the variable is not a number from 1 to 256.
@@ -37,7 +42,7 @@ def workers(place: torch.device) -> Workers:
     text = os.environ.get("DASS_WORKERS", str(default))
     if not text.isdecimal() or not 1 <= int(text) <= 256:
         raise UsageError(f"DASS_WORKERS={text!r}: give a number of processes from 1 to 256")
-    return Workers(int(text), threads=1)
+    return int(text)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Literal
 
 from dass.baselines.diswot import DisWOT
 from dass.baselines.few_shot import SHOTS, FewShot
+from dass.baselines.ladder import LadderRanker
 from dass.baselines.meta_predictors import VARIANTS, MetaPredictorRanker
 from dass.baselines.metad2a import MetaD2A
 from dass.baselines.ranker import Ranker
@@ -16,8 +17,9 @@ from dass.baselines.tans import TANS
 from dass.baselines.trivial import Depth, Macs, Parameters, Random
 from dass.baselines.zero_cost import PROXIES, ZeroCost
 from dass.config import DistillationRecipe, Predictor
+from dass.ladder.ladder import RUNGS, Rung
 
-Group = Literal["meta", "zero-cost", "trivial", "few-shot"]
+Group = Literal["meta", "zero-cost", "trivial", "ladder", "few-shot"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Settings:
         seed: of everything random in a method.
         device: on which methods that learn do so: `auto`, `cpu` or `cuda`. The others go where the teacher is.
         checkpoint: a file where a method whose learning can go on after a stop keeps its state; None for nowhere.
+        evidence: a folder where the ladder keeps its measurements; None for nowhere.
+        workers: processes in which it measures, 0 for this one; None for one per core, or one on a GPU.
     """
 
     predictor: Predictor
@@ -37,6 +41,8 @@ class Settings:
     seed: int = 0
     device: str = "auto"
     checkpoint: Path | None = None
+    evidence: Path | None = None
+    workers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,9 @@ class Method:
     """An entry of the catalogue.
 
     Attributes:
-        group: `meta` (learns from source tasks), `zero-cost` (one batch, no training), `trivial` (no thought), or
-            `few-shot` (is shown students of the target; `few_shot_curve` runs these with one shared predictor).
+        group: `meta` (learns from source tasks), `zero-cost` (one batch, no training), `trivial` (no thought), `ladder`
+            (learns from source tasks what evidence is worth), or `few-shot` (is shown students of the target;
+            `few_shot_curve` runs these with one shared predictor).
         make: gives the method, unfitted.
     """
 
@@ -54,7 +61,12 @@ class Method:
 
     @property
     def learns(self) -> bool:
-        """Whether it must be fitted, and so has an outcome per seed."""
+        """Whether it must be fitted."""
+        return self.group in ("meta", "ladder", "few-shot")
+
+    @property
+    def varies(self) -> bool:
+        """Whether what it learns hangs on its seed, so that several are worth looking at."""
         return self.group in ("meta", "few-shot")
 
 
@@ -110,6 +122,17 @@ def _start(settings: Settings, measure: Literal["accuracy", "loss"], recalibrate
     )
 
 
+def _ladder(settings: Settings, rung: Rung) -> LadderRanker:
+    return LadderRanker(
+        rung,
+        settings.distillation,
+        seed=settings.seed,
+        device=settings.device,
+        store=settings.evidence,
+        workers=settings.workers,
+    )
+
+
 CATALOGUE: Mapping[str, Method] = {
     **{name: Method("meta", partial(_variant, name=name)) for name in VARIANTS},
     # Their authors' learning rates.
@@ -127,5 +150,6 @@ CATALOGUE: Mapping[str, Method] = {
     "remapped loss": Method("trivial", partial(_start, measure="loss", recalibrate=False)),
     "remapped accuracy, new statistics": Method("trivial", partial(_start, measure="accuracy", recalibrate=True)),
     "remapped loss, new statistics": Method("trivial", partial(_start, measure="loss", recalibrate=True)),
+    **{f"ladder: {rung}": Method("ladder", partial(_ladder, rung=rung)) for rung in RUNGS},
     **{f"few-shot {shots}": Method("few-shot", partial(_few_shot, shots=shots)) for shots in SHOTS},
 }

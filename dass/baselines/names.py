@@ -39,7 +39,10 @@ TRIVIAL = (
     "remapped accuracy, new statistics",
     "remapped loss, new statistics",
 )
+LADDER = tuple(
+    f"ladder: {rung}" for rung in ("free", "noise", "start", "sprint 5", "sprint 10", "sprint 20", "sprint 50")
+)
 FEW_SHOT = tuple(f"few-shot {shots}" for shots in (1, 3, 5, 10, 20))
 
-METHODS = META + ZERO_COST + TRIVIAL + FEW_SHOT
+METHODS = META + ZERO_COST + TRIVIAL + LADDER + FEW_SHOT
 """Every method, in the order in which tables have them."""

@@ -34,6 +34,7 @@ class RankingTask:
         architectures: students whose accuracy after distillation is known; none for a target yet to be ranked.
         accuracies: percent, one for each. Only `Ranker.fit` and few-shot methods look at them.
         dtype: of functional embeddings, float32 or bfloat16.
+        test_images: how many an accuracy is over.
     """
 
     name: str
@@ -45,6 +46,7 @@ class RankingTask:
     architectures: tuple[Architecture, ...] = ()
     accuracies: tuple[float, ...] = ()
     dtype: torch.dtype = torch.float32
+    test_images: int = 1000
 
     @cached_property
     def tensors(self) -> TaskTensors:

@@ -1,5 +1,6 @@
 """Evidence about students as one table: a row for each, a column for each measurement, and the teacher's own row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,3 +35,12 @@ class Evidence:
     def column(self, name: str) -> Floats:
         """One measurement of all students, [n]."""
         return self.values[:, self.names.index(name)]
+
+
+def joined(parts: Sequence[Evidence]) -> Evidence:
+    """All columns of several tables of the same students, in the same order."""
+    return Evidence(
+        tuple(name for part in parts for name in part.names),
+        np.concatenate([part.values for part in parts], axis=1),
+        np.concatenate([part.teacher for part in parts]),
+    )

@@ -20,7 +20,7 @@ def anchored(evidence: Evidence, classes: int, *, alpha: float, temperature: flo
         temperature: T of the distillation loss.
 
     Returns:
-        [n, f]; a measurement that is not finite takes the worst finite value among these students, or 1.
+        [n, f]; NaN where a measurement broke down.
     """
     uniform = np.log(classes)
     ignorant = {
@@ -34,7 +34,5 @@ def anchored(evidence: Evidence, classes: int, *, alpha: float, temperature: flo
         kind = next((kind for kind in ("kd_loss", "accuracy", "loss", "agreement") if name.endswith(kind)), None)
         way = ignorant[kind] - own if kind else 1.0
         column = (values - own) / (way if abs(way) > 1e-9 else 1.0)
-        finite = np.isfinite(column)
-        worst = column[finite][np.abs(column[finite]).argmax()] if finite.any() else 1.0
-        columns.append(np.where(finite, column, worst))
+        columns.append(np.where(np.isfinite(column), column, np.nan))
     return np.array(columns).T

@@ -114,11 +114,20 @@ class TaskProcess:
         task = torch.full((len(new),), -1)
         across = self._covariance(self._values, new, self._features, task, self._tasks)
         mean = across @ self._solved + self._center
-        own = torch.stack(
-            [self._covariance(self._values, row[None], row[None], task[:1], task[:1])[0, 0] for row in new]
-        )
+        own = self._prior(new)
         explained = torch.linalg.solve_triangular(self._factor, across.T, upper=False).square().sum(0)
         return mean.numpy(), (own - explained + self._values[-1]).clamp_min(0).numpy()
+
+    def _prior(self, features: Tensor) -> Tensor:
+        """Variances of students of a task not seen before anything is known of them, [n]."""
+        linear, (bias, smooth, offset, slope) = self._split(self._values)
+        squares = features.square()
+        return bias + squares @ linear + smooth + offset + slope * squares.sum(1)
+
+    def _split(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The linear term's variance of each feature, and the four terms after it."""
+        groups = sorted(set(self.groups))
+        return values[[groups.index(group) for group in self.groups]], values[len(groups) : len(groups) + 4]
 
     def _tensor(self, features: Floats) -> Tensor:
         return torch.from_numpy((features - self._mean) / self._scale)
@@ -140,10 +149,7 @@ class TaskProcess:
         return np.array([*linear, *np.log(rest)])
 
     def _covariance(self, values: Tensor, first: Tensor, second: Tensor, tasks: Tensor, others: Tensor) -> Tensor:
-        groups = sorted(set(self.groups))
-        bias, smooth, offset, slope = values[len(groups) : len(groups) + 4]
-        linear = values[: len(groups)]
-        weights = torch.stack([linear[groups.index(group)] for group in self.groups])
+        weights, (bias, smooth, offset, slope) = self._split(values)
         together = (tasks[:, None] == others[None, :]).double()
         distance = torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist").square()
         whole = bias + (first * weights) @ second.T + smooth * torch.exp(-distance / (2 * first.shape[1]))

@@ -10,9 +10,11 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from dass.errors import UsageError
-from dass.evidence.evidence import Evidence
+from dass.evidence.collector import Collector, Progress
+from dass.evidence.evidence import Evidence, joined
 from dass.ladder.features import anchored
 from dass.ladder.gaussian_process import Sample, TaskProcess
+from dass.space.architecture import Architecture
 
 Floats = NDArray[np.float64]
 Rung = Literal["free", "noise", "start", "sprint 5", "sprint 10", "sprint 20", "sprint 50"]
@@ -40,7 +42,7 @@ class LadderTask:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Accuracies as they are expected to be measured.
+    """Accuracies as they are expected to be measured; NaN for a student whose evidence is not complete.
 
     Attributes:
         mean: [n] percent: the median of what is expected.
@@ -113,11 +115,13 @@ class Ladder:
         targets = [
             _odds(task.accuracies, task.test_images) - _odds(np.array([task.guide]), task.test_images) for task in tasks
         ]
+        features = np.concatenate([features for features, _ in parts])
+        known = np.isfinite(features).all(1)
         sample = Sample(
-            np.concatenate([features for features, _ in parts]),
-            np.repeat(np.arange(len(tasks)), [len(task.accuracies) for task in tasks]),
-            np.concatenate(targets),
-            np.concatenate([_sampling(task.accuracies / 100, task.test_images) for task in tasks]),
+            features[known],
+            np.repeat(np.arange(len(tasks)), [len(task.accuracies) for task in tasks])[known],
+            np.concatenate(targets)[known],
+            np.concatenate([_sampling(task.accuracies / 100, task.test_images) for task in tasks])[known],
         )
         return TaskProcess(parts[0][1]).fit(sample)
 
@@ -132,6 +136,28 @@ class Ladder:
         if max(groups, default=-1) < height:
             raise UsageError(f"evidence of rung {rung!r} is missing: found {', '.join(evidence.names)}")
         return anchored(part, classes, alpha=self.alpha, temperature=self.temperature), groups
+
+
+def gather(
+    collector: Collector, architectures: Sequence[Architecture], rung: Rung, progress: Progress | None = None
+) -> Evidence:
+    """Collects all evidence up to a rung.
+
+    Args:
+        collector: of the task.
+        architectures: the students.
+        rung: how high.
+        progress: called with students done and in all, by the rung's own measurement where it takes long.
+    """
+    height = RUNGS.index(rung)
+    parts = [collector.free(architectures)]
+    if height >= RUNGS.index("noise"):
+        parts.append(collector.noise(architectures))
+    if height >= RUNGS.index("start"):
+        parts.append(collector.recalibrated(architectures, progress if rung == "start" else None))
+    if height > RUNGS.index("start"):
+        parts.append(collector.sprint(architectures, int(rung.split()[1]), progress))
+    return joined(parts)
 
 
 def _height(name: str) -> int:

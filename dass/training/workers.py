@@ -57,7 +57,7 @@ class Workers:
     """A fixed number of worker processes, started once for many jobs; a context manager.
 
     Args:
-        count: processes, at least 1.
+        count: processes; 0 to run jobs in this one, in order, with the threads that it has.
         threads: torch threads of each; fixed, because the order of sums, and so the last bits of results,
             depend on it.
     """
@@ -89,6 +89,9 @@ class Workers:
             DassError: a job raised one; jobs still running are given up.
             RuntimeError: a job raised anything else; the message is its traceback.
         """
+        if self._count == 0:
+            yield from (Outcome(index, function(*values)) for index, values in enumerate(arguments))
+            return
         waiting = list(enumerate(arguments))[::-1]
         running: dict[Connection, tuple[int, _Process]] = {}
         try:

@@ -90,7 +90,9 @@ def test_the_teacher_lies_at_zero_and_ignorance_at_one() -> None:
     np.testing.assert_allclose(found, [[0, 0, 0, 0], [1, 1, 1, 1]])
 
 
-def test_a_measurement_that_broke_down_counts_as_the_worst() -> None:
-    evidence = Evidence(("start_loss",), np.array([[1.0], [2.0], [np.nan], [np.inf]]), np.array([0.5]))
-    found = anchored(evidence, 10, alpha=ALPHA, temperature=TEMPERATURE)[:, 0]
-    assert found[2] == found[3] == found[1] > found[0]
+def test_a_student_whose_measurement_broke_down_has_no_prediction_and_is_not_learned_from(ladder: Ladder) -> None:
+    tasks = [make_task(seed) for seed in range(3)]
+    tasks[0].evidence.values[4, NAMES.index("start_loss")] = np.inf
+    made = Ladder(alpha=ALPHA, temperature=TEMPERATURE).fit(tasks, ("start",))
+    found = made.predict(tasks[0].evidence, "start", guide=60.0, classes=10, test_images=100)
+    assert np.isnan(found.mean).nonzero()[0].tolist() == [4]
