@@ -228,16 +228,31 @@ class Search(Block):
     """Candidates of a target.
 
     Attributes:
+        method: `dass` predicts from the response to noise and adapts by the guide, as the paper has it; `ladder`
+            collects further evidence about the promising candidates (`docs/ladder.md`).
         candidates: distinct architectures sampled and ranked.
+        starts: the ladder looks at the remapped start of this many of them, the best by what is free.
+        sprints: and lets this many of those take the first steps of distillation.
+        evolve: the ladder draws a quarter of the candidates at random, the others as children of the best so far.
         top: how many of the ranking are kept in the report.
         max_macs: millions of multiply-accumulates (conv + linear) of the pick; null for no limit.
         max_params: millions of parameters of the pick; null for no limit.
     """
 
+    method: Literal["dass", "ladder"]
     candidates: int = Field(ge=1, le=1_000_000)
+    starts: int = Field(ge=1, le=1_000_000)
+    sprints: int = Field(ge=0, le=100_000)
+    evolve: bool
     top: int = Field(ge=1, le=10_000)
     max_macs: float | None = Field(gt=0, default=None)
     max_params: float | None = Field(gt=0, default=None)
+
+    @model_validator(mode="after")
+    def _narrowing(self) -> "Search":
+        if not self.sprints <= self.starts <= self.candidates:
+            raise ValueError("sprints cannot exceed starts, nor starts candidates")
+        return self
 
 
 class Target(Block):

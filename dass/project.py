@@ -85,6 +85,11 @@ class Project:
         return self.root / "data" / "distilled" / name
 
     @property
+    def ladder(self) -> Path:
+        """Folder of the ladder."""
+        return self.root / "data" / "ladder"
+
+    @property
     def scores(self) -> Path:
         """Folder of what the compared methods gave, a file per target."""
         return self.root / "data" / "scores"

@@ -29,7 +29,7 @@ from flows.meta_train import CHECKPOINT, learn
 from flows.register import file_student
 from flows.repro import repro, stage_names
 from flows.runtime import run_link
-from flows.search import draw, embedded, rank_candidates, show, show_picture
+from flows.search import Method, draw, embedded, rank_candidates, show, show_picture
 from flows.slots import dvc_slot
 from flows.stage import hide_tracebacks
 from flows.students import students
@@ -87,6 +87,7 @@ def search_students(
     top: Annotated[int, Field(ge=1, le=1000)] = 10,
     seed: Seed = 0,
     then: Literal["rank", "distil", "register"] = "rank",
+    method: Method | None = None,
 ) -> None:
     """Rank students for a dataset and a teacher trained on it, within a budget.
 
@@ -102,6 +103,8 @@ def search_students(
         seed: Of the draw, and of the distillation.
         then: Stop at the ranking; or distil the best student too; or also register it, and make it champion if it is
             better than the present one.
+        method: `dass` predicts from the response to noise; `ladder` also tries the promising ones for a moment and
+            gives intervals. Empty for the method of params.yaml.
     """
     hide_tracebacks()
     project = Project.open()
@@ -110,7 +113,7 @@ def search_students(
     with open_given(project, dataset, teacher) as given, tempfile.TemporaryDirectory() as temporary:
         folder, name = Path(temporary), given.data.name
         count = candidates or project.params.search.candidates
-        found = rank_candidates(project, given.guide, Budget(max_macs, max_params), count, seed)
+        found = rank_candidates(project, given, Budget(max_macs, max_params), count, seed, method)
         save_search(folder / "search.json", found)
         draw(found, folder / "pareto.png")
         show(found, top)

@@ -4,22 +4,34 @@ import base64
 import json
 import sys
 from pathlib import Path
+from typing import Literal
 
 from prefect import flow, task
 from prefect.artifacts import create_image_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from dass.evaluation.plots import pareto, save
-from dass.networks.checkpoint import load_teacher
+from dass.evidence.collector import Collector
+from dass.evidence.store import EvidenceStore
+from dass.files import file_sha256
+from dass.ladder.checkpoint import load_ladder
 from dass.predictor.checkpoint import load_predictor
+from dass.predictor.embeddings import fixed_noise
 from dass.project import Project
 from dass.search.candidates import MILLION, Budget, Candidate
-from dass.search.run import Guide, SearchResult, save_search, search_students
+from dass.search.climb import Climbed, Effort, climb
+from dass.search.run import SearchResult, save_search, search_students
+from dass.search.target_task import TargetTask
+from dass.space.search_space import SearchSpace
 from dass.tracking.stage_runs import predictor_id
+from flows.ladder import LADDER
 from flows.meta_train import CHECKPOINT
-from flows.runtime import Progress, device, logger
+from flows.runtime import Progress, device, logger, workers
 from flows.slots import gpu_slot
 from flows.stage import run_stage
+from flows.teacher import target_task
+
+Method = Literal["dass", "ladder"]
 
 
 @flow(name="search", flow_run_name="search-{target}")
@@ -27,8 +39,8 @@ def search(target: str) -> None:
     """Rank a target's candidates and pick the best within its budget."""
     project = Project.open()
     block = project.params.search
-    guide = Guide.of(*load_teacher(project.target_teacher(target) / f"{target}.safetensors"))
-    result = rank_candidates(project, guide, target_budget(project, target), block.candidates, project.params.seed)
+    given = target_task(project, target)
+    result = rank_candidates(project, given, target_budget(project, target), block.candidates, project.params.seed)
     folder = project.search(target)
     save_search(folder / "search.json", result)
     draw(result, folder / "pareto.png")
@@ -36,10 +48,19 @@ def search(target: str) -> None:
     show_picture(result, embedded(folder / "pareto.png"))
 
 
+def rank_candidates(
+    project: Project, given: TargetTask, budget: Budget, count: int, seed: int, method: Method | None = None
+) -> SearchResult:
+    """Rank candidates by the method that is asked for, else that of params.yaml."""
+    work = climb_candidates if (method or project.params.search.method) == "ladder" else adapt_and_rank
+    found: SearchResult = work(project, given, budget, count, seed)
+    return found
+
+
 @task(cache_policy=NO_CACHE, name="adapt and rank")
-def rank_candidates(project: Project, guide: Guide, budget: Budget, count: int, seed: int) -> SearchResult:
+def adapt_and_rank(project: Project, given: TargetTask, budget: Budget, count: int, seed: int) -> SearchResult:
     """Adapt the project's predictor by the guide and score every candidate."""
-    checkpoint, place = project.predictor / CHECKPOINT, device()
+    checkpoint, place, guide = project.predictor / CHECKPOINT, device(), given.guide
     with gpu_slot(place):
         predictor, card = load_predictor(checkpoint, place)
         guide.teacher.to(place)
@@ -47,6 +68,31 @@ def rank_candidates(project: Project, guide: Guide, budget: Budget, count: int, 
         return search_students(
             predictor, card, predictor_id(checkpoint), guide, budget=budget, count=count, seed=seed, progress=progress
         )
+
+
+@task(cache_policy=NO_CACHE, name="climb")
+def climb_candidates(project: Project, given: TargetTask, budget: Budget, count: int, seed: int) -> SearchResult:
+    """Collect evidence about candidates: cheap about all, costly about the promising ones."""
+    params, place, file = project.params, device(), project.ladder / LADDER
+    ladder, _ = load_ladder(file)
+    noise = fixed_noise(params.data.resolution, params.seed)
+    block = params.search
+    starts = min(block.starts, count)
+    effort = Effort(count, starts, min(block.sprints, starts), block.evolve)
+    given.teacher.cpu()
+    with gpu_slot(place), workers(place) as pool:
+        collector = Collector(
+            given.teacher, given.data, noise, params.distillation, workers=pool, store=EvidenceStore(project.evidence),
+            device=place, seed=params.seed,
+        )  # fmt: skip
+        return climb(
+            ladder, file_sha256(file)[:12], collector, SearchSpace.from_config(params.space), given.guide,
+            test_images=len(given.data.test_labels), budget=budget, effort=effort, seed=seed, said=_say_rung,
+        )  # fmt: skip
+
+
+def _say_rung(rung: Climbed) -> None:
+    logger().info("rung %s: %d candidates in %.1f s", rung.rung, rung.candidates, rung.seconds)
 
 
 def target_budget(project: Project, target: str) -> Budget:
@@ -106,6 +152,11 @@ def row(candidate: Candidate) -> dict[str, str | float | int]:
     return {
         "depths / widths": candidate.architecture.stage_label,
         "predicted accuracy": round(candidate.predicted, 2),
+        **(
+            {"80% interval": f"{candidate.low:.1f} to {candidate.high:.1f}", "evidence": candidate.rung}
+            if candidate.rung
+            else {}
+        ),
         "M MACs": round(candidate.cost.macs / MILLION, 3),
         "M parameters": round(candidate.cost.parameters / MILLION, 4),
         "arch_id": candidate.architecture.arch_id,

@@ -89,8 +89,7 @@ class LadderRanker(Ranker):
 
     def _ladder_task(self, task: RankingTask, workers: Workers) -> LadderTask:
         evidence = gather(self._collector(task, workers), task.architectures, self.rung)
-        accuracies = np.array(task.accuracies)
-        return LadderTask(evidence, accuracies, task.teacher_accuracy, len(task.data.classes), task.test_images)
+        return LadderTask.of(evidence, task.accuracies, task.teacher_accuracy, len(task.data.classes), task.test_images)
 
     def _collector(self, task: RankingTask, workers: Workers) -> Collector:
         return Collector(

@@ -1,21 +1,32 @@
 """`dass search`: rank students for a dataset and a teacher, without any pipeline."""
 
 import json
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 from rich.table import Table
 
 from dass.cli.progress import progress_bar
 from dass.cli.tables import print_table
+from dass.config import load_params
 from dass.device import resolve_device
 from dass.errors import UsageError
+from dass.evidence.collector import Collector
+from dass.evidence.store import EvidenceStore
 from dass.files import file_sha256
-from dass.predictor.checkpoint import load_predictor
-from dass.search.candidates import MILLION, Budget
-from dass.search.run import candidate_json, search_students
-from dass.search.target_task import open_task
+from dass.ladder.checkpoint import load_ladder
+from dass.predictor.checkpoint import PredictorCard, load_predictor
+from dass.predictor.embeddings import fixed_noise
+from dass.search.candidates import MILLION, Budget, Candidate
+from dass.search.climb import Effort, climb
+from dass.search.latency import measure_latency
+from dass.search.run import SearchResult, candidate_json, search_students
+from dass.search.target_task import TargetTask, open_task
+from dass.training.workers import Workers
 
 
 def search(
@@ -23,12 +34,18 @@ def search(
     teacher: Annotated[Path, typer.Option(help="The teacher's weights: .safetensors, or .pt of tensors only.")],
     max_macs: Annotated[float | None, typer.Option(help="Millions of multiply-accumulates.", min=0)] = None,
     max_params: Annotated[float | None, typer.Option(help="Millions of parameters.", min=0)] = None,
+    method: Annotated[str, typer.Option(help="dass, or ladder: slower, better, with intervals.")] = "dass",
     candidates: Annotated[int, typer.Option(help="Architectures to score at most.", min=1)] = 3000,
+    starts: Annotated[int, typer.Option(help="ladder: how many are tried on one batch.", min=1)] = 3000,
+    sprints: Annotated[int, typer.Option(help="ladder: how many take the first steps of distillation.", min=0)] = 48,
+    evolve: Annotated[bool, typer.Option(help="ladder: children of the best, not random candidates.")] = False,
+    latency: Annotated[bool, typer.Option(help="Measure the shown ones' latency on the device.")] = False,
     top: Annotated[int, typer.Option(help="How many to show.", min=1)] = 10,
     seed: Annotated[int, typer.Option(help="Of the sample.", min=0)] = 0,
     predictor: Annotated[Path, typer.Option(help="The meta-learned predictor.")] = Path(
         "data/predictor/predictor.safetensors"
     ),
+    ladder: Annotated[Path, typer.Option(help="The ladder.")] = Path("data/ladder/ladder.safetensors"),
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -36,9 +53,12 @@ def search(
 
     Example: dass search --data digits --teacher data/teachers/targets/digits/digits.safetensors --max-macs 4
     """
+    if method not in ("dass", "ladder"):
+        raise UsageError(f"--method {method}: there are dass and ladder")
     place = resolve_device(device)
-    if not predictor.exists():
-        raise UsageError(f"there is no predictor at {predictor}: run `make repro`, or give --predictor")
+    for needed, name in ((predictor, "predictor"), *(((ladder, "ladder"),) if method == "ladder" else ())):
+        if not needed.exists():
+            raise UsageError(f"there is no {name} at {needed}: run `make repro`, or give --{name}")
     meta, card = load_predictor(predictor, place)
     task_at = open_task(
         data, teacher, raw=Path("data/raw"), resolution=card.resolution, largest=card.space.largest, device=place
@@ -46,25 +66,67 @@ def search(
     with task_at as task:
         budget = Budget(max_macs, max_params)
         with progress_bar("score") as progress:
-            found = search_students(
-                meta, card, file_sha256(predictor)[:12], task.guide,
-                budget=budget, count=candidates, seed=seed, progress=progress,
-            )  # fmt: skip
+            if method == "ladder":
+                starts = min(starts, candidates)
+                effort = Effort(candidates, starts, min(sprints, starts), evolve)
+                found = _climb(ladder, task, card, place, budget=budget, effort=effort, seed=seed, progress=progress)
+            else:
+                found = search_students(
+                    meta, card, file_sha256(predictor)[:12], task.guide,
+                    budget=budget, count=candidates, seed=seed, progress=progress,
+                )  # fmt: skip
+        shown = found.ranking[:top]
+        size = (task.data.resolution, len(task.data.classes), place)
+        times = [measure_latency(one.architecture, *size) for one in shown] if latency else []
     if as_json:
         head = {"target": found.target, "teacher_accuracy": found.teacher_accuracy, "candidates": len(found.ranking)}
-        rows = [candidate_json(candidate) for candidate in found.ranking[:top]]
+        rows = [candidate_json(candidate) for candidate in shown]
+        for one, time in zip(rows, times, strict=False):
+            one["latency_ms"] = time
         print(json.dumps({**head, "seconds": found.seconds, "ranking": rows}))
         return
-    table = Table(
-        title=f"{found.target}: best of {len(found.ranking)} within {budget}; teacher {found.teacher_accuracy:.2f}%"
-    )
-    for column in ("place", "depths / widths", "predicted %", "M MACs", "M parameters", "arch_id"):
-        table.add_column(column, justify="left" if column == "depths / widths" else "right")
-    for position, candidate in enumerate(found.ranking[:top], start=1):
-        table.add_row(
-            str(position), candidate.architecture.stage_label, f"{candidate.predicted:.2f}",
-            f"{candidate.cost.macs / MILLION:.3f}", f"{candidate.cost.parameters / MILLION:.4f}",
-            candidate.architecture.arch_id,
-        )  # fmt: skip
-    print_table(table)
+    title = f"{found.target}: best of {len(found.ranking)} within {budget}; teacher {found.teacher_accuracy:.2f}%"
+    print_table(_table(title, shown, times))
     print(f"{found.seconds:.1f} s, {1000 * found.seconds / len(found.ranking):.2f} ms per candidate")
+
+
+def _climb(
+    file: Path,
+    task: TargetTask,
+    card: PredictorCard,
+    place: torch.device,
+    *,
+    budget: Budget,
+    effort: Effort,
+    seed: int,
+    progress: Callable[[int, int], None],
+) -> SearchResult:
+    recipe = load_params(Path("params.yaml")).distillation
+    ladder, _ = load_ladder(file)
+    guide = task.guide
+    guide.teacher.cpu()
+    with Workers(1 if place.type == "cuda" else os.cpu_count() or 1) as workers:
+        collector = Collector(
+            guide.teacher, task.data, fixed_noise(card.resolution, card.noise_seed), recipe, workers=workers,
+            store=EvidenceStore(None), device=place,
+        )  # fmt: skip
+        return climb(
+            ladder, file_sha256(file)[:12], collector, card.space, guide, test_images=len(task.data.test_labels),
+            budget=budget, effort=effort, seed=seed, progress=progress,
+        )  # fmt: skip
+
+
+def _table(title: str, shown: Sequence[Candidate], times: Sequence[float]) -> Table:
+    table = Table(title=title)
+    climbed = any(candidate.rung for candidate in shown)
+    columns = ["place", "depths / widths", "predicted %", *(["80% interval", "evidence"] if climbed else [])]
+    for column in (*columns, "M MACs", "M parameters", *(["ms"] if times else []), "arch_id"):
+        table.add_column(column, justify="left" if column == "depths / widths" else "right")
+    for position, candidate in enumerate(shown, start=1):
+        interval = [f"{candidate.low:.1f}-{candidate.high:.1f}", candidate.rung] if climbed else []
+        table.add_row(
+            str(position), candidate.architecture.stage_label, f"{candidate.predicted:.2f}", *interval,
+            f"{candidate.cost.macs / MILLION:.3f}", f"{candidate.cost.parameters / MILLION:.4f}",
+            *([f"{times[position - 1]:.2f}"] if times else []), candidate.architecture.arch_id,
+        )  # fmt: skip
+    return table

@@ -48,8 +48,10 @@ class TaskProcess:
 
     Attributes:
         variances_: of each term, after `fit`.
+        sample_: what it has learned from.
     """
 
+    sample_: Sample
     variances_: dict[str, float]
 
     def __init__(self, groups: Sequence[int]) -> None:
@@ -68,12 +70,7 @@ class TaskProcess:
         """
         if not all(np.isfinite(part).all() for part in (sample.features, sample.targets, sample.noise)):
             raise DassError("evidence and accuracies must be finite to learn from")
-        self._mean, self._scale = sample.features.mean(0), sample.features.std(0)
-        self._scale[self._scale < 1e-9] = 1.0
-        self._center = float(sample.targets.mean())
-        features, tasks = self._tensor(sample.features), torch.from_numpy(sample.tasks)
-        targets = torch.from_numpy(sample.targets - self._center)
-        noise = torch.from_numpy(sample.noise)
+        features, tasks, targets, noise = self._take(sample)
         start = self._start(sample)
 
         def objective(logs: Floats) -> tuple[float, Floats]:
@@ -93,10 +90,22 @@ class TaskProcess:
         found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=[BOUNDS] * len(start))
         if not np.isfinite(found.fun) or found.fun >= 1e12:
             raise DassError("no variances explain the students' accuracies: are there at least two tasks?")
-        self._values = torch.from_numpy(np.exp(found.x))
-        self.variances_ = dict(zip(self._names(), np.exp(found.x).tolist(), strict=True))
-        self._features, self._tasks = features, tasks
-        covariance = self._covariance(self._values, features, features, tasks, tasks)
+        return self.condition(sample, dict(zip(self._names(), np.exp(found.x).tolist(), strict=True)))
+
+    def condition(self, sample: Sample, variances: dict[str, float]) -> "TaskProcess":
+        """Takes variances found before, and keeps what prediction needs.
+
+        Args:
+            sample: what they were found on.
+            variances: as in `variances_`.
+
+        Raises:
+            KeyError: a variance is missing.
+        """
+        self.sample_, self.variances_ = sample, variances
+        self._values = torch.tensor([variances[name] for name in self._names()], dtype=torch.float64)
+        self._features, self._tasks, targets, noise = self._take(sample)
+        covariance = self._covariance(self._values, self._features, self._features, self._tasks, self._tasks)
         self._factor = torch.linalg.cholesky(covariance + torch.diag(self._values[-1] + noise + JITTER))
         self._solved = torch.cholesky_solve(targets[:, None], self._factor)[:, 0]
         return self
@@ -117,6 +126,14 @@ class TaskProcess:
         own = self._prior(new)
         explained = torch.linalg.solve_triangular(self._factor, across.T, upper=False).square().sum(0)
         return mean.numpy(), (own - explained + self._values[-1]).clamp_min(0).numpy()
+
+    def _take(self, sample: Sample) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Standardised features, tasks, centered targets and their noise, as tensors; keeps how that is done."""
+        self._mean, self._scale = sample.features.mean(0), sample.features.std(0)
+        self._scale[self._scale < 1e-9] = 1.0
+        self._center = float(sample.targets.mean())
+        targets = torch.from_numpy(sample.targets - self._center)
+        return self._tensor(sample.features), torch.from_numpy(sample.tasks), targets, torch.from_numpy(sample.noise)
 
     def _prior(self, features: Tensor) -> Tensor:
         """Variances of students of a task not seen before anything is known of them, [n]."""

@@ -47,11 +47,17 @@ class Candidate:
         architecture: what it is.
         predicted: accuracy in percent that it is predicted to reach after distillation, or another method's score.
         cost: of one image of the target.
+        low: lower end of the prediction's 80% interval, percent; None where the method gives none.
+        high: upper end.
+        rung: up to which evidence about it was collected; empty where the method collects none.
     """
 
     architecture: Architecture
     predicted: float
     cost: Cost
+    low: float | None = None
+    high: float | None = None
+    rung: str = ""
 
 
 def sample_candidates(

@@ -176,12 +176,14 @@ def load_search(path: Path) -> SearchResult:
 
 
 def candidate_json(candidate: Candidate) -> dict[str, Any]:
-    """One candidate as a JSON value: id, architecture, prediction in percent, and the counters of its cost."""
+    """One candidate as a JSON value: id, architecture, prediction and its interval in percent, counters of its cost."""
     architecture = candidate.architecture
+    interval = {"low": candidate.low, "high": candidate.high, "rung": candidate.rung} if candidate.rung else {}
     return {
         "arch_id": architecture.arch_id,
         "architecture": architecture.to_json(),
         "predicted_accuracy": candidate.predicted,
+        **interval,
         **asdict(candidate.cost),
     }
 
@@ -189,7 +191,8 @@ def candidate_json(candidate: Candidate) -> dict[str, Any]:
 def _from_json(value: dict[str, Any]) -> Candidate:
     names = ("parameters", "macs", "macs_bn1", "macs_bn3_pool")
     cost = Cost(**{name: value[name] for name in names})
-    return Candidate(Architecture.from_json(value["architecture"]), value["predicted_accuracy"], cost)
+    interval = (value.get("low"), value.get("high"), value.get("rung", ""))
+    return Candidate(Architecture.from_json(value["architecture"]), value["predicted_accuracy"], cost, *interval)
 
 
 def _check_space(card: PredictorCard, teacher: ElasticResNet) -> None:

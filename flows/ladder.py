@@ -1,0 +1,98 @@
+"""Stage `ladder`: what evidence about a student is worth, learned from the source tasks' records."""
+
+import time
+
+import torch
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from dass.baselines.ranker import RankingTask
+from dass.device import device_name
+from dass.evidence.collector import Collector
+from dass.evidence.store import EvidenceStore
+from dass.ladder.checkpoint import LadderCard, save_ladder
+from dass.ladder.ladder import RUNGS, Ladder, LadderTask, Rung, gather
+from dass.ladder.validation import leave_out
+from dass.networks.checkpoint import load_card
+from dass.project import Project
+from dass.training.workers import Workers
+from flows.meta_train import teacher_path
+from flows.ranking import source_tasks
+from flows.runtime import Progress, device, logger, workers
+from flows.slots import gpu_slot
+from flows.stage import run_stage
+
+LADDER = "ladder.safetensors"
+
+
+@flow(name="ladder")
+def ladder() -> None:
+    """Collect evidence about the source tasks' students, and learn what it says of their accuracies."""
+    started, project = time.perf_counter(), Project.open()
+    sources = source_tasks(project)
+    tasks = [*sources.training, *sources.validation]
+    with workers(device()) as pool:
+        known = [collect.with_options(task_run_name=f"evidence of {one.name}")(project, one, pool) for one in tasks]
+    learned = learn(project, known)
+    numbers = [*(i for i in project.params.source.splits if i not in project.params.source.validation)]
+    groups = [index // 2 for index in (*numbers, *project.params.source.validation)]
+    left_out = validate(project, known, groups)
+    card = LadderCard(
+        tasks=tuple(one.name for one in tasks),
+        teacher_ids=tuple(load_card(teacher_path(project, one.name)).teacher_id for one in tasks),
+        students=sum(len(one.architectures) for one in tasks),
+        left_out={rung: src for rung, (src, _) in left_out.items()},
+        covered={rung: covered for rung, (_, covered) in left_out.items()},
+        seed=project.params.seed,
+        device=device_name(device()),
+        torch_version=str(torch.__version__),
+        seconds=time.perf_counter() - started,
+    )
+    save_ladder(project.ladder / LADDER, learned, card)
+    rows = [
+        {"rung": rung, "mean SRC on tasks left out": round(src, 3), "within 80% intervals": round(covered, 3)}
+        for rung, (src, covered) in left_out.items()
+    ]
+    create_table_artifact(rows, key="ladder", description="Source tasks, each predicted from those of other classes")
+    for row in rows:
+        logger().info("%s", row)
+
+
+@task(cache_policy=NO_CACHE, name="evidence of a source task")
+def collect(project: Project, one: RankingTask, pool: Workers) -> LadderTask:
+    """Measure a source task's students; what was measured before is not measured again."""
+    collector = Collector(
+        one.teacher.cpu(), one.data, one.noise, project.params.distillation, workers=pool,
+        store=EvidenceStore(project.evidence), device=device(), seed=project.params.seed,
+    )  # fmt: skip
+    progress = Progress(f"evidence of {one.name}", 0, len(one.architectures) + 1)
+    with gpu_slot(device()):
+        evidence = gather(collector, one.architectures, RUNGS[-1], progress)
+    return LadderTask.of(evidence, one.accuracies, one.teacher_accuracy, len(one.data.classes), one.test_images)
+
+
+@task(cache_policy=NO_CACHE, name="learn")
+def learn(project: Project, known: list[LadderTask]) -> Ladder:
+    """Fit every rung."""
+    recipe = project.params.distillation
+    return Ladder(alpha=recipe.alpha, temperature=recipe.temperature).fit(known)
+
+
+@task(cache_policy=NO_CACHE, name="validate")
+def validate(project: Project, known: list[LadderTask], groups: list[int]) -> dict[Rung, tuple[float, float]]:
+    """Mean SRC and coverage on source tasks that a ladder has not learned from; none where too few are left."""
+    if len(set(groups)) < 3:
+        return {}
+    recipe, found = project.params.distillation, {}
+    for rung in RUNGS:
+        results = leave_out(known, groups, rung, alpha=recipe.alpha, temperature=recipe.temperature)
+        found[rung] = (
+            sum(one.src for one in results) / len(results),
+            sum(one.covered for one in results) / len(results),
+        )
+    return found
+
+
+if __name__ == "__main__":
+    run_stage(ladder)

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dass.errors import DassError
+from dass.ladder.checkpoint import LadderCard, load_ladder, save_ladder
+from dass.ladder.ladder import Ladder
+from dass.ladder.validation import leave_out
+from tests.unit.ladder.test_ladder import ALPHA, TEMPERATURE, make_task
+
+CARD = LadderCard(("split0",), ("t" * 12,), 24, {"start": 0.5}, {"start": 0.8}, 0, "cpu", "2", 1.0)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ladder]:
+    path = tmp_path_factory.mktemp("ladder") / "ladder.safetensors"
+    ladder = Ladder(alpha=ALPHA, temperature=TEMPERATURE).fit([make_task(s) for s in range(3)], ("free", "start"))
+    save_ladder(path, ladder, CARD)
+    return path, ladder
+
+
+def test_a_ladder_predicts_the_same_after_a_trip_to_disk(saved: tuple[Path, Ladder]) -> None:
+    path, ladder = saved
+    again, card = load_ladder(path)
+    assert card == CARD
+    evidence = make_task(9).evidence
+    for rung in ("free", "start"):
+        first, second = (
+            one.predict(evidence, rung, guide=50.0, classes=10, test_images=100) for one in (ladder, again)
+        )
+        np.testing.assert_array_equal(first.mean, second.mean)
+        np.testing.assert_array_equal(first.high, second.high)
+
+
+def test_files_that_do_not_belong_together_are_refused(saved: tuple[Path, Ladder], tmp_path: Path) -> None:
+    for suffix in (".safetensors", ".json"):
+        (tmp_path / f"ladder{suffix}").write_bytes(saved[0].with_suffix(suffix).read_bytes())
+    path = tmp_path / "ladder.safetensors"
+    path.write_bytes(path.read_bytes()[:-8] + b"\0" * 8)
+    with pytest.raises(DassError, match="do not belong together"):
+        load_ladder(path)
+
+
+def test_a_left_out_task_is_predicted_without_its_group() -> None:
+    tasks = [make_task(seed) for seed in range(4)]
+    found = leave_out(tasks, [0, 0, 1, 1], "sprint 10", alpha=ALPHA, temperature=TEMPERATURE)
+    ladder = Ladder(alpha=ALPHA, temperature=TEMPERATURE).fit(tasks[2:], ["sprint 10"])
+    made = ladder.predict(tasks[0].evidence, "sprint 10", guide=60.0, classes=10, test_images=2000)
+    inside = (made.low <= tasks[0].accuracies) & (tasks[0].accuracies <= made.high)
+    assert found[0].covered == pytest.approx(inside.mean())
+    assert all(0.7 < one.src <= 1 for one in found)

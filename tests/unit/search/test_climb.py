@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import torch
+
+from dass.config import Augmentation, DistillationRecipe
+from dass.datasets.task_data import TaskData
+from dass.evidence import free, noise, recalibrated, sprint
+from dass.evidence.collector import Collector
+from dass.evidence.evidence import Evidence
+from dass.evidence.store import EvidenceStore
+from dass.ladder.ladder import Ladder, LadderTask
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.predictor.embeddings import fixed_noise
+from dass.search.candidates import Budget
+from dass.search.climb import Climbed, Effort, climb
+from dass.search.run import Guide, SearchResult, load_search, save_search
+from dass.space.search_space import SearchSpace
+from dass.training.workers import Workers
+
+SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
+NAMES = (*free.NAMES, *noise.NAMES, *recalibrated.NAMES, *sprint.columns(50))
+
+
+def learned() -> Ladder:
+    """A ladder that has seen larger students be better."""
+    tasks = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        values = rng.normal(size=(16, len(NAMES)))
+        accuracies = 50 + 5 * values[:, 0]
+        tasks.append(LadderTask(Evidence(NAMES, values, np.zeros(len(NAMES))), accuracies, 60.0, 3, 500))
+    return Ladder(alpha=0.5, temperature=6.0).fit(tasks)
+
+
+@pytest.fixture(scope="module")
+def found() -> tuple[SearchResult, list[Climbed]]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        teacher = ElasticResNet(SPACE.largest, 3).eval().requires_grad_(False)
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.integers(256, size=(24, 3, 16, 16), dtype=np.uint8))
+    labels = torch.arange(24) % 3
+    data = TaskData("pets", ("a", "b", "c"), images, labels, images, labels, "0123456789ab")
+    recipe = DistillationRecipe(
+        epochs=1, batch_size=8, learning_rate=0.01, momentum=0.9, weight_decay=0.0, alpha=0.5, temperature=6.0,
+        evaluations=1, augmentation=Augmentation(flip=False, crop_padding=0), precision="float32",
+    )  # fmt: skip
+    collector = Collector(
+        teacher, data, fixed_noise(16, 0), recipe, workers=Workers(0), store=EvidenceStore(None),
+        device=torch.device("cpu"),
+    )  # fmt: skip
+    rungs: list[Climbed] = []
+    result = climb(
+        learned(), "l" * 12, collector, SPACE, Guide("pets", teacher, "t" * 12, 60.0, 16), test_images=500,
+        budget=Budget(max_macs=0.9), effort=Effort(candidates=60, starts=12, sprints=4), seed=0, said=rungs.append,
+    )  # fmt: skip
+    return result, rungs
+
+
+def test_each_rung_takes_fewer_of_the_best(found: tuple[SearchResult, list[Climbed]]) -> None:
+    result, rungs = found
+    assert [(one.rung, one.candidates) for one in rungs] == [
+        ("noise", 60), ("start", 12), ("sprint 10", 4), ("sprint 20", 2), ("sprint 50", 1),
+    ]  # fmt: skip
+    counts = {rung: sum(candidate.rung == rung for candidate in result.ranking) for rung in ("noise", "start")}
+    assert counts == {"noise": 48, "start": 8}
+
+
+def test_candidates_are_within_the_budget_ranked_and_have_intervals(found: tuple[SearchResult, list[Climbed]]) -> None:
+    result, _ = found
+    assert len(result.ranking) == 60
+    assert [c.predicted for c in result.ranking] == sorted((c.predicted for c in result.ranking), reverse=True)
+    assert result.pick == result.ranking[0]
+    for candidate in result.ranking:
+        assert candidate.low is not None and candidate.high is not None
+        assert 0 <= candidate.low < candidate.predicted < candidate.high <= 100
+        assert result.budget.allows(candidate.cost)
+
+
+def test_a_result_with_intervals_comes_back_from_its_file(
+    found: tuple[SearchResult, list[Climbed]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("search") / "search.json"
+    save_search(path, found[0])
+    assert load_search(path).ranking == found[0].ranking
