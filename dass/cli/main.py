@@ -13,6 +13,7 @@ from dass.cli.report import report
 from dass.cli.search import search
 from dass.cli.serve import serve
 from dass.cli.students import students_app
+from dass.cli.study import study
 from dass.cli.trace import trace
 from dass.errors import DassError, UsageError
 
@@ -28,6 +29,7 @@ app.command()(plan)
 app.command()(describe)
 app.command()(search)
 app.command()(report)
+app.command()(study)
 app.command()(trace)
 app.command()(promote)
 app.command()(rollback)

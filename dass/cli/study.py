@@ -1,0 +1,121 @@
+"""`dass study`: what a study found, in a folder that can be committed."""
+
+import importlib.metadata
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dass.datasets.packed import open_packed
+from dass.errors import UsageError
+from dass.files import read_json, write_text
+from dass.networks.checkpoint import TeacherCard, load_card
+from dass.project import Project
+from dass.students.database import StudentDatabase
+from dass.students.exchange import export_records
+from dass.students.record import StudentRecord
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy")
+REPORTS = ("tables.md", "correlations.csv", "picks.csv", "few_shot.csv", "metrics.json", "tables", "figures", "scatter")
+
+
+def study(
+    folder: Annotated[Path, typer.Argument(help="Where to; what an earlier study left there is replaced.")],
+) -> None:
+    """Write a study's records (no weights), splits, tables and pictures into a folder, with how they were made.
+
+    `dass students import` takes the records back, on this machine or another.
+
+    Example: dass study docs/study/small
+    """
+    project = Project.open()
+    if not (project.reports / "metrics.json").exists():
+        raise UsageError("there are no reports yet: run `make repro` first")
+    for name in REPORTS:
+        source, copy = project.reports / name, folder / name
+        shutil.rmtree(copy, ignore_errors=True)
+        if source.is_dir():
+            shutil.copytree(source, copy)
+        elif source.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+    shutil.copyfile(project.root / "params.yaml", folder / "params.yaml")
+    shutil.rmtree(folder / "splits", ignore_errors=True)
+    shutil.copytree(project.splits, folder / "splits", ignore=shutil.ignore_patterns(".*"))
+    databases = {"source": StudentDatabase(project.source_students)}
+    databases |= {
+        name: StudentDatabase(project.target_students(name))
+        for name, target in project.params.targets.items()
+        if target.evaluate
+    }
+    (folder / "records").mkdir(exist_ok=True)
+    for name, database in databases.items():
+        export_records(database, folder / "records" / f"{name}.parquet")
+    write_text(folder / "README.md", "\n".join(_page(project, databases)) + "\n")
+    print(f"{folder}: records, splits, tables and pictures of preset {project.params.preset}")
+
+
+def _page(project: Project, databases: dict[str, StudentDatabase]) -> Iterator[str]:
+    records = [record for one in databases.values() for task in one.tasks() for record in one.read_all(task)]
+    cards = [load_card(path) for path in sorted(project.source_teachers.glob("*.safetensors"))]
+    cards += [load_card(project.target_teacher(name) / f"{name}.safetensors") for name in project.params.targets]
+    seconds = sum(record.seconds for record in records) + sum(card.seconds for card in cards)
+    preset = project.params.preset
+    yield f"# Study `{preset}`"
+    yield ""
+    yield f"Made by `dass preset use {preset}`, `make repro` and `dass study`, from the `params.yaml` beside this page."
+    yield ""
+    yield f"- seed {project.params.seed}; {len(records)} students of {len(cards)} teachers"
+    yield f"- device: {', '.join(sorted({record.device for record in records}))}"
+    yield f"- {', '.join(f'{name} {importlib.metadata.version(name)}' for name in PACKAGES)}"
+    yield f"- {seconds / 3600:.1f} process-hours of training, evidence and meta-learning not counted"
+    yield from _data(project)
+    yield ""
+    yield "## Teachers"
+    yield ""
+    yield from _teachers(cards)
+    yield ""
+    yield "## Students"
+    yield ""
+    yield from _students(project, records)
+    yield ""
+    yield "`tables.md` holds the comparison of all methods; `docs/evaluation.md` explains it."
+
+
+def _data(project: Project) -> Iterator[str]:
+    for name in project.params.datasets:
+        card = open_packed(project.packed(name)).card
+        yield (
+            f"- data `{name}`: {card.train_count} training and {card.test_count} test images at {card.resolution} "
+            f"pixels, content `{card.content}`"
+        )
+
+
+def _teachers(cards: Sequence[TeacherCard]) -> Iterator[str]:
+    yield "| task | classes | training images | accuracy % | chance % |"
+    yield "| --- | --- | --- | --- | --- |"
+    for card in cards:
+        chance = 100 / len(card.classes)
+        yield (f"| {card.task} | {len(card.classes)} | {card.train_images} | {card.accuracy:.1f} | {chance:.1f} |")
+
+
+def _students(project: Project, records: Sequence[StudentRecord]) -> Iterator[str]:
+    found = read_json(project.reports / "metrics.json")["targets"]
+    yield "| target | students | mean % | deviation | error of one | deviation / error | in means | ceiling |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    for name, row in found.items():
+        if "students" not in row:
+            continue
+        ratio = row["accuracy_deviation"] / row["accuracy_error"]
+        ceiling = f"{row['noise_ceiling']:.2f}" if row["noise_ceiling"] is not None else "-"
+        yield (
+            f"| {name} | {row['students']} | {row['accuracy_mean']:.1f} | {row['accuracy_deviation']:.2f} | "
+            f"{row['accuracy_error']:.2f} | {ratio:.1f} | {'yes' if row['counts_in_mean'] else 'no'} | {ceiling} |"
+        )
+    failed = [record for record in records if record.failure]
+    if failed:
+        yield ""
+        yield f"{len(failed)} students failed: {json.dumps(sorted({record.failure for record in failed}))}"
