@@ -9,7 +9,7 @@ from statistics import fmean
 import torch
 
 from dass.baselines.catalogue import CATALOGUE
-from dass.baselines.names import FEW_SHOT, REFERENCE, TRIVIAL
+from dass.baselines.names import FEW_SHOT, LADDER, REFERENCE, TRIVIAL
 from dass.config import Evaluation
 from dass.datasets.packed import CARD, open_packed
 from dass.datasets.task_data import TaskData
@@ -25,6 +25,7 @@ from dass.training.loop import train
 from dass.training.losses import label_loss
 
 STEPS = 6  # timed, after as many to warm up
+SPRINT = 50  # steps of the longest
 UNKNOWN_IMAGES = 6000  # assumed of a dataset that is not here yet
 UNKNOWN_CLASSES = 50
 PROCESS_MIB = 450  # a worker with torch loaded
@@ -119,6 +120,10 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
             PROCESS_MIB + 12 * splits * students.per_source * embedding_mib,
         ),
         StageEstimate(
+            "ladder", f"evidence of {splits * students.per_source} students",
+            splits * students.per_source * _evidence_seconds(project, image, share, SPRINT) / workers / 3600, 1, memory,
+        ),
+        StageEstimate(
             "teacher", f"{len(targets)} teachers", sum(map(teacher_seconds, targets)) / 3600,
             len(targets) * network_mib, PROCESS_MIB + data_mib + 12 * network_mib,
         ),
@@ -136,6 +141,12 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
             memory=PROCESS_MIB + data_mib + 12 * splits * students.per_source * embedding_mib,
         ),
     ]  # fmt: skip
+
+
+def _evidence_seconds(project: Project, image: "_PerImage", share: float, steps: int) -> float:
+    """Evidence of one student: its start on one batch, and a sprint of so many steps."""
+    start = 256 * image.forward * share
+    return image.scoring + start + steps * project.params.distillation.batch_size * image.training * share**0.7
 
 
 def _ranking_estimate(
@@ -164,11 +175,15 @@ def _ranking_estimate(
     # The network passes of one score: zero-cost methods take a batch of 64 back and forth, starts look at 512 images.
     per_score = {"meta": image.scoring, "zero-cost": 64 * 2 * image.training * share, "trivial": 0.0}
     looks = {name: 512 * image.forward * share for name in TRIVIAL if name.startswith("remapped")}
+    looks |= {
+        name: _evidence_seconds(project, image, share, int(name.split()[-1])) if "sprint" in name else image.scoring
+        for name in LADDER
+    }
     students = len(targets) * project.params.students.per_target
     candidates = len(targets) * project.params.search.candidates
     scoring = 0.0
     for name in block.methods:
-        count = students * (block.seeds if CATALOGUE[name].learns else 1) + candidates * (name in block.picks)
+        count = students * (block.seeds if CATALOGUE[name].varies else 1) + candidates * (name in block.picks)
         scoring += count * looks.get(name, per_score.get(CATALOGUE[name].group, 0.0))
     picks = len(block.picks) * block.pick_seeds
     return StageEstimate(
@@ -182,7 +197,7 @@ def _ranking_estimate(
 
 def _learned_seeds(block: Evaluation, name: str) -> range:
     """Seeds under which a method must learn: all but the first of DaSS, which is the predictor; few-shot shares it."""
-    if name in FEW_SHOT or not CATALOGUE[name].learns:
+    if name in FEW_SHOT or not CATALOGUE[name].varies:
         return range(0)
     return range(1 if name == REFERENCE else 0, block.seeds)
 

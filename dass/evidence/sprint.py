@@ -127,11 +127,14 @@ def _look(student: ElasticResNet, held_out: Batch, precision: str) -> tuple[floa
 
 
 def _divide(data: TaskData, batch_size: int, precision: str) -> tuple[TaskData, Batch]:
-    """The images to train on, at least a batch, and those to look at, drawn the same way for every student."""
+    """The images to train on, at least a batch, and those to look at, drawn the same way for every student.
+
+    Where a batch takes all images, these are looked at.
+    """
     count = len(data.train_labels)
-    held = max(1, min(HELD_OUT, int(SHARE * count), count - batch_size))
+    held = min(HELD_OUT, int(SHARE * count), count - batch_size)
     order = torch.from_numpy(np.random.default_rng(0).permutation(count)).to(data.train_labels.device)
-    rest, chosen = order[held:].sort().values, order[:held]
+    rest, chosen = (order[held:].sort().values, order[:held]) if held > 0 else (order, order[:HELD_OUT])
     shown = replace(data, train_images=data.train_images[rest], train_labels=data.train_labels[rest])
     return shown, Batch(normalize(data.train_images[chosen], PRECISIONS[precision]), data.train_labels[chosen])
 

@@ -18,8 +18,8 @@ from tests.e2e.sandbox import Sandbox
 pytestmark = pytest.mark.timeout(1200)  # minutes where cores are shared
 
 ALL = [
-    "dataset@glyphs", "dataset@digits", "splits", "teachers", "students", "meta_train", "teacher@digits",
-    "target_students@digits", "search@digits", "distil@digits", "register@digits", "rank", "evaluate",
+    "dataset@glyphs", "dataset@digits", "splits", "teachers", "students", "meta_train", "ladder",
+    "teacher@digits", "target_students@digits", "search@digits", "distil@digits", "register@digits", "rank", "evaluate",
 ]  # fmt: skip
 
 
