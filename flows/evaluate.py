@@ -12,7 +12,7 @@ from dass.baselines.catalogue import CATALOGUE
 from dass.baselines.few_shot import curve_rows
 from dass.baselines.meta_predictors import VARIANTS
 from dass.baselines.names import FEW_SHOT, REFERENCE
-from dass.baselines.scores import ScoreDatabase, Scores, score_arrays, time_rows
+from dass.baselines.scores import ScoreDatabase, Scores, coverage_rows, score_arrays, time_rows
 from dass.errors import DassError
 from dass.evaluation.page import Findings, page, pictures, tables
 from dass.evaluation.plots import save, scatter
@@ -33,6 +33,7 @@ from flows.runtime import logger
 from flows.stage import run_stage
 
 TEACHER = "teacher"
+SIMPLE = "parameters"  # what a method must beat to have shown anything
 
 
 @flow(name="evaluate")
@@ -74,16 +75,18 @@ def compare_methods(project: Project, targets: Sequence[EvaluatedTarget], scores
     resamples, confidence, seed = block.bootstrap, block.confidence, project.params.seed
     rows = compare(
         truths, score_arrays(scores, architectures), resamples=resamples, confidence=confidence, seed=seed,
-        budgets=block.budgets, reference=REFERENCE,
+        budgets=block.budgets, reference=REFERENCE, simple=SIMPLE,
     )  # fmt: skip
     rows += time_rows(scores, {truth.target: truth.counts for truth in truths})
+    rows += coverage_rows(scores, architectures, truths)
     rows += ceiling_rows(truths, resamples=resamples, confidence=confidence, seed=seed)
     names = [name for name in block.methods if name not in FEW_SHOT]
     return Findings(
         truths=truths,
         teachers={target.name: target.teacher.accuracy for target in targets},
         meta=[name for name in names if CATALOGUE[name].group == "meta"],
-        others=[name for name in names if CATALOGUE[name].group != "meta"],
+        others=[name for name in names if CATALOGUE[name].group not in ("meta", "ladder")],
+        ladder=[name for name in names if CATALOGUE[name].group == "ladder"],
         reference=REFERENCE,
         variants=[name for name in VARIANTS if name.startswith(f"{REFERENCE} ") or name.startswith(f"{REFERENCE},")],
         rows=rows,
@@ -188,7 +191,7 @@ def record(project: Project, targets: Sequence[EvaluatedTarget], found: Findings
         store, lineage(project.root, inputs), preset=project.params.preset, reference=REFERENCE,
         methods=[
             MethodRun(name, CATALOGUE[name].group, len(method_seeds(project, name)))
-            for name in (*found.meta, *found.others)
+            for name in (*found.meta, *found.others, *found.ladder)
         ],
         rows=found.rows, picks=found.picks, files=[folder / name for name in names],
     )  # fmt: skip

@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from dass.baselines.few_shot import FewShotPoint
 from dass.errors import DassError
-from dass.evaluation.tables import SECONDS, CorrelationRow
+from dass.evaluation.report import Truth
+from dass.evaluation.tables import COVERED, SECONDS, CorrelationRow
 from dass.files import read_json, write_text
 from dass.space.architecture import Architecture
 
@@ -31,6 +33,8 @@ class Scores:
         key: content id of everything that the scores depend on.
         arch_ids: of what was scored.
         values: one score each, higher for better; NaN where a score was not finite.
+        low: lower ends of the scores' 80% intervals, of a method that gives them; else empty.
+        high: upper ends.
         points: of a few-shot curve.
         seconds: to score one architecture, whatever is done once per target included, learning not.
         device: on which.
@@ -44,6 +48,8 @@ class Scores:
     key: str
     arch_ids: tuple[str, ...] = ()
     values: tuple[float, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
     points: tuple[FewShotPoint, ...] = ()
     seconds: float = math.nan
     device: str = ""
@@ -155,9 +161,41 @@ def time_rows(scores: Sequence[Scores], counts: Mapping[str, bool]) -> list[Corr
     return rows
 
 
+def coverage_rows(
+    scores: Sequence[Scores], architectures: Mapping[str, Sequence[Architecture]], truths: Sequence[Truth]
+) -> list[CorrelationRow]:
+    """Of methods that give 80% intervals, the share of the students whose accuracy lies within theirs.
+
+    The interval of a share is Wilson's, at 95%, as if students were independent.
+
+    Args:
+        scores: any.
+        architectures: of each target, in the order of its truth.
+        truths: the targets.
+    """
+    rows = []
+    for item in scores:
+        if item.sample == "students" and item.low:
+            [truth] = [one for one in truths if one.target == item.target]
+            order = [item.arch_ids.index(one.arch_id) for one in architectures[item.target]]
+            low, high = (np.array(ends)[order] for ends in (item.low, item.high))
+            inside = int(((low <= truth.accuracies) & (truth.accuracies <= high)).sum())
+            ends = binomtest(inside, len(order)).proportion_ci(method="wilson")
+            rows.append(
+                CorrelationRow(
+                    item.method, item.target, COVERED, inside / len(order), ends.low, ends.high, len(order),
+                    counts=truth.counts,
+                )
+            )  # fmt: skip
+    return rows
+
+
 def _to_json(scores: Scores) -> dict[str, Any]:
-    finite = [value if math.isfinite(value) else None for value in scores.values]
-    return asdict(scores) | {"values": finite, "seconds": scores.seconds if math.isfinite(scores.seconds) else None}
+    numbers = {
+        name: [value if math.isfinite(value) else None for value in getattr(scores, name)]
+        for name in ("values", "low", "high")
+    }
+    return asdict(scores) | numbers | {"seconds": scores.seconds if math.isfinite(scores.seconds) else None}
 
 
 def _from_json(value: dict[str, Any]) -> Scores:
@@ -165,7 +203,13 @@ def _from_json(value: dict[str, Any]) -> Scores:
     return replace(
         scores,
         arch_ids=tuple(scores.arch_ids),
-        values=tuple(math.nan if number is None else float(number) for number in scores.values),
+        values=_numbers(scores.values),
+        low=_numbers(scores.low),
+        high=_numbers(scores.high),
         points=tuple(FewShotPoint(**point) for point in value["points"]),
         seconds=math.nan if scores.seconds is None else float(scores.seconds),
     )
+
+
+def _numbers(values: Sequence[float | None]) -> tuple[float, ...]:
+    return tuple(math.nan if number is None else float(number) for number in values)

@@ -15,6 +15,7 @@ import numpy as np
 
 from dass.baselines.catalogue import CATALOGUE, Settings
 from dass.baselines.few_shot import FewShot, few_shot_curve
+from dass.baselines.ladder import LadderRanker
 from dass.baselines.meta_predictors import MetaPredictorRanker
 from dass.baselines.names import REFERENCE
 from dass.baselines.ranker import Ranker, RankingTask
@@ -201,11 +202,19 @@ def _timed_scores(ranker: _Once, sample: TargetSample, wanted: Scores) -> Scores
     method, count = ranker(), len(sample.architectures)
     blind = replace(sample.task, architectures=(), accuracies=())  # a method cannot look at what it is to predict
     started = time.perf_counter()
-    values = np.asarray(method.score(blind, sample.architectures), dtype=np.float64)
+    low = high = np.empty(0)
+    if isinstance(method, LadderRanker):
+        made = method.predict(blind, sample.architectures)
+        values, low, high = made.mean, made.low, made.high
+    else:
+        values = np.asarray(method.score(blind, sample.architectures), dtype=np.float64)
     seconds = (time.perf_counter() - started) / max(1, count)
     if values.shape != (count,):
         raise UsageError(f"{count} architectures were given and scores of shape {list(values.shape)} came")
-    return replace(wanted, values=tuple(values.tolist()), seconds=seconds, device=_device(sample.task))
+    return replace(
+        wanted, values=tuple(values.tolist()), low=tuple(low.tolist()), high=tuple(high.tolist()), seconds=seconds,
+        device=_device(sample.task),
+    )  # fmt: skip
 
 
 def _device(task: RankingTask) -> str:

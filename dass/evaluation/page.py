@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from dass.evaluation.plots import few_shot_curve, method_bars, pick_scatter
+from dass.evaluation.plots import few_shot_curve, method_bars, pick_scatter, price_curve
 from dass.evaluation.report import CEILING, SPREAD_RULE, Truth, best_baseline
 from dass.evaluation.tables import (
     MEAN,
@@ -16,6 +16,7 @@ from dass.evaluation.tables import (
     Table,
     correlation_table,
     curve_table,
+    ladder_table,
     pick_table,
 )
 
@@ -39,6 +40,7 @@ class Findings:
         teachers: accuracy of each target's teacher in percent.
         meta: methods of Table 2, in order.
         others: methods of Table 3, in order.
+        ladder: rungs of the ladder, cheapest first; it is no baseline.
         reference: the method that the others are held against, one of `meta`.
         variants: those of `meta` that are the reference with parts left out, and no baselines.
         rows: of `reports/correlations.csv`.
@@ -51,6 +53,7 @@ class Findings:
     teachers: Mapping[str, float]
     meta: Sequence[str]
     others: Sequence[str]
+    ladder: Sequence[str]
     reference: str
     variants: Sequence[str]
     rows: Sequence[CorrelationRow]
@@ -79,6 +82,12 @@ def tables(found: Findings) -> dict[str, Table]:
             methods=[found.reference, *found.others, *ceiling], **common,
         ),
     }  # fmt: skip
+    if found.ladder:
+        best = best_baseline(found.rows, MEAN, found.baselines)
+        beside = [found.reference, *(name for name in ("parameters", best.method if best else "") if name)]
+        made["ladder"] = ladder_table(
+            found.rows, [*found.ladder, *dict.fromkeys(beside)], "The ladder: what each kind of evidence adds"
+        )
     if found.curve:
         made["figure-3"] = curve_table(found.curve, "Figure 3. Adapting to students that were really distilled")
     made["table-4"] = pick_table(found.picks, "Tables 4, 5 and 7. Picks among the search's candidates, distilled")
@@ -94,6 +103,8 @@ def pictures(found: Findings) -> dict[str, Figure]:
         ),
         "figures/table-4.png": pick_scatter(found.picks, "Picks, distilled"),
     }
+    if found.ladder:
+        made["figures/ladder.png"] = price_curve(found.rows, found.ladder, "What a better ranking costs")
     if found.curve:
         made["figures/figure-3.png"] = few_shot_curve(found.curve, "Adapting to distilled students (star: guide)")
     return made
@@ -104,7 +115,7 @@ def page(found: Findings, title: str) -> str:
     made = tables(found)
     parts = [f"# {title}", made["targets"].markdown(), MARKS, made["table-2"].markdown(), made["table-3"].markdown()]
     parts += ["**The best baseline on each target**", "\n".join(f"- {line}" for line in best_lines(found)), CAUTION]
-    parts += [table.markdown() for name, table in made.items() if name in ("figure-3", "table-4")]
+    parts += [table.markdown() for name, table in made.items() if name in ("ladder", "figure-3", "table-4")]
     if found.failures:
         lines = [f"- {method} on {target}: {why}" for (method, target), why in found.failures.items()]
         parts += ["**Without scores**", "\n".join(lines)]

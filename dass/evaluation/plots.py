@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from dass.evaluation.intervals import Estimate
-from dass.evaluation.tables import MEAN, CorrelationRow, CurveRow, PickRow
+from dass.evaluation.tables import MEAN, SECONDS, CorrelationRow, CurveRow, PickRow
 from dass.files import atomic_write
 
 BLUE, RED, GREY = "#4269d0", "#d1495b", "#9aa0a6"
@@ -107,6 +107,48 @@ def method_bars(rows: Sequence[CorrelationRow], metric: str, methods: Sequence[s
     axes.grid(axis="x", alpha=0.3)
     if chosen:
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, frameon=False)
+    return figure
+
+
+def price_curve(rows: Sequence[CorrelationRow], ladder: Sequence[str], title: str) -> Figure:
+    """Mean SRC over the targets that count against the milliseconds that a score takes; the ladder's rungs are joined.
+
+    Bars are intervals; methods other than the ladder are labelled where they are the best at their price or below.
+
+    Args:
+        rows: of `reports/correlations.csv`.
+        ladder: its rungs, cheapest first.
+        title: of the picture.
+    """
+    src = {row.method: row for row in rows if (row.target, row.metric) == (MEAN, "src")}
+    times: dict[str, list[float]] = {}
+    for row in rows:
+        if row.metric == SECONDS and row.method in src:
+            times.setdefault(row.method, []).append(1000 * row.value)
+    price = {method: max(sum(values) / len(values), 1e-3) for method, values in times.items()}
+    figure = _figure(width=7.5, height=4.8)
+    axes = figure.add_subplot()
+    rungs = [name for name in ladder if name in price]
+    for names, color, line in ((rungs, RED, "-"), ([name for name in price if name not in ladder], GREY, "")):
+        x, y = [price[name] for name in names], np.array([src[name].value for name in names])
+        low, high = (np.array([getattr(src[name], end) for name in names]) for end in ("low", "high"))
+        errors = np.maximum(0, np.stack([y - low, high - y]))
+        axes.errorbar(x, y, errors, color=color, marker="o", markersize=4, linestyle=line, elinewidth=0.6, zorder=2)
+    best = -1.0
+    for name in sorted((name for name in price if name not in ladder), key=lambda name: price[name]):
+        if src[name].value > best:
+            best = src[name].value
+            axes.annotate(name, (price[name], best), fontsize=7, xytext=(4, 4), textcoords="offset points")
+    for name in rungs:
+        axes.annotate(
+            name.removeprefix("ladder: "), (price[name], src[name].value), fontsize=7, color=RED, xytext=(4, -9),
+            textcoords="offset points",
+        )  # fmt: skip
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set(xlabel="milliseconds per architecture", ylabel="mean SRC", title=title)
+    axes.grid(alpha=0.3)
+    if price:
+        axes.set_xscale("log")
     return figure
 
 

@@ -109,6 +109,7 @@ def compare(
     seed: int,
     budgets: Sequence[float] = (),
     reference: str = "",
+    simple: str = "",
 ) -> list[CorrelationRow]:
     """Every statistic of every method on every target, and its mean over the targets that count.
 
@@ -123,6 +124,7 @@ def compare(
         seed: of the resamples; methods share them, so that differences are paired.
         budgets: shares of the teacher's MACs under which regret and precision are taken too.
         reference: the method to which the others' `DIFFERENCES` are taken; empty for none.
+        simple: the method to which the others' `src_gain` is taken, the difference of their SRC; empty for none.
     """
     drawn = {
         method: {
@@ -137,6 +139,8 @@ def compare(
         for target, found in by_target.items():
             if method != reference and target in base:
                 found.update({f"{name}_difference": found[name] - base[target][name] for name in DIFFERENCES})
+            if method != simple and target in drawn.get(simple, {}):
+                found["src_gain"] = found["src"] - drawn[simple][target]["src"]
     rows: list[CorrelationRow] = []
     counting = [truth.target for truth in truths if truth.counts]
     for method, by_target in drawn.items():

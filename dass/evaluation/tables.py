@@ -13,6 +13,7 @@ from dass.files import write_text
 
 MEAN = "mean"  # the target name of a mean over targets
 SECONDS = "architecture_seconds"  # the metric that is the time of one score
+COVERED = "covered_80"  # the metric that is the share of students within their 80% intervals
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,31 @@ def correlation_table(
         for name in names
     )
     return Table(title, ("method", *columns), body)
+
+
+def ladder_table(rows: Sequence[CorrelationRow], methods: Sequence[str], title: str) -> Table:
+    """Methods against what they are worth and what they cost, each a mean over the targets that count.
+
+    Args:
+        rows: of `reports/correlations.csv`.
+        methods: which, in this order.
+        title: of the table.
+    """
+    metrics = {
+        "src": "SRC", "src_difference": "difference to DaSS", "src_gain": "difference to parameters",
+        "partial_src": "at equal size", "regret": "regret (points)",
+    }  # fmt: skip
+    means = {(row.method, row.metric): row for row in rows if row.target == MEAN}
+    kept = {name: heading for name, heading in metrics.items() if any(metric == name for _, metric in means)}
+    body = []
+    for method in methods:
+        cells = [_cell(means[method, name]) if (method, name) in means else "-" for name in kept]
+        covered = [row.value for row in rows if (row.method, row.metric) == (method, COVERED) and row.counts]
+        times = [1000 * row.value for row in rows if (row.method, row.metric) == (method, SECONDS)]
+        last = [f"{100 * sum(covered) / len(covered):.0f} %" if covered else "-"]
+        last.append(f"{sum(times) / len(times):.1f}" if times else "-")
+        body.append((method, *cells, *last))
+    return Table(title, ("method", *kept.values(), "within 80% intervals", "ms per architecture"), tuple(body))
 
 
 def curve_table(rows: Sequence[CurveRow], title: str) -> Table:

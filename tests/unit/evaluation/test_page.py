@@ -5,7 +5,7 @@ import pytest
 
 from dass.evaluation.page import Findings, best_lines, page, pictures, tables
 from dass.evaluation.report import Truth, ceiling_rows, compare
-from dass.evaluation.tables import SECONDS, CorrelationRow, CurveRow, PickRow
+from dass.evaluation.tables import COVERED, SECONDS, CorrelationRow, CurveRow, PickRow
 from tests.unit.evaluation.test_report import records
 
 
@@ -24,8 +24,11 @@ def found() -> Findings:
         "MAML": {t.target: accuracies + noise for t in truths},
         "naswot": {"dtd": noise},
         "parameters": {t.target: t.sizes[:, 1] for t in truths},
+        "ladder: free": {t.target: accuracies + noise / 3 for t in truths},
+        "ladder: start": {t.target: accuracies + noise / 20 for t in truths},
     }
-    rows = compare(truths, scores, resamples=100, confidence=95, seed=0, reference="DaSS")
+    rows = compare(truths, scores, resamples=100, confidence=95, seed=0, reference="DaSS", simple="parameters")
+    rows += [CorrelationRow("ladder: start", "dtd", COVERED, 0.8, 0.7, 0.9, 30)]
     rows += ceiling_rows(truths, resamples=100, confidence=95, seed=0)
     rows += [CorrelationRow("naswot", "dtd", SECONDS, 0.0123, 0.0123, 0.0123, 30)]
     return Findings(
@@ -33,6 +36,7 @@ def found() -> Findings:
         teachers={"dtd": 44.4, "flat": 51.0},
         meta=["DaSS", "DaSS, first order", "MAML"],
         others=["naswot", "parameters"],
+        ladder=["ladder: free", "ladder: start"],
         reference="DaSS",
         variants=["DaSS, first order"],
         rows=rows,
@@ -44,7 +48,7 @@ def found() -> Findings:
 
 def test_methods_are_divided_between_the_tables(found: Findings) -> None:
     made = tables(found)
-    assert list(made) == ["targets", "table-2", "table-3", "figure-3", "table-4"]
+    assert list(made) == ["targets", "table-2", "table-3", "ladder", "figure-3", "table-4"]
     assert {name.split("/")[1] for name in pictures(found)} == {f"{name}.png" for name in list(made)[1:]}
     assert [row[0] for row in made["table-2"].rows] == ["DaSS", "DaSS, first order", "MAML", "noise ceiling"]
     assert [row[0] for row in made["table-3"].rows] == ["DaSS", "naswot", "parameters", "noise ceiling"]
@@ -54,6 +58,16 @@ def test_methods_are_divided_between_the_tables(found: Findings) -> None:
     naswot = made["table-3"].rows[1]
     assert (naswot[2], naswot[-1]) == ("-", "12.3")
     assert naswot[3] == naswot[1]  # the target that it lacks does not count
+
+
+def test_the_ladder_stands_beside_the_best_baseline(found: Findings) -> None:
+    table = tables(found)["ladder"]
+    assert [row[0] for row in table.rows] == ["ladder: free", "ladder: start", "DaSS", "parameters", "MAML"]
+    start = dict(zip(table.columns, table.rows[1], strict=True))
+    assert start["within 80% intervals"] == "80 %"
+    assert abs(float(start["difference to DaSS"].split()[0])) < 0.05
+    assert table.rows[2][table.columns.index("difference to DaSS")] == "-"
+    assert [row[0] for row in tables(found)["table-3"].rows if "ladder" in row[0]] == []
 
 
 def test_targets_that_do_not_count_are_marked(found: Findings) -> None:
@@ -76,8 +90,8 @@ def test_the_page_has_everything(found: Findings) -> None:
     assert text.startswith("# Preset demo\n\n**Targets**\n")
     headings = [line for line in text.splitlines() if line.startswith("**")]
     assert [heading.strip("*").split(".")[0] for heading in headings] == [
-        "Targets", "Table 2", "Table 3", "The best baseline on each target", "Figure 3", "Tables 4, 5 and 7",
-        "Without scores",
+        "Targets", "Table 2", "Table 3", "The best baseline on each target",
+        "The ladder: what each kind of evidence adds", "Figure 3", "Tables 4, 5 and 7", "Without scores",
     ]  # fmt: skip
     assert text.endswith("- naswot on flat: RuntimeError: no memory\n")
     assert "\n\n\n" not in text
