@@ -18,6 +18,7 @@ class Benchmark(StrEnum):
     SCORING = "scoring"
     DISTILLING = "distilling"
     META_TRAINING = "meta_training"
+    EVIDENCE = "evidence"
     LOADING = "loading"
 
 

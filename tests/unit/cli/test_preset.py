@@ -14,7 +14,7 @@ def test_list_shows_each_with_what_it_is_for(dass: Callable) -> None:
     assert said.code == 0
     cells = [[cell.strip() for cell in row.split("│")[1:-1]] for row in said.out.splitlines() if "│" in row]
     rows = {row[1]: row for row in cells}
-    assert {name: row[0] for name, row in rows.items()} == {"demo": "*", "paper": "", "small": ""}
+    assert {name: row[0] for name, row in rows.items()} == {"demo": "*", "medium": "", "paper": "", "small": ""}
     assert rows["small"][-1].startswith("real TinyImageNet at 32x32 and real unseen targets")
     assert rows["paper"][2:5] == ["64", "10 x 200", "8"]
 
