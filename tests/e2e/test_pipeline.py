@@ -26,7 +26,7 @@ ALL = [
 def test_every_stage_runs_once_and_a_new_target_redoes_nothing_of_the_source_side(sandbox: Sandbox) -> None:
     values = sandbox.params()
     values["evaluation"] |= {
-        "methods": ["DaSS", "MAML", "naswot", "parameters", "depth", "few-shot 1", "few-shot 3"],
+        "methods": ["DaSS", "MAML", "naswot", "parameters", "depth", "ladder: sprint 5", "few-shot 1", "few-shot 3"],
         "seeds": 2, "picks": ["DaSS", "parameters", "depth"], "pick_seeds": 2,
     }  # fmt: skip
     sandbox.set_params(values)
@@ -35,6 +35,8 @@ def test_every_stage_runs_once_and_a_new_target_redoes_nothing_of_the_source_sid
     check_reports(sandbox)
     check_comparison(sandbox)
     check_registry(sandbox)
+    check_study(sandbox)
+    check_ladder(sandbox)
     source = (sandbox.root / "data/students/source/split0.parquet").read_bytes()
 
     values["targets"]["again"] = {"dataset": "digits", "evaluate": False}
@@ -72,13 +74,42 @@ def check_reports(sandbox: Sandbox) -> None:
     assert "n=5" in table
 
 
+def check_study(sandbox: Sandbox) -> None:
+    """What a study leaves can be taken back in, and says how it was made."""
+    sandbox.run("python", "-m", "dass.cli.main", "study", "study")
+    folder = sandbox.root / "study"
+    text = (folder / "README.md").read_text()
+    assert "seed 0; 17 students of 4 teachers" in text
+    assert "| digits | 5 |" in text
+    assert len(list((folder / "splits").iterdir())) == 3
+    back = sandbox.run("python", "-m", "dass.cli.main", "students", "import", "source", "study/records/source.parquet")
+    assert "0 records added, 12 known already" in back.stdout
+
+
+def check_ladder(sandbox: Sandbox) -> None:
+    """A search by the ladder gives intervals, and evidence in proportion to promise."""
+    found = sandbox.run(
+        "python", "-m", "dass.cli.main", "search", "--data", "digits", "--teacher",
+        "data/teachers/targets/digits/digits.safetensors", "--method", "ladder", "--candidates", "30", "--starts", "8",
+        "--sprints", "4", "--top", "30", "--latency", "--json",
+    )  # fmt: skip
+    ranking = json.loads(found.stdout)["ranking"]
+    rungs = [item["rung"] for item in ranking]
+    assert {rung: rungs.count(rung) for rung in rungs} == {
+        "noise": 22, "start": 4, "sprint 10": 2, "sprint 20": 1, "sprint 50": 1
+    }  # fmt: skip
+    assert all(item["low"] < item["predicted_accuracy"] < item["high"] and item["latency_ms"] > 0 for item in ranking)
+
+
 def check_comparison(sandbox: Sandbox) -> None:
     """Every method is in the tables, picks are distilled once each, and only scores that are missing are made anew."""
     reports = sandbox.root / "reports"
     with (reports / "correlations.csv").open() as file:
         rows = list(csv.DictReader(file))
     src = {row["method"] for row in rows if (row["target"], row["metric"]) == ("digits", "src")}
-    assert src == {"DaSS", "MAML", "naswot", "parameters", "depth"}
+    assert src == {"DaSS", "MAML", "naswot", "parameters", "depth", "ladder: sprint 5"}
+    [covered] = [row for row in rows if row["metric"] == "covered_80"]
+    assert covered["method"] == "ladder: sprint 5"
     metrics = {row["metric"] for row in rows if row["method"] == "MAML"}
     assert metrics >= {"kendall", "partial_src", "src_loss", "regret", "precision_at_5", "src_difference",
                        "src_seed_deviation", "architecture_seconds"}  # fmt: skip
@@ -96,7 +127,7 @@ def check_comparison(sandbox: Sandbox) -> None:
     assert all(f"| {method} |" in text for method in src)
     assert "**The best baseline on each target**\n\n- digits" in text
     assert {path.name for path in (reports / "figures").iterdir()} == {
-        "table-2.png", "table-3.png", "table-4.png", "figure-3.png"
+        "table-2.png", "table-3.png", "table-4.png", "figure-3.png", "ladder.png"
     }  # fmt: skip
 
     path = sandbox.root / "data/scores/digits.json"
