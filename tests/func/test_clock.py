@@ -11,6 +11,8 @@ import pytest
 
 from dass.students.database import StudentDatabase
 
+pytestmark = pytest.mark.service
+
 # What the C library answers when it is asked for the time of day: an hour less with every tenth question.
 SHIM = """
 #define _GNU_SOURCE

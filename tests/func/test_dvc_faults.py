@@ -10,6 +10,8 @@ import yaml
 
 from tests.func.served import until
 
+pytestmark = pytest.mark.service
+
 PIPELINE = {
     "stages": {
         "students": {
