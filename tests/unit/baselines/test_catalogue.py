@@ -9,6 +9,7 @@ from dass.baselines.names import FEW_SHOT, META, METHODS
 from dass.baselines.remapped_start import RemappedStart
 from dass.baselines.zero_cost import ZeroCost
 from dass.config import load_params
+from dass.ladder.ladder import RUNGS
 
 PRESETS = Path(__file__).parents[3] / "presets"
 
@@ -16,7 +17,7 @@ PRESETS = Path(__file__).parents[3] / "presets"
 def test_every_promised_method_is_there() -> None:
     groups = {
         group: [name for name, method in CATALOGUE.items() if method.group == group]
-        for group in ("meta", "zero-cost", "trivial", "few-shot")
+        for group in ("meta", "zero-cost", "trivial", "ladder", "few-shot")
     }
     assert {"DaSS", "DaSS without guide", "MAML", "Meta-SGD", "MetaD2A", "TANS"} <= set(groups["meta"])
     assert groups["zero-cost"] == [
@@ -28,6 +29,7 @@ def test_every_promised_method_is_there() -> None:
         "parameters", "MACs", "depth", "random", "remapped accuracy", "remapped loss",
         "remapped accuracy, new statistics", "remapped loss, new statistics",
     }  # fmt: skip
+    assert groups["ladder"] == [f"ladder: {rung}" for rung in RUNGS]
     assert sum(map(len, groups.values())) == len(CATALOGUE)
 
 

@@ -50,7 +50,7 @@ def test_a_broken_file_is_not_lost_either(dass: Callable, refuses: Callable, pro
 
 def test_unknown_and_broken_presets_are_named(refuses: Callable, project: Path) -> None:
     before = (project / "params.yaml").read_bytes()
-    assert refuses(2, "preset", "use", "huge") == "no preset 'huge' in presets/: there are demo, paper, small"
+    assert refuses(2, "preset", "use", "huge") == "no preset 'huge' in presets/: there are demo, medium, paper, small"
     assert "no preset '../params'" in refuses(2, "preset", "use", "../params")
     (project / "presets" / "mine.yaml").write_text("preset: mine\n")
     assert refuses(2, "preset", "use", "mine").startswith("presets/mine.yaml: seed: missing")
