@@ -233,6 +233,7 @@ class Search(Block):
         candidates: distinct architectures sampled and ranked.
         starts: the ladder looks at the remapped start of this many of them, the best by what is free.
         sprints: and lets this many of those take the first steps of distillation.
+        steps: of the longest sprint; the ladder is learned up to it.
         evolve: the ladder draws a quarter of the candidates at random, the others as children of the best so far.
         top: how many of the ranking are kept in the report.
         max_macs: millions of multiply-accumulates (conv + linear) of the pick; null for no limit.
@@ -243,6 +244,7 @@ class Search(Block):
     candidates: int = Field(ge=1, le=1_000_000)
     starts: int = Field(ge=1, le=1_000_000)
     sprints: int = Field(ge=0, le=100_000)
+    steps: Literal[5, 10, 20, 50]
     evolve: bool
     top: int = Field(ge=1, le=10_000)
     max_macs: float | None = Field(gt=0, default=None)

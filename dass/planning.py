@@ -25,7 +25,6 @@ from dass.training.loop import train
 from dass.training.losses import label_loss
 
 STEPS = 6  # timed, after as many to warm up
-SPRINT = 50  # steps of the longest
 UNKNOWN_IMAGES = 6000  # assumed of a dataset that is not here yet
 UNKNOWN_CLASSES = 50
 PROCESS_MIB = 450  # a worker with torch loaded
@@ -121,7 +120,8 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
         ),
         StageEstimate(
             "ladder", f"evidence of {splits * students.per_source} students",
-            splits * students.per_source * _evidence_seconds(project, image, share, SPRINT) / workers / 3600, 1, memory,
+            splits * students.per_source / workers / 3600
+            * _evidence_seconds(project, image, share, params.search.steps), 1, memory,
         ),
         StageEstimate(
             "teacher", f"{len(targets)} teachers", sum(map(teacher_seconds, targets)) / 3600,

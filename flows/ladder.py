@@ -1,6 +1,7 @@
 """Stage `ladder`: what evidence about a student is worth, learned from the source tasks' records."""
 
 import time
+from collections.abc import Sequence
 
 import torch
 from prefect import flow, task
@@ -34,10 +35,11 @@ def ladder() -> None:
     tasks = [*sources.training, *sources.validation]
     with workers(device()) as pool:
         known = [collect.with_options(task_run_name=f"evidence of {one.name}")(project, one, pool) for one in tasks]
-    learned = learn(project, known)
+    rungs = RUNGS[: RUNGS.index(highest(project)) + 1]
+    learned = learn(project, known, rungs)
     numbers = [*(i for i in project.params.source.splits if i not in project.params.source.validation)]
     groups = [index // 2 for index in (*numbers, *project.params.source.validation)]
-    left_out = validate(project, known, groups)
+    left_out = validate(project, known, groups, rungs)
     card = LadderCard(
         tasks=tuple(one.name for one in tasks),
         teacher_ids=tuple(load_card(teacher_path(project, one.name)).teacher_id for one in tasks),
@@ -59,6 +61,12 @@ def ladder() -> None:
         logger().info("%s", row)
 
 
+def highest(project: Project) -> Rung:
+    """The rung that params.yaml asks for."""
+    [rung] = [one for one in RUNGS if one == f"sprint {project.params.search.steps}"]
+    return rung
+
+
 @task(cache_policy=NO_CACHE, name="evidence of a source task")
 def collect(project: Project, one: RankingTask, pool: Workers) -> LadderTask:
     """Measure a source task's students; what was measured before is not measured again."""
@@ -68,24 +76,26 @@ def collect(project: Project, one: RankingTask, pool: Workers) -> LadderTask:
     )  # fmt: skip
     progress = Progress(f"evidence of {one.name}", 0, len(one.architectures) + 1)
     with gpu_slot(device()):
-        evidence = gather(collector, one.architectures, RUNGS[-1], progress)
+        evidence = gather(collector, one.architectures, highest(project), progress)
     return LadderTask.of(evidence, one.accuracies, one.teacher_accuracy, len(one.data.classes), one.test_images)
 
 
 @task(cache_policy=NO_CACHE, name="learn")
-def learn(project: Project, known: list[LadderTask]) -> Ladder:
+def learn(project: Project, known: list[LadderTask], rungs: Sequence[Rung]) -> Ladder:
     """Fit every rung."""
     recipe = project.params.distillation
-    return Ladder(alpha=recipe.alpha, temperature=recipe.temperature).fit(known)
+    return Ladder(alpha=recipe.alpha, temperature=recipe.temperature).fit(known, rungs)
 
 
 @task(cache_policy=NO_CACHE, name="validate")
-def validate(project: Project, known: list[LadderTask], groups: list[int]) -> dict[Rung, tuple[float, float]]:
+def validate(
+    project: Project, known: list[LadderTask], groups: list[int], rungs: Sequence[Rung]
+) -> dict[Rung, tuple[float, float]]:
     """Mean SRC and coverage on source tasks that a ladder has not learned from; none where too few are left."""
     if len(set(groups)) < 3:
         return {}
     recipe, found = project.params.distillation, {}
-    for rung in RUNGS:
+    for rung in rungs:
         results = leave_out(known, groups, rung, alpha=recipe.alpha, temperature=recipe.temperature)
         found[rung] = (
             sum(one.src for one in results) / len(results),

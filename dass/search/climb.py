@@ -27,7 +27,8 @@ class Effort:
     Attributes:
         candidates: architectures that are looked at all.
         starts: the best of them by the free rungs, whose remapped start is looked at.
-        sprints: the best of those, which sprint for 10 steps; half of them go on for 20, a quarter for 50.
+        sprints: the best of those, which sprint for 10 steps; half of them for 20, a quarter for 50, as far as the
+            ladder goes.
         evolve: candidates after the first quarter are children of the best so far; else all are drawn at random.
     """
 
@@ -121,7 +122,8 @@ def climb(
 
     look(sample, "noise", started)
     sizes: list[tuple[Rung, int]] = [("start", effort.starts)]
-    sizes += [(rung, effort.sprints // 2**halvings) for halvings, rung in enumerate(HALVING)]
+    known_rungs = [rung for rung in HALVING if rung in ladder.processes_]
+    sizes += [(rung, effort.sprints // 2**halvings) for halvings, rung in enumerate(known_rungs)]
     going = sample
     for rung, count in sizes:
         if not count:
