@@ -6,7 +6,7 @@ That whatever it refuses is named by its key is the other half, in tests/unit/te
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,24 @@ from tests.e2e.sandbox import tiny_params
 pytestmark = pytest.mark.service
 
 EXAMPLES = int(os.environ.get("DASS_EXAMPLES", "5"))
+RESOLUTIONS = [16, 24]
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The handwritten digits, packed at each resolution."""
+    folder = tmp_path_factory.mktemp("raw")
+    for resolution in RESOLUTIONS:
+        import_dataset("digits", None, folder, resolution)
+    return folder
 
 
 @st.composite
 def configurations(draw: st.DrawFn) -> dict[str, Any]:
     """Values of params.yaml, anything that is allowed within sizes that train in a second."""
     values = tiny_params() | {"datasets": ["digits"], "seed": draw(st.integers(0, 2**31 - 1))}
-    values["data"]["resolution"] = draw(st.sampled_from([16, 24]))
+    values["data"]["resolution"] = draw(st.sampled_from(RESOLUTIONS))
     widths = st.integers(4, 12)
     values["space"] = {
         "widths": [draw(widths) for _ in range(4)],
@@ -100,7 +110,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
 )  # fmt: skip
 @given(values=configurations())
 @pytest.mark.timeout(600 + 60 * EXAMPLES)
-def test_every_accepted_configuration_runs_the_tiny_pipeline(values: dict[str, Any]) -> None:
+def test_every_accepted_configuration_runs_the_tiny_pipeline(raw: Path, values: dict[str, Any]) -> None:
     params = parse_params(values, "params.yaml")
     space = SearchSpace.from_config(params.space)
     with tempfile.TemporaryDirectory() as folder:
@@ -111,14 +121,14 @@ def test_every_accepted_configuration_runs_the_tiny_pipeline(values: dict[str, A
             assert "\n" not in str(error)
             return
         try:
-            run(params, space, Path(folder))
+            run(params, space, raw, Path(folder))
         except DassError as error:  # a rate too high for these images: said in a line, with what to do
             assert "diverged" in str(error) or "usable students" in str(error)
 
 
-def run(params: Params, space: SearchSpace, folder: Path) -> None:
+def run(params: Params, space: SearchSpace, raw: Path, folder: Path) -> None:
     """The stages of dvc.yaml, one after the other, in this process."""
-    packed = raw(params.data.resolution) / f"digits-{params.data.resolution}"
+    packed = raw / f"digits-{params.data.resolution}"
     splits = make_splits(open_packed(packed), params.source.groups, params.source.classes_per_group, params.seed)
     tasks = {
         split.index: source_task(params, space, partial(load_split, packed, split), folder)
@@ -191,11 +201,3 @@ class Here:
     def run(self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Iterator[Outcome]:
         for index, values in enumerate(arguments):
             yield Outcome(index, function(*values))
-
-
-@cache
-def raw(resolution: int) -> Path:
-    """The handwritten digits, packed once."""
-    folder = Path(tempfile.mkdtemp(prefix="dass-digits-"))
-    import_dataset("digits", None, folder, resolution)
-    return folder
