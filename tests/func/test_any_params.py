@@ -101,6 +101,8 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         "validate_every": draw(st.integers(1, 6)),
     }
     values["search"] |= {"candidates": draw(st.integers(1, 30)), "top": draw(st.integers(1, 50))}
+    values["search"]["starts"] = draw(st.integers(1, values["search"]["candidates"]))
+    values["search"]["sprints"] = draw(st.integers(0, values["search"]["starts"]))
     return values
 
 
