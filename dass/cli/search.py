@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,8 @@ from dass.predictor.checkpoint import PredictorCard, load_predictor
 from dass.predictor.embeddings import fixed_noise
 from dass.search.candidates import MILLION, Budget, Candidate
 from dass.search.climb import Effort, climb
-from dass.search.latency import measure_latency
+from dass.search.latency import measure_latency, measure_parts
+from dass.search.pareto import pareto_front
 from dass.search.run import SearchResult, candidate_json, search_students
 from dass.search.target_task import TargetTask, open_task
 from dass.training.workers import Workers
@@ -39,6 +41,9 @@ def search(
     starts: Annotated[int, typer.Option(help="ladder: how many are tried on one batch.", min=1)] = 3000,
     sprints: Annotated[int, typer.Option(help="ladder: how many take the first steps of distillation.", min=0)] = 48,
     evolve: Annotated[bool, typer.Option(help="ladder: children of the best, not random candidates.")] = False,
+    front: Annotated[
+        str | None, typer.Option(help="Show the Pareto front against macs, parameters or latency on the device.")
+    ] = None,
     latency: Annotated[bool, typer.Option(help="Measure the shown ones' latency on the device.")] = False,
     top: Annotated[int, typer.Option(help="How many to show.", min=1)] = 10,
     seed: Annotated[int, typer.Option(help="Of the sample.", min=0)] = 0,
@@ -55,6 +60,8 @@ def search(
     """
     if method not in ("dass", "ladder"):
         raise UsageError(f"--method {method}: there are dass and ladder")
+    if front not in (None, "macs", "parameters", "latency"):
+        raise UsageError(f"--front {front}: there are macs, parameters and latency")
     place = resolve_device(device)
     for needed, name in ((predictor, "predictor"), *(((ladder, "ladder"),) if method == "ladder" else ())):
         if not needed.exists():
@@ -75,9 +82,9 @@ def search(
                     meta, card, file_sha256(predictor)[:12], task.guide,
                     budget=budget, count=candidates, seed=seed, progress=progress,
                 )  # fmt: skip
-        shown = found.ranking[:top]
         size = (task.data.resolution, len(task.data.classes), place)
-        times = [measure_latency(one.architecture, *size) for one in shown] if latency else []
+        shown = _front(found, front, *size) if front else found.ranking[:top]
+        times = [measure_latency(one.architecture, *size) for one in shown] if latency or front == "latency" else []
     if as_json:
         head = {"target": found.target, "teacher_accuracy": found.teacher_accuracy, "candidates": len(found.ranking)}
         rows = [candidate_json(candidate) for candidate in shown]
@@ -85,7 +92,8 @@ def search(
             one["latency_ms"] = time
         print(json.dumps({**head, "seconds": found.seconds, "ranking": rows}))
         return
-    title = f"{found.target}: best of {len(found.ranking)} within {budget}; teacher {found.teacher_accuracy:.2f}%"
+    which = f"Pareto front ({front})" if front else "best"
+    title = f"{found.target}: {which} of {len(found.ranking)} within {budget}; teacher {found.teacher_accuracy:.2f}%"
     print_table(_table(title, shown, times))
     print(f"{found.seconds:.1f} s, {1000 * found.seconds / len(found.ranking):.2f} ms per candidate")
 
@@ -114,6 +122,17 @@ def _climb(
             ladder, file_sha256(file)[:12], collector, card.space, guide, test_images=len(task.data.test_labels),
             budget=budget, effort=effort, seed=seed, progress=progress,
         )  # fmt: skip
+
+
+def _front(
+    found: SearchResult, against: str, resolution: int, classes: int, place: torch.device
+) -> Sequence[Candidate]:
+    """The Pareto front; against latency as block times add up, since not every candidate can be run."""
+    if against != "latency":
+        return pareto_front(found.ranking, attrgetter(f"cost.{against}"))
+    architectures = [candidate.architecture for candidate in found.ranking]
+    parts = measure_parts(architectures, resolution, classes, place)
+    return pareto_front(found.ranking, lambda candidate: parts.estimate(candidate.architecture))
 
 
 def _table(title: str, shown: Sequence[Candidate], times: Sequence[float]) -> Table:

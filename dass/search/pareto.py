@@ -8,7 +8,7 @@ from dass.search.candidates import Candidate
 
 
 def pareto_front(
-    candidates: Sequence[Candidate], spent: Callable[[Candidate], int] = lambda candidate: candidate.cost.macs
+    candidates: Sequence[Candidate], spent: Callable[[Candidate], float] = lambda candidate: candidate.cost.macs
 ) -> list[Candidate]:
     """Those for which no other costs at most as much and is predicted to be at least as accurate, one of both strictly.
 

@@ -99,6 +99,17 @@ def test_within_a_budget(search: Search) -> None:
     assert all(row["macs"] <= macs[15] and row["parameters"] <= 6000 for row in found["ranking"])
 
 
+@pytest.mark.parametrize(("front", "key"), [("macs", "macs"), ("parameters", "parameters"), ("latency", "latency_ms")])
+def test_a_front_costs_more_for_each_gain(search: Search, front: str, key: str) -> None:
+    rows = search("--front", front, candidates=40)["ranking"]
+    predictions = [row["predicted_accuracy"] for row in rows]
+    assert predictions == sorted(predictions)
+    assert len(rows) >= 1
+    assert all(row[key] > 0 for row in rows)
+    if front != "latency":  # measured, and so in no certain order
+        assert [row[key] for row in rows] == sorted(row[key] for row in rows)
+
+
 def test_the_seed_makes_the_sample(search: Search) -> None:
     assert search() != search("--seed", 1)
     assert search()["ranking"] == search("--seed", 0)["ranking"]
