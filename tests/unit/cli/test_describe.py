@@ -27,7 +27,8 @@ def test_table_7(dass: Callable, depth: str, width: str, millions: float) -> Non
     found = json.loads(said.out)
     assert round(found["macs_bn1"] / 1e6, 2) == millions
     assert found["code_length"] == 181
-    assert (found["resolution"], found["classes"], found["space"]) == (224, 7, "paper")
+    assert (found["resolution"], found["classes"]) == (224, 7)
+    assert found["space"] in ("medium", "paper")  # they share it
 
 
 @pytest.mark.parametrize(("classes", "millions"), [(10, 1464.65), (38, 1464.66)])
