@@ -38,10 +38,13 @@ def test_its_folders_are_the_pipelines(project: Project) -> None:
         project.source_teachers,
         project.source_students,
         project.predictor,
+        project.ladder,
         project.target_teacher("digits"),
         project.target_students("digits"),
         project.search("digits"),
         project.distilled("digits"),
+        project.scores,
+        project.picks,
     ]
     made = {folder.relative_to(project.root).as_posix() for folder in folders}
     assert made == {path for path in outs() if path.startswith("data/")}
