@@ -21,11 +21,11 @@ from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale, TaskTensors
 
-# Targets are in units of 50 points, 0..2. The unit matters: it sets how far one step of Adam moves a prediction, and how
-# strongly the guide moves the encoders through the last layer's weights. Chosen on source tasks alone, the ten of preset
-# small, each pair of one group of classes left out to validate (200 episodes, seed 0): mean SRC at the best look, and at
-# the last, in units of 100 points 0.854, 0.846; 50: 0.859, 0.834; 20: 0.829, 0.763; 10: 0.826, 0.747; standardised
-# 0.860, 0.848, which breaks down where a teacher is far more accurate than any in training.
+# Targets are in units of 50 points, 0..2. The unit matters: it sets how far one step of Adam moves a prediction, and
+# how strongly the guide moves the encoders through the last layer's weights. Chosen on source tasks alone, the ten of
+# preset small, each pair of one group of classes left out to validate (200 episodes, seed 0): mean SRC at the best
+# look, and at the last, in units of 100 points 0.854, 0.846; 50: 0.859, 0.834; 20: 0.829, 0.763; 10: 0.826, 0.747;
+# standardised 0.860, 0.848, which breaks down where a teacher is far more accurate than any in training.
 SCALE = TargetScale(center=0.0, spread=50.0)
 
 

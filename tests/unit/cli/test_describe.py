@@ -85,7 +85,7 @@ def test_a_space_is_looked_for_in_params_then_in_the_presets(dass: Callable, ref
         (("none.json",), "cannot read the architecture file none.json: No such file or directory"),
         (("presets",), "cannot read the architecture file presets: Is a directory"),
         (("--depth", "1,1,1,1", "--width", "8,16,32,64", "--resolution", "0"), "resolution and classes must be at"),
-        (("--depth", "1,1,1,1", "--width", "8,16,32,64", "--preset", "huge"), "no preset 'huge' .* demo, medium, paper"),
+        (("--depth", "1,1,1,1", "--width", "8,16,32,64", "--preset", "huge"), "no preset 'huge' .* demo, medium"),
     ],
 )
 def test_wrong_use(arguments: tuple[str, ...], line: str, refuses: Callable) -> None:
