@@ -173,11 +173,16 @@ def _ranking_estimate(
     block = project.params.evaluation
     learning = sum(len(_learned_seeds(block, name)) for name in block.methods)
     # The network passes of one score: zero-cost methods take a batch of 64 back and forth, starts look at 512 images.
-    per_score = {"meta": image.scoring, "zero-cost": 64 * 2 * image.training * share, "trivial": 0.0}
+    per_score = {
+        "meta": image.scoring,
+        "ladder": image.scoring,
+        "zero-cost": 64 * 2 * image.training * share,
+        "trivial": 0.0,
+    }
     looks = {name: 512 * image.forward * share for name in TRIVIAL if name.startswith("remapped")}
+    looks |= {name: _evidence_seconds(project, image, share, 0) for name in LADDER if name.endswith("start")}
     looks |= {
-        name: _evidence_seconds(project, image, share, int(name.split()[-1])) if "sprint" in name else image.scoring
-        for name in LADDER
+        name: _evidence_seconds(project, image, share, int(name.split()[-1])) for name in LADDER if "sprint" in name
     }
     students = len(targets) * project.params.students.per_target
     candidates = len(targets) * project.params.search.candidates
