@@ -95,11 +95,11 @@ def read_target(project: Project, name: str) -> EvaluatedTarget:
         teacher.to(device()),
         card.accuracy,
         data,
+        len(data.test_labels),
         SearchSpace.from_config(params.space),
         fixed_noise(params.data.resolution, params.seed),
         tuple(Architecture.from_json(record.architecture) for record in truth.records),
         tuple(record.final_accuracy for record in truth.records),
-        test_images=len(data.test_labels),
     )
     return EvaluatedTarget(truth, task, key, card, load_search(project.search(name) / "search.json"))
 
@@ -131,11 +131,11 @@ def _source_task(project: Project, split: Split) -> RankingTask:
         teacher.to(device()),
         accuracy,
         data,
+        test_images,
         space,
         fixed_noise(params.data.resolution, params.seed),
         tuple(Architecture.from_json(record.architecture) for record in records),
         tuple(record.final_accuracy for record in records),
-        test_images=test_images,
     )
 
 

@@ -29,24 +29,24 @@ class RankingTask:
         teacher: the trained network; no method may change its weights, buffers or mode.
         teacher_accuracy: percent of the test images.
         data: the task's images.
+        test_images: how many an accuracy is over; the images themselves may have been left out of `data`.
         space: of the students.
         noise: the fixed Gaussian input, float32 [1, 3, r, r].
         architectures: students whose accuracy after distillation is known; none for a target yet to be ranked.
         accuracies: percent, one for each. Only `Ranker.fit` and few-shot methods look at them.
         dtype: of functional embeddings, float32 or bfloat16.
-        test_images: how many an accuracy is over.
     """
 
     name: str
     teacher: ElasticResNet
     teacher_accuracy: float
     data: TaskData
+    test_images: int
     space: SearchSpace
     noise: Tensor
     architectures: tuple[Architecture, ...] = ()
     accuracies: tuple[float, ...] = ()
     dtype: torch.dtype = torch.float32
-    test_images: int = 1000
 
     @cached_property
     def tensors(self) -> TaskTensors:

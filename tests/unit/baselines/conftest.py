@@ -26,6 +26,7 @@ def make_task(name: str, seed: int, students: int) -> RankingTask:
         teacher.eval(),
         60.0,
         TaskData(name, ("a", "b", "c"), images, labels, images, labels, f"{seed:012x}"),
+        len(labels),
         SPACE,
         fixed_noise(16, 0),
         architectures,
