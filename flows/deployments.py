@@ -118,6 +118,7 @@ def search_students(
         draw(found, folder / "pareto.png")
         show(found, top)
         inputs = [project.packed(name), project.root / teacher, project.predictor]
+        inputs += [project.ladder] if found.pick.rung else []
         store, run_id, came_from = record_search(project, given, found, top=top, folder=folder, inputs=inputs)
         show_picture(found, file_page(store, run_id, "pareto.png") or embedded(folder / "pareto.png"))
         said = [

@@ -35,7 +35,7 @@ def register(target: str) -> None:
     came_from = lineage(
         project.root,
         [project.packed(dataset), project.target_teacher(target), project.search(target), project.distilled(target),
-         project.predictor],
+         project.predictor, *([project.ladder] if found.pick.rung else [])],
     )  # fmt: skip
     store = open_store(project.root)
     run_id = log_target(
@@ -71,7 +71,7 @@ def file_student(
     found: SearchResult | None,
     came_from: Lineage,
 ) -> tuple[RegisteredVersion, Verdict]:
-    """File the student at `path`, and the predictor that picked it where one did, and judge the student.
+    """File the student at `path`, and the adapted predictor that picked it where one did, and judge the student.
 
     Args:
         store: where.
@@ -99,7 +99,7 @@ def file_student(
     )  # fmt: skip
     version = register_student(store, run_id, network=network, data=data, card=card, lineage=came_from)
     verdict = promote(store, version)
-    if found:
+    if found and not found.pick.rung:  # the ladder has no adapted predictor
         adapted = register_adapted(
             store, run_id, checkpoint=project.predictor / CHECKPOINT, teacher=given.teacher.cpu(),
             teacher_card=teacher, lineage=came_from,
