@@ -12,6 +12,7 @@ from dass.baselines.catalogue import CATALOGUE
 from dass.baselines.few_shot import curve_rows
 from dass.baselines.meta_predictors import VARIANTS
 from dass.baselines.names import FEW_SHOT, REFERENCE
+from dass.baselines.picks import searcher
 from dass.baselines.scores import ScoreDatabase, Scores, coverage_rows, score_arrays, time_rows
 from dass.errors import DassError
 from dass.evaluation.page import Findings, page, pictures, tables
@@ -27,7 +28,7 @@ from dass.students.trained import load_student
 from dass.tracking.lineage import lineage
 from dass.tracking.store import open_store
 from dass.tracking.target_runs import MethodRun, add_correlation, log_evaluation
-from flows.rank import method_seeds, target_picks
+from flows.rank import method_seeds, scored_for_picks, target_picks
 from flows.ranking import EvaluatedTarget, evaluated_targets, pick_records
 from flows.runtime import logger
 from flows.stage import run_stage
@@ -59,8 +60,7 @@ def wanted_scores(project: Project, target: EvaluatedTarget) -> list[Scores]:
     ]
     if any(name in FEW_SHOT for name in methods):
         places += [("few-shot", "few-shot", seed) for seed in method_seeds(project, REFERENCE)]
-    picks = project.params.evaluation.picks
-    places += [(name, "candidates", project.params.seed) for name in picks if name != REFERENCE]
+    places += [(name, "candidates", project.params.seed) for name in scored_for_picks(project)]
     missing = [place for place in places if place not in known]
     if missing:
         raise DassError(f"{target.name} has no scores by {missing[0][0]}, seed {missing[0][2]}: run the rank stage")
@@ -101,11 +101,12 @@ def compare_methods(project: Project, targets: Sequence[EvaluatedTarget], scores
 
 
 def pick_rows(project: Project, name: str, targets: Sequence[EvaluatedTarget]) -> list[PickRow]:
-    """What the teacher and the distilled picks of a target reached; DaSS's own pick is distilled for every target."""
+    """What the teacher and the distilled picks of a target reached; the search's own is distilled for every target."""
     teacher = load_card(project.target_teacher(name) / f"{name}.safetensors")
     _, student = load_student(project.distilled(name) / f"{name}.safetensors")
+    search = load_search(project.search(name) / "search.json")
     own = PickRow(
-        REFERENCE, name, student.seed, student.final_accuracy, student.macs, student.params,
+        searcher(search), name, student.seed, student.final_accuracy, student.macs, student.params,
         student.architecture.stage_label,
     )  # fmt: skip
     rows = [teacher_row(name, teacher), own]
@@ -165,7 +166,8 @@ def report(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequenc
 def draw(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequence[Scores], found: Findings) -> list[str]:
     """Draw every table, and the scatter of DaSS on each target; gives the files' names under `reports/`."""
     figures = pictures(found)
-    own = {item.target: item for item in scores if (item.method, item.seed) == (REFERENCE, project.params.seed)}
+    wanted = (REFERENCE, "students", project.params.seed)
+    own = {item.target: item for item in scores if item.place == wanted}
     for target in targets:
         if not own[target.name].failure:
             truth, values = target.truth, own[target.name].of(target.task.architectures)
@@ -202,8 +204,8 @@ def metrics(project: Project, found: Findings) -> dict[str, Any]:
     summary: dict[str, Any] = {"targets": {}, "torch": torch.__version__, "seed": project.params.seed}
     for name in project.params.targets:
         [teacher] = [row for row in found.picks if (row.method, row.target) == (TEACHER, name)]
-        picked = next(row for row in found.picks if (row.method, row.target) == (REFERENCE, name))
         search = load_search(project.search(name) / "search.json")
+        picked = next(row for row in found.picks if (row.method, row.target) == (searcher(search), name))
         summary["targets"][name] = {
             "teacher_accuracy": teacher.accuracy,
             "pick": picked.architecture,

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from dass.baselines.catalogue import CATALOGUE, Settings
 from dass.baselines.names import FEW_SHOT, REFERENCE
-from dass.baselines.picks import Pick, picks_of
+from dass.baselines.picks import Pick, picks_of, searcher
 from dass.baselines.scores import ScoreDatabase, Scores
 from dass.baselines.scoring import Scoring, TargetSample
 from dass.files import content_id
@@ -74,9 +74,14 @@ def _work(
 ) -> Iterator[list[Scores]]:
     """The scores of one method and seed after the other; of the search's candidates too where its picks are wanted."""
     for name, seed in work:
-        # What DaSS makes of the candidates, the search has found.
-        picks = name in project.params.evaluation.picks and name != REFERENCE and seed == project.params.seed
+        picks = name in scored_for_picks(project) and seed == project.params.seed
         yield list(scoring.score(name, seed, [*students, *(searched if picks else ())]))
+
+
+def scored_for_picks(project: Project) -> list[str]:
+    """Methods that score the search's candidates: what DaSS makes of them, a search by DaSS has found."""
+    by_dass = project.params.search.method == "dass"
+    return [name for name in project.params.evaluation.picks if not (by_dass and name == REFERENCE)]
 
 
 def open_scoring(project: Project) -> Scoring:
@@ -121,9 +126,9 @@ def distil_picks(project: Project, target: EvaluatedTarget) -> None:
 
 
 def target_picks(project: Project, target: EvaluatedTarget) -> list[Pick]:
-    """What each method of `evaluation.picks` picks; DaSS's pick, which is distilled anyway, in front."""
+    """What each method of `evaluation.picks` picks; the search's own, which is distilled anyway, in front."""
     scores = ScoreDatabase(project.scores).read(target.name)
-    names = list(dict.fromkeys([REFERENCE, *project.params.evaluation.picks]))
+    names = list(dict.fromkeys([searcher(target.search), *project.params.evaluation.picks]))
     return picks_of(names, scores, target.search, project.params.seed)
 
 

@@ -23,6 +23,14 @@ class Pick:
     candidate: Candidate
 
 
+LADDER_SEARCH = "ladder"  # the name of a search by the ladder, which no method of the comparison is: it has all rungs
+
+
+def searcher(search: SearchResult) -> str:
+    """By whom a search was made: DaSS or the ladder."""
+    return LADDER_SEARCH if search.pick.rung else REFERENCE
+
+
 def picks_of(methods: Sequence[str], scores: Sequence[Scores], search: SearchResult, seed: int) -> list[Pick]:
     """The best-scored candidate within the search's budget, of each method that scored the candidates.
 
@@ -31,7 +39,7 @@ def picks_of(methods: Sequence[str], scores: Sequence[Scores], search: SearchRes
     has no pick.
 
     Args:
-        methods: their names; DaSS's pick is the search's own.
+        methods: their names; the pick of the search's own is the search's.
         scores: of one target.
         search: of that target.
         seed: whose scores are taken, of a method that has several.
@@ -42,7 +50,7 @@ def picks_of(methods: Sequence[str], scores: Sequence[Scores], search: SearchRes
     }
     picks = []
     for method in methods:
-        if method == REFERENCE:
+        if method == searcher(search):
             picks.append(Pick(method, search.pick))
         elif method in by_method:
             values = by_method[method].of(architectures).tolist()

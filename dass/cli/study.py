@@ -11,7 +11,7 @@ import typer
 
 from dass.datasets.packed import open_packed
 from dass.errors import UsageError
-from dass.files import read_json, write_text
+from dass.files import read_json, write_json, write_text
 from dass.networks.checkpoint import TeacherCard, load_card
 from dass.project import Project
 from dass.students.database import StudentDatabase
@@ -54,6 +54,8 @@ def study(
     (folder / "records").mkdir(exist_ok=True)
     for name, database in databases.items():
         export_records(database, folder / "records" / f"{name}.parquet")
+    if (ladder := project.ladder / "ladder.json").exists():
+        write_json(folder / "ladder.json", read_json(ladder)["card"])
     write_text(folder / "README.md", "\n".join(_page(project, databases)) + "\n")
     print(f"{folder}: records, splits, tables and pictures of preset {project.params.preset}")
 

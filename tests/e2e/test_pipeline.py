@@ -48,6 +48,11 @@ def test_every_stage_runs_once_and_a_new_target_redoes_nothing_of_the_source_sid
     assert set(ran) - {name for name in ran if "@" in name} == {"rank", "evaluate"}
     assert (sandbox.root / "data/students/source/split0.parquet").read_bytes() == source
 
+    values["search"]["method"] = "ladder"
+    sandbox.set_params(values)
+    assert {"search@digits", "rank", "evaluate"} <= set(sandbox.repro())
+    check_search_by_ladder(sandbox)
+
     values["students"]["per_source"] += 2
     sandbox.set_params(values)
     before = {record.identity: record.finished_at for record in records(sandbox, "split1")}
@@ -99,6 +104,16 @@ def check_ladder(sandbox: Sandbox) -> None:
         "noise": 22, "start": 4, "sprint 10": 2, "sprint 20": 1, "sprint 50": 1
     }  # fmt: skip
     assert all(item["low"] < item["predicted_accuracy"] < item["high"] and item["latency_ms"] > 0 for item in ranking)
+
+
+def check_search_by_ladder(sandbox: Sandbox) -> None:
+    """Its pick goes under its own name, beside what DaSS would have picked."""
+    with (sandbox.root / "reports/picks.csv").open() as file:
+        methods = {pick["method"] for pick in csv.DictReader(file) if pick["target"] == "digits"}
+    assert methods == {"teacher", "ladder", "DaSS", "parameters", "depth"}
+    found = json.loads((sandbox.root / "data/search/digits/search.json").read_text())
+    assert found["pick"]["rung"]
+    assert {candidate["rung"] for candidate in found["ranking"]} >= {"noise", "start"}
 
 
 def check_comparison(sandbox: Sandbox) -> None:
