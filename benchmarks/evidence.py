@@ -1,6 +1,5 @@
 """Evidence about students: a module and passes of its own for each, against shared beginnings and processes."""
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from statistics import median
@@ -24,7 +23,7 @@ from dass.predictor.embeddings import fixed_noise
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.training.losses import distillation_loss
-from dass.training.workers import Workers
+from dass.training.workers import Workers, usual_count
 
 SPACE = SearchSpace((16, 32, 64, 128), 3, tuple(i / 8 for i in range(1, 9)), "block")  # preset small's
 RESOLUTION, CLASSES, BATCH, STEPS = 32, 10, 64, 20
@@ -43,7 +42,7 @@ def run(quick: bool) -> list[BenchmarkRow]:
         epochs=1, batch_size=BATCH, learning_rate=0.05, momentum=0.9, weight_decay=3e-5, alpha=0.5, temperature=6.0,
         evaluations=1, augmentation=Augmentation(flip=True, crop_padding=4), precision="auto",
     )  # fmt: skip
-    count = 1 if device.type == "cuda" else os.cpu_count() or 1
+    count = usual_count(device)
     with Workers(count) as workers:
         collector = partial(
             Collector, teacher, data, fixed_noise(RESOLUTION, 0), recipe, workers=workers, store=EvidenceStore(None),

@@ -1,6 +1,5 @@
 """What each stage will take, extrapolated from a few timed steps on the device at hand."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from dass.config import Evaluation
 from dass.datasets.packed import CARD, open_packed
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
+from dass.evidence.recalibrated import IMAGES
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import embed, fixed_noise
 from dass.project import Project
@@ -23,6 +23,7 @@ from dass.students.plan import target_jobs
 from dass.training.evaluation import predict
 from dass.training.loop import train
 from dass.training.losses import label_loss
+from dass.training.workers import usual_count
 
 STEPS = 6  # timed, after as many to warm up
 UNKNOWN_IMAGES = 6000  # assumed of a dataset that is not here yet
@@ -69,7 +70,7 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
         workers: processes side by side; None for one per core, or one on a GPU.
     """
     params, space = project.params, SearchSpace.from_config(project.params.space)
-    workers = workers or (1 if device.type == "cuda" else os.cpu_count() or 1)
+    workers = workers or usual_count(device)
     source = _source_size(project)
     targets = [_size(project, target.dataset) for target in params.targets.values()]
     splits, resolution = len(params.source.splits), params.data.resolution
@@ -145,7 +146,7 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
 
 def _evidence_seconds(project: Project, image: "_PerImage", share: float, steps: int) -> float:
     """Evidence of one student: its start on one batch, and a sprint of so many steps."""
-    start = 256 * image.forward * share
+    start = IMAGES * image.forward * share
     return image.scoring + start + steps * project.params.distillation.batch_size * image.training * share**0.7
 
 

@@ -8,9 +8,9 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from dass.baselines.ladder import collector_of, ladder_task
 from dass.baselines.ranker import RankingTask
 from dass.device import device_name
-from dass.evidence.collector import Collector
 from dass.evidence.store import EvidenceStore
 from dass.ladder.checkpoint import LadderCard, save_ladder
 from dass.ladder.ladder import RUNGS, Ladder, LadderTask, Rung, gather
@@ -70,14 +70,14 @@ def highest(project: Project) -> Rung:
 @task(cache_policy=NO_CACHE, name="evidence of a source task")
 def collect(project: Project, one: RankingTask, pool: Workers) -> LadderTask:
     """Measure a source task's students; what was measured before is not measured again."""
-    collector = Collector(
-        one.teacher.cpu(), one.data, one.noise, project.params.distillation, workers=pool,
-        store=EvidenceStore(project.evidence), device=device(), seed=project.params.seed,
+    collector = collector_of(
+        one, project.params.distillation, workers=pool, store=EvidenceStore(project.evidence), device=device(),
+        seed=project.params.seed,
     )  # fmt: skip
     progress = Progress(f"evidence of {one.name}", 0, len(one.architectures) + 1)
     with gpu_slot(device()):
         evidence = gather(collector, one.architectures, highest(project), progress)
-    return LadderTask.of(evidence, one.accuracies, one.teacher_accuracy, len(one.data.classes), one.test_images)
+    return ladder_task(one, evidence)
 
 
 @task(cache_policy=NO_CACHE, name="learn")

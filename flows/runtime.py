@@ -17,7 +17,7 @@ from dass.device import resolve_device
 from dass.errors import UsageError
 from dass.tracking.runs import run_page
 from dass.tracking.store import Store
-from dass.training.workers import Workers
+from dass.training.workers import Workers, usual_count
 
 REPORT_SECONDS = 5.0
 
@@ -38,8 +38,7 @@ def worker_count(place: torch.device) -> int:
     Raises:
         UsageError: the variable is not a number from 1 to 256.
     """
-    default = 1 if place.type == "cuda" else os.cpu_count() or 1
-    text = os.environ.get("DASS_WORKERS", str(default))
+    text = os.environ.get("DASS_WORKERS", str(usual_count(place)))
     if not text.isdecimal() or not 1 <= int(text) <= 256:
         raise UsageError(f"DASS_WORKERS={text!r}: give a number of processes from 1 to 256")
     return int(text)

@@ -1,7 +1,6 @@
 """The ladder (`dass.ladder`) as a method of the comparison, one for each rung: what each kind of evidence adds."""
 
 import copy
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -14,10 +13,32 @@ from dass.baselines.ranker import Ranker, RankingTask, not_fitted
 from dass.config import DistillationRecipe
 from dass.device import resolve_device
 from dass.evidence.collector import Collector
+from dass.evidence.evidence import Evidence
 from dass.evidence.store import EvidenceStore
 from dass.ladder.ladder import Ladder, LadderTask, Prediction, Rung, gather
 from dass.space.architecture import Architecture
-from dass.training.workers import Workers
+from dass.training.workers import Workers, usual_count
+
+
+def collector_of(
+    task: RankingTask,
+    recipe: DistillationRecipe,
+    *,
+    workers: Workers,
+    store: EvidenceStore,
+    device: torch.device,
+    seed: int,
+) -> Collector:
+    """A collector of evidence about a task's students; arguments as in `Collector`."""
+    teacher = copy.deepcopy(task.teacher).cpu()  # it may be on a GPU, and must stay there
+    return Collector(teacher, task.data, task.noise, recipe, workers=workers, store=store, device=device, seed=seed)
+
+
+def ladder_task(task: RankingTask, evidence: Evidence) -> LadderTask:
+    """A task with evidence about its known students, for a ladder to learn from."""
+    return LadderTask(
+        evidence, np.array(task.accuracies), task.teacher_accuracy, len(task.data.classes), task.test_images
+    )
 
 
 class LadderRanker(Ranker):
@@ -60,7 +81,10 @@ class LadderRanker(Ranker):
         """Learns from the evidence and the accuracies of all source tasks: nothing is left for validation to choose."""
         tasks = [*training, *validation]
         with self._workers() as workers:
-            learned = [self._ladder_task(task, workers) for task in tasks]
+            learned = [
+                ladder_task(task, gather(self._collector(task, workers), task.architectures, self.rung))
+                for task in tasks
+            ]
         self.ladder_ = Ladder(alpha=self.recipe.alpha, temperature=self.recipe.temperature).fit(learned, [self.rung])
         return self
 
@@ -87,25 +111,13 @@ class LadderRanker(Ranker):
             test_images=task.test_images, confidence=confidence,
         )  # fmt: skip
 
-    def _ladder_task(self, task: RankingTask, workers: Workers) -> LadderTask:
-        evidence = gather(self._collector(task, workers), task.architectures, self.rung)
-        return LadderTask.of(evidence, task.accuracies, task.teacher_accuracy, len(task.data.classes), task.test_images)
-
     def _collector(self, task: RankingTask, workers: Workers) -> Collector:
-        return Collector(
-            copy.deepcopy(task.teacher).cpu(),  # it may be on a GPU, and must stay there
-            task.data,
-            task.noise,
-            self.recipe,
-            workers=workers,
-            store=EvidenceStore(self.store),
-            device=self._place,
-            seed=self.seed,
+        return collector_of(
+            task, self.recipe, workers=workers, store=EvidenceStore(self.store), device=self._place, seed=self.seed
         )
 
     def _workers(self) -> Workers:
-        default = 1 if self._place.type == "cuda" else os.cpu_count() or 1
-        return Workers(default if self.workers is None else self.workers)
+        return Workers(usual_count(self._place) if self.workers is None else self.workers)
 
     @property
     def _place(self) -> torch.device:

@@ -1,7 +1,6 @@
 """`dass search`: rank students for a dataset and a teacher, without any pipeline."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -28,7 +27,7 @@ from dass.search.latency import measure_latency, measure_parts
 from dass.search.pareto import pareto_front
 from dass.search.run import SearchResult, candidate_json, search_students
 from dass.search.target_task import TargetTask, open_task
-from dass.training.workers import Workers
+from dass.training.workers import Workers, usual_count
 
 
 def search(
@@ -113,7 +112,7 @@ def _climb(
     ladder, _ = load_ladder(file)
     guide = task.guide
     guide.teacher.cpu()
-    with Workers(1 if place.type == "cuda" else os.cpu_count() or 1) as workers:
+    with Workers(usual_count(place)) as workers:
         collector = Collector(
             guide.teacher, task.data, fixed_noise(card.resolution, card.noise_seed), recipe, workers=workers,
             store=EvidenceStore(None), device=place,

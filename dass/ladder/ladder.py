@@ -39,13 +39,6 @@ class LadderTask:
     classes: int
     test_images: int
 
-    @classmethod
-    def of(
-        cls, evidence: Evidence, accuracies: Sequence[float], guide: float, classes: int, test_images: int
-    ) -> "LadderTask":
-        """The same from a plain sequence of accuracies."""
-        return cls(evidence, np.array(accuracies, dtype=np.float64), guide, classes, test_images)
-
 
 @dataclass(frozen=True, eq=False)
 class Prediction:

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
+import torch
+
 import dass
 from dass.errors import DassError
 
@@ -51,6 +53,11 @@ class Pool(Protocol):
     def run(self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Iterator[Outcome]:
         """Runs `function(*arguments[i])` for every i and yields outcomes as jobs finish, see `Workers.run`."""
         ...
+
+
+def usual_count(device: torch.device) -> int:
+    """How many worker processes to use where nobody says: one per core, or one on a GPU, which a process keeps busy."""
+    return 1 if device.type == "cuda" else os.cpu_count() or 1
 
 
 class Workers:
