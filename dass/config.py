@@ -6,15 +6,11 @@ the key.
 """
 
 import math
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from dass.baselines.names import FEW_SHOT, METHODS, REFERENCE
-from dass.errors import UsageError
 from dass.files import content_id
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
@@ -379,51 +375,6 @@ class Params(Block):
         return self
 
 
-def load_params(path: Path) -> Params:
-    """Reads and checks a params.yaml.
-
-    Raises:
-        UsageError: the file is missing, not YAML, or a key is unknown, missing, mistyped or out of range;
-            the message names file and key.
-    """
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}; run from the project's root") from error
-    except (yaml.YAMLError, ValueError) as error:  # not UTF-8, a date that is none, a number that Python refuses
-        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    return parse_params(values, str(path))
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which YAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if isinstance(key, str) and keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def parse_params(values: object, where: str) -> Params:
-    """Checks values as they come out of YAML; `where` names their origin in errors.
-
-    Raises:
-        UsageError: as in `load_params`.
-    """
-    if not isinstance(values, dict):
-        raise UsageError(f"{where}: expected a mapping of blocks, found {type(values).__name__}")
-    try:
-        return Params.model_validate(values)
-    except ValidationError as error:
-        first, *others = error.errors()
-        key = [".".join(str(part) for part in first["loc"])] if first["loc"] else []  # a check of the whole names it
-        more = [f"({len(others)} more after this)"] if others else []
-        line = ": ".join([where, *key, " ".join([_problem(first), *more])])
-        raise UsageError(" ".join(line.split())) from error
-
-
 RECIPE_VERSION = 1  # raised by hand when a change of dass/training or dass/datasets changes results
 
 
@@ -435,12 +386,3 @@ def recipe_id(recipe: Recipe, precision: str) -> str:
         precision: what `auto` came to on this device, `float32` or `bfloat16`.
     """
     return content_id({**recipe.model_dump(mode="json"), "precision": precision, "version": RECIPE_VERSION})
-
-
-def _problem(error: ErrorDetails) -> str:
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        return "unknown key; remove it or correct its spelling"
-    if error["type"] == "missing":
-        return "missing; add it (each preset shows every key)"
-    return message if error["type"] == "value_error" else f"{message}, found {error['input']!r:.60}"

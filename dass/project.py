@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dass.config import Params, Target, load_params
+from dass.config import Params, Target
 from dass.errors import UsageError
+from dass.params_file import load_params
 
 
 @dataclass(frozen=True)

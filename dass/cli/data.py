@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from dass.cli.progress import progress_bar
-from dass.config import load_params
 from dass.datasets.catalogue import KnownDataset, all_datasets, find_dataset
 from dass.datasets.check import CheckReport, check, contact_sheet
 from dass.datasets.download import download
 from dass.datasets.importing import import_dataset
 from dass.datasets.packed import DatasetCard, PackedDataset, open_packed
 from dass.errors import UsageError
+from dass.params_file import load_params
 
 data_app = typer.Typer(
     help="Bring in datasets, fetch, list and check them.\n\nExample: dass data check digits", no_args_is_help=True

@@ -8,9 +8,10 @@ import yaml
 from rich.table import Table
 
 from dass.cli.tables import print_table
-from dass.config import Params, load_params
+from dass.config import Params
 from dass.errors import UsageError
 from dass.files import write_text
+from dass.params_file import load_params
 
 preset_app = typer.Typer(help="Presets of params.yaml.\n\nExample: dass preset use small", no_args_is_help=True)
 

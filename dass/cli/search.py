@@ -12,13 +12,13 @@ from rich.table import Table
 
 from dass.cli.progress import progress_bar
 from dass.cli.tables import print_table
-from dass.config import load_params
 from dass.device import resolve_device
 from dass.errors import UsageError
 from dass.evidence.collector import Collector
 from dass.evidence.store import EvidenceStore
 from dass.files import file_sha256
 from dass.ladder.checkpoint import load_ladder
+from dass.params_file import load_params
 from dass.predictor.checkpoint import PredictorCard, load_predictor
 from dass.predictor.embeddings import fixed_noise
 from dass.search.candidates import MILLION, Budget, Candidate

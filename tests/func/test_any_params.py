@@ -16,13 +16,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dass.config import Params, parse_params
+from dass.config import Params
 from dass.datasets.importing import import_dataset
 from dass.datasets.packed import load_target, open_packed
 from dass.datasets.splits import load_split, make_splits
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError, UsageError
 from dass.networks.checkpoint import load_teacher
+from dass.params_file import parse_params
 from dass.predictor.checkpoint import PredictorCard, load_predictor, save_predictor
 from dass.predictor.embeddings import fixed_noise
 from dass.predictor.meta import MetaLearner

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dass.config import Augmentation, DistillationRecipe, Params, load_params, parse_params, recipe_id
+from dass.config import Augmentation, DistillationRecipe, Params, recipe_id
 from dass.errors import UsageError
+from dass.params_file import load_params, parse_params
 
 ROOT = Path(__file__).parents[2]
 PRESETS = sorted(ROOT.glob("presets/*.yaml"))

@@ -8,8 +8,8 @@ from dass.baselines.meta_predictors import MetaPredictorRanker
 from dass.baselines.names import FEW_SHOT, META, METHODS
 from dass.baselines.remapped_start import RemappedStart
 from dass.baselines.zero_cost import ZeroCost
-from dass.config import load_params
 from dass.ladder.ladder import RUNGS
+from dass.params_file import load_params
 
 PRESETS = Path(__file__).parents[3] / "presets"
 

@@ -17,8 +17,8 @@ from dass.baselines.picks import picks_of
 from dass.baselines.ranker import Ranker, RankingTask
 from dass.baselines.scores import ScoreDatabase, Scores, score_arrays, time_rows
 from dass.baselines.scoring import Scoring, SourceTasks, TargetSample
-from dass.config import load_params
 from dass.errors import DassError
+from dass.params_file import load_params
 from dass.predictor.scorer import MetaPredictor
 from dass.search.candidates import Budget, scored
 from dass.search.run import SearchResult

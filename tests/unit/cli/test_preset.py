@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dass.config import load_params
+from dass.params_file import load_params
 
 
 def test_list_shows_each_with_what_it_is_for(dass: Callable) -> None:

@@ -1,0 +1,64 @@
+"""Reads params.yaml; what it may hold is `dass.config`."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from dass.config import Params
+from dass.errors import UsageError
+
+
+def load_params(path: Path) -> Params:
+    """Reads and checks a params.yaml.
+
+    Raises:
+        UsageError: the file is missing, not YAML, or a key is unknown, missing, mistyped or out of range;
+            the message names file and key.
+    """
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}; run from the project's root") from error
+    except (yaml.YAMLError, ValueError) as error:  # not UTF-8, a date that is none, a number that Python refuses
+        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    return parse_params(values, str(path))
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if isinstance(key, str) and keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def parse_params(values: object, where: str) -> Params:
+    """Checks values as they come out of YAML; `where` names their origin in errors.
+
+    Raises:
+        UsageError: as in `load_params`.
+    """
+    if not isinstance(values, dict):
+        raise UsageError(f"{where}: expected a mapping of blocks, found {type(values).__name__}")
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        first, *others = error.errors()
+        key = [".".join(str(part) for part in first["loc"])] if first["loc"] else []  # a check of the whole names it
+        more = [f"({len(others)} more after this)"] if others else []
+        line = ": ".join([where, *key, " ".join([_problem(first), *more])])
+        raise UsageError(" ".join(line.split())) from error
+
+
+def _problem(error: ErrorDetails) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        return "unknown key; remove it or correct its spelling"
+    if error["type"] == "missing":
+        return "missing; add it (each preset shows every key)"
+    return message if error["type"] == "value_error" else f"{message}, found {error['input']!r:.60}"
