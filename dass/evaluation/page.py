@@ -68,7 +68,7 @@ class Findings:
 
 
 def tables(found: Findings) -> dict[str, Table]:
-    """By file name, in the order of the page; Fig. 3 only where there are few-shot methods."""
+    """By file name, in the order of the page; of the ladder and Fig. 3 only where there are such methods."""
     ceiling = [CEILING] if any(row.method == CEILING for row in found.rows) else []
     common = {"difference": "src_difference", "seconds": SECONDS}
     made = {
@@ -83,11 +83,15 @@ def tables(found: Findings) -> dict[str, Table]:
         ),
     }  # fmt: skip
     if found.ladder:
-        best = best_baseline(found.rows, MEAN, found.baselines)
-        beside = [found.reference, *(name for name in ("parameters", best.method if best else "") if name)]
-        made["ladder"] = ladder_table(
-            found.rows, [*found.ladder, *dict.fromkeys(beside)], "The ladder: what each kind of evidence adds"
-        )
+        made["ladder"] = correlation_table(
+            found.rows, "src", "The ladder: SRC on unseen targets", methods=[found.reference, *found.ladder, *ceiling],
+            **common,
+        )  # fmt: skip
+        if best := best_baseline(found.rows, MEAN, found.baselines):
+            beside = dict.fromkeys([found.reference, "parameters", best.method])
+            made["ladder-means"] = ladder_table(
+                found.rows, [*found.ladder, *beside], "The ladder: what each kind of evidence adds, on average"
+            )
     if found.curve:
         made["figure-3"] = curve_table(found.curve, "Figure 3. Adapting to students that were really distilled")
     made["table-4"] = pick_table(found.picks, "Tables 4, 5 and 7. Picks among the search's candidates, distilled")
@@ -95,7 +99,7 @@ def tables(found: Findings) -> dict[str, Table]:
 
 
 def pictures(found: Findings) -> dict[str, Figure]:
-    """By file name under `reports/`: of Tables 2 to 4, and of Fig. 3 where there are few-shot methods."""
+    """By file name under `reports/`: of Tables 2 to 4, of the ladder where there are means, and of Fig. 3."""
     made = {
         "figures/table-2.png": method_bars(found.rows, "src", found.meta, "Meta-learned predictors"),
         "figures/table-3.png": method_bars(
@@ -103,7 +107,7 @@ def pictures(found: Findings) -> dict[str, Figure]:
         ),
         "figures/table-4.png": pick_scatter(found.picks, "Picks, distilled"),
     }
-    if found.ladder:
+    if found.ladder and best_baseline(found.rows, MEAN, found.baselines):
         made["figures/ladder.png"] = price_curve(found.rows, found.ladder, "What a better ranking costs")
     if found.curve:
         made["figures/figure-3.png"] = few_shot_curve(found.curve, "Adapting to distilled students (star: guide)")
@@ -115,7 +119,9 @@ def page(found: Findings, title: str) -> str:
     made = tables(found)
     parts = [f"# {title}", made["targets"].markdown(), MARKS, made["table-2"].markdown(), made["table-3"].markdown()]
     parts += ["**The best baseline on each target**", "\n".join(f"- {line}" for line in best_lines(found)), CAUTION]
-    parts += [table.markdown() for name, table in made.items() if name in ("ladder", "figure-3", "table-4")]
+    parts += [
+        table.markdown() for name, table in made.items() if name in ("ladder", "ladder-means", "figure-3", "table-4")
+    ]
     if found.failures:
         lines = [f"- {method} on {target}: {why}" for (method, target), why in found.failures.items()]
         parts += ["**Without scores**", "\n".join(lines)]
