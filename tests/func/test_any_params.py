@@ -5,7 +5,7 @@ That whatever it refuses is named by its key is the other half, in tests/unit/te
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from dass.students.database import StudentDatabase
 from dass.students.plan import source_jobs
 from dass.students.trained import TrainedStudent, load_student, save_student
 from dass.training.recipes import distill, train_and_save_teacher
-from dass.training.workers import Outcome
+from dass.training.workers import Workers
 from tests.e2e.sandbox import tiny_params
 
 pytestmark = pytest.mark.service
@@ -179,7 +179,7 @@ def source_task(params: Params, space: SearchSpace, load: Callable[[], TaskData]
     jobs = source_jobs(space, params.students.per_source, params.seed, data.name)
     with database.writer(data.name) as writer:
         for records in build_students(
-            network, load, jobs, recipe, workers=Here(), device=CPU, group=params.students.group
+            network, load, jobs, recipe, workers=Workers(0), device=CPU, group=params.students.group
         ):
             writer.append(records)
     assert database.missing(key, jobs) == []
@@ -196,11 +196,3 @@ def teacher(params: Params, space: SearchSpace, load: Callable[[], TaskData], pa
     recipe = params.teacher.for_images(len(load().train_labels))
     train_and_save_teacher(load, space.largest, recipe, path, seed=params.seed, device="cpu")
     return load_teacher(path)
-
-
-class Here:
-    """A pool that does all in this process."""
-
-    def run(self, function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Iterator[Outcome]:
-        for index, values in enumerate(arguments):
-            yield Outcome(index, function(*values))
