@@ -27,7 +27,7 @@ from dass.predictor.scorer import MetaPredictor
 from dass.space.architecture import Architecture
 
 CURVE = "few-shot"  # the method's name under which a few-shot curve is kept
-VERSION = 1  # raised by hand when a change of code changes scores
+VERSION = 2  # raised by hand when a change of code changes scores
 
 
 @dataclass(frozen=True)

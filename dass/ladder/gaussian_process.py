@@ -125,7 +125,7 @@ class TaskProcess:
         mean = across @ self._solved + self._center
         own = self._prior(new)
         explained = torch.linalg.solve_triangular(self._factor, across.T, upper=False).square().sum(0)
-        return mean.numpy(), (own - explained + self._values[-1]).clamp_min(0).numpy()
+        return mean.numpy(), (own - explained + self._values[-1]).clamp_min(JITTER).numpy()
 
     def _take(self, sample: Sample) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Standardised features, tasks, centered targets and their noise, as tensors; keeps how that is done."""

@@ -42,8 +42,9 @@ def leave_out(
         others = [other for other, its in zip(tasks, groups, strict=True) if its != group]
         ladder = Ladder(alpha=alpha, temperature=temperature).fit(others, [rung])
         made = ladder.predict(
-            task.evidence, rung, guide=task.guide, classes=task.classes, test_images=task.test_images, confidence=80.0
-        )
+            task.evidence, rung, guide=task.guide, classes=task.classes, test_images=task.test_images, confidence=80.0,
+            source_dataset=True,
+        )  # fmt: skip
         known = np.isfinite(made.mean)
         inside = (made.low <= task.accuracies) & (task.accuracies <= made.high)
         results.append(LeftOut(float(spearman(made.mean, task.accuracies)), float(inside[known].mean())))

@@ -46,7 +46,7 @@ def test_a_left_out_task_is_predicted_without_its_group() -> None:
     tasks = [make_task(seed) for seed in range(4)]
     found = leave_out(tasks, [0, 0, 1, 1], "sprint 10", alpha=ALPHA, temperature=TEMPERATURE)
     ladder = Ladder(alpha=ALPHA, temperature=TEMPERATURE).fit(tasks[2:], ["sprint 10"])
-    made = ladder.predict(tasks[0].evidence, "sprint 10", guide=60.0, classes=10, test_images=2000)
+    made = ladder.predict(tasks[0].evidence, "sprint 10", guide=60.0, classes=10, test_images=2000, source_dataset=True)
     inside = (made.low <= tasks[0].accuracies) & (tasks[0].accuracies <= made.high)
     assert found[0].covered == pytest.approx(inside.mean())
     assert all(0.7 < one.src <= 1 for one in found)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.special import expit, logit
-from scipy.stats import spearmanr
+from scipy.stats import norm, spearmanr
 
 from dass.errors import UsageError
 from dass.evidence import free, noise, recalibrated, sprint
@@ -47,7 +47,7 @@ def test_a_level_never_seen_is_met_through_the_guide_and_intervals_hold_it(ladde
     task = make_task(200, students=200, guide=92.0)
     made = ladder.predict(task.evidence, "sprint 10", guide=92.0, classes=10, test_images=2000)
     assert abs(np.mean(made.mean - task.accuracies)) < 1.5
-    assert 0.6 < np.mean((made.low < task.accuracies) & (task.accuracies < made.high)) <= 1
+    assert 0.8 < np.mean((made.low < task.accuracies) & (task.accuracies < made.high)) <= 1
     assert ((made.low > 0) & (made.low < made.mean) & (made.mean < made.high) & (made.high < 100)).all()
 
 
@@ -62,6 +62,39 @@ def test_a_wider_confidence_and_a_smaller_test_set_widen_intervals(ladder: Ladde
         )
     ]
     assert widths[0] < min(widths[1:])
+
+
+def test_another_dataset_is_less_certain_by_how_far_students_lie_from_their_teachers_and_ranks_alike(
+    ladder: Ladder,
+) -> None:
+    evidence = make_task(300).evidence
+    same, other = (
+        ladder.predict(evidence, "start", guide=60.0, classes=10, test_images=2000, source_dataset=known)
+        for known in (True, False)
+    )
+    np.testing.assert_array_equal(same.mean, other.mean)
+    variance = [((logit(made.high / 100) - logit(made.low / 100)) / 2 / norm.ppf(0.9)) ** 2 for made in (same, other)]
+    gaps = [np.mean(logit(task.accuracies / 100)) - logit(0.6) for task in (make_task(seed) for seed in range(6))]
+    np.testing.assert_allclose(variance[1] - variance[0], np.mean(gaps) ** 2, rtol=0.02)
+
+
+def test_an_untrained_student_is_predicted_by_two_members_and_doubted_where_they_differ(ladder: Ladder) -> None:
+    task = make_task(500)
+    made = ladder.predict(task.evidence, "start", guide=60.0, classes=10, test_images=10**6, source_dataset=True)
+    alone = Ladder(alpha=ALPHA, temperature=TEMPERATURE)
+    means, widths = [], []
+    for rung in ("free", "start"):
+        alone.processes_ = {rung: ladder.processes_[rung]}
+        mean, variance = ladder.processes_[rung].predict(alone._features(task.evidence, rung, 10)[0])
+        means.append(mean + logit(0.6))
+        widths.append(variance)
+    middle = logit(made.mean / 100)
+    assert ((np.minimum(*means) - 1e-3 < middle) & (middle < np.maximum(*means) + 1e-3)).all()
+    weights = 1 / np.array(widths) / (1 / np.array(widths)).sum(0)
+    np.testing.assert_allclose(middle, (weights * np.array(means)).sum(0), atol=1e-3)
+    apart = np.abs(means[0] - means[1])
+    width = logit(made.high / 100) - logit(made.low / 100)
+    assert spearmanr(width, apart).statistic > 0.8
 
 
 def test_a_prediction_depends_on_no_other_student(ladder: Ladder) -> None:
