@@ -39,6 +39,10 @@ def search(
     candidates: Annotated[int, typer.Option(help="Architectures to score at most.", min=1)] = 3000,
     starts: Annotated[int, typer.Option(help="ladder: how many are tried on one batch.", min=1)] = 3000,
     sprints: Annotated[int, typer.Option(help="ladder: how many take the first steps of distillation.", min=0)] = 48,
+    seconds: Annotated[
+        float | None,
+        typer.Option(help="ladder: how long to search; as many sprint as fit, in place of --sprints.", min=1),
+    ] = None,
     evolve: Annotated[bool, typer.Option(help="ladder: children of the best, not random candidates.")] = False,
     front: Annotated[
         str | None, typer.Option(help="Show the Pareto front against macs, parameters or latency on the device.")
@@ -61,6 +65,8 @@ def search(
         raise UsageError(f"--method {method}: there are dass and ladder")
     if front not in (None, "macs", "parameters", "latency"):
         raise UsageError(f"--front {front}: there are macs, parameters and latency")
+    if seconds is not None and method != "ladder":
+        raise UsageError("--seconds goes with --method ladder: dass looks at all candidates")
     place = resolve_device(device)
     for needed, name in ((predictor, "predictor"), *(((ladder, "ladder"),) if method == "ladder" else ())):
         if not needed.exists():
@@ -74,7 +80,7 @@ def search(
         with progress_bar("score") as progress:
             if method == "ladder":
                 starts = min(starts, candidates)
-                effort = Effort(candidates, starts, min(sprints, starts), evolve)
+                effort = Effort(candidates, starts, min(sprints, starts), evolve, seconds)
                 found = _climb(ladder, task, card, place, budget=budget, effort=effort, seed=seed, progress=progress)
             else:
                 found = search_students(

@@ -65,8 +65,8 @@ class Ladder:
     `dass.ladder.features`, so neither a task's level nor its number of classes has to be learned.
 
     How far students of a dataset lie from their teacher on the whole is taken as a draw from N(0, tau^2). All source
-    tasks are cut from one dataset, so there is one draw to learn tau from, and the most likely tau^2 is its square. That
-    makes intervals on other datasets wide; it moves no student past another.
+    tasks are cut from one dataset, so there is one draw to learn tau from, and the most likely tau^2 is its square.
+    That makes intervals on other datasets wide; it moves no student past another.
 
     Attributes:
         processes_: by rung, after `fit`.

@@ -1,5 +1,6 @@
 """Search by the ladder: cheap evidence about all candidates, costly evidence about the promising ones."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 
 HALVING: tuple[Rung, ...] = ("sprint 10", "sprint 20", "sprint 50")
+SLICE = 128  # candidates tried on one batch before a search that has so many seconds looks at the clock
+PROBE = 4  # candidates that sprint to show how long a sprint takes
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,16 @@ class Effort:
         sprints: the best of those, which sprint for 10 steps; half of them for 20, a quarter for 50, as far as the
             ladder goes.
         evolve: candidates after the first quarter are children of the best so far; else all are drawn at random.
+        seconds: None, or how long the search may take: the best are tried on one batch until a third of it has gone,
+            and as many sprint as the rest is enough for, by what the first of them take; `sprints` is not looked at.
+            What is found then depends on how fast the machine is. The first rung looks at all candidates in any case.
     """
 
     candidates: int
     starts: int
     sprints: int
     evolve: bool = False
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,48 +100,41 @@ def climb(
         DassError: no candidate has a prediction.
     """
     started = time.perf_counter()
-    size = {"resolution": guide.resolution, "classes": guide.teacher.classes}
-
-    def predict(architectures: Sequence[Architecture], rung: Rung) -> Prediction:
-        evidence = gather(collector, architectures, rung, progress)
-        return ladder.predict(
-            evidence, rung, guide=guide.accuracy, classes=guide.teacher.classes, test_images=test_images
-        )
+    ascent = _Ascent(ladder, collector, guide, test_images, progress)
 
     def fitness(architectures: Sequence[Architecture]) -> np.ndarray:
-        return np.nan_to_num(predict(architectures, "noise").mean, nan=-np.inf)
+        return np.nan_to_num(ascent.predict(architectures, "noise").mean, nan=-np.inf)
+
+    def left(share: float = 1.0) -> float:
+        return math.inf if effort.seconds is None else share * effort.seconds - (time.perf_counter() - started)
+
+    def done(rung: Rung, count: int, since: float) -> None:
+        if said and count:
+            said(Climbed(rung, count, time.perf_counter() - since))
 
     if effort.evolve:
-        sample = evolve_candidates(space, effort.candidates, seed, fitness, budget=budget, **size)
+        going = evolve_candidates(space, effort.candidates, seed, fitness, budget=budget, **ascent.size)
     else:
-        sample = sample_candidates(space, effort.candidates, seed, budget=budget, **size)
+        going = sample_candidates(space, effort.candidates, seed, budget=budget, **ascent.size)
+    ascent.look(going, "noise")
+    done("noise", len(going), started)
 
-    found: dict[Architecture, Candidate] = {}
+    since = time.perf_counter()
+    going = _start(ascent, ascent.best(going, effort.starts), lambda: left(1 / 3))
+    done("start", len(going), since)
 
-    def look(architectures: Sequence[Architecture], rung: Rung, since: float) -> None:
-        made = predict(architectures, rung)
-        for one, mean, low, high in zip(architectures, made.mean, made.low, made.high, strict=True):
-            if np.isfinite(mean):
-                price = cost(one, **size)
-                found[one] = Candidate(one, float(mean), price, low=float(low), high=float(high), rung=rung)
-        if said:
-            said(Climbed(rung, len(architectures), time.perf_counter() - since))
-
-    look(sample, "noise", started)
-    sizes: list[tuple[Rung, int]] = [("start", effort.starts)]
-    known_rungs = [rung for rung in HALVING if rung in ladder.processes_]
-    sizes += [(rung, effort.sprints // 2**halvings) for halvings, rung in enumerate(known_rungs)]
-    going = sample
-    for rung, count in sizes:
-        if not count:
+    rungs = [rung for rung in HALVING if rung in ladder.processes_]
+    sprints = effort.sprints if effort.seconds is None else _affordable(ascent, going, rungs, left)
+    for halvings, rung in enumerate(rungs):
+        since, going = time.perf_counter(), ascent.best(going, sprints // 2**halvings)
+        if not going:
             break
-        since = time.perf_counter()
-        known = [found[one] for one in going if one in found]
-        going = [candidate.architecture for candidate in rank(known)[:count]]
-        look(going, rung, since)
-    if not found:
+        ascent.look(going, rung)
+        done(rung, len(going), since)
+
+    if not ascent.found:
         raise DassError(f"no candidate of {guide.target} has a finite prediction: is its teacher sound?")
-    candidates = list(found.values())
+    candidates = list(ascent.found.values())
     return SearchResult(
         target=guide.target,
         teacher_id=guide.teacher_id,
@@ -145,3 +145,62 @@ def climb(
         ranking=tuple(rank(candidates)),
         seconds=time.perf_counter() - started,
     )
+
+
+class _Ascent:
+    """What a search knows of its candidates so far, each by the last rung that it was looked at from."""
+
+    def __init__(
+        self, ladder: Ladder, collector: Collector, guide: Guide, test_images: int, progress: Progress | None
+    ) -> None:
+        self.found: dict[Architecture, Candidate] = {}
+        self.size = {"resolution": guide.resolution, "classes": guide.teacher.classes}
+        self._ladder = ladder
+        self._collector = collector
+        self._guide = guide
+        self._test_images = test_images
+        self._progress = progress
+
+    def predict(self, architectures: Sequence[Architecture], rung: Rung) -> Prediction:
+        evidence = gather(self._collector, architectures, rung, self._progress)
+        return self._ladder.predict(
+            evidence, rung, guide=self._guide.accuracy, classes=self._guide.teacher.classes,
+            test_images=self._test_images,
+        )  # fmt: skip
+
+    def look(self, architectures: Sequence[Architecture], rung: Rung) -> None:
+        made = self.predict(architectures, rung)
+        for one, mean, low, high in zip(architectures, made.mean, made.low, made.high, strict=True):
+            if np.isfinite(mean):
+                price = cost(one, **self.size)
+                self.found[one] = Candidate(one, float(mean), price, low=float(low), high=float(high), rung=rung)
+
+    def best(self, architectures: Sequence[Architecture], count: int) -> list[Architecture]:
+        known = [self.found[one] for one in architectures if one in self.found]
+        return [candidate.architecture for candidate in rank(known)[:count]]
+
+
+def _start(ascent: _Ascent, architectures: list[Architecture], left: Callable[[], float]) -> list[Architecture]:
+    """Looks at remapped starts for as long as time is left; those that were looked at."""
+    size = SLICE if math.isfinite(left()) else max(1, len(architectures))
+    looked: list[Architecture] = []
+    while len(looked) < len(architectures) and left() > 0:
+        part = architectures[len(looked) : len(looked) + size]
+        ascent.look(part, "start")
+        looked += part
+    return looked
+
+
+def _affordable(
+    ascent: _Ascent, architectures: Sequence[Architecture], rungs: Sequence[Rung], left: Callable[[], float]
+) -> int:
+    """How many sprints the time left is enough for, by what the first few take and the lengths of the others."""
+    probe = ascent.best(architectures, PROBE)
+    if not rungs or not probe or left() <= 0:
+        return 0
+    since = time.perf_counter()
+    ascent.look(probe, rungs[0])
+    each = (time.perf_counter() - since) / len(probe)
+    lengths = [int(rung.split()[1]) for rung in rungs]
+    price = each * sum(length / lengths[0] / 2**halvings for halvings, length in enumerate(lengths))
+    return max(0, int(left() / price))

@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,12 +11,14 @@ from dass.evidence import free, noise, recalibrated, sprint
 from dass.evidence.collector import Collector
 from dass.evidence.evidence import Evidence
 from dass.evidence.store import EvidenceStore
-from dass.ladder.ladder import Ladder, LadderTask
+from dass.ladder.ladder import Ladder, LadderTask, Prediction, Rung
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import fixed_noise
+from dass.search import climb as climbing
 from dass.search.candidates import Budget
 from dass.search.climb import Climbed, Effort, climb
 from dass.search.run import Guide, SearchResult, load_search, save_search
+from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.training.workers import Workers
 
@@ -33,7 +38,7 @@ def learned() -> Ladder:
 
 
 @pytest.fixture(scope="module")
-def found() -> tuple[SearchResult, list[Climbed]]:
+def collector() -> Collector:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         teacher = ElasticResNet(SPACE.largest, 3).eval().requires_grad_(False)
@@ -45,16 +50,24 @@ def found() -> tuple[SearchResult, list[Climbed]]:
         epochs=1, batch_size=8, learning_rate=0.01, momentum=0.9, weight_decay=0.0, alpha=0.5, temperature=6.0,
         evaluations=1, augmentation=Augmentation(flip=False, crop_padding=0), precision="float32",
     )  # fmt: skip
-    collector = Collector(
+    return Collector(
         teacher, data, fixed_noise(16, 0), recipe, workers=Workers(0), store=EvidenceStore(None),
         device=torch.device("cpu"),
     )  # fmt: skip
+
+
+def search(collector: Collector, effort: Effort) -> tuple[SearchResult, list[Climbed]]:
     rungs: list[Climbed] = []
     result = climb(
-        learned(), "l" * 12, collector, SPACE, Guide("pets", teacher, "t" * 12, 60.0, 16), test_images=500,
-        budget=Budget(max_macs=0.9), effort=Effort(candidates=60, starts=12, sprints=4), seed=0, said=rungs.append,
+        learned(), "l" * 12, collector, SPACE, Guide("pets", collector._teacher, "t" * 12, 60.0, 16), test_images=500,
+        budget=Budget(max_macs=0.9), effort=effort, seed=0, said=rungs.append,
     )  # fmt: skip
     return result, rungs
+
+
+@pytest.fixture(scope="module")
+def found(collector: Collector) -> tuple[SearchResult, list[Climbed]]:
+    return search(collector, Effort(candidates=60, starts=12, sprints=4))
 
 
 def test_each_rung_takes_fewer_of_the_best(found: tuple[SearchResult, list[Climbed]]) -> None:
@@ -83,3 +96,41 @@ def test_a_result_with_intervals_comes_back_from_its_file(
     path = tmp_path_factory.mktemp("search") / "search.json"
     save_search(path, found[0])
     assert load_search(path).ranking == found[0].ranking
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates take time by the rung they are looked at from, and nothing else takes any."""
+    now = [0.0]
+    prices = {"noise": 0.0, "start": 0.01, "sprint 10": 1.0, "sprint 20": 2.0, "sprint 50": 5.0}
+
+    def predicted(ascent: Any, architectures: Sequence[Architecture], rung: Rung) -> Prediction:
+        now[0] += len(architectures) * prices[rung]
+        return plain(ascent, architectures, "noise")
+
+    plain = climbing._Ascent.predict
+    monkeypatch.setattr(climbing._Ascent, "predict", predicted)
+    monkeypatch.setattr(climbing.time, "perf_counter", lambda: now[0])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "counts"),
+    [
+        (60, [60, 60, 17, 8, 4]),  # 59.4 s are left after starts, 55.4 after four that show the price: 3.25 s each
+        (3, [60, 60]),  # the first four sprints take more than is left
+        (1e-3, [60, 60]),  # what was begun is finished
+    ],
+)
+@pytest.mark.usefixtures("clock")
+def test_as_many_sprint_as_the_time_is_enough_for(collector: Collector, seconds: float, counts: list[int]) -> None:
+    _, rungs = search(collector, Effort(candidates=60, starts=60, sprints=0, seconds=seconds))
+    assert [one.candidates for one in rungs] == counts
+    assert sum(one.seconds for one in rungs) <= max(seconds, 4.6)
+
+
+@pytest.mark.usefixtures("clock")
+def test_starts_stop_after_a_third_of_the_time(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(climbing, "SLICE", 10)
+    result, rungs = search(collector, Effort(candidates=60, starts=60, sprints=0, seconds=0.75))
+    assert [(one.rung, one.candidates) for one in rungs][1] == ("start", 30)
+    assert len(result.ranking) == 60
