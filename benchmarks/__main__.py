@@ -1,4 +1,4 @@
-"""Runs all benchmarks: `python -m benchmarks [--quick] [--only NAME] [--json FILE]`."""
+"""Runs all benchmarks: `python -m benchmarks [--quick] [--only NAME] [--json FILE] [--markdown FILE]`."""
 
 from enum import StrEnum
 from importlib import import_module
@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 import typer
 
-from benchmarks.report import BenchmarkRow, print_rows, write_rows
+from benchmarks.report import BenchmarkRow, print_rows, write_page, write_rows
 from dass.device import device_name, resolve_device
 
 
@@ -26,16 +26,20 @@ def main(
     quick: Annotated[bool, typer.Option(help="Smaller sizes and fewer rounds: a check that all of it runs.")] = False,
     only: Annotated[list[Benchmark] | None, typer.Option(help="Just this one; may be repeated.")] = None,
     json: Annotated[Path | None, typer.Option(help="Also write the rows to this file.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write a page with the rows.")] = None,
 ) -> None:
     """Times the naive way, ours, and the device's floor side by side. Example: python -m benchmarks --only scoring."""
     device = resolve_device()
-    typer.echo(f"device: {device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    conditions = f"device: {device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, seed 0"
+    typer.echo(conditions)
     rows: list[BenchmarkRow] = []
     for benchmark in only or list(Benchmark):
         rows += import_module(f"benchmarks.{benchmark}").run(quick)
     print_rows(rows)
     if json:
         write_rows(rows, json)
+    if markdown:
+        write_page(rows, markdown, conditions=conditions, accelerated=device.type != "cpu")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class Setting:
         students: of one round, the same on both sides.
         rounds: repetitions of both sides, each with other students.
         teacher_epochs: 0 for a random teacher, where only time is asked for.
+        naive_students: of each round at most, where only time is asked for: each costs the naive way the same.
     """
 
     name: str
@@ -51,17 +52,24 @@ class Setting:
     students: int
     rounds: int
     teacher_epochs: int = 0
+    naive_students: int = 10
 
 
 def run(quick: bool) -> list[BenchmarkRow]:
     """Measures `small` sizes on real digits, with the accuracies of both sides, and the paper's sizes on noise.
 
+    Then how the cost grows with students, which share the teacher's look at the images.
+
     Args:
         quick: fewer students and rounds.
     """
     small = Setting("small sizes", SMALL, digits(32), 3, 4 if quick else 10, 1 if quick else 3, 4)
-    paper = Setting("paper sizes", PAPER, noise(64, 4 * 64), 1, 2 if quick else 4, 1 if quick else 3)
-    return [compare(small), compare(paper)]
+    paper = Setting("paper sizes", PAPER, noise(64, 4 * 64), 1, 2 if quick else 12, 1, 0, 12)
+    growth = [
+        Setting("small sizes, one epoch", SMALL, digits(32), 1, students // 10 if quick else students, 1, 0, 5)
+        for students in (10, 50, 200)
+    ]
+    return [compare(setting) for setting in (small, paper, *growth)]
 
 
 def compare(setting: Setting) -> BenchmarkRow:
@@ -110,7 +118,8 @@ def compare(setting: Setting) -> BenchmarkRow:
         list(workers.run(torch.get_num_threads, [()] * count))  # imports torch
         for start in range(0, len(architectures), setting.students):
             chosen = architectures[start : start + setting.students]
-            naive_seconds.append(timed(partial(naive, chosen)) / len(chosen))
+            few = _representative(chosen, setting)
+            naive_seconds.append(timed(partial(naive, few)) / len(few))
             teacher.cpu()
             ours_seconds.append(timed(partial(ours, chosen)) / len(chosen))
             floors.append(_operations(setting, recipe, chosen) / rate / len(chosen))
@@ -126,6 +135,13 @@ def compare(setting: Setting) -> BenchmarkRow:
         floor_fraction=median(floor / fast for floor, fast in zip(floors, ours_seconds, strict=True)),
         peak_mib=peak,
     )
+
+
+def _representative(chosen: Sequence[Architecture], setting: Setting) -> list[Architecture]:
+    """As many as the naive way is given, from the cheapest to the dearest."""
+    by_cost = sorted(chosen, key=lambda one: cost(one, setting.data.resolution, len(setting.data.classes)).macs)
+    step = max(1, len(chosen) // setting.naive_students)
+    return by_cost[step // 2 :: step][: setting.naive_students]
 
 
 def digits(resolution: int) -> TaskData:

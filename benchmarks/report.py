@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 
-from dass.files import write_json
+from dass.files import write_json, write_text
 
 
 @dataclass(frozen=True)
@@ -36,20 +36,58 @@ class BenchmarkRow:
     peak_mib: float
 
 
+HEADINGS = ("what", "naive ms", "ours ms", "ratio", "of floor rate", "peak MiB")
+PAGE = """# Benchmarks
+
+Made by `make bench ARGS="--markdown docs/benchmarks.md"`. {conditions}.
+
+Each line is measured in one process on one device, both sides alternating, medians of several rounds. *Naive* is
+the plain way, written out in `benchmarks/`: a module with copied weights for each candidate and one forward pass
+each; a loader that transforms PIL images one by one, float32, and a teacher that looks at every batch of every
+student; a Python loop over the tasks of an episode. *Ours* is what the pipeline runs, on all cores, in reduced
+precision where the device computes it. *Of floor rate*: the operations that cannot be avoided, at the rate measured
+for one large convolution in the same precision (for loading, bytes at the measured bandwidth), over the time taken.
+*Peak* is resident memory of ours, workers included.
+
+{table}
+
+{accelerator}
+"""
+
+
+def write_page(rows: Sequence[BenchmarkRow], path: Path, *, conditions: str, accelerated: bool) -> None:
+    """Writes the rows as a page, atomically.
+
+    Args:
+        rows: of all benchmarks.
+        path: of the Markdown file.
+        conditions: device, threads and versions.
+        accelerated: whether the device was an accelerator.
+    """
+    lines = [HEADINGS, ("---", *["---:"] * (len(HEADINGS) - 1)), *map(_cells, rows)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    note = "" if accelerated else "Accelerator: not measured; the same command measures it where there is one."
+    write_text(path, PAGE.format(conditions=conditions, table=table, accelerator=note).rstrip() + "\n")
+
+
 def print_rows(rows: Sequence[BenchmarkRow]) -> None:
     """Prints one line per row."""
-    table = Table("what", *(f"{side} ms" for side in ("naive", "ours")), "ratio", "of floor rate", "peak MiB")
+    table = Table(*HEADINGS)
     for column in table.columns[1:]:
         column.justify = "right"
     for row in rows:
-        times = (f"{1000 * seconds:,.3f}" for seconds in (row.naive_seconds, row.ours_seconds))
-        table.add_row(row.name, *times, f"{row.ratio:.1f}x", f"{row.floor_fraction:.0%}", f"{row.peak_mib:,.0f}")
+        table.add_row(*_cells(row))
     Console().print(table)
 
 
 def write_rows(rows: Sequence[BenchmarkRow], path: Path) -> None:
     """Writes the rows as a JSON list, atomically."""
     write_json(path, [asdict(row) for row in rows])
+
+
+def _cells(row: BenchmarkRow) -> tuple[str, ...]:
+    times = (f"{1000 * seconds:,.3f}" for seconds in (row.naive_seconds, row.ours_seconds))
+    return row.name, *times, f"{row.ratio:.1f}x", f"{row.floor_fraction:.0%}", f"{row.peak_mib:,.0f}"
 
 
 def timed(work: Callable[[], object]) -> float:
