@@ -19,7 +19,10 @@ from dass.students.exchange import export_records
 from dass.students.record import StudentRecord
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy")
-REPORTS = ("tables.md", "correlations.csv", "picks.csv", "few_shot.csv", "metrics.json", "tables", "figures", "scatter")
+REPORTS = (
+    "tables.md", "correlations.csv", "picks.csv", "few_shot.csv", "metrics.json", "lengths.csv", "lengths.md", "tables",
+    "figures", "scatter",
+)  # fmt: skip
 
 
 def study(

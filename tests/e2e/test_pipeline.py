@@ -60,6 +60,7 @@ def test_every_stage_runs_once_and_a_new_target_redoes_nothing_of_the_source_sid
     after = {record.identity: record.finished_at for record in records(sandbox, "split1")}
     assert len(after) == len(before) + 2
     assert before.items() <= after.items()
+    check_lengths(sandbox)
 
 
 def check_reports(sandbox: Sandbox) -> None:
@@ -114,6 +115,23 @@ def check_search_by_ladder(sandbox: Sandbox) -> None:
     found = json.loads((sandbox.root / "data/search/digits/search.json").read_text())
     assert found["pick"]["rung"]
     assert {candidate["rung"] for candidate in found["ranking"]} >= {"noise", "start"}
+
+
+def check_lengths(sandbox: Sandbox) -> None:
+    """Each kind of evidence is held against both lengths, and longer records lie beside the study's own."""
+    sandbox.run("python", "-m", "flows.lengths", "2", "4", "digits")
+    with (sandbox.root / "reports/lengths.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    wheres = list(dict.fromkeys(row["target"] for row in rows))
+    steps = [int(where.removeprefix("digits, ").removesuffix(" steps")) for where in wheres]
+    assert steps[1] == 2 * steps[0]
+    for where in wheres:
+        own = {row["method"]: row for row in rows if row["target"] == where}
+        assert {"log_parameters", "noise_cosine", "similarity_4", "sprint_50_kd_loss", "DaSS"} <= set(own)
+        assert {row["n"] for row in own.values()} == {"4"}
+    database = StudentDatabase(sandbox.root / "data/students/targets/digits")
+    assert len({record.recipe_id for record in database.read_all("digits")}) == 2
+    assert "digits, " in (sandbox.root / "reports/lengths.md").read_text()
 
 
 def check_comparison(sandbox: Sandbox) -> None:
