@@ -88,6 +88,7 @@ def search_students(
     seed: Seed = 0,
     then: Literal["rank", "distil", "register"] = "rank",
     method: Method | None = None,
+    seconds: Annotated[float, Field(gt=0, le=1e6)] | None = None,
 ) -> None:
     """Rank students for a dataset and a teacher trained on it, within a budget.
 
@@ -105,6 +106,7 @@ def search_students(
             better than the present one.
         method: `dass` predicts from the response to noise; `ladder` also tries the promising ones for a moment and
             gives intervals. Empty for the method of params.yaml.
+        seconds: How long a search by the ladder may take: it tries as many as fit. Empty for what params.yaml says.
     """
     hide_tracebacks()
     project = Project.open()
@@ -113,7 +115,7 @@ def search_students(
     with open_given(project, dataset, teacher) as given, tempfile.TemporaryDirectory() as temporary:
         folder, name = Path(temporary), given.data.name
         count = candidates or project.params.search.candidates
-        found = rank_candidates(project, given, Budget(max_macs, max_params), count, seed, method)
+        found = rank_candidates(project, given, Budget(max_macs, max_params), count, seed, method, seconds)
         save_search(folder / "search.json", found)
         draw(found, folder / "pareto.png")
         show(found, top)

@@ -10,6 +10,7 @@ from prefect import flow, task
 from prefect.artifacts import create_image_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from dass.errors import UsageError
 from dass.evaluation.plots import pareto, save
 from dass.evidence.collector import Collector
 from dass.evidence.store import EvidenceStore
@@ -49,12 +50,33 @@ def search(target: str) -> None:
 
 
 def rank_candidates(
-    project: Project, given: TargetTask, budget: Budget, count: int, seed: int, method: Method | None = None
+    project: Project,
+    given: TargetTask,
+    budget: Budget,
+    count: int,
+    seed: int,
+    method: Method | None = None,
+    seconds: float | None = None,
 ) -> SearchResult:
-    """Rank candidates by the method that is asked for, else that of params.yaml."""
-    work = climb_candidates if (method or project.params.search.method) == "ladder" else adapt_and_rank
-    found: SearchResult = work(project, given, budget, count, seed)
-    return found
+    """Rank candidates by the method that is asked for, else that of params.yaml.
+
+    Args:
+        project: the predictor and the settings.
+        given: the target.
+        budget: what candidates may cost.
+        count: of candidates.
+        seed: of the sample.
+        method: None for that of params.yaml.
+        seconds: how long a search by the ladder may take, in place of a number of sprints.
+
+    Raises:
+        UsageError: seconds for a search that is not by the ladder.
+    """
+    if (method or project.params.search.method) == "ladder":
+        return climb_candidates(project, given, budget, count, seed, seconds)
+    if seconds is not None:
+        raise UsageError("seconds limit a search by the ladder: `dass` looks at all candidates")
+    return adapt_and_rank(project, given, budget, count, seed)
 
 
 @task(cache_policy=NO_CACHE, name="adapt and rank")
@@ -71,14 +93,16 @@ def adapt_and_rank(project: Project, given: TargetTask, budget: Budget, count: i
 
 
 @task(cache_policy=NO_CACHE, name="climb")
-def climb_candidates(project: Project, given: TargetTask, budget: Budget, count: int, seed: int) -> SearchResult:
+def climb_candidates(
+    project: Project, given: TargetTask, budget: Budget, count: int, seed: int, seconds: float | None
+) -> SearchResult:
     """Collect evidence about candidates: cheap about all, costly about the promising ones."""
     params, place, file = project.params, device(), project.ladder / LADDER
     ladder, _ = load_ladder(file)
     noise = fixed_noise(params.data.resolution, params.seed)
     block = params.search
     starts = min(block.starts, count)
-    effort = Effort(count, starts, min(block.sprints, starts), block.evolve)
+    effort = Effort(count, starts, min(block.sprints, starts), block.evolve, seconds)
     given.teacher.cpu()
     with gpu_slot(place), workers(place) as pool:
         collector = Collector(

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from dass.datasets.packed import open_packed
 from dass.search.run import load_search
 from dass.students.database import StudentDatabase
-from tests.e2e.sandbox import Sandbox
+from tests.e2e.sandbox import HERE, Sandbox
 
 pytestmark = pytest.mark.timeout(1200)  # minutes where cores are shared
 
@@ -264,3 +265,46 @@ def test_real_images(sandbox: Sandbox, shared_datasets: Path) -> None:
     assert len(found.ranking) == 40
     assert 0 < found.teacher_accuracy < 100
     assert len(StudentDatabase(sandbox.root / "data/students/targets/leaves").read_all("leaves")) == 5
+
+
+@pytest.mark.service
+@pytest.mark.timeout(3600)
+def test_preset_medium_starts_resumes_and_finishes_at_a_tenth_of_its_size(
+    sandbox: Sandbox, shared_datasets: Path
+) -> None:
+    """The paper's space at 64x64 on real images; a tenth of the classes, students, steps, candidates; two targets."""
+    values = yaml.safe_load((HERE / "presets" / "medium.yaml").read_text())
+    values["datasets"] = ["tiny-imagenet", "plantvillage", "rsscn7"]
+    values["source"] |= {"classes_per_group": 4, "splits": [0, 1, 8], "validation": [8]}
+    values["teacher"] |= {"epochs": 4, "min_steps": 20, "warmup_epochs": 0}
+    values["distillation"] |= {"epochs": 1, "min_steps": 30}
+    values["students"] |= {"per_source": 3, "per_target": 5, "repeated": 2}
+    values["predictor"] |= {"episodes": 100}
+    values["search"] |= {"candidates": 300, "starts": 30, "sprints": 4}
+    values["evaluation"] |= {
+        "methods": ["DaSS", "MAML", "parameters", "ladder: start"], "picks": ["DaSS", "ladder: start"], "seeds": 1,
+        "pick_seeds": 1, "bootstrap": 1000,
+    }  # fmt: skip
+    values["targets"] = {name: values["targets"][name] for name in ("plantvillage", "rsscn7")}
+    sandbox.set_params(values)
+    for name in values["datasets"]:
+        file = "tiny-imagenet-200-subset.zip" if name == "tiny-imagenet" else f"{name}.zip"
+        sandbox.run("python", "-m", "dass.cli.main", "data", "import", name, str(shared_datasets / file))
+    stage = sandbox.start("dvc", "repro", "students")
+    until = time.monotonic() + 1200
+    while len(seen := every_record(sandbox)) < 2:
+        assert time.monotonic() < until and stage.poll() is None, f"{len(seen)} records"
+        time.sleep(0.5)
+    os.killpg(stage.pid, signal.SIGKILL)
+    stage.wait()
+    time.sleep(1.5)
+    seen = every_record(sandbox)
+    assert len(seen) < 9
+    sandbox.repro("students")
+    assert seen.items() <= every_record(sandbox).items()
+    sandbox.repro()
+    assert sandbox.repro() == []
+    sandbox.run("python", "-m", "dass.cli.main", "study", "study")
+    results = sum(path.stat().st_size for path in (sandbox.root / "study").rglob("*") if path.is_file())
+    assert results < 60e6
+    assert "| rsscn7 | 5 |" in (sandbox.root / "study/README.md").read_text()

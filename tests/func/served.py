@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import psutil
 import torch
 from safetensors.torch import save_file
@@ -16,6 +17,10 @@ from dass.datasets.importing import import_dataset
 from dass.datasets.packed import load_target, open_packed
 from dass.datasets.splits import load_split, make_splits, write_split
 from dass.datasets.task_data import TaskData
+from dass.evidence import free, noise, recalibrated, sprint
+from dass.evidence.evidence import Evidence
+from dass.ladder.checkpoint import LadderCard, save_ladder
+from dass.ladder.ladder import Ladder, LadderTask
 from dass.networks.checkpoint import save_teacher
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.checkpoint import PredictorCard, save_predictor
@@ -137,9 +142,24 @@ def fill(root: Path) -> None:
         validation=("split2",), students=4.0, teacher_ids=("a", "b", "c"), episodes=1, best_episode=1,
         validation_src=0.0, seed=0, precision="float32", device="cpu", torch_version="2", seconds=1.0,
     )  # fmt: skip
+    _ladder(project)
     save_predictor(
         project.predictor / "predictor.safetensors", MetaPredictor(model, rates, 1, TargetScale(40.0, 8.0)), card
     )
+
+
+def _ladder(project: Project) -> None:
+    """A ladder that has learned from random numbers."""
+    names, rng = (*free.NAMES, *noise.NAMES, *recalibrated.NAMES, *sprint.columns(50)), np.random.default_rng(0)
+    evidence = [Evidence(names, rng.normal(size=(8, len(names))), np.zeros(len(names))) for _ in range(3)]
+    recipe = project.params.distillation
+    ladder = Ladder(alpha=recipe.alpha, temperature=recipe.temperature).fit(
+        [LadderTask(one, rng.uniform(40, 60, size=8), 60.0, 3, 500) for one in evidence]
+    )
+    card = LadderCard(
+        ("a", "b", "c"), ("a", "b", "c"), 24, {}, {}, seed=0, device="cpu", torch_version="2", seconds=1.0
+    )
+    save_ladder(project.ladder / "ladder.safetensors", ladder, card)
 
 
 def _teacher(path: Path, space: SearchSpace, data: TaskData) -> None:

@@ -22,14 +22,19 @@ from dass.datasets.packed import load_target, open_packed
 from dass.datasets.splits import load_split, make_splits
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError, UsageError
+from dass.evidence.collector import Collector
+from dass.evidence.store import EvidenceStore
+from dass.ladder.ladder import RUNGS, Ladder, LadderTask, Rung, gather
 from dass.networks.checkpoint import load_teacher
+from dass.networks.elastic_resnet import ElasticResNet
 from dass.params_file import parse_params
 from dass.predictor.checkpoint import PredictorCard, load_predictor, save_predictor
 from dass.predictor.embeddings import fixed_noise
 from dass.predictor.meta import MetaLearner
 from dass.predictor.tasks import TaskTensors, build_task
 from dass.search.candidates import Budget
-from dass.search.run import Guide, search_students
+from dass.search.climb import Effort, climb
+from dass.search.run import Guide, SearchResult, search_students
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.students.build import build_students, student_record, task_key
@@ -104,6 +109,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     values["search"] |= {"candidates": draw(st.integers(1, 30)), "top": draw(st.integers(1, 50))}
     values["search"]["starts"] = draw(st.integers(1, values["search"]["candidates"]))
     values["search"]["sprints"] = draw(st.integers(0, values["search"]["starts"]))
+    values["search"] |= {"steps": draw(st.sampled_from([5, 10, 20, 50])), "evolve": draw(st.booleans())}
     return values
 
 
@@ -143,8 +149,8 @@ def run(params: Params, space: SearchSpace, raw: Path, folder: Path) -> None:
         episodes=block.episodes, query=block.query, inner_steps=block.inner_steps, inner_rate=block.inner_rate,
         learning_rate=block.learning_rate, validate_every=block.validate_every, seed=params.seed, device="cpu",
     )  # fmt: skip
-    training = [task for index, task in tasks.items() if index not in params.source.validation]
-    learner.fit(training, [tasks[index] for index in params.source.validation], checkpoint=folder / "partial")
+    training = [task for index, (task, _) in tasks.items() if index not in params.source.validation]
+    learner.fit(training, [tasks[index][0] for index in params.source.validation], checkpoint=folder / "partial")
     card = PredictorCard(
         space=space, resolution=params.data.resolution, noise_seed=params.seed, training=("a",), validation=("b",),
         students=2.0, teacher_ids=("a", "b"), episodes=block.episodes, best_episode=learner.best_.episode,
@@ -161,6 +167,8 @@ def run(params: Params, space: SearchSpace, raw: Path, folder: Path) -> None:
         count=params.search.candidates, seed=params.seed,
     )  # fmt: skip
     assert len(found.ranking) == params.search.candidates
+    climbed = search_by_ladder(params, space, [known for _, known in tasks.values()], guide, load())
+    assert len(climbed.ranking) == params.search.candidates
     recipe = params.distillation.for_images(len(load().train_labels))
     [student] = distill(guide.teacher, [found.pick.architecture], load(), recipe, seed=params.seed, device=CPU)
     record = student_record(student, task_key(load(), guide.teacher, recipe, CPU), load(), CPU)
@@ -170,8 +178,10 @@ def run(params: Params, space: SearchSpace, raw: Path, folder: Path) -> None:
     assert load_student(folder / "student.safetensors")[1].final_accuracy == record.final_accuracy
 
 
-def source_task(params: Params, space: SearchSpace, load: Callable[[], TaskData], folder: Path) -> TaskTensors:
-    """Teacher, students and embeddings of a source task."""
+def source_task(
+    params: Params, space: SearchSpace, load: Callable[[], TaskData], folder: Path
+) -> tuple[TaskTensors, LadderTask]:
+    """Teacher, students, embeddings and evidence of a source task."""
     data = load()
     network, card = teacher(params, space, load, folder / f"{data.name}.safetensors")
     recipe = params.distillation.for_images(len(data.train_labels))
@@ -184,10 +194,41 @@ def source_task(params: Params, space: SearchSpace, load: Callable[[], TaskData]
             writer.append(records)
     assert database.missing(key, jobs) == []
     records = database.read(key)
-    return build_task(
+    architectures = [Architecture.from_json(record.architecture) for record in records]
+    accuracies = [record.final_accuracy for record in records]
+    tensors = build_task(
         data.name, network, card.accuracy, space, fixed_noise(params.data.resolution, params.seed),
-        architectures=[Architecture.from_json(record.architecture) for record in records],
-        accuracies=[record.final_accuracy for record in records],
+        architectures=architectures, accuracies=accuracies,
+    )  # fmt: skip
+    evidence = gather(collector(params, network, data), architectures, rung(params))
+    return tensors, LadderTask(evidence, np.array(accuracies), card.accuracy, len(data.classes), len(data.test_labels))
+
+
+def search_by_ladder(
+    params: Params, space: SearchSpace, tasks: list[LadderTask], guide: Guide, data: TaskData
+) -> SearchResult:
+    """Learns a ladder and climbs it."""
+    rungs = RUNGS[: RUNGS.index(rung(params)) + 1]
+    ladder = Ladder(alpha=params.distillation.alpha, temperature=params.distillation.temperature).fit(tasks, rungs)
+    block = params.search
+    return climb(
+        ladder, "l" * 12, collector(params, guide.teacher, data), space, guide, test_images=len(data.test_labels),
+        budget=Budget(block.max_macs, block.max_params),
+        effort=Effort(block.candidates, block.starts, block.sprints, block.evolve), seed=params.seed,
+    )  # fmt: skip
+
+
+def rung(params: Params) -> Rung:
+    """The highest that params.yaml asks for."""
+    [found] = [one for one in RUNGS if one == f"sprint {params.search.steps}"]
+    return found
+
+
+def collector(params: Params, network: ElasticResNet, data: TaskData) -> Collector:
+    """Of evidence about students of a task."""
+    return Collector(
+        network, data, fixed_noise(params.data.resolution, params.seed), params.distillation, workers=Workers(0),
+        store=EvidenceStore(None), device=CPU, seed=params.seed,
     )  # fmt: skip
 
 

@@ -72,6 +72,24 @@ def test_a_search_ranks_distils_registers_and_leaves_it_on_its_page(served: Serv
     assert "distilled_accuracy" in {metric["key"] for metric in found["data"]["metrics"]}
 
 
+def test_a_search_by_the_ladder_within_seconds_registers_its_pick_under_its_own_name(served: Served) -> None:
+    run = served.run(
+        "search-students", dataset="digits", teacher=TEACHER, max_macs=0.3, candidates=30, top=30, then="register",
+        method="ladder", seconds=20,
+    )  # fmt: skip
+    assert run["state_type"] == "COMPLETED", run["state"]["message"]
+    rows = table(served.artifacts(run)["table"])
+    assert {"noise", "start"} & {row["evidence"] for row in rows}
+    assert all(" to " in row["80% interval"] for row in rows)
+    summary = next(text for text in _markdown(served, run) if "MLflow run" in text)
+    model = re.search(r"models:/(dass-student-digits)/(\d+)", summary)
+    assert model
+    version = _mlflow(served, "model-versions/get", name=model[1], version=model[2])["model_version"]
+    files = {file["path"] for file in _mlflow(served, "artifacts/list", run_id=version["run_id"])["files"]}
+    assert {"pareto.png", "search.json", "digits.safetensors"} <= files
+    assert "ladder" in version["description"] + json.dumps(version["tags"])
+
+
 def test_the_ranking_s_architecture_can_be_distilled(served: Served) -> None:
     architecture = json.dumps({"widths": [[2, 4], [8], [8], [8, 16]]})
     run = served.run("distil-student", dataset="digits", teacher=TEACHER, architecture=architecture, seed=3)
@@ -87,6 +105,7 @@ def test_the_ranking_s_architecture_can_be_distilled(served: Served) -> None:
         ("search-students", {"dataset": "digits", "teacher": TEACHER, "max_macs": -1}, "max_macs"),
         ("search-students", {"dataset": "digits", "teacher": TEACHER, "candidates": 0}, "candidates"),
         ("search-students", {"dataset": "digits", "teacher": TEACHER, "then": "sell"}, "then"),
+        ("search-students", {"dataset": "digits", "teacher": TEACHER, "seconds": 0}, "seconds"),
         ("distil-student", {"dataset": "digits", "teacher": TEACHER, "architecture": "large"}, "architecture"),
         ("build-database", {"count": "many"}, "count"),
         ("meta-train", {"episodes": 1.5}, "episodes"),
