@@ -101,6 +101,11 @@ class Project:
         return self.root / "data" / "picks"
 
     @property
+    def lengths(self) -> Path:
+        """Folder of the records of targets' students that were distilled for longer; DVC does not know of it."""
+        return self.root / "data" / "lengths"
+
+    @property
     def learned(self) -> Path:
         """Folder of what compared methods have learned; it spares learning it again and may be deleted."""
         return self.root / ".state" / "rankers"

@@ -3,11 +3,11 @@
     python -m flows.lengths 4 24 cifar10 rsscn7
 
 Target students of the finished study are distilled anew for so many times as long, and what is known of them beforehand
-is held against what they reach then. It goes on where it was stopped.
+is held against what they reach then. It goes on where it was stopped; DVC does not know of it.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +20,6 @@ from prefect.cache_policies import NO_CACHE
 from dass.baselines.ladder import collector_of
 from dass.baselines.names import LADDER, REFERENCE
 from dass.baselines.scores import ScoreDatabase
-from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.evaluation.intervals import bootstrap
 from dass.evaluation.tables import CorrelationRow, correlation_table, write_csv
@@ -35,7 +34,7 @@ from dass.students.plan import StudentJob
 from flows.database import fill_database, student_workers
 from flows.ladder import highest
 from flows.ranking import EvaluatedTarget, read_target
-from flows.runtime import device, workers
+from flows.runtime import device, logger, workers
 from flows.slots import gpu_slot
 from flows.stage import run_stage
 from flows.teacher import target_data
@@ -53,24 +52,25 @@ def lengths(times: int, count: int, *names: str) -> None:
     Args:
         times: how many times as long.
         count: students of each target, the first of those that the study has distilled.
-        names: targets of the study.
+        names: targets of the study; the table is of all of them.
     """
     project, rows = Project.open(), []
     for name in names:
         target = read_target(project, name)
-        architectures = target.task.architectures[:count]
-        known = what_is_known(project, target, architectures)
         recipe = project.params.distillation.for_images(len(target.task.data.train_labels))
-        each = len(target.task.data.train_labels) // recipe.batch_size
-        rows += compare(project, f"{name}, {each * recipe.epochs} steps", known, target.task.accuracies[:count])
         longer = replace(project, params=project.params.model_copy(
             update={"distillation": recipe.model_copy(update={"epochs": times * recipe.epochs})}
         ))  # fmt: skip
-        reached = distil_longer.with_options(task_run_name=f"students of {name}")(longer, target, architectures)
-        rows += compare(project, f"{name}, {times * each * recipe.epochs} steps", known, reached)
-    table = correlation_table(rows, "src", TITLE).markdown()
-    write_csv(project.reports / "lengths.csv", CorrelationRow, rows)
-    write_text(project.reports / "lengths.md", table)
+        known = dict(zip(target.task.architectures[:count], target.task.accuracies, strict=False))
+        reached = distil_longer.with_options(task_run_name=f"students of {name}")(longer, target, tuple(known))
+        both = tuple(architecture for architecture in known if architecture in reached)
+        evidence = what_is_known(project, target, both)
+        steps = recipe.epochs * (len(target.task.data.train_labels) // recipe.batch_size)
+        for length, accuracies in ((steps, known), (times * steps, reached)):
+            rows += compare(project, f"{name}, {length} steps", evidence, [accuracies[one] for one in both])
+        table = correlation_table(rows, "src", TITLE).markdown()
+        write_csv(project.reports / "lengths.csv", CorrelationRow, rows)
+        write_text(project.reports / "lengths.md", table)
     create_markdown_artifact(table, key="lengths")
 
 
@@ -100,32 +100,30 @@ def _oriented(evidence: Evidence) -> Iterator[tuple[str, Floats]]:
 @task(cache_policy=NO_CACHE, name="distil for longer")
 def distil_longer(
     longer: Project, target: EvaluatedTarget, architectures: tuple[Architecture, ...]
-) -> tuple[float, ...]:
-    """Accuracies of these students by the project's recipe; their records are filed beside the study's own."""
+) -> dict[Architecture, float]:
+    """Accuracies of these students by the project's recipe, of those that did not fail."""
     jobs = [StudentJob(architecture, longer.params.seed) for architecture in architectures]
-    database = StudentDatabase(longer.target_students(target.name))
+    folder = longer.lengths / target.name
+    folder.mkdir(parents=True, exist_ok=True)
     load = partial(target_data, longer, target.name)
     with student_workers() as pool:
-        records = fill_database(longer, database, jobs, load, target.task.teacher.cpu(), pool)
-    reached = {record.arch_id: record for record in records}
-    failed = [record.failure for record in records if record.failure]
-    if failed:
-        raise UsageError(f"{len(failed)} students of {target.name} failed, so they cannot be compared: {failed[0]}")
-    return tuple(reached[architecture.arch_id].final_accuracy for architecture in architectures)
+        records = fill_database(longer, StudentDatabase(folder), jobs, load, target.task.teacher.cpu(), pool)
+    for record in records:
+        if record.failure:
+            logger().warning("%s of %s is left out: %s", record.arch_id, target.name, record.failure)
+    return {
+        Architecture.from_json(record.architecture): record.final_accuracy for record in records if not record.failure
+    }
 
 
-def compare(project: Project, where: str, known: dict[str, Floats], reached: tuple[float, ...]) -> list[CorrelationRow]:
+def compare(
+    project: Project, where: str, known: dict[str, Floats], reached: Sequence[float]
+) -> Iterator[CorrelationRow]:
     """A row for each kind of evidence."""
-    block = project.params.evaluation
-    return [
-        CorrelationRow.of(
-            name, where, "src",
-            bootstrap(spearman, values, reached, resamples=block.bootstrap, seed=project.params.seed).estimate(
-                block.confidence
-            ),
-        )
-        for name, values in known.items()
-    ]  # fmt: skip
+    block, seed = project.params.evaluation, project.params.seed
+    for name, values in known.items():
+        draws = bootstrap(spearman, values, reached, resamples=block.bootstrap, seed=seed)
+        yield CorrelationRow.of(name, where, "src", draws.estimate(block.confidence))
 
 
 if __name__ == "__main__":
