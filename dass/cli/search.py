@@ -37,13 +37,18 @@ def search(
     max_params: Annotated[float | None, typer.Option(help="Millions of parameters.", min=0)] = None,
     method: Annotated[str, typer.Option(help="dass, or ladder: slower, better, with intervals.")] = "dass",
     candidates: Annotated[int, typer.Option(help="Architectures to score at most.", min=1)] = 3000,
-    starts: Annotated[int, typer.Option(help="ladder: how many are tried on one batch.", min=1)] = 3000,
-    sprints: Annotated[int, typer.Option(help="ladder: how many take the first steps of distillation.", min=0)] = 48,
+    starts: Annotated[
+        int | None, typer.Option(help="ladder: how many are tried on one batch; 3000 if left out.", min=1)
+    ] = None,
+    sprints: Annotated[
+        int | None,
+        typer.Option(help="ladder: how many take the first steps of distillation; 48 if left out.", min=0),
+    ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(help="ladder: how long to search; as many sprint as fit, in place of --sprints.", min=1),
     ] = None,
-    evolve: Annotated[bool, typer.Option(help="ladder: children of the best, not random candidates.")] = False,
+    evolve: Annotated[bool | None, typer.Option(help="ladder: children of the best, not random candidates.")] = None,
     front: Annotated[
         str | None, typer.Option(help="Show the Pareto front against macs, parameters or latency on the device.")
     ] = None,
@@ -54,7 +59,11 @@ def search(
         "data/predictor/predictor.safetensors"
     ),
     ladder: Annotated[Path, typer.Option(help="The ladder.")] = Path("data/ladder/ladder.safetensors"),
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", envvar="DASS_DEVICE")] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(help="ladder: worker processes; one per core if left out.", min=1, envvar="DASS_WORKERS"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Rank candidate students for a dataset and a trained teacher, within a budget.
@@ -65,8 +74,9 @@ def search(
         raise UsageError(f"--method {method}: there are dass and ladder")
     if front not in (None, "macs", "parameters", "latency"):
         raise UsageError(f"--front {front}: there are macs, parameters and latency")
-    if seconds is not None and method != "ladder":
-        raise UsageError("--seconds goes with --method ladder: dass looks at all candidates")
+    effort_options = {"--starts": starts, "--sprints": sprints, "--seconds": seconds, "--evolve": evolve}
+    if method != "ladder" and (given := [name for name, value in effort_options.items() if value is not None]):
+        raise UsageError(f"{', '.join(given)}: only with --method ladder, dass looks at all candidates")
     place = resolve_device(device)
     for needed, name in ((predictor, "predictor"), *(((ladder, "ladder"),) if method == "ladder" else ())):
         if not needed.exists():
@@ -79,9 +89,13 @@ def search(
         budget = Budget(max_macs, max_params)
         with progress_bar("score") as progress:
             if method == "ladder":
-                starts = min(starts, candidates)
-                effort = Effort(candidates, starts, min(sprints, starts), evolve, seconds)
-                found = _climb(ladder, task, card, place, budget=budget, effort=effort, seed=seed, progress=progress)
+                starts = min(starts or 3000, candidates)
+                sprints = min(48 if sprints is None else sprints, starts)
+                effort = Effort(candidates, starts, sprints, bool(evolve), seconds)
+                found = _climb(
+                    ladder, task, card, place,
+                    count=workers or usual_count(place), budget=budget, effort=effort, seed=seed, progress=progress,
+                )  # fmt: skip
             else:
                 found = search_students(
                     meta, card, file_sha256(predictor)[:12], task.guide,
@@ -109,6 +123,7 @@ def _climb(
     card: PredictorCard,
     place: torch.device,
     *,
+    count: int,
     budget: Budget,
     effort: Effort,
     seed: int,
@@ -118,7 +133,7 @@ def _climb(
     ladder, _ = load_ladder(file)
     guide = task.guide
     guide.teacher.cpu()
-    with Workers(usual_count(place)) as workers:
+    with Workers(count) as workers:
         collector = Collector(
             guide.teacher, task.data, fixed_noise(card.resolution, card.noise_seed), recipe, workers=workers,
             store=EvidenceStore(None), device=place,

@@ -13,11 +13,13 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from dass.datasets.importing import import_dataset
+from dass.errors import DassError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.checkpoint import PredictorCard, save_predictor
 from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
+from dass.search.climb import Effort
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 
@@ -134,11 +136,48 @@ def test_as_a_table(dass: Callable) -> None:
         ({"--max-macs": "0.01"}, "the smallest member has"),
         ({"--device": "tpu"}, "unknown device 'tpu'"),
         ({"--candidates": "few"}, "Invalid value for '--candidates'"),
+        ({"--starts": "9", "--sprints": "0"}, "--starts, --sprints: only with --method ladder, dass looks at all"),
+        ({"--seconds": "9"}, "--seconds: only with --method ladder"),
+        ({"--workers": "0", "--method": "ladder"}, "Invalid value for '--workers'"),
     ],
 )
 def test_wrong_use(refuses: Callable, changes: dict[str, str], line: str) -> None:
     options = {"--data": "pets", "--teacher": TEACHER, "--candidates": "20"} | changes
     assert line in refuses(2, "search", *(word for option in options.items() for word in option))
+
+
+def test_evolution_is_refused_without_the_ladder(refuses: Callable) -> None:
+    line = refuses(2, "search", "--data", "pets", "--teacher", TEACHER, "--evolve")
+    assert line.startswith("--evolve: only with --method ladder")
+
+
+def test_device_from_the_environment(refuses: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASS_DEVICE", "tpu")
+    assert "unknown device 'tpu'" in refuses(2, "search", "--data", "pets", "--teacher", TEACHER)
+
+
+def test_how_far_the_ladder_goes_and_over_how_many_workers(
+    refuses: Callable, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASS_WORKERS", "3")
+    file = project / "data" / "ladder" / "ladder.safetensors"
+    file.parent.mkdir()
+    file.touch()
+    asked = []
+
+    def climb(*_: object, count: int, effort: Effort, **__: object) -> None:
+        asked.append((count, effort))
+        raise DassError("far enough")
+
+    monkeypatch.setattr("dass.cli.search._climb", climb)
+    use = ("search", "--data", "pets", "--teacher", TEACHER, "--method", "ladder", "--device", "cpu")
+    for more in ((), ("--sprints", 0, "--starts", 60, "--evolve", "--workers", 2), ("--candidates", 20)):
+        assert refuses(1, *use, *more) == "far enough"
+    assert asked == [
+        (3, Effort(candidates=3000, starts=3000, sprints=48)),
+        (2, Effort(candidates=3000, starts=60, sprints=0, evolve=True)),
+        (3, Effort(candidates=20, starts=20, sprints=20)),
+    ]
 
 
 def spoil_shape(weights: dict[str, torch.Tensor]) -> None:
