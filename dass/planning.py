@@ -17,6 +17,7 @@ from dass.evidence.recalibrated import IMAGES
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import embed, fixed_noise
 from dass.project import Project
+from dass.search.climb import HALVING
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 from dass.students.plan import target_jobs
@@ -101,7 +102,7 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
     distilled = sum(n * student_seconds(size) for n, size in zip(counts, evaluated, strict=True))
     embedding_mib = 4 * space.widths[-1] * (resolution // 8) ** 2 / MIB
     episode = 2.5e-5 * splits * params.predictor.query * space.widths[-1]  # measured on 2 cores: see benchmarks/
-    searched = len(targets) * params.search.candidates
+    searched, search_seconds = _search_work(project, image, share, workers)
     packed = [_size(project, name) for name in params.datasets]
     raw_mib = sum(3 * resolution**2 * (size.train + size.test) / MIB for size in packed)
     return [
@@ -130,8 +131,8 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
         ),
         StageEstimate("target_students", f"{sum(counts)} students", distilled / workers / 3600, 1, memory),
         StageEstimate(
-            "search", f"{len(targets)} x {params.search.candidates} candidates", searched * image.scoring / 3600, 1,
-            PROCESS_MIB + 600,
+            "search", f"{len(targets)} x {searched}", len(targets) * search_seconds / 3600, 1,
+            PROCESS_MIB + 600 + memory * (params.search.method == "ladder"),
         ),
         StageEstimate(
             "distil", f"{len(targets)} students", sum(map(student_seconds, targets)) / 3600,
@@ -146,8 +147,25 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
 
 def _evidence_seconds(project: Project, image: "_PerImage", share: float, steps: int) -> float:
     """Evidence of one student: its start on one batch, and a sprint of so many steps."""
-    start = IMAGES * image.forward * share
-    return image.scoring + start + steps * project.params.distillation.batch_size * image.training * share**0.7
+    return image.scoring + IMAGES * image.forward * share + _sprint_seconds(project, image, share, steps)
+
+
+def _sprint_seconds(project: Project, image: "_PerImage", share: float, steps: int) -> float:
+    return steps * project.params.distillation.batch_size * image.training * share**0.7
+
+
+def _search_work(project: Project, image: "_PerImage", share: float, workers: int) -> tuple[str, float]:
+    """What a search does for one target, in numbers, and its seconds: workers share all that follows the scoring."""
+    block = project.params.search
+    scoring = block.candidates * image.scoring
+    if block.method != "ladder":
+        return f"{block.candidates} candidates", scoring
+    starts = block.starts * IMAGES * image.forward * share
+    lengths = [int(rung.split()[1]) for rung in HALVING]
+    lengths = [length for length in lengths if length <= block.steps] or [block.steps]
+    steps = sum(block.sprints // 2**halvings * length for halvings, length in enumerate(lengths))
+    work = f"{block.candidates} candidates, {block.starts} starts, {block.sprints} sprints"
+    return work, scoring + (starts + _sprint_seconds(project, image, share, steps)) / workers
 
 
 def _ranking_estimate(

@@ -69,6 +69,33 @@ def test_hours_are_images_times_time(plan: Plan) -> None:
     assert found["students"].hours == pytest.approx(10 * 8 * one * images / 6000, rel=0.05)
 
 
+def test_a_search_by_the_ladder_tries_starts_and_halves_sprints_over_the_workers(plan: Plan) -> None:
+    def search(workers: int = 1, **change: Any) -> StageEstimate:
+        return plan(workers, search={"method": "ladder", "candidates": 500, "starts": 1, "sprints": 0, **change})[
+            "search"
+        ]
+
+    one = search()
+    start = one.hours * 3600 - 500
+    assert 0 < start < 512 * 0.01  # a student is smaller than its teacher
+    assert search(starts=200).hours * 3600 == pytest.approx(500 + 200 * start)
+    step = search(starts=9, sprints=1, steps=10).hours * 3600 - 500 - 9 * start
+
+    def steps(sprints: int, longest: int, workers: int = 1) -> float:
+        seconds = search(workers, starts=9, sprints=sprints, steps=longest).hours * 3600 - 500
+        return 10 * (seconds * workers - 9 * start) / step
+
+    assert steps(9, 5) == pytest.approx(9 * 5)
+    assert steps(9, 10) == pytest.approx(9 * 10)
+    assert steps(9, 20) == pytest.approx(9 * 10 + 4 * 20)
+    for workers in (1, 4):
+        assert steps(9, 50, workers) == pytest.approx(9 * 10 + 4 * 20 + 2 * 50)
+    assert one.work == "1 x 500 candidates, 1 starts, 0 sprints"
+    alone = plan()["search"]
+    assert alone.work == "1 x 500 candidates"
+    assert search(starts=200).memory_mib == alone.memory_mib + plan()["ladder"].memory_mib
+
+
 def test_methods_that_learn_are_learned_for_every_seed_and_picks_are_distilled(plan: Plan) -> None:
     def rank(methods: list[str], **more: Any) -> StageEstimate:
         return plan(evaluation={"methods": methods, "seeds": 1, **more})["rank"]
