@@ -54,7 +54,9 @@ Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 @flow(name="pipeline")
 def pipeline(
-    preset: Literal["params.yaml", "demo", "small", "paper"] = "params.yaml", overwrite: bool = False, until: str = ""
+    preset: Literal["params.yaml", "demo", "small", "medium", "paper"] = "params.yaml",
+    overwrite: bool = False,
+    until: str = "",
 ) -> None:
     """Carry out what has changed since the last time: `dvc repro`.
 
