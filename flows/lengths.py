@@ -54,7 +54,8 @@ def lengths(times: int, count: int, *names: str) -> None:
         count: students of each target, the first of those that the study has distilled.
         names: targets of the study; the table is of all of them.
     """
-    project, rows = Project.open(), []
+    project = Project.open()
+    rows: list[CorrelationRow] = []
     for name in names:
         target = read_target(project, name)
         recipe = project.params.distillation.for_images(len(target.task.data.train_labels))

@@ -1,15 +1,17 @@
 """Search by the ladder: cheap evidence about all candidates, costly evidence about the promising ones."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from dass.errors import DassError
 from dass.evidence.collector import Collector
-from dass.ladder.ladder import Ladder, Prediction, Rung, gather
+from dass.ladder.ladder import RUNGS, Ladder, Prediction, Rung, gather
 from dass.search.candidates import Budget, Candidate, sample_candidates
 from dass.search.evolution import evolve_candidates
 from dass.search.run import Guide, SearchResult
@@ -19,8 +21,9 @@ from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 
 HALVING: tuple[Rung, ...] = ("sprint 10", "sprint 20", "sprint 50")
-SLICE = 128  # candidates tried on one batch before a search that has so many seconds looks at the clock
-PROBE = 4  # candidates that sprint to show how long a sprint takes
+# How many are looked at before a search that has so many seconds looks at the clock: enough to keep all cores busy.
+STARTS_AT_ONCE = 16 * max(8, os.cpu_count() or 1)
+SPRINTS_AT_ONCE = max(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,12 @@ class Effort:
         candidates: architectures that are looked at all.
         starts: the best of them by the free rungs, whose remapped start is looked at.
         sprints: the best of those, which sprint for 10 steps; half of them for 20, a quarter for 50, as far as the
-            ladder goes.
+            ladder goes; for 5 where it goes no further.
         evolve: candidates after the first quarter are children of the best so far; else all are drawn at random.
         seconds: None, or how long the search may take: the best are tried on one batch until a third of it has gone,
-            and as many sprint as the rest is enough for, by what the first of them take; `sprints` is not looked at.
-            What is found then depends on how fast the machine is. The first rung looks at all candidates in any case.
+            and every length of sprint gets an equal share of what is left; `sprints` is not looked at. What is found
+            then depends on how fast the machine is. The first rung looks at all candidates in any case, and what was
+            begun is finished.
     """
 
     candidates: int
@@ -108,6 +112,9 @@ def climb(
     def left(share: float = 1.0) -> float:
         return math.inf if effort.seconds is None else share * effort.seconds - (time.perf_counter() - started)
 
+    def reserved(seconds: float) -> float:
+        return left() - seconds
+
     def done(rung: Rung, count: int, since: float) -> None:
         if said and count:
             said(Climbed(rung, count, time.perf_counter() - since))
@@ -120,17 +127,17 @@ def climb(
     done("noise", len(going), started)
 
     since = time.perf_counter()
-    going = _start(ascent, ascent.best(going, effort.starts), lambda: left(1 / 3))
+    going = _look(ascent, ascent.best(going, effort.starts), "start", STARTS_AT_ONCE, lambda: left(1 / 3))
     done("start", len(going), since)
 
-    rungs = [rung for rung in HALVING if rung in ladder.processes_]
-    sprints = effort.sprints if effort.seconds is None else _affordable(ascent, going, rungs, left)
-    for halvings, rung in enumerate(rungs):
-        since, going = time.perf_counter(), ascent.best(going, sprints // 2**halvings)
-        if not going:
-            break
-        ascent.look(going, rung)
+    rungs = _sprints(ladder)
+    count = effort.sprints if effort.seconds is None else len(going)
+    for place, rung in enumerate(rungs):
+        since, best = time.perf_counter(), ascent.best(going, count)
+        later = left() * (1 - 1 / (len(rungs) - place)) if effort.seconds else 0.0  # for the lengths that follow
+        going = _look(ascent, best, rung, SPRINTS_AT_ONCE, partial(reserved, later))
         done(rung, len(going), since)
+        count = len(going) // 2
 
     if not ascent.found:
         raise DassError(f"no candidate of {guide.target} has a finite prediction: is its teacher sound?")
@@ -180,27 +187,20 @@ class _Ascent:
         return [candidate.architecture for candidate in rank(known)[:count]]
 
 
-def _start(ascent: _Ascent, architectures: list[Architecture], left: Callable[[], float]) -> list[Architecture]:
-    """Looks at remapped starts for as long as time is left; those that were looked at."""
-    size = SLICE if math.isfinite(left()) else max(1, len(architectures))
+def _look(
+    ascent: _Ascent, architectures: list[Architecture], rung: Rung, at_once: int, left: Callable[[], float]
+) -> list[Architecture]:
+    """Looks at candidates from a rung for as long as time is left; those that were looked at, the first of them."""
+    size = at_once if math.isfinite(left()) else max(1, len(architectures))
     looked: list[Architecture] = []
     while len(looked) < len(architectures) and left() > 0:
         part = architectures[len(looked) : len(looked) + size]
-        ascent.look(part, "start")
+        ascent.look(part, rung)
         looked += part
     return looked
 
 
-def _affordable(
-    ascent: _Ascent, architectures: Sequence[Architecture], rungs: Sequence[Rung], left: Callable[[], float]
-) -> int:
-    """How many sprints the time left is enough for, by what the first few take and the lengths of the others."""
-    probe = ascent.best(architectures, PROBE)
-    if not rungs or not probe or left() <= 0:
-        return 0
-    since = time.perf_counter()
-    ascent.look(probe, rungs[0])
-    each = (time.perf_counter() - since) / len(probe)
-    lengths = [int(rung.split()[1]) for rung in rungs]
-    price = each * sum(length / lengths[0] / 2**halvings for halvings, length in enumerate(lengths))
-    return max(0, int(left() / price))
+def _sprints(ladder: Ladder) -> list[Rung]:
+    """The lengths of sprint that a search uses, of those that the ladder has learned."""
+    known: list[Rung] = [rung for rung in RUNGS if rung.startswith("sprint") and rung in ladder.processes_]
+    return [rung for rung in known if rung in HALVING] or known

@@ -169,6 +169,8 @@ def run(params: Params, space: SearchSpace, raw: Path, folder: Path) -> None:
     assert len(found.ranking) == params.search.candidates
     climbed = search_by_ladder(params, space, [known for _, known in tasks.values()], guide, load())
     assert len(climbed.ranking) == params.search.candidates
+    sprinted = sum(candidate.rung.startswith("sprint") for candidate in climbed.ranking)
+    assert sprinted == params.search.sprints
     recipe = params.distillation.for_images(len(load().train_labels))
     [student] = distill(guide.teacher, [found.pick.architecture], load(), recipe, seed=params.seed, device=CPU)
     record = student_record(student, task_key(load(), guide.teacher, recipe, CPU), load(), CPU)
