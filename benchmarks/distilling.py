@@ -114,6 +114,7 @@ def compare(setting: Setting) -> BenchmarkRow:
 
     count = os.cpu_count() or 1
     with Workers(count) as workers:
+        reset_peak_memory()
         list(workers.run(reset_peak_memory, [()] * count))
         list(workers.run(torch.get_num_threads, [()] * count))  # imports torch
         for start in range(0, len(architectures), setting.students):
@@ -134,6 +135,7 @@ def compare(setting: Setting) -> BenchmarkRow:
         ratio=median(slow / fast for slow, fast in zip(naive_seconds, ours_seconds, strict=True)),
         floor_fraction=median(floor / fast for floor, fast in zip(floors, ours_seconds, strict=True)),
         peak_mib=peak,
+        rounds=setting.rounds,
     )
 
 

@@ -1,6 +1,6 @@
 """Evidence about students: a module and passes of its own for each, against shared beginnings and processes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import median
 
@@ -15,7 +15,6 @@ from dass.datasets.task_data import TaskData
 from dass.device import computes_bfloat16, resolve_device
 from dass.evidence.collector import Collector
 from dass.evidence.recalibrated import IMAGES
-from dass.evidence.sprint import columns
 from dass.evidence.store import EvidenceStore
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
@@ -27,56 +26,64 @@ from dass.training.workers import Workers, usual_count
 
 SPACE = SearchSpace((16, 32, 64, 128), 3, tuple(i / 8 for i in range(1, 9)), "block")  # preset small's
 RESOLUTION, CLASSES, BATCH, STEPS = 32, 10, 64, 20
+Many = Callable[[Sequence[Architecture]], object]
 
 
 def run(quick: bool) -> list[BenchmarkRow]:
     """Measures the remapped start of many candidates, and sprints of a few.
 
     Args:
-        quick: fewer candidates.
+        quick: fewer candidates and rounds.
     """
-    device = resolve_device()
+    device, rounds = resolve_device(), 1 if quick else 3
     teacher, data = ElasticResNet(SPACE.largest, CLASSES).eval(), _data()
     candidates = SPACE.sample(300 if quick else 3000, np.random.default_rng(0))
+    sprinters = candidates[:24]
     recipe = DistillationRecipe(
         epochs=1, batch_size=BATCH, learning_rate=0.05, momentum=0.9, weight_decay=3e-5, alpha=0.5, temperature=6.0,
         evaluations=1, augmentation=Augmentation(flip=True, crop_padding=4), precision="auto",
     )  # fmt: skip
+    rate = convolution_rate(device, torch.bfloat16 if computes_bfloat16(device) else torch.float32)
     count = usual_count(device)
     with Workers(count) as workers:
-        collector = partial(
-            Collector, teacher, data, fixed_noise(RESOLUTION, 0), recipe, workers=workers, store=EvidenceStore(None),
-            device=device,
-        )  # fmt: skip
-        collector().recalibrated(candidates[:count])  # starts the processes
-        return [_starts(collector(), teacher, data, candidates), _sprints(collector(), teacher, data, candidates[:24])]
+        collector = Collector(
+            teacher, data, fixed_noise(RESOLUTION, 0), recipe, workers=workers, store=EvidenceStore(None), device=device
+        )
+        list(workers.run(torch.get_num_threads, [()] * count))  # starts the processes, imports torch
 
+        def compare(
+            name: str, naive: Many, few: int, ours: Many, architectures: Sequence[Architecture], work: int
+        ) -> BenchmarkRow:
+            """Runs both sides, alternating; the naive one on a few of the candidates, as each costs it the same."""
+            reset_peak_memory()
+            list(workers.run(reset_peak_memory, [()] * count))
+            slow, fast = [], []
+            for start in range(rounds):
+                some = architectures[start::rounds][:few]
+                slow.append(timed(partial(naive, some)) / len(some))
+                fast.append(timed(partial(ours, architectures)) / len(architectures))
+            return BenchmarkRow(
+                name=f"{name}, {RESOLUTION}x{RESOLUTION}",
+                naive_seconds=median(slow),
+                ours_seconds=median(fast),
+                ratio=median(one / other for one, other in zip(slow, fast, strict=True)),
+                floor_fraction=work / rate / len(architectures) / median(fast),
+                peak_mib=peak_memory_mib() + sum(one.value for one in workers.run(peak_memory_mib, [()] * count)),
+                rounds=rounds,
+            )
 
-def _starts(
-    collector: Collector, teacher: ElasticResNet, data: TaskData, candidates: Sequence[Architecture]
-) -> BenchmarkRow:
-    reset_peak_memory()
-    few = candidates[:: len(candidates) // 20]
-    slow = [timed(partial(naive_starts, teacher, data, few)) / len(few) for _ in range(2)]
-    fast = timed(partial(collector.recalibrated, candidates)) / len(candidates)
-    dtype = torch.bfloat16 if computes_bfloat16(resolve_device()) else torch.float32
-    floor = IMAGES * operations(candidates, RESOLUTION) / convolution_rate(resolve_device(), dtype) / len(candidates)
-    name = f"start of 1 of {len(candidates)} students on {IMAGES} images, {RESOLUTION}x{RESOLUTION}"
-    return BenchmarkRow(name, median(slow), fast, median(slow) / fast, floor / fast, peak_memory_mib())
-
-
-def _sprints(
-    collector: Collector, teacher: ElasticResNet, data: TaskData, candidates: Sequence[Architecture]
-) -> BenchmarkRow:
-    reset_peak_memory()
-    slow = timed(partial(naive_sprints, teacher, data, candidates[:4])) / 4
-    fast = timed(partial(collector.sprint, candidates, STEPS)) / len(candidates)
-    dtype = torch.bfloat16 if computes_bfloat16(resolve_device()) else torch.float32
-    work = 3 * BATCH * STEPS * sum(operations([one], RESOLUTION) for one in candidates)
-    floor = work / convolution_rate(resolve_device(), dtype) / len(candidates)
-    name = f"sprint of {STEPS} steps of 1 of {len(candidates)} students, {RESOLUTION}x{RESOLUTION}"
-    assert len(columns(STEPS)) == 9
-    return BenchmarkRow(name, slow, fast, slow / fast, floor / fast, peak_memory_mib())
+        return [
+            compare(
+                f"start of 1 of {len(candidates)} students on {IMAGES} images",
+                partial(naive_starts, teacher, data), 20, collector.recalibrated, candidates,
+                IMAGES * operations(candidates, RESOLUTION),
+            ),
+            compare(
+                f"sprint of {STEPS} steps of 1 of {len(sprinters)} students", partial(naive_sprints, teacher, data), 4,
+                partial(collector.sprint, steps=STEPS), sprinters,
+                3 * BATCH * STEPS * sum(operations([one], RESOLUTION) for one in sprinters),
+            ),
+        ]  # fmt: skip
 
 
 @torch.no_grad()

@@ -65,6 +65,7 @@ def compare(resolution: int, count: int, rounds: int) -> BenchmarkRow:
         ratio=median(pair[0] / pair[1] for pair in pairs),
         floor_fraction=floor / fast,
         peak_mib=peak,
+        rounds=rounds,
     )
 
 

@@ -147,7 +147,8 @@ def compare(size: Size, episodes: int) -> list[BenchmarkRow]:
     rows = []
     for name, times in naive_times.items():
         theirs = median(times[1:])
-        rows.append(BenchmarkRow(f"{label}; naive: {name}", theirs, ours, theirs / ours, floor / ours, peak))
+        figures = (theirs, ours, theirs / ours, floor / ours, peak)
+        rows.append(BenchmarkRow(f"{label}; naive: {name}", *figures, rounds=len(our_times) - 2))
     return rows
 
 

@@ -25,7 +25,8 @@ class BenchmarkRow:
         ours_seconds: ours, median.
         ratio: naive / ours.
         floor_fraction: share of the device's measured rate that ours reaches, 0..1.
-        peak_mib: peak resident memory of ours, in MiB, worker processes included.
+        peak_mib: peak resident memory, in MiB, of this process, which runs the naive side too, and of its workers.
+        rounds: how many the medians are of.
     """
 
     name: str
@@ -34,20 +35,21 @@ class BenchmarkRow:
     ratio: float
     floor_fraction: float
     peak_mib: float
+    rounds: int = 1
 
 
-HEADINGS = ("what", "naive ms", "ours ms", "ratio", "of floor rate", "peak MiB")
+HEADINGS = ("what", "naive ms", "ours ms", "ratio", "of floor rate", "peak MiB", "rounds")
 PAGE = """# Benchmarks
 
 Made by `make bench ARGS="--markdown docs/benchmarks.md"`. {conditions}.
 
-Each line is measured in one process on one device, both sides alternating, medians of several rounds. *Naive* is
-the plain way, written out in `benchmarks/`: a module with copied weights for each candidate and one forward pass
-each; a loader that transforms PIL images one by one, float32, and a teacher that looks at every batch of every
-student; a Python loop over the tasks of an episode. *Ours* is what the pipeline runs, on all cores, in reduced
-precision where the device computes it. *Of floor rate*: the operations that cannot be avoided, at the rate measured
-for one large convolution in the same precision (for loading, bytes at the measured bandwidth), over the time taken.
-*Peak* is resident memory of ours, workers included.
+Each line is measured in one process on one device, both sides alternating, medians of as many rounds as it says.
+*Naive* is the plain way, written out in `benchmarks/`: a module with copied weights for each candidate and one
+forward pass each; a loader that transforms PIL images one by one, float32, and a teacher that looks at every batch
+of every student; a Python loop over the tasks of an episode. *Ours* is what the pipeline runs, on all cores, in
+reduced precision where the device computes it. *Of floor rate*: the operations that cannot be avoided, at the rate
+measured for one large convolution in the same precision (for loading, bytes at the measured bandwidth), over the
+time taken. *Peak* is resident memory of this process, which runs the naive side too, and of its workers.
 
 {table}
 
@@ -87,7 +89,7 @@ def write_rows(rows: Sequence[BenchmarkRow], path: Path) -> None:
 
 def _cells(row: BenchmarkRow) -> tuple[str, ...]:
     times = (f"{1000 * seconds:,.3f}" for seconds in (row.naive_seconds, row.ours_seconds))
-    return row.name, *times, f"{row.ratio:.1f}x", f"{row.floor_fraction:.0%}", f"{row.peak_mib:,.0f}"
+    return row.name, *times, f"{row.ratio:.1f}x", f"{row.floor_fraction:.0%}", f"{row.peak_mib:,.0f}", str(row.rounds)
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -97,6 +97,7 @@ def compare(setting: Setting, rounds: int) -> BenchmarkRow:
         ratio=median(slow / fast for slow, fast in zip(naive_seconds, ours_seconds, strict=True)),
         floor_fraction=floor / median(ours_seconds),
         peak_mib=peak_memory_mib(),
+        rounds=rounds,
     )
 
 
