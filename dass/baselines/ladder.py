@@ -1,6 +1,7 @@
 """The ladder (`dass.ladder`) as a method of the comparison, one for each rung: what each kind of evidence adds."""
 
 import copy
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -46,9 +47,11 @@ class LadderRanker(Ranker):
 
     Attributes:
         ladder_: what was learned, after `fit`.
+        seconds_: what an architecture took, after `predict`: its evidence, whenever that was made, and the prediction.
     """
 
     ladder_: Ladder | None = None
+    seconds_: float = 0.0
 
     def __init__(
         self,
@@ -89,10 +92,11 @@ class LadderRanker(Ranker):
         return self
 
     def score(self, task: RankingTask, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
-        """Predicted accuracies in percent; NaN where evidence could not be collected.
+        """Predicted accuracies in percent; NaN where a measurement broke down.
 
         Raises:
             UsageError: not fitted.
+            DassError: workers died while they measured.
         """
         return self.predict(task, architectures).mean
 
@@ -101,15 +105,19 @@ class LadderRanker(Ranker):
 
         Raises:
             UsageError: not fitted.
+            DassError: workers died while they measured.
         """
         if self.ladder_ is None:
             raise not_fitted(self)
         with self._workers() as workers:
             evidence = gather(self._collector(task, workers), architectures, self.rung)
-        return self.ladder_.predict(
+        started = time.perf_counter()
+        made = self.ladder_.predict(
             evidence, self.rung, guide=task.teacher_accuracy, classes=len(task.data.classes),
             test_images=task.test_images, confidence=confidence,
         )  # fmt: skip
+        self.seconds_ = evidence.seconds + (time.perf_counter() - started) / max(1, len(architectures))
+        return made
 
     def _collector(self, task: RankingTask, workers: Workers) -> Collector:
         return collector_of(

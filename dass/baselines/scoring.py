@@ -176,7 +176,7 @@ def _arguments(method: Ranker) -> dict[str, Any]:
     return {
         name: value if isinstance(value, str | int | float | None) else repr(value)
         for name, value in vars(method).items()
-        if name not in ("checkpoint", "device")
+        if name not in ("checkpoint", "device", "store", "workers")
     }
 
 
@@ -209,6 +209,8 @@ def _timed_scores(ranker: _Once, sample: TargetSample, wanted: Scores) -> Scores
     else:
         values = np.asarray(method.score(blind, sample.architectures), dtype=np.float64)
     seconds = (time.perf_counter() - started) / max(1, count)
+    if isinstance(method, LadderRanker):
+        seconds = method.seconds_  # of evidence from the store too, which takes no time now
     if values.shape != (count,):
         raise UsageError(f"{count} architectures were given and scores of shape {list(values.shape)} came")
     return replace(

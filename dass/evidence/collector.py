@@ -1,10 +1,12 @@
 """Gathers evidence about students of one task: in worker processes, each measurement once."""
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +20,7 @@ from dass.device import resolve_precision
 from dass.errors import DassError
 from dass.evidence import free, noise, recalibrated, sprint
 from dass.evidence.evidence import Evidence
-from dass.evidence.store import EvidenceStore
+from dass.evidence.store import EvidenceStore, Row
 from dass.files import content_id
 from dass.networks.checkpoint import teacher_id
 from dass.networks.elastic_resnet import ElasticResNet
@@ -31,6 +33,11 @@ CHUNK = 16  # students recalibrated in one job: enough to share beginnings, few 
 Load = Callable[[], TaskData]
 Job = Callable[[Sequence[Architecture]], NDArray[np.float64]]
 Progress = Callable[[int, int], None]
+
+
+def recipe_facts(recipe: DistillationRecipe) -> dict[str, Any]:
+    """What of a recipe evidence depends on: all but how long it is, how often it is looked at, and the precision."""
+    return recipe.model_dump(mode="json", exclude={"epochs", "min_steps", "evaluations", "precision"})
 
 
 class Collector:
@@ -70,16 +77,22 @@ class Collector:
 
     def free(self, architectures: Sequence[Architecture]) -> Evidence:
         """Size and shape, see `dass.evidence.free`."""
+        started = time.perf_counter()
         rows = free.free_rows(self._with_teacher(architectures), self._data.resolution, len(self._data.classes))
-        return Evidence(free.NAMES, rows[:-1], rows[-1])
+        return Evidence(free.NAMES, rows[:-1], rows[-1], _each(time.perf_counter() - started, architectures))
 
     def noise(self, architectures: Sequence[Architecture]) -> Evidence:
         """The response to noise, see `dass.evidence.noise`; too cheap to be stored."""
+        started = time.perf_counter()
         rows = noise.noise_rows(self._teacher, self._with_teacher(architectures), self._noise)
-        return Evidence(noise.NAMES, rows[:-1], rows[-1])
+        return Evidence(noise.NAMES, rows[:-1], rows[-1], _each(time.perf_counter() - started, architectures))
 
     def recalibrated(self, architectures: Sequence[Architecture], progress: Progress | None = None) -> Evidence:
-        """The remapped start on one batch, see `dass.evidence.recalibrated`."""
+        """The remapped start on one batch, see `dass.evidence.recalibrated`.
+
+        Raises:
+            DassError: workers died; all that the others measured is stored.
+        """
 
         def prepare(load: Load) -> Job:
             return partial(
@@ -87,8 +100,8 @@ class Collector:
                 device=self._device,
             )  # fmt: skip
 
-        key = self._key("recalibrated", recalibrated.IMAGES)
-        return self._measured(architectures, recalibrated.NAMES, key, prepare, CHUNK, progress)
+        kind = ("recalibrated", recalibrated.IMAGES)
+        return self._measured(architectures, recalibrated.NAMES, kind, prepare, CHUNK, progress)
 
     def sprint(self, architectures: Sequence[Architecture], steps: int, progress: Progress | None = None) -> Evidence:
         """The first steps of distillation, see `dass.evidence.sprint`.
@@ -97,6 +110,9 @@ class Collector:
             architectures: the students.
             steps: how many; the longer sprint of a student in the store serves too.
             progress: called with students done and in all.
+
+        Raises:
+            DassError: workers died; all that the others measured is stored.
         """
 
         def prepare(load: Load) -> Job:
@@ -106,8 +122,12 @@ class Collector:
             )  # fmt: skip
             return partial(given, soft_labels=self._soft_labels(load, steps))
 
-        key = self._key("sprint", sprint.HELD_OUT)
-        return self._measured(architectures, sprint.columns(steps), key, prepare, 1, progress)
+        names = sprint.columns(steps)
+
+        def share(count: int) -> float:
+            return sprint.steps_of(len(names)) / sprint.steps_of(count)
+
+        return self._measured(architectures, names, ("sprint", sprint.HELD_OUT), prepare, 1, progress, share)
 
     def _soft_labels(self, load: Load, steps: int) -> Tensor:
         work = partial(
@@ -124,43 +144,63 @@ class Collector:
         self,
         architectures: Sequence[Architecture],
         names: tuple[str, ...],
-        key: str,
+        kind: tuple[str, int],
         prepare: Callable[[Load], Job],
         chunk: int,
         progress: Progress | None,
+        share: Callable[[int], float] = lambda _: 1.0,
     ) -> Evidence:
-        """Rows from the store, and those that it lacks from the workers; stored as they come."""
-        members = self._with_teacher(architectures)
-        found = {name: row for name, row in self._store.read(key).items() if len(row) >= len(names)}
+        """Rows from the store, and those that it lacks from the workers; stored as they come.
+
+        `share` says how much of what a row of so many columns took counts, since it may have more than are wanted.
+        """
+        members, key = self._with_teacher(architectures), self._key(*kind)
+        found = {name: row for name, row in self._store.read(key).items() if len(row.values) >= len(names)}
         # In order of widths, so that students with common beginnings come together.
         missing = sorted({one for one in members if one.arch_id not in found}, key=lambda one: one.widths)
         chunks = [missing[start : start + chunk] for start in range(0, len(missing), chunk)]
+        lost: list[str] = []
         if chunks:
-            done = 0
+            done, since = 0, time.perf_counter()
             with _training_part(self._data) as load:
                 for outcome in self._workers.run(prepare(load), [(part,) for part in chunks]):
                     part = chunks[outcome.index]
-                    unknown = np.full((len(part), len(names)), np.nan)  # of a worker that died; not kept
-                    values = unknown if outcome.died else outcome.value
-                    rows = dict(zip((one.arch_id for one in part), values, strict=True))
-                    if not outcome.died:
-                        self._store.add(key, rows)
+                    if outcome.died:
+                        lost += [f"{one.arch_id} (worker {outcome.died})" for one in part]
+                        continue
+                    # Workers run side by side: from one outcome to the next adds up to the wall time of all.
+                    now = time.perf_counter()
+                    seconds, since = (now - since) / len(part), now
+                    rows = {one.arch_id: Row(values, seconds) for one, values in zip(part, outcome.value, strict=True)}
+                    self._store.add(key, rows)
                     found |= rows
                     done += len(part)
                     if progress:
                         progress(done, len(missing))
-        table = np.array([found[one.arch_id][: len(names)] for one in members])
-        return Evidence(names, table[:-1], table[-1])
+        if lost:
+            again = "goes on from what was measured" if self._store.keeps else "measures all of them again"
+            raise DassError(
+                f"{len(lost)} of {len(missing)} architectures of {self._data.name} were lost while {kind[0]!r} was "
+                f"measured, first {lost[0]}: the same command {again}; give it fewer workers if memory is short"
+            )
+        measured = [found[one.arch_id] for one in members]
+        table = np.array([row.values[: len(names)] for row in measured])
+        seconds = sum(row.seconds * share(len(row.values)) for row in measured)
+        return Evidence(names, table[:-1], table[-1], _each(seconds, architectures))
 
     def _with_teacher(self, architectures: Sequence[Architecture]) -> list[Architecture]:
         return [*architectures, self._teacher.architecture]
 
     def _key(self, kind: str, images: int) -> str:
         """Names all that a measurement depends on, but the architecture and how long the sprint is."""
-        recipe = self._recipe.model_dump(mode="json", exclude={"epochs", "min_steps", "evaluations", "precision"})
+        recipe = recipe_facts(self._recipe)
         precision = resolve_precision(self._recipe.precision, self._device)
         known = [VERSION, kind, images, recipe, precision, self._seed, self._data.data_id, teacher_id(self._teacher)]
         return f"{self._data.name}-{kind}-{content_id(known)}"
+
+
+def _each(seconds: float, architectures: Sequence[Architecture]) -> float:
+    return seconds / max(1, len(architectures))
 
 
 @contextmanager

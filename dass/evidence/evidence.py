@@ -19,11 +19,14 @@ class Evidence:
         names: of the columns.
         values: [n, f]; NaN where a measurement broke down.
         teacher: [f].
+        seconds: wall seconds per student that all these measurements, the teacher's with them, took when they were
+            made, which may have been in an earlier run.
     """
 
     names: tuple[str, ...]
     values: Floats
     teacher: Floats
+    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if self.values.shape[1:] != (len(self.names),) or self.teacher.shape != (len(self.names),):
@@ -43,4 +46,5 @@ def joined(parts: Sequence[Evidence]) -> Evidence:
         tuple(name for part in parts for name in part.names),
         np.concatenate([part.values for part in parts], axis=1),
         np.concatenate([part.teacher for part in parts]),
+        sum(part.seconds for part in parts),
     )

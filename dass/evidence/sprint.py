@@ -24,14 +24,19 @@ from dass.training.losses import distillation_loss
 READINGS = (5, 10, 20, 50)  # steps after which a sprint is read
 HELD_OUT = 256
 SHARE = 0.2  # of the training images, at most, are held out
+MEASURES = ("kd_loss", "accuracy", "loss")
 
 Load = Callable[[], TaskData]
 
 
 def columns(steps: int) -> tuple[str, ...]:
     """Columns of a sprint of `steps` steps: those of its readings."""
-    measures = ("kd_loss", "accuracy", "loss")
-    return tuple(f"sprint_{reading}_{name}" for reading in READINGS if reading <= steps for name in measures)
+    return tuple(f"sprint_{reading}_{name}" for reading in READINGS if reading <= steps for name in MEASURES)
+
+
+def steps_of(count: int) -> int:
+    """Steps of a sprint that has so many columns."""
+    return READINGS[count // len(MEASURES) - 1]
 
 
 def sprint(

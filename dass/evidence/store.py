@@ -1,17 +1,30 @@
 """Measurements on disk, so that none is made twice."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
+from numpy.typing import NDArray
 
 from dass.errors import DassError
 from dass.files import atomic_write
 
-Row = np.ndarray
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """What was measured of one architecture.
+
+    Attributes:
+        values: [f].
+        seconds: its share of the wall time that measuring took.
+    """
+
+    values: NDArray[np.float64]
+    seconds: float
 
 
 class EvidenceStore:
@@ -26,8 +39,13 @@ class EvidenceStore:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept."""
+        return self._folder is not None
+
     def read(self, key: str) -> dict[str, Row]:
-        """The rows under a key, by `Architecture.arch_id`.
+        """The rows under a key, by `Architecture.arch_id`; none of a file that does not say what they took.
 
         Raises:
             DassError: the file is damaged.
@@ -35,8 +53,13 @@ class EvidenceStore:
         if self._folder is None or not (path := self._folder / f"{key}.parquet").exists():
             return {}
         try:
-            table = pq.read_table(path, columns=["arch_id", "values"])
-            return {row["arch_id"]: np.array(row["values"], dtype=np.float64) for row in table.to_pylist()}
+            table = pq.read_table(path)
+            if "seconds" not in table.column_names:  # of an earlier version: measured again
+                return {}
+            return {
+                row["arch_id"]: Row(np.array(row["values"], dtype=np.float64), row["seconds"])
+                for row in table.to_pylist()
+            }
         except (pa.ArrowException, OSError, KeyError) as error:
             raise DassError(f"{path} is damaged: delete it, what it held is measured again") from error
 
@@ -59,7 +82,8 @@ class EvidenceStore:
             table = pa.table(
                 {
                     "arch_id": pa.array(merged, pa.string()),
-                    "values": pa.array([row.tolist() for row in merged.values()], pa.list_(pa.float64())),
+                    "values": pa.array([row.values.tolist() for row in merged.values()], pa.list_(pa.float64())),
+                    "seconds": pa.array([row.seconds for row in merged.values()], pa.float64()),
                 }
             )
             atomic_write(self._folder / f"{key}.parquet", lambda temporary: pq.write_table(table, temporary))

@@ -131,6 +131,40 @@ def test_what_a_score_depends_on_is_in_its_key(
     assert [scores.key for scores in kept] == ([before.key, after.key] if change == "seed" else [after.key])
 
 
+def test_where_the_ladder_keeps_evidence_and_how_many_measure_it_is_not_in_a_key(
+    made: Scoring, sample: TargetSample, tmp_path: Path
+) -> None:
+    few = replace(sample, architectures=sample.architectures[:2])
+    [first] = made.score("ladder: free", 0, [few])
+    assert not first.failure
+    other = replace(made, settings=replace(made.settings, evidence=tmp_path / "elsewhere", workers=7))
+    [second] = other.score("ladder: free", 0, [few])
+    assert second.key == first.key
+
+
+def test_the_ladders_seconds_are_those_of_its_evidence_whenever_that_was_made(
+    made: Scoring, sample: TargetSample, sources: list[RankingTask], tmp_path: Path
+) -> None:
+    few = replace(sample, architectures=sample.architectures[:4])
+    short = [replace(one, architectures=one.architectures[:6], accuracies=one.accuracies[:6]) for one in sources]
+    recipe = made.settings.distillation.model_copy(update={"batch_size": 8})
+    settings = replace(made.settings, distillation=recipe, evidence=tmp_path / "evidence", workers=0)
+    seconds: dict[str, list[float]] = {"ladder: start": [], "ladder: sprint 5": []}
+    for run in range(2):  # scores are made anew, evidence is not
+        again = replace(
+            made, settings=settings, database=ScoreDatabase(tmp_path / f"scores-{run}"),
+            sources=lambda: SourceTasks(short[:3], short[3:]),
+        )  # fmt: skip
+        for name, found in seconds.items():
+            [scores] = again.score(name, 0, [few])
+            assert not scores.failure
+            found.append(scores.seconds)
+    for first, second in seconds.values():
+        assert 0.5 * first <= second
+    # A sprint's start is taken from the store, and counts as what it took.
+    assert seconds["ladder: sprint 5"][0] > 0.5 * seconds["ladder: start"][0]
+
+
 def test_a_failure_is_kept_and_tried_again(made: Scoring, sample: TargetSample, broken: dict[str, Ranker]) -> None:
     other = replace(sample, task=replace(sample.task, name="second"))
     broken["broken"] = Broken()

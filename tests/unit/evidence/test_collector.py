@@ -1,7 +1,9 @@
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -10,7 +12,8 @@ from dass.datasets.task_data import TaskData
 from dass.errors import DassError
 from dass.evidence import recalibrated, sprint
 from dass.evidence.collector import Collector
-from dass.evidence.store import EvidenceStore
+from dass.evidence.store import EvidenceStore, Row
+from dass.ladder.ladder import gather
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import fixed_noise
 from dass.space.search_space import SearchSpace
@@ -81,22 +84,59 @@ def test_a_damaged_file_is_named(collector: Collector, space: SearchSpace, tmp_p
 
 def test_a_store_without_a_folder_keeps_nothing() -> None:
     store = EvidenceStore(None)
-    store.add("key", {"a": np.zeros(2)})
+    store.add("key", {"a": Row(np.zeros(2), 1.0)})
     assert store.read("key") == {}
 
 
-def test_a_measurement_whose_worker_dies_is_unknown_and_not_kept(
-    collector: Collector, space: SearchSpace, store: EvidenceStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_seconds_are_those_of_measuring_whenever_that_was(collector: Collector, space: SearchSpace) -> None:
+    students = space.sample(3, np.random.default_rng(0))
+    started = time.perf_counter()
+    first = collector.sprint(students, 10)
+    assert 0.5 * (time.perf_counter() - started) < 3 * first.seconds < time.perf_counter() - started
+    assert collector.sprint(students, 10).seconds == first.seconds
+    assert collector.sprint(students, 5).seconds == pytest.approx(first.seconds / 2)
+    start = collector.recalibrated(students)
+    together = gather(collector, students, "sprint 10")
+    assert together.seconds > start.seconds + first.seconds > first.seconds
+    assert together.seconds < start.seconds + first.seconds + 1
+
+
+def test_rows_of_a_file_that_does_not_say_what_they_took_are_measured_again(
+    collector: Collector, space: SearchSpace, tmp_path: Path
 ) -> None:
     students = space.sample(2, np.random.default_rng(0))
-    (tmp_path / "killer.py").write_text("import os\n\n\ndef sprint_job(*_, **__):\n    os._exit(3)\n")
+    first = collector.recalibrated(students)
+    [path] = (tmp_path / "evidence").glob("*.parquet")
+    pq.write_table(pq.read_table(path).drop_columns(["seconds"]), path)
+    calls: list[int] = []
+    again = collector.recalibrated(students, lambda done, _: calls.append(done))
+    assert calls == [3]
+    np.testing.assert_array_equal(again.values, first.values)
+    assert "seconds" in pq.read_table(path).column_names
+
+
+def test_a_worker_that_dies_is_an_error_once_the_rest_is_measured_and_a_rerun_measures_what_was_lost(
+    collector: Collector, space: SearchSpace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    students = space.sample(2, np.random.default_rng(0))
+    killer = (
+        "import os\nfrom dass.evidence.sprint import sprint_job as real\n\n\ndef sprint_job(some, **given):\n"
+        "    if some[0] == given['teacher'].architecture:\n        os._exit(3)\n    return real(some, **given)\n"
+    )
+    (tmp_path / "killer.py").write_text(killer)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    import killer  # type: ignore[import-not-found]
+    import killer as killing  # type: ignore[import-not-found]
 
-    monkeypatch.setattr(sprint, "sprint_job", killer.sprint_job)
-    with Workers(1) as fresh:
-        monkeypatch.setattr(collector, "_workers", fresh)
-        found = collector.sprint(students, 5)
-    assert np.isnan(found.values).all()
-    assert not (tmp_path / "evidence").exists()
+    line = (
+        "1 of 3 architectures of rows were lost while 'sprint' was measured, first .* (worker exited with code 3): "
+        "the same command goes on from what was measured"
+    )
+    with Workers(1) as fresh, monkeypatch.context() as patched:
+        patched.setattr(sprint, "sprint_job", killing.sprint_job)
+        patched.setattr(collector, "_workers", fresh)
+        with pytest.raises(DassError, match=line.replace("(", r"\(").replace(")", r"\)")):
+            collector.sprint(students, 5)
+    calls: list[tuple[int, int]] = []
+    assert np.isfinite(collector.sprint(students, 5, lambda *call: calls.append(call)).values).all()
+    assert calls == [(1, 1)]
