@@ -11,12 +11,14 @@ from prefect.cache_policies import NO_CACHE
 from dass.baselines.ladder import collector_of, ladder_task
 from dass.baselines.ranker import RankingTask
 from dass.device import device_name
+from dass.evidence.collector import recipe_facts
 from dass.evidence.store import EvidenceStore
 from dass.ladder.checkpoint import LadderCard, save_ladder
 from dass.ladder.ladder import RUNGS, Ladder, LadderTask, Rung, gather
 from dass.ladder.validation import leave_out
 from dass.networks.checkpoint import load_card
 from dass.project import Project
+from dass.space.search_space import SearchSpace
 from dass.training.workers import Workers
 from flows.meta_train import teacher_path
 from flows.ranking import source_tasks
@@ -41,6 +43,9 @@ def ladder() -> None:
     groups = [index // 2 for index in (*numbers, *project.params.source.validation)]
     left_out = validate(project, known, groups, rungs)
     card = LadderCard(
+        space=SearchSpace.from_config(project.params.space),
+        resolution=project.params.data.resolution,
+        recipe=recipe_facts(project.params.distillation),
         tasks=tuple(one.name for one in tasks),
         teacher_ids=tuple(load_card(teacher_path(project, one.name)).teacher_id for one in tasks),
         students=sum(len(one.architectures) for one in tasks),

@@ -15,7 +15,7 @@ from dass.evaluation.plots import pareto, save
 from dass.evidence.collector import Collector
 from dass.evidence.store import EvidenceStore
 from dass.files import file_sha256
-from dass.ladder.checkpoint import load_ladder
+from dass.ladder.checkpoint import check_fits, load_ladder
 from dass.predictor.checkpoint import load_predictor
 from dass.predictor.embeddings import fixed_noise
 from dass.project import Project
@@ -98,7 +98,9 @@ def climb_candidates(
 ) -> SearchResult:
     """Collect evidence about candidates: cheap about all, costly about the promising ones."""
     params, place, file = project.params, device(), project.ladder / LADDER
-    ladder, _ = load_ladder(file)
+    ladder, card = load_ladder(file)
+    space = SearchSpace.from_config(params.space)
+    check_fits(card, space, params.data.resolution, params.distillation, file)
     noise = fixed_noise(params.data.resolution, params.seed)
     block = params.search
     starts = min(block.starts, count)
@@ -110,8 +112,8 @@ def climb_candidates(
             device=place, seed=params.seed,
         )  # fmt: skip
         return climb(
-            ladder, file_sha256(file)[:12], collector, SearchSpace.from_config(params.space), given.guide,
-            test_images=len(given.data.test_labels), budget=budget, effort=effort, seed=seed, said=_say_rung,
+            ladder, file_sha256(file)[:12], collector, space, given.guide, test_images=len(given.data.test_labels),
+            budget=budget, effort=effort, seed=seed, said=_say_rung,
         )  # fmt: skip
 
 

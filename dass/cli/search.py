@@ -17,7 +17,7 @@ from dass.errors import UsageError
 from dass.evidence.collector import Collector
 from dass.evidence.store import EvidenceStore
 from dass.files import file_sha256
-from dass.ladder.checkpoint import load_ladder
+from dass.ladder.checkpoint import check_fits, load_ladder
 from dass.params_file import load_params
 from dass.predictor.checkpoint import PredictorCard, load_predictor
 from dass.predictor.embeddings import fixed_noise
@@ -130,7 +130,8 @@ def _climb(
     progress: Callable[[int, int], None],
 ) -> SearchResult:
     recipe = load_params(Path("params.yaml")).distillation
-    ladder, _ = load_ladder(file)
+    ladder, learned = load_ladder(file)
+    check_fits(learned, card.space, card.resolution, recipe, file)
     guide = task.guide
     guide.teacher.cpu()
     with Workers(count) as workers:

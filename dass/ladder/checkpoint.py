@@ -9,20 +9,26 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from dass.errors import DassError
+from dass.config import DistillationRecipe
+from dass.errors import DassError, UsageError
+from dass.evidence.collector import recipe_facts
 from dass.files import file_sha256, read_json, write_bytes, write_json
 from dass.ladder.gaussian_process import Sample, TaskProcess
 from dass.ladder.ladder import Ladder
+from dass.space.search_space import SearchSpace
 
-FORMAT = 1
+FORMAT = 2
 ARRAYS = ("features", "tasks", "targets", "noise")
 
 
 @dataclass(frozen=True)
 class LadderCard:
-    """Where a ladder comes from.
+    """Where a ladder comes from, and of what students it can tell.
 
     Attributes:
+        space: the search space of its students.
+        resolution: side of their images in pixels.
+        recipe: of their distillation, as far as evidence depends on it, see `recipe_facts`.
         tasks: the source tasks.
         teacher_ids: of their teachers, in the same order.
         students: of all of them together.
@@ -35,6 +41,9 @@ class LadderCard:
         seconds: evidence and learning.
     """
 
+    space: SearchSpace
+    resolution: int
+    recipe: Mapping[str, Any]
     tasks: tuple[str, ...]
     teacher_ids: tuple[str, ...]
     students: int
@@ -83,7 +92,10 @@ def load_ladder(path: Path) -> tuple[Ladder, LadderCard]:
     facts: dict[str, Any] = read_json(path.with_suffix(".json"))
     try:
         if facts["format"] != FORMAT:
-            raise DassError(f"{path.with_suffix('.json')}: format {facts['format']} is of another version of dass")
+            raise DassError(
+                f"{path.with_suffix('.json')}: format {facts['format']} is of another version of dass: run the "
+                "`ladder` stage again"
+            )
         if file_sha256(path) != facts["sha256"]:
             raise DassError(f"{path} and its .json do not belong together (hash): restore both with `dvc checkout`")
         arrays = load_file(path)
@@ -94,7 +106,37 @@ def load_ladder(path: Path) -> tuple[Ladder, LadderCard]:
             )
             for rung, groups in facts["groups"].items()
         }
-        card = {**facts["card"], "tasks": tuple(facts["card"]["tasks"])}
-        return ladder, LadderCard(**{**card, "teacher_ids": tuple(card["teacher_ids"])})
+        return ladder, _card(facts["card"])
     except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
         raise DassError(f"{path} is no ladder that can be read ({error}): restore it with `dvc checkout`") from error
+
+
+def check_fits(card: LadderCard, space: SearchSpace, resolution: int, recipe: DistillationRecipe, path: Path) -> None:
+    """Refuses a ladder that was learned from students of another kind.
+
+    Args:
+        card: the ladder's.
+        space: of the students to be predicted.
+        resolution: side of their images in pixels.
+        recipe: of their distillation.
+        path: of the ladder, for the message.
+
+    Raises:
+        UsageError: something differs, with its name in params.yaml.
+    """
+    facts = recipe_facts(recipe)
+    other = ["space"] if card.space != space else []
+    other += ["data.resolution"] if card.resolution != resolution else []
+    names = sorted(facts.keys() | card.recipe.keys())
+    other += [f"distillation.{name}" for name in names if facts.get(name) != card.recipe.get(name)]
+    if other:
+        raise UsageError(f"{path} was learned with another {', '.join(other)}: run the `ladder` stage again")
+
+
+def _card(values: Mapping[str, Any]) -> LadderCard:
+    space = values["space"]
+    card: dict[str, Any] = dict(values)
+    card["space"] = SearchSpace(**{**space, "widths": tuple(space["widths"]), "ratios": tuple(space["ratios"])})
+    for name in ("tasks", "teacher_ids"):
+        card[name] = tuple(values[name])
+    return LadderCard(**card)

@@ -18,6 +18,7 @@ from dass.datasets.packed import load_target, open_packed
 from dass.datasets.splits import load_split, make_splits, write_split
 from dass.datasets.task_data import TaskData
 from dass.evidence import free, noise, recalibrated, sprint
+from dass.evidence.collector import recipe_facts
 from dass.evidence.evidence import Evidence
 from dass.ladder.checkpoint import LadderCard, save_ladder
 from dass.ladder.ladder import Ladder, LadderTask
@@ -157,8 +158,10 @@ def _ladder(project: Project) -> None:
         [LadderTask(one, rng.uniform(40, 60, size=8), 60.0, 3, 500) for one in evidence]
     )
     card = LadderCard(
-        ("a", "b", "c"), ("a", "b", "c"), 24, {}, {}, seed=0, device="cpu", torch_version="2", seconds=1.0
-    )
+        space=SearchSpace.from_config(project.params.space), resolution=project.params.data.resolution,
+        recipe=recipe_facts(recipe), tasks=("a", "b", "c"), teacher_ids=("a", "b", "c"), students=24, left_out={},
+        covered={}, seed=0, device="cpu", torch_version="2", seconds=1.0,
+    )  # fmt: skip
     save_ladder(project.ladder / "ladder.safetensors", ladder, card)
 
 

@@ -1,15 +1,27 @@
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dass.errors import DassError
-from dass.ladder.checkpoint import LadderCard, load_ladder, save_ladder
+from dass.config import Augmentation, DistillationRecipe
+from dass.errors import DassError, UsageError
+from dass.evidence.collector import recipe_facts
+from dass.ladder.checkpoint import LadderCard, check_fits, load_ladder, save_ladder
 from dass.ladder.ladder import Ladder
 from dass.ladder.validation import leave_out
+from dass.space.search_space import SearchSpace
 from tests.unit.ladder.test_ladder import ALPHA, TEMPERATURE, make_task
 
-CARD = LadderCard(("split0",), ("t" * 12,), 24, {"start": 0.5}, {"start": 0.8}, 0, "cpu", "2", 1.0)
+SPACE = SearchSpace((4, 8, 8, 16), 2, (0.5, 1.0), "block")
+RECIPE = DistillationRecipe(
+    epochs=3, batch_size=8, learning_rate=0.05, momentum=0.9, weight_decay=0.00003, alpha=ALPHA,
+    temperature=TEMPERATURE, evaluations=1, augmentation=Augmentation(flip=False, crop_padding=1), precision="auto",
+)  # fmt: skip
+CARD = LadderCard(
+    SPACE, 16, recipe_facts(RECIPE), ("split0",), ("t" * 12,), 24, {"start": 0.5}, {"start": 0.8}, 0, "cpu", "2", 1.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +52,36 @@ def test_files_that_do_not_belong_together_are_refused(saved: tuple[Path, Ladder
     path.write_bytes(path.read_bytes()[:-8] + b"\0" * 8)
     with pytest.raises(DassError, match="do not belong together"):
         load_ladder(path)
+
+
+def test_a_ladder_of_an_earlier_version_is_refused(saved: tuple[Path, Ladder], tmp_path: Path) -> None:
+    facts = json.loads(saved[0].with_suffix(".json").read_text())
+    (tmp_path / "ladder.json").write_text(json.dumps({**facts, "format": 1}))
+    with pytest.raises(DassError, match="format 1 is of another version of dass: run the `ladder` stage again"):
+        load_ladder(tmp_path / "ladder.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("space", "resolution", "changes", "named"),
+    [
+        (SPACE, 16, {}, ""),
+        (SPACE, 16, {"epochs": 9, "evaluations": 2, "precision": "float32"}, ""),
+        (replace(SPACE, max_depth=3), 16, {}, "space"),
+        (SPACE, 32, {}, "data.resolution"),
+        (replace(SPACE, max_depth=3), 32, {"momentum": 0.5}, "space, data.resolution, distillation.momentum"),
+    ],
+)
+def test_a_ladder_learned_from_other_students_is_refused(
+    saved: tuple[Path, Ladder], space: SearchSpace, resolution: int, changes: dict, named: str
+) -> None:
+    path = saved[0]
+    _, card = load_ladder(path)
+    recipe = RECIPE.model_copy(update=changes)
+    if not named:
+        check_fits(card, space, resolution, recipe, path)
+        return
+    with pytest.raises(UsageError, match=f"learned with another {named}: run the `ladder` stage again"):
+        check_fits(card, space, resolution, recipe, path)
 
 
 def test_a_left_out_task_is_predicted_without_its_group() -> None:
