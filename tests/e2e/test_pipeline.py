@@ -120,6 +120,7 @@ def check_search_by_ladder(sandbox: Sandbox) -> None:
 
 def check_lengths(sandbox: Sandbox) -> None:
     """Each kind of evidence is held against both lengths, and DVC has nothing to do for it."""
+    sandbox.repro()
     sandbox.run("python", "-m", "flows.lengths", "2", "4", "digits")
     with (sandbox.root / "reports/lengths.csv").open() as file:
         rows = list(csv.DictReader(file))
