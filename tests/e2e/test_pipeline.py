@@ -303,6 +303,8 @@ def test_preset_medium_starts_resumes_and_finishes_at_a_tenth_of_its_size(
     assert len(seen) < 9
     sandbox.repro("students")
     assert seen.items() <= every_record(sandbox).items()
+    for piece in ("ladder", "search@plantvillage", "search@rsscn7", "rank"):
+        sandbox.repro(piece)
     sandbox.repro()
     assert sandbox.repro() == []
     sandbox.run("python", "-m", "dass.cli.main", "study", "study")
