@@ -72,7 +72,7 @@ def test_a_search_ranks_distils_registers_and_leaves_it_on_its_page(served: Serv
     assert "distilled_accuracy" in {metric["key"] for metric in found["data"]["metrics"]}
 
 
-def test_a_search_by_the_ladder_within_seconds_registers_its_pick_under_its_own_name(served: Served) -> None:
+def test_a_search_by_the_ladder_within_seconds_shows_its_evidence_and_registers_its_pick(served: Served) -> None:
     run = served.run(
         "search-students", dataset="digits", teacher=TEACHER, max_macs=0.3, candidates=30, top=30, then="register",
         method="ladder", seconds=20,
@@ -87,7 +87,6 @@ def test_a_search_by_the_ladder_within_seconds_registers_its_pick_under_its_own_
     version = _mlflow(served, "model-versions/get", name=model[1], version=model[2])["model_version"]
     files = {file["path"] for file in _mlflow(served, "artifacts/list", run_id=version["run_id"])["files"]}
     assert {"pareto.png", "search.json", "digits.safetensors"} <= files
-    assert "ladder" in version["description"] + json.dumps(version["tags"])
 
 
 def test_the_ranking_s_architecture_can_be_distilled(served: Served) -> None:
