@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from rich.console import Console
-from rich.table import Table
 
+from dass.evaluation.tables import Table
 from dass.files import write_json, write_text
 
 
@@ -66,25 +66,23 @@ def write_page(rows: Sequence[BenchmarkRow], path: Path, *, conditions: str, acc
         conditions: device, threads and versions.
         accelerated: whether the device was an accelerator.
     """
-    lines = [HEADINGS, ("---", *["---:"] * (len(HEADINGS) - 1)), *map(_cells, rows)]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    table = _table(rows).markdown()
     note = "" if accelerated else "Accelerator: not measured; the same command measures it where there is one."
     write_text(path, PAGE.format(conditions=conditions, table=table, accelerator=note).rstrip() + "\n")
 
 
 def print_rows(rows: Sequence[BenchmarkRow]) -> None:
     """Prints one line per row."""
-    table = Table(*HEADINGS)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in rows:
-        table.add_row(*_cells(row))
-    Console().print(table)
+    Console().print(_table(rows).rich())
 
 
 def write_rows(rows: Sequence[BenchmarkRow], path: Path) -> None:
     """Writes the rows as a JSON list, atomically."""
     write_json(path, [asdict(row) for row in rows])
+
+
+def _table(rows: Sequence[BenchmarkRow]) -> Table:
+    return Table("Ours against the naive way", HEADINGS, tuple(map(_cells, rows)))
 
 
 def _cells(row: BenchmarkRow) -> tuple[str, ...]:

@@ -14,10 +14,11 @@ from dass.datasets.packed import CARD, open_packed
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
 from dass.evidence.recalibrated import IMAGES
+from dass.ladder.ladder import RUNGS
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import embed, fixed_noise
 from dass.project import Project
-from dass.search.climb import HALVING
+from dass.search.climb import sprint_rungs
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 from dass.students.plan import target_jobs
@@ -161,8 +162,8 @@ def _search_work(project: Project, image: "_PerImage", share: float, workers: in
     if block.method != "ladder":
         return f"{block.candidates} candidates", scoring
     starts = block.starts * IMAGES * image.forward * share
-    lengths = [int(rung.split()[1]) for rung in HALVING]
-    lengths = [length for length in lengths if length <= block.steps] or [block.steps]
+    learned = RUNGS[: RUNGS.index(f"sprint {block.steps}") + 1]
+    lengths = [int(rung.split()[1]) for rung in sprint_rungs(learned)]
     steps = sum(block.sprints // 2**halvings * length for halvings, length in enumerate(lengths))
     work = f"{block.candidates} candidates, {block.starts} starts, {block.sprints} sprints"
     return work, scoring + (starts + _sprint_seconds(project, image, share, steps)) / workers

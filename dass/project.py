@@ -102,7 +102,7 @@ class Project:
 
     @property
     def lengths(self) -> Path:
-        """Folder of the records of targets' students that were distilled for longer; DVC does not know of it."""
+        """Folder of the records of students distilled beyond the pipeline (`flows.lengths`, `flows.evolve`)."""
         return self.root / "data" / "lengths"
 
     @property

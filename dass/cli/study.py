@@ -20,8 +20,8 @@ from dass.students.record import StudentRecord
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy")
 REPORTS = (
-    "tables.md", "correlations.csv", "picks.csv", "few_shot.csv", "metrics.json", "lengths.csv", "lengths.md", "tables",
-    "figures", "scatter",
+    "tables.md", "correlations.csv", "picks.csv", "few_shot.csv", "metrics.json", "lengths.csv", "lengths.md",
+    "evolve.md", "tables", "figures", "scatter",
 )  # fmt: skip
 
 

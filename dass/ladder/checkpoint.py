@@ -134,9 +134,5 @@ def check_fits(card: LadderCard, space: SearchSpace, resolution: int, recipe: Di
 
 
 def _card(values: Mapping[str, Any]) -> LadderCard:
-    space = values["space"]
-    card: dict[str, Any] = dict(values)
-    card["space"] = SearchSpace(**{**space, "widths": tuple(space["widths"]), "ratios": tuple(space["ratios"])})
-    for name in ("tasks", "teacher_ids"):
-        card[name] = tuple(values[name])
-    return LadderCard(**card)
+    lists = {name: tuple(values[name]) for name in ("tasks", "teacher_ids")}
+    return LadderCard(**{**values, **lists, "space": SearchSpace.from_facts(values["space"])})

@@ -135,12 +135,8 @@ def _card(values: dict[str, Any]) -> PredictorCard:
     names = {field.name for field in fields(PredictorCard)}
     if values.keys() != names:
         raise KeyError(f"card: {', '.join(sorted(values.keys() ^ names))}")
-    space = values["space"]
-    card: dict[str, Any] = dict(values)
-    card["space"] = SearchSpace(**{**space, "widths": tuple(space["widths"]), "ratios": tuple(space["ratios"])})
-    for name in ("training", "validation", "teacher_ids"):
-        card[name] = tuple(values[name])
-    return PredictorCard(**card)
+    lists = {name: tuple(values[name]) for name in ("training", "validation", "teacher_ids")}
+    return PredictorCard(**{**values, **lists, "space": SearchSpace.from_facts(values["space"])})
 
 
 def _portable(tensor: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -107,7 +107,9 @@ def climb(
     ascent = _Ascent(ladder, collector, guide, test_images, progress)
 
     def fitness(architectures: Sequence[Architecture]) -> np.ndarray:
-        return np.nan_to_num(ascent.predict(architectures, "noise").mean, nan=-np.inf)
+        ascent.look(architectures, "noise")
+        known = (ascent.found.get(one) for one in architectures)
+        return np.array([one.predicted if one else -np.inf for one in known])
 
     def left(share: float = 1.0) -> float:
         return math.inf if effort.seconds is None else share * effort.seconds - (time.perf_counter() - started)
@@ -123,14 +125,14 @@ def climb(
         going = evolve_candidates(space, effort.candidates, seed, fitness, budget=budget, **ascent.size)
     else:
         going = sample_candidates(space, effort.candidates, seed, budget=budget, **ascent.size)
-    ascent.look(going, "noise")
+        ascent.look(going, "noise")
     done("noise", len(going), started)
 
     since = time.perf_counter()
     going = _look(ascent, ascent.best(going, effort.starts), "start", STARTS_AT_ONCE, lambda: left(1 / 3))
     done("start", len(going), since)
 
-    rungs = _sprints(ladder)
+    rungs = sprint_rungs(ladder.processes_)
     count = effort.sprints if effort.seconds is None else len(going)
     for place, rung in enumerate(rungs):
         since, best = time.perf_counter(), ascent.best(going, count)
@@ -200,7 +202,7 @@ def _look(
     return looked
 
 
-def _sprints(ladder: Ladder) -> list[Rung]:
-    """The lengths of sprint that a search uses, of those that the ladder has learned."""
-    known: list[Rung] = [rung for rung in RUNGS if rung.startswith("sprint") and rung in ladder.processes_]
+def sprint_rungs(learned: Collection[Rung]) -> list[Rung]:
+    """The sprints that a search takes, shortest first, of the rungs that a ladder has learned."""
+    known: list[Rung] = [rung for rung in RUNGS if rung.startswith("sprint") and rung in learned]
     return [rung for rung in known if rung in HALVING] or known

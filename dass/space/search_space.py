@@ -1,9 +1,9 @@
 """What a student may be: depth per stage, and a width ratio per stage or per block."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,15 @@ class SearchSpace:
     def from_config(cls, space: Space) -> "SearchSpace":
         """The space that a validated `params.yaml` block describes."""
         return cls(space.widths, space.max_depth, space.ratios, space.granularity)
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> "SearchSpace":
+        """The space that `dataclasses.asdict` wrote, also after a way through JSON.
+
+        Raises:
+            KeyError, TypeError: these are not the facts of a space.
+        """
+        return cls(**{**facts, "widths": tuple(facts["widths"]), "ratios": tuple(facts["ratios"])})
 
     @property
     def largest(self) -> Architecture:

@@ -285,7 +285,7 @@ def test_preset_medium_starts_resumes_and_finishes_at_a_tenth_of_its_size(
     values["distillation"] |= {"epochs": 1, "min_steps": 30}
     values["students"] |= {"per_source": 3, "per_target": 5, "repeated": 2}
     values["predictor"] |= {"episodes": 100}
-    values["search"] |= {"candidates": 300, "starts": 30, "sprints": 4}
+    values["search"] |= {"candidates": 300, "starts": 30, "sprints": 4, "steps": 10}
     values["evaluation"] |= {
         "methods": ["DaSS", "MAML", "parameters", "ladder: start"], "picks": ["DaSS", "ladder: start"], "seeds": 1,
         "pick_seeds": 1, "bootstrap": 1000,

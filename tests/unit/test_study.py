@@ -46,3 +46,47 @@ def test_the_ladders_page_has_what_source_tasks_left_out_gave() -> None:
         assert f"{rung} {card['left_out'][rung]:.2f}, {100 * card['covered'][rung]:.0f}%" in text
     sprints = ", ".join(f"{card['left_out'][f'sprint {steps}']:.2f}" for steps in (5, 10, 20))
     assert f"sprint 5, 10, 20: {sprints}" in text
+
+
+def test_what_the_page_of_studies_says_is_in_the_tables(cells: dict[tuple[str, str], str]) -> None:
+    text = (ROOT / "docs" / "study" / "README.md").read_text()
+    for method in ("DaSS", "TANS", "parameters", "ladder: free", "ladder: noise", "ladder: sprint 20"):
+        assert cells[method, "mean"] in text, method
+    with (STUDY / "correlations.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    values = {(row["method"], row["metric"], row["target"]): float(row["value"]) for row in rows}
+    for name, method in (("DaSS", "DaSS"), ("ladder with twenty\n  steps", "ladder: sprint 20")):
+        regrets = ", ".join(f"{values[method, f'regret_within_{share}', 'mean']:.2f}" for share in (0.35, 0.4, 0.5))
+        assert f"{name} {regrets}" in text
+    sprint_and_free = [round(values[f"ladder: {rung}", "partial_src", "mean"], 2) for rung in ("free", "sprint 20")]
+    assert f"ladder {sprint_and_free[0]:.2f} to {sprint_and_free[1]:.2f}" in text
+
+
+def test_the_ranges_of_coverage_are_those_of_the_tables() -> None:
+    text = (ROOT / "docs" / "study" / "README.md").read_text()
+    with (STUDY / "correlations.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "covered_80"]
+    targets = {row["target"]: row["counts"] == "True" for row in rows if row["target"] != "mean"}
+    held = {(row["method"], row["target"]): float(row["value"]) for row in rows}
+
+    def span(names: list[str]) -> str:
+        means = [
+            100 * sum(held[method, name] for name in names) / len(names) for method in dict.fromkeys(m for m, _ in held)
+        ]
+        return f"{min(means):.0f} to {max(means):.0f}%"
+
+    assert f"{span([name for name, counts in targets.items() if counts])} of the accuracies on the targets" in text
+    assert f"{span(list(targets))} on all six" in text
+
+
+def test_the_picks_means_are_those_of_the_distilled_picks() -> None:
+    text = (ROOT / "docs" / "study" / "README.md").read_text()
+    reached: dict[str, dict[str, list[float]]] = {}
+    with (STUDY / "picks.csv").open() as file:
+        for row in csv.DictReader(file):
+            if row["target"] in TARGETS:
+                reached.setdefault(row["method"], {}).setdefault(row["target"], []).append(float(row["accuracy"]))
+    means = {method: sum(sum(v) / len(v) for v in own.values()) / len(own) for method, own in reached.items()}
+    for name, method in (("MetaD2A", "MetaD2A"), ("TANS", "TANS"), ("random", "random"), ("DaSS", "DaSS")):
+        assert f"{name} {means[method]:.1f}" in text
+    assert f"ladder with the response to noise {means['ladder: noise']:.1f}" in text
