@@ -207,7 +207,9 @@ def _refuse_flood(label: str, name: str, unpacked: int, packed: int) -> None:
 
 def _unpack_tar(path: Path, folder: Path) -> None:
     if not hasattr(tarfile, "data_filter"):
-        raise DassError(f"this Python cannot unpack {path.name} safely: unpack it yourself and pass the folder")
+        raise DassError(
+            f"this Python is older than 3.11.4 and cannot unpack {path.name} safely: unpack it and pass the folder"
+        )
     try:
         with tarfile.open(path) as tar:
             total = 0

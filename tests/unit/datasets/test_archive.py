@@ -13,6 +13,11 @@ from dass.errors import DassError, UsageError
 FILES = {"top/a.txt": b"alpha", "top/b/c.txt": b"gamma", "top/.hidden": b"", "__MACOSX/top/a.txt": b""}
 
 
+needs_tar = pytest.mark.skipif(
+    not hasattr(tarfile, "data_filter"), reason="this Python is older than 3.11.4: tars are refused"
+)
+
+
 def _put_tar(path, files, mode="w:gz"):
     with tarfile.open(path, mode) as tar:
         for name, data in files.items():
@@ -22,6 +27,7 @@ def _put_tar(path, files, mode="w:gz"):
     return path
 
 
+@needs_tar
 def test_folder_zip_and_tar_read_the_same(put_folder, put_zip, tmp_path):
     for path in (put_folder(FILES), put_zip(FILES), _put_tar(tmp_path / "set.tgz", FILES)):
         with open_archive(path, tmp_path) as archive:
@@ -66,6 +72,7 @@ def test_accepted_names_stay_inside(name):
     assert not {"..", ".", ""} & set(safe.split("/")) or safe == ""
 
 
+@needs_tar
 def test_tar_that_climbs_out_is_refused(tmp_path):
     path = _put_tar(tmp_path / "set.tar", {"../evil": b"x"}, "w")
     scratch = tmp_path / "scratch"
@@ -91,7 +98,7 @@ def test_links_are_refused(tmp_path, put_folder):
 
 
 @pytest.mark.parametrize("keep", [0, 10, 0.5, -1])
-@pytest.mark.parametrize("kind", ["zip", "tgz"])
+@pytest.mark.parametrize("kind", ["zip", pytest.param("tgz", marks=needs_tar)])
 def test_cut_short(put_zip, tmp_path, keep, kind):
     files = {f"train/cat/{number}.bin": bytes(range(256)) * 20 for number in range(20)}
     path = put_zip(files) if kind == "zip" else _put_tar(tmp_path / "set.tgz", files)
@@ -101,6 +108,7 @@ def test_cut_short(put_zip, tmp_path, keep, kind):
         pass
 
 
+@needs_tar
 def test_a_tar_with_a_damaged_header_is_not_taken_for_a_shorter_one(tmp_path):
     path = _put_tar(tmp_path / "set.tar", {"a.png": b"x" * 600, "b.png": b"y"}, "w")
     data = bytearray(path.read_bytes())
@@ -139,8 +147,19 @@ def test_bombs_are_refused(put_zip, tmp_path):
     path = put_zip({f"train/cat/{number}.png": bytes(2**20) for number in range(12)})
     with pytest.raises(DassError, match="all of it would grow"), open_archive(path):
         pass
+
+
+@needs_tar
+def test_a_bomb_in_a_tar_is_refused(tmp_path):
     path = _put_tar(tmp_path / "set.tar.gz", {"1.png": bytes(20 * 2**20)})
     with pytest.raises(DassError, match="would grow"), open_archive(path, tmp_path):
+        pass
+
+
+def test_a_python_that_cannot_unpack_tars_safely_refuses_them(tmp_path, monkeypatch):
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    path = _put_tar(tmp_path / "set.tar", {"1.png": b"1"}, "w")
+    with pytest.raises(DassError, match=r"older than 3\.11\.4"), open_archive(path, tmp_path):
         pass
 
 
