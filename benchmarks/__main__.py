@@ -39,7 +39,7 @@ def main(
     if json:
         write_rows(rows, json)
     if markdown:
-        write_page(rows, markdown, conditions=conditions, accelerated=device.type != "cpu")
+        write_page(rows, markdown, conditions=conditions)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Distilling students: a plain script, one student after the other, against ours over worker processes."""
 
 import copy
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,10 +22,11 @@ from dass.space.search_space import SearchSpace
 from dass.students.build import build_students
 from dass.students.plan import StudentJob
 from dass.training.recipes import train_teacher
-from dass.training.workers import Workers
+from dass.training.workers import Workers, usual_count
 
 SMALL = SearchSpace((16, 32, 64, 128), 3, (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0), "block")
 PAPER = SearchSpace((32, 64, 128, 256), 5, (0.5, 0.5625, 0.625, 0.6875, 0.75, 0.8125, 0.875, 0.9375, 1.0), "stage")
+GROUP = 16  # students trained side by side on a GPU
 PASSES = 3  # forward, gradient of the input, gradient of the weights
 
 
@@ -63,10 +63,17 @@ def run(quick: bool) -> list[BenchmarkRow]:
     Args:
         quick: fewer students and rounds.
     """
-    small = Setting("small sizes", SMALL, digits(32), 3, 4 if quick else 10, 1 if quick else 3, 4)
-    paper = Setting("paper sizes", PAPER, noise(64, 4 * 64), 1, 2 if quick else 12, 1, 0, 12)
+    scale = 10 if quick else 1
+    if resolve_device().type == "cuda":  # some hundred steps a student, as in use: recording them has its price
+        small = Setting("small sizes", SMALL, digits(32), 15, GROUP if quick else 2 * GROUP, 1, 4, 5)
+        paper = Setting("paper sizes", PAPER, noise(64, 300 * 64), 1, GROUP if quick else 2 * GROUP, 1, 0, 3)
+        epochs, naive = 15, 2
+    else:
+        small = Setting("small sizes", SMALL, digits(32), 3, 4 if quick else 10, 1 if quick else 3, 4)
+        paper = Setting("paper sizes", PAPER, noise(64, 4 * 64), 1, 2 if quick else 12, 1, 0, 12)
+        epochs, naive = 1, 5
     growth = [
-        Setting("small sizes, one epoch", SMALL, digits(32), 1, students // 10 if quick else students, 1, 0, 5)
+        Setting(f"small sizes, epochs: {epochs}", SMALL, digits(32), epochs, students // scale, 1, 0, naive)
         for students in (10, 50, 200)
     ]
     return [compare(setting) for setting in (small, paper, *growth)]
@@ -109,10 +116,11 @@ def compare(setting: Setting) -> BenchmarkRow:
     def ours(chosen: Sequence[Architecture]) -> None:
         jobs = [StudentJob(architecture, 0) for architecture in chosen]
         load = partial(copy.copy, setting.data)
-        for records in build_students(teacher, load, jobs, recipe, workers=workers, device=device):
+        group = GROUP if device.type == "cuda" else 1
+        for records in build_students(teacher, load, jobs, recipe, workers=workers, device=device, group=group):
             our_accuracies.extend(record.final_accuracy for record in records)
 
-    count = os.cpu_count() or 1
+    count = usual_count(device)
     with Workers(count) as workers:
         reset_peak_memory()
         list(workers.run(reset_peak_memory, [()] * count))

@@ -25,7 +25,8 @@ class BenchmarkRow:
         ours_seconds: ours, median.
         ratio: naive / ours.
         floor_fraction: share of the device's measured rate that ours reaches, 0..1.
-        peak_mib: peak resident memory, in MiB, of this process, which runs the naive side too, and of its workers.
+        peak_mib: peak memory, in MiB, of this process, which runs the naive side too, and of its workers: resident
+            memory, or on a GPU what they took of its memory.
         rounds: how many the medians are of.
     """
 
@@ -41,7 +42,7 @@ class BenchmarkRow:
 HEADINGS = ("what", "naive ms", "ours ms", "ratio", "of floor rate", "peak MiB", "rounds")
 PAGE = """# Benchmarks
 
-Made by `make bench ARGS="--markdown docs/benchmarks.md"`. {conditions}.
+Made by `make bench ARGS="--markdown {path}"`. {conditions}.
 
 Each line is measured in one process on one device, both sides alternating, medians of as many rounds as it says.
 *Naive* is the plain way, written out in `benchmarks/`: a module with copied weights for each candidate and one
@@ -49,26 +50,22 @@ forward pass each; a loader that transforms PIL images one by one, float32, and 
 of every student; a Python loop over the tasks of an episode. *Ours* is what the pipeline runs, on all cores, in
 reduced precision where the device computes it. *Of floor rate*: the operations that cannot be avoided, at the rate
 measured for one large convolution in the same precision (for loading, bytes at the measured bandwidth), over the
-time taken. *Peak* is resident memory of this process, which runs the naive side too, and of its workers.
+time taken. *Peak* is resident memory (on a GPU: what was taken of its memory) of this process, which runs the naive
+side too, and of its workers.
 
 {table}
-
-{accelerator}
 """
 
 
-def write_page(rows: Sequence[BenchmarkRow], path: Path, *, conditions: str, accelerated: bool) -> None:
+def write_page(rows: Sequence[BenchmarkRow], path: Path, *, conditions: str) -> None:
     """Writes the rows as a page, atomically.
 
     Args:
         rows: of all benchmarks.
         path: of the Markdown file.
         conditions: device, threads and versions.
-        accelerated: whether the device was an accelerator.
     """
-    table = _table(rows).markdown()
-    note = "" if accelerated else "Accelerator: not measured; the same command measures it where there is one."
-    write_text(path, PAGE.format(conditions=conditions, table=table, accelerator=note).rstrip() + "\n")
+    write_text(path, PAGE.format(path=path, conditions=conditions, table=_table(rows).markdown()).rstrip() + "\n")
 
 
 def print_rows(rows: Sequence[BenchmarkRow]) -> None:
@@ -117,13 +114,18 @@ def memory_bandwidth(device: torch.device) -> float:
 
 def reset_peak_memory() -> None:
     """Starts counting this process's peak anew, where the system allows it (Linux)."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     counter = Path("/proc/self/clear_refs")
     if counter.exists():
         counter.write_text("5")
 
 
 def peak_memory_mib() -> float:
-    """Peak resident memory of this process since `reset_peak_memory`, in MiB."""
+    """Peak memory of this process since `reset_peak_memory`, in MiB: of a GPU where there is one, else resident."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_reserved() / 2**20
     status = Path("/proc/self/status")
     if status.exists():
         [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]

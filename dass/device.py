@@ -1,5 +1,7 @@
 """Which device and precision a run uses."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -39,6 +41,20 @@ def computes_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Has GPUs choose, within, convolutions whose sums have a fixed order."""
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True):
+        yield
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Has GPUs compute, within, float32 convolutions in float32; they round inputs to ten bits (TF32) otherwise."""
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
 
 
 def device_name(device: torch.device) -> str:

@@ -11,6 +11,7 @@ from dass.datasets.check import CheckReport, check, contact_sheet
 from dass.datasets.download import download
 from dass.datasets.importing import import_dataset
 from dass.datasets.packed import DatasetCard, PackedDataset, open_packed
+from dass.datasets.thinning import thin
 from dass.errors import UsageError
 from dass.params_file import load_params
 
@@ -75,6 +76,22 @@ def download_(
     with progress_bar(f"import {name}") as progress:
         packed = import_dataset(name, archive, into, side, progress)
     _say(packed)
+
+
+@data_app.command("thin")
+def thin_(
+    path: Annotated[Path, typer.Argument(help="Folder, .zip or .tar.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="The .zip to write.", show_default=False)],
+    per_folder: Annotated[int, typer.Option(help="Most training images of a folder.", show_default=False)],
+) -> None:
+    """Write a smaller zip of the same layout, to carry to a machine that little can be carried to.
+
+    Of each folder below `train` it keeps so many images, evenly over their names, and all else.
+
+    Example: dass data thin tiny-imagenet-200.zip thin.zip --per-folder 60
+    """
+    kept, there = thin(path, out, per_folder)
+    print(f"{out}: {kept:,} of {there:,} training images, {out.stat().st_size / 2**20:.1f} MiB")
 
 
 @data_app.command("list")

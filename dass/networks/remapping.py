@@ -1,5 +1,7 @@
 """A student's weights as prefix slices of its teacher's (Appendix B.1, Eqs. 9 and 10)."""
 
+from typing import NoReturn
+
 import torch
 
 from dass.errors import UsageError
@@ -14,17 +16,21 @@ def check_fits(architecture: Architecture, teacher: Architecture) -> None:
         UsageError: a stage is deeper or a block wider than the teacher's, or a stage is left at another width.
     """
     for index, (blocks, available) in enumerate(zip(architecture.widths, teacher.widths, strict=True), start=1):
-        where = f"architecture {architecture.stage_label} exceeds its teacher {teacher.stage_label}: stage {index}"
         if len(blocks) > len(available):
-            raise UsageError(f"{where} has {len(blocks)} blocks, the teacher's {len(available)}")
+            _refuse(architecture, teacher, f"stage {index} has {len(blocks)} blocks, the teacher's {len(available)}")
         for position, (width, limit) in enumerate(zip(blocks, available, strict=False), start=1):
             if width > limit:
-                raise UsageError(f"{where}, block {position} has {width} channels, the teacher's {limit}")
+                what = f"stage {index}, block {position} has {width} channels, the teacher's {limit}"
+                _refuse(architecture, teacher, what)
         if blocks[-1] != available[-1]:
             raise UsageError(
                 f"architecture {architecture.stage_label} does not fit its teacher {teacher.stage_label}: "
                 f"stage {index} must end at {available[-1]} channels, found {blocks[-1]}"
             )
+
+
+def _refuse(architecture: Architecture, teacher: Architecture, what: str) -> NoReturn:
+    raise UsageError(f"architecture {architecture.stage_label} exceeds its teacher {teacher.stage_label}: {what}")
 
 
 def remap(teacher: ElasticResNet, architecture: Architecture) -> ElasticResNet:

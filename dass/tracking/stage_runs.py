@@ -20,7 +20,7 @@ from dass.tracking.lineage import Lineage
 from dass.tracking.predictor_registration import predictor_id
 from dass.tracking.runs import Curve, Input, RunContent, Scalar, record_run
 from dass.tracking.store import Store
-from dass.training.loop import EpochEvaluation
+from dass.training.member import EpochEvaluation
 
 
 def log_dataset(store: Store, lineage: Lineage, *, report: CheckReport, data_id: str, contact_sheet: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dass.errors import DassError
 from dass.files import read_json, write_json
-from dass.training.loop import EpochEvaluation
+from dass.training.member import EpochEvaluation
 
 
 @dataclass(frozen=True)

@@ -3,42 +3,25 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from dass.config import Recipe
 from dass.datasets.task_data import TaskData
-from dass.device import resolve_precision
+from dass.device import repeatable, resolve_precision
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.training.batches import Batch, epoch_batches, steps_per_epoch
+from dass.training.batches import epoch_batches, steps_per_epoch
 from dass.training.checkpoint import Checkpoint, TrainingState
-from dass.training.evaluation import evaluate, forward
-
-Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""(logits [b, classes], labels [b], teacher's logits [b, classes] or None) -> scalar."""
+from dass.training.member import EpochEvaluation, Loss, Member
+from dass.training.steps import steps_on
 
 TeacherLogits = Callable[[int, int, Tensor], Tensor]
 """(epoch, step, images [b, 3, h, w]) -> the teacher's logits [b, classes] for that batch."""
 
 Progress = Callable[[int, int], None]
 """(done, total)."""
-
-
-@dataclass(frozen=True)
-class EpochEvaluation:
-    """A test evaluation during training.
-
-    Attributes:
-        epoch: epochs done, 1-based.
-        accuracy: percent of test images.
-        loss: mean test cross entropy.
-    """
-
-    epoch: int
-    accuracy: float
-    loss: float
 
 
 @dataclass(frozen=True)
@@ -58,6 +41,7 @@ class TrainingRun:
     failure: str
 
 
+@repeatable()
 def train(
     networks: Sequence[ElasticResNet],
     data: TaskData,
@@ -103,18 +87,18 @@ def train(
     data = data.to(device)
     steps = steps_per_epoch(data, recipe)
     evaluated = evaluation_epochs(recipe.epochs, evaluations)
-    members = [_Member(network, recipe, device) for network in networks]
+    members = [Member(network, recipe, device) for network in networks]
     done, elapsed = _resume(members, checkpoint)
     started = time.perf_counter() - elapsed
+    taking = steps_on(device, loss, precision)
     for epoch in range(done, recipe.epochs):
         running = [member for member in members if not member.failure]
         for step, batch in enumerate(epoch_batches(data, recipe, seed, epoch, precision) if running else ()):
             rate = learning_rate(recipe, epoch * steps + step, steps, warmup_epochs)
-            teacher_logits = teacher(epoch, step, batch.images) if teacher else None
-            for member in running:
-                member.step(batch, teacher_logits, loss, rate, precision)
+            taking.take(running, batch, teacher(epoch, step, batch.images) if teacher else None, rate)
             if progress:
                 progress(epoch * steps + step + 1, recipe.epochs * steps)
+        taking.wait()
         for member in running:
             member.end_epoch(epoch + 1, data if epoch + 1 in evaluated else None, precision)
         if checkpoint:
@@ -145,74 +129,7 @@ def evaluation_epochs(epochs: int, evaluations: int) -> list[int]:
     return sorted({max(1, round(epochs * (i + 1) / evaluations)) for i in range(evaluations)})
 
 
-@dataclass
-class _Member:
-    """One network of the group, with its optimizer and what was seen of it."""
-
-    network: ElasticResNet
-    recipe: Recipe
-    device: torch.device
-    evaluations: list[EpochEvaluation] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    failure: str = ""
-
-    def __post_init__(self) -> None:
-        self.network.to(self.device).to(memory_format=torch.channels_last).train()
-        self.optimizer = torch.optim.SGD(
-            self.network.parameters(),
-            lr=self.recipe.learning_rate,
-            momentum=self.recipe.momentum,
-            weight_decay=self.recipe.weight_decay,
-            nesterov=self.recipe.momentum > 0,
-            fused=True,
-        )
-        self._epoch_losses: list[Tensor] = []
-
-    def step(self, batch: Batch, teacher_logits: Tensor | None, loss: Loss, rate: float, precision: str) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        value = loss(forward(self.network, batch.images, precision), batch.labels, teacher_logits)
-        self.optimizer.zero_grad()
-        value.backward()
-        self.optimizer.step()
-        self._epoch_losses.append(value.detach())
-
-    def end_epoch(self, epoch: int, data: TaskData | None, precision: str) -> None:
-        """Looks at the epoch's losses (only now, so that a GPU never waits) and evaluates where there is data."""
-        losses = torch.stack(self._epoch_losses).cpu()
-        self._epoch_losses.clear()
-        wrong = (~losses.isfinite()).nonzero()
-        if len(wrong):
-            step = int(wrong[0])
-            self.failure = f"loss became {losses[step].item()} in epoch {epoch}, step {step + 1}"
-            return
-        self.losses.append(losses.double().mean().item())
-        if data is None:
-            return
-        result = evaluate(self.network, data.test_images, data.test_labels, precision)
-        if not math.isfinite(result.loss):
-            self.failure = f"test loss became {result.loss} after epoch {epoch}"
-            return
-        self.evaluations.append(EpochEvaluation(epoch, result.accuracy, result.loss))
-
-    def state(self) -> dict:
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "evaluations": [(point.epoch, point.accuracy, point.loss) for point in self.evaluations],
-            "losses": self.losses,
-            "failure": self.failure,
-        }
-
-    def restore(self, state: dict) -> None:
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.evaluations = [EpochEvaluation(*point) for point in state["evaluations"]]
-        self.losses = list(state["losses"])
-        self.failure = state["failure"]
-
-
-def _resume(members: list[_Member], checkpoint: Checkpoint | None) -> tuple[int, float]:
+def _resume(members: list[Member], checkpoint: Checkpoint | None) -> tuple[int, float]:
     """Puts members where a checkpoint left them; gives epochs done and seconds spent."""
     state = checkpoint.load() if checkpoint else None
     if state is None:

@@ -23,8 +23,9 @@ from dass.training.batches import Batch, epoch_batches
 from dass.training.checkpoint import Checkpoint
 from dass.training.curve import Curve, save_curve
 from dass.training.evaluation import Evaluation, evaluate, forward
-from dass.training.loop import EpochEvaluation, Loss, Progress, TeacherLogits, train
+from dass.training.loop import Progress, TeacherLogits, train
 from dass.training.losses import distillation_loss, label_loss
+from dass.training.member import EpochEvaluation, Loss
 from dass.training.soft_labels import live_teacher
 
 CURVE_POINTS = 10  # test evaluations of a teacher, for its learning curve

@@ -49,6 +49,12 @@ def _fail(*arguments: str) -> BaseException:
     return result.exception
 
 
+def test_thin(images):
+    said = _run("thin", "mine", "thin.zip", "--per-folder", "2")
+    assert said.startswith("thin.zip: 4 of 6 training images, 0.0 MiB")
+    assert "2 classes, 4 train and 6 test images" in _run("import", "mine", "thin.zip", "--resolution", "16")
+
+
 def test_import_and_check(images):
     said = _run("import", "mine", "mine", "--resolution", "16")
     assert "data/raw/mine-16: 2 classes, 6 train and 6 test images; split: as given" in said

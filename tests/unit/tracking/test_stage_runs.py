@@ -21,7 +21,7 @@ from dass.tracking.predictor_registration import predictor_id
 from dass.tracking.stage_runs import log_dataset, log_predictor, log_students, log_teacher
 from dass.tracking.store import Store
 from dass.tracking.target_runs import MethodRun, log_evaluation, log_target
-from dass.training.loop import EpochEvaluation
+from dass.training.member import EpochEvaluation
 
 ARCHITECTURE = Architecture(((4, 8), (8, 16), (16,), (32,)))
 LINEAGE = Lineage("c" * 40, "work", False, (DataHash("data/splits", "aaa.dir"),), "the lock\n")

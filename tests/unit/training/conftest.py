@@ -5,7 +5,13 @@ from dass.config import Augmentation, DistillationRecipe, TeacherRecipe
 from dass.datasets.task_data import TaskData
 from dass.space.search_space import SearchSpace
 
-CPU = torch.device("cpu")
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=NO_GPU)])
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """Every device there is, for what must hold on each."""
+    return torch.device(request.param)
 
 
 def patches(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,7 +6,7 @@ import pytest
 
 from dass.errors import DassError
 from dass.training.curve import Curve, curve_path, load_curve, save_curve
-from dass.training.loop import EpochEvaluation
+from dass.training.member import EpochEvaluation
 
 CURVE = Curve((EpochEvaluation(2, 31.25, 1.5), EpochEvaluation(4, 50.0, 1.1)), (1.9, 1.6, 1.4, 1.25))
 

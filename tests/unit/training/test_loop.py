@@ -60,18 +60,18 @@ def test_evaluations_are_even_and_end_with_training(epochs: int, evaluations: in
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_network_trains_to_the_same_bits_alone_and_in_a_group(
-    data: TaskData, space: SearchSpace, recipe: DistillationRecipe, precision: str
+    data: TaskData, space: SearchSpace, recipe: DistillationRecipe, device: torch.device, precision: str
 ) -> None:
     recipe = recipe.model_copy(update={"precision": precision})
     group = [network_of(space, seed) for seed in range(4)]
-    together = train(group, data, recipe, plain_loss, seed=5, device=CPU, evaluations=2)
+    together = train(group, data, recipe, plain_loss, seed=5, device=device, evaluations=2)
     alone = network_of(space, 2)
-    [run] = train([alone], data, recipe, plain_loss, seed=5, device=CPU, evaluations=2)
+    [run] = train([alone], data, recipe, plain_loss, seed=5, device=device, evaluations=2)
     assert same_weights(alone, group[2])
     assert run.evaluations == together[2].evaluations and run.losses == together[2].losses
     assert not same_weights(group[0], group[1])
     other = network_of(space, 2)
-    train([other], data, recipe, plain_loss, seed=6, device=CPU)
+    train([other], data, recipe, plain_loss, seed=6, device=device)
     assert not same_weights(other, alone)
 
 
@@ -97,17 +97,17 @@ def test_step_is_sgd_with_nesterov_as_written_out(
 
 
 def test_a_diverging_network_stops_and_the_others_go_on(
-    data: TaskData, space: SearchSpace, recipe: DistillationRecipe
+    data: TaskData, space: SearchSpace, recipe: DistillationRecipe, device: torch.device
 ) -> None:
     bad, good = network_of(space, 0), network_of(space, 1)
     with torch.no_grad():
         bad.classifier.bias.fill_(math.inf)
-    failed, sound = train([bad, good], data, recipe, plain_loss, seed=0, device=CPU, evaluations=3)
+    failed, sound = train([bad, good], data, recipe, plain_loss, seed=0, device=device, evaluations=3)
     assert failed.failure == "loss became nan in epoch 1, step 1"
     assert failed.evaluations == () and failed.losses == ()
     assert sound.failure == "" and len(sound.evaluations) == 3 and len(sound.losses) == 3
     alone = network_of(space, 1)
-    train([alone], data, recipe, plain_loss, seed=0, device=CPU)
+    train([alone], data, recipe, plain_loss, seed=0, device=device)
     assert same_weights(alone, good)
 
 
@@ -117,7 +117,12 @@ class KilledError(Exception):
 
 @pytest.mark.parametrize("killed_at", [1, 6, 8, 15])  # in the first epoch, later, at an end, near the end
 def test_a_killed_run_goes_on_to_the_same_bits(
-    data: TaskData, space: SearchSpace, teacher_recipe: TeacherRecipe, tmp_path: Path, killed_at: int
+    data: TaskData,
+    space: SearchSpace,
+    teacher_recipe: TeacherRecipe,
+    device: torch.device,
+    tmp_path: Path,
+    killed_at: int,
 ) -> None:
     def killer(done: int, total: int) -> None:
         assert total == 16
@@ -127,7 +132,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
     def run(network: ElasticResNet, progress=None, path: Path | None = None):
         checkpoint = Checkpoint(path, "run") if path else None
         [result] = train(
-            [network], data, teacher_recipe, plain_loss, seed=1, device=CPU, warmup_epochs=1, evaluations=4,
+            [network], data, teacher_recipe, plain_loss, seed=1, device=device, warmup_epochs=1, evaluations=4,
             progress=progress, checkpoint=checkpoint,
         )  # fmt: skip
         return result
@@ -145,11 +150,11 @@ def test_a_killed_run_goes_on_to_the_same_bits(
 
 
 def test_checkpoint_of_another_run_is_replaced_and_a_damaged_one_refused(
-    data: TaskData, space: SearchSpace, teacher_recipe: TeacherRecipe, tmp_path: Path
+    data: TaskData, space: SearchSpace, teacher_recipe: TeacherRecipe, device: torch.device, tmp_path: Path
 ) -> None:
     path = tmp_path / "state"
     short = teacher_recipe.model_copy(update={"epochs": 1})
-    train([network_of(space, 0)], data, short, plain_loss, seed=1, device=CPU, checkpoint=Checkpoint(path, "one"))
+    train([network_of(space, 0)], data, short, plain_loss, seed=1, device=device, checkpoint=Checkpoint(path, "one"))
     assert Checkpoint(path, "one").load() is not None
     assert Checkpoint(path, "two").load() is None
     path.write_bytes(path.read_bytes()[:1000])

@@ -1,0 +1,60 @@
+"""A smaller zip of the same layout, for machines to which little can be carried."""
+
+import zipfile
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+
+from dass.datasets.archive import open_archive
+from dass.datasets.listing import is_image
+from dass.errors import UsageError
+from dass.files import atomic_write
+
+MADE = (1980, 1, 1, 0, 0, 0)  # the time of every file in a zip made here, so that equal contents give equal bytes
+
+
+def thin(archive: Path, out: Path, per_folder: int) -> tuple[int, int]:
+    """Copies an archive, but of each folder of training images no more than `per_folder`, evenly over sorted names.
+
+    Training images are those with a folder named `train` above them; files that are no images, and all other images,
+    are copied. So a layout that says where each image belongs by its folder stays whole; one with lists of training
+    images does not.
+
+    Args:
+        archive: a folder, .zip or .tar.
+        out: the .zip to write, atomically.
+        per_folder: at least 1.
+
+    Returns:
+        Images of training folders kept, and there.
+
+    Raises:
+        UsageError: `per_folder` below 1, `out` is no .zip, or there are no such images.
+        DassError: the archive is damaged, or `out` cannot be written.
+    """
+    if per_folder < 1:
+        raise UsageError(f"--per-folder must be at least 1, found {per_folder}")
+    if out.suffix.lower() != ".zip":
+        raise UsageError(f"{out} is not a .zip: give a name that ends in .zip")
+    with open_archive(archive) as files:
+        folders: dict[str, list[str]] = defaultdict(list)
+        for name in files.names:
+            path = PurePosixPath(name)
+            if is_image(name) and "train" in path.parts[:-1]:
+                folders[str(path.parent)].append(name)
+        if not folders:
+            raise UsageError(f"{archive} has no images below a folder named train: nothing to thin")
+        dropped = {name for names in folders.values() for name in names} - {
+            names[index * len(names) // per_folder] if len(names) > per_folder else names[index]
+            for names in folders.values()
+            for index in range(min(per_folder, len(names)))
+        }
+
+        def write(temporary: Path) -> None:
+            with zipfile.ZipFile(temporary, "w") as zipped:  # images do not shrink
+                for name in files.names:
+                    if name not in dropped:
+                        zipped.writestr(zipfile.ZipInfo(name, MADE), files.read(name))
+
+        atomic_write(out, write)
+    there = sum(map(len, folders.values()))
+    return there - len(dropped), there
