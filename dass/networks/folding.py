@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dass.networks.convolution import FusedConv, SlicedConv
+from dass.networks.convolution import FusedConv, SlicedConv, UnfoldedConv
 from dass.networks.elastic_resnet import BasicBlock, ElasticResNet
 from dass.networks.winograd import WinogradConv, Workspace
 
@@ -75,4 +75,6 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d, dtype: torch.dtype, workspace: 
     stride = conv.stride[0]
     if stride == 1 and WinogradConv.available(weight):
         return WinogradConv(weight, workspace), bias
+    if weight.is_cuda:
+        return UnfoldedConv(weight, stride), bias
     return (FusedConv if FusedConv.available(weight) else SlicedConv)(weight, stride), bias

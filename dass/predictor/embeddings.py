@@ -23,7 +23,7 @@ from dass.space.cost import stage_resolution
 
 HELD_BYTES = 256 * 2**20  # features of all distinct students behind one stage of a chunk
 CACHE_BYTES = 2**21  # features that enter a block at a time, on CPUs: what one core's cache holds of them
-GPU_BYTES = 2**28  # the same on GPUs, which want large batches
+GPU_BYTES = 2**26  # the same on GPUs, which want large batches; patches of them take nine times as much
 
 Source = tuple[int, int]  # position in the stage and width of the block whose outputs are held together
 Place = tuple[Source, int]  # a row of them: one distinct beginning of students

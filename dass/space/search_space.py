@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,17 @@ class SearchSpace:
         Raises:
             UsageError: the first depth or width that the space does not have, with those it has.
         """
+        if any(
+            len(blocks) > self.max_depth
+            or blocks[-1] != self.widths[index]
+            or not self._ratio_index[index].keys() >= set(blocks)
+            or (self.granularity == "stage" and len(set(blocks[:-1])) > 1)
+            for index, blocks in enumerate(architecture.widths)
+        ):
+            self._refuse(architecture)
+
+    def _refuse(self, architecture: Architecture) -> NoReturn:
+        """Says what is wrong; apart from `check`, which goes through thousands that are right."""
         for index, blocks in enumerate(architecture.widths):
             where = f"architecture {architecture.stage_label}: stage {index + 1}"
             if len(blocks) > self.max_depth:
@@ -89,6 +100,7 @@ class SearchSpace:
                     raise UsageError(f"{where}: width {width} is outside the search space; allowed are {allowed}")
             if self.granularity == "stage" and len(set(blocks[:-1])) > 1:
                 raise UsageError(f"{where} mixes widths {blocks[:-1]}; this space has one ratio per stage")
+        raise AssertionError(f"{architecture} is in the space")
 
     def contains(self, architecture: Architecture) -> bool:
         """Whether the architecture is a member."""

@@ -1,4 +1,4 @@
-"""The three ways to compute a narrower convolution, against torch's own in double precision."""
+"""The ways to compute a narrower convolution, against torch's own in double precision."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dass.networks import winograd
-from dass.networks.convolution import FusedConv, SlicedConv
+from dass.networks.convolution import FusedConv, SlicedConv, UnfoldedConv
 from dass.networks.winograd import WinogradConv, Workspace
 
 TEACHER = 24  # channels in and out
@@ -22,6 +22,7 @@ ways = pytest.mark.parametrize(
     "make",
     [
         pytest.param(SlicedConv, id="sliced"),
+        pytest.param(UnfoldedConv, id="unfolded"),
         pytest.param(FusedConv, id="fused", marks=needs_fused),
         pytest.param(
             lambda weight, stride: WinogradConv(weight, Workspace()) if stride == 1 else FusedConv(weight, stride),
