@@ -26,7 +26,7 @@ from dass.training.workers import Workers, usual_count
 
 SMALL = SearchSpace((16, 32, 64, 128), 3, (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0), "block")
 PAPER = SearchSpace((32, 64, 128, 256), 5, (0.5, 0.5625, 0.625, 0.6875, 0.75, 0.8125, 0.875, 0.9375, 1.0), "stage")
-GROUP = 16  # students trained side by side on a GPU
+GROUP = 8  # students trained side by side on a GPU
 PASSES = 3  # forward, gradient of the input, gradient of the weights
 
 
@@ -64,17 +64,18 @@ def run(quick: bool) -> list[BenchmarkRow]:
         quick: fewer students and rounds.
     """
     scale = 10 if quick else 1
+    counts: tuple[int, ...]
     if resolve_device().type == "cuda":  # some hundred steps a student, as in use: recording them has its price
         small = Setting("small sizes", SMALL, digits(32), 15, GROUP if quick else 2 * GROUP, 1, 4, 5)
         paper = Setting("paper sizes", PAPER, noise(64, 300 * 64), 1, GROUP if quick else 2 * GROUP, 1, 0, 3)
-        epochs, naive = 15, 2
+        epochs, naive, counts = 8, 1, (10, 50)
     else:
         small = Setting("small sizes", SMALL, digits(32), 3, 4 if quick else 10, 1 if quick else 3, 4)
         paper = Setting("paper sizes", PAPER, noise(64, 4 * 64), 1, 2 if quick else 12, 1, 0, 12)
-        epochs, naive = 1, 5
+        epochs, naive, counts = 1, 5, (10, 50, 200)
     growth = [
         Setting(f"small sizes, epochs: {epochs}", SMALL, digits(32), epochs, students // scale, 1, 0, naive)
-        for students in (10, 50, 200)
+        for students in counts
     ]
     return [compare(setting) for setting in (small, paper, *growth)]
 
@@ -102,8 +103,8 @@ def compare(setting: Setting) -> BenchmarkRow:
     architectures = setting.space.sample(setting.students * setting.rounds, np.random.default_rng(0))
     train_loader, test_loader = loaders(setting.data, recipe)
     naive_seconds, ours_seconds, floors = [], [], []
-    naive_accuracies: list[float] = []
-    our_accuracies: list[float] = []
+    naive_accuracies: dict[str, float] = {}
+    our_accuracies: dict[str, float] = {}
     dtype = torch.bfloat16 if computes_bfloat16(device) else torch.float32
     rate = convolution_rate(device, dtype)
     peak = 0.0
@@ -111,14 +112,15 @@ def compare(setting: Setting) -> BenchmarkRow:
     def naive(chosen: Sequence[Architecture]) -> None:
         for architecture in chosen:
             torch.manual_seed(0)
-            naive_accuracies.append(distil_one(teacher, architecture, train_loader, test_loader, recipe, device))
+            accuracy = distil_one(teacher, architecture, train_loader, test_loader, recipe, device)
+            naive_accuracies[architecture.arch_id] = accuracy
 
     def ours(chosen: Sequence[Architecture]) -> None:
         jobs = [StudentJob(architecture, 0) for architecture in chosen]
         load = partial(copy.copy, setting.data)
         group = GROUP if device.type == "cuda" else 1
         for records in build_students(teacher, load, jobs, recipe, workers=workers, device=device, group=group):
-            our_accuracies.extend(record.final_accuracy for record in records)
+            our_accuracies.update({record.arch_id: record.final_accuracy for record in records})
 
     count = usual_count(device)
     with Workers(count) as workers:
@@ -133,9 +135,10 @@ def compare(setting: Setting) -> BenchmarkRow:
             ours_seconds.append(timed(partial(ours, chosen)) / len(chosen))
             floors.append(_operations(setting, recipe, chosen) / rate / len(chosen))
         peak = peak_memory_mib() + sum(outcome.value for outcome in workers.run(peak_memory_mib, [()] * count))
-    accuracies = (
-        f", accuracy {mean(naive_accuracies):.1f} / {mean(our_accuracies):.1f}" if setting.teacher_epochs else ""
-    )
+    accuracies = ""
+    if setting.teacher_epochs:
+        ours_of_the_same = mean(our_accuracies[name] for name in naive_accuracies)
+        accuracies = f", accuracy {mean(naive_accuracies.values()):.1f} / {ours_of_the_same:.1f}"
     return BenchmarkRow(
         name=f"distilling a student, {setting.name}, {len(architectures)} students{accuracies}",
         naive_seconds=median(naive_seconds),

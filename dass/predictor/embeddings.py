@@ -74,7 +74,9 @@ def embed(
     Raises:
         UsageError: an architecture does not fit the teacher.
     """
-    for architecture in set(architectures):
+    # One architecture for each configuration of a stage: thousands of candidates share some dozens.
+    stages = {(stage, blocks): one for one in architectures for stage, blocks in enumerate(one.widths)}
+    for architecture in set(stages.values()):
         check_fits(architecture, teacher.architecture)
     network = FoldedNetwork(teacher, dtype)
     noise = noise.to(teacher.classifier.weight.device, dtype)
