@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from flows.server import prefect_server
+
 
 @pytest.fixture(scope="session")
 def shared_datasets() -> Path:
@@ -32,3 +34,12 @@ def file_size_limit() -> Callable[[int], AbstractContextManager[None]]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     return limit
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One real Prefect server for all tests that need no more, as `make repro` starts one for all stages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PREFECT_API_URL", raising=False)
+        with prefect_server(tmp_path_factory.mktemp("prefect")) as api:
+            yield api

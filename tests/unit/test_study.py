@@ -2,9 +2,13 @@
 
 import csv
 import json
+import math
 from pathlib import Path
+from statistics import mean, stdev
 
 import pytest
+
+from dass.students.record_file import read_records
 
 ROOT = Path(__file__).parents[2]
 STUDY = ROOT / "docs" / "study" / "small"
@@ -90,3 +94,25 @@ def test_the_picks_means_are_those_of_the_distilled_picks() -> None:
     for name, method in (("MetaD2A", "MetaD2A"), ("TANS", "TANS"), ("random", "random"), ("DaSS", "DaSS")):
         assert f"{name} {means[method]:.1f}" in text
     assert f"ladder with the response to noise {means['ladder: noise']:.1f}" in text
+
+
+def test_the_piece_of_medium_is_what_its_records_say() -> None:
+    folder = ROOT / "docs" / "study" / "medium"
+    page = (folder / "README.md").read_text()
+    records = read_records(folder / "records" / "cifar10.parquet")
+    teacher = json.loads((folder / "teacher-cifar10.json").read_text())
+    assert {record.teacher_id for record in records} == {teacher["teacher_id"]}
+    by_seed = [{r.arch_id: r.final_accuracy for r in records if r.seed == seed} for seed in (0, 1)]
+    both = by_seed[0].keys() & by_seed[1].keys()
+    architectures = by_seed[0].keys() | by_seed[1].keys()
+    assert (
+        f"{len(records)} of 70, the costliest first: {len(architectures)} of 50 architectures, {len(both)} of them"
+        in page
+    )
+    error = math.sqrt(mean(r.final_accuracy * (100 - r.final_accuracy) / 4000 for r in records))
+    deviation = stdev(by_seed[0].values())
+    assert f"{deviation:.1f} points over the {len(by_seed[0])} of seed 0, {deviation / error:.1f} times" in page
+    assert f"({error:.2f})" in page
+    seeds = math.sqrt(mean((by_seed[0][name] - by_seed[1][name]) ** 2 / 2 for name in both))
+    assert f"{seeds:.2f} points over the {len(both)} pairs" in page
+    assert f"{teacher['accuracy']:.1f}% of 4,000 test images, {teacher['seconds']:.0f} s" in page
