@@ -138,7 +138,9 @@ def compare(setting: Setting) -> BenchmarkRow:
     accuracies = ""
     if setting.teacher_epochs:
         ours_of_the_same = mean(our_accuracies[name] for name in naive_accuracies)
-        accuracies = f", accuracy {mean(naive_accuracies.values()):.1f} / {ours_of_the_same:.1f}"
+        accuracies = (
+            f", accuracy of {len(naive_accuracies)} {mean(naive_accuracies.values()):.1f} / {ours_of_the_same:.1f}"
+        )
     return BenchmarkRow(
         name=f"distilling a student, {setting.name}, {len(architectures)} students{accuracies}",
         naive_seconds=median(naive_seconds),

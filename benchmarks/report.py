@@ -51,7 +51,7 @@ of every student; a Python loop over the tasks of an episode. *Ours* is what the
 reduced precision where the device computes it. *Of floor rate*: the operations that cannot be avoided, at the rate
 measured for one large convolution in the same precision (for loading, bytes at the measured bandwidth), over the
 time taken. *Peak* is resident memory (on a GPU: what was taken of its memory) of this process, which runs the naive
-side too, and of its workers.
+side too, and of its workers. There are pages of [a CPU](benchmarks.md) and of [a GPU](benchmarks-gpu.md).
 
 {table}
 """

@@ -50,13 +50,6 @@ def repeatable() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def exact_float32() -> Iterator[None]:
-    """Has GPUs compute, within, float32 convolutions in float32; they round inputs to ten bits (TF32) otherwise."""
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        yield
-
-
 def device_name(device: torch.device) -> str:
     """A name for records: the GPU's product name, or `cpu`."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 
 import torch
@@ -85,7 +86,7 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
 
     def teacher_seconds(size: _Size) -> float:
         recipe = params.teacher.for_images(size.train)
-        return recipe.epochs * size.train * image.training + 10 * size.test * image.forward
+        return recipe.epochs * size.train * image.alone + 10 * size.test * image.forward
 
     def student_seconds(size: _Size) -> float:
         recipe = params.distillation.for_images(size.train)
@@ -152,7 +153,7 @@ def _evidence_seconds(project: Project, image: "_PerImage", share: float, steps:
 
 
 def _sprint_seconds(project: Project, image: "_PerImage", share: float, steps: int) -> float:
-    return steps * project.params.distillation.batch_size * image.training * share**0.7
+    return steps * project.params.distillation.batch_size * image.alone * share**0.7
 
 
 def _search_work(project: Project, image: "_PerImage", share: float, workers: int) -> tuple[str, float]:
@@ -196,7 +197,7 @@ def _ranking_estimate(
     per_score = {
         "meta": image.scoring,
         "ladder": image.scoring,
-        "zero-cost": 64 * 2 * image.training * share,
+        "zero-cost": 64 * 2 * image.alone * share,
         "trivial": 0.0,
     }
     looks = {name: 512 * image.forward * share for name in TRIVIAL if name.startswith("remapped")}
@@ -234,8 +235,16 @@ def assumed_datasets(project: Project) -> list[str]:
 
 @dataclass(frozen=True)
 class _PerImage:
-    """Seconds the largest network takes for one image, and the engine for one candidate."""
+    """Seconds the largest network takes for one image, and the engine for one candidate.
 
+    Attributes:
+        alone: training of a network by itself.
+        training: training of each of a group, as students are trained.
+        forward: looking at the image.
+        scoring: embedding a candidate.
+    """
+
+    alone: float
     training: float
     forward: float
     scoring: float
@@ -252,22 +261,29 @@ def _timed_image(project: Project, space: SearchSpace, device: torch.device, cla
     try:
         recipe = params.distillation.model_copy(update={"epochs": 1, "min_steps": 0, "evaluations": 1})
         images = recipe.batch_size * STEPS
-        data = _random_task(images, params.data.resolution, classes)
+        short, long = (_random_task(times * images, params.data.resolution, classes) for times in (1, 3))
         network = ElasticResNet(space.largest, classes).to(device)
 
-        def run() -> None:
-            train([network], data, recipe, _plain_loss, seed=0, device=device, evaluations=1)
+        def training(count: int) -> float:
+            """Of each of so many side by side; what is paid once, however long it is, cancels."""
+            networks = [ElasticResNet(space.largest, classes) for _ in range(count)]
+            once, thrice = (
+                _seconds(partial(train, networks, data, recipe, _plain_loss, seed=0, device=device))
+                for data in (short, long)
+            )
+            return max((thrice - once) / (2 * images * count), 1e-9)
 
+        alone = training(1)
+        grouped = training(params.students.group) if device.type == "cuda" else alone  # on a CPU it is the same
         precision = resolve_precision(recipe.precision, device)
-        test = data.test_images.to(device)
+        test = short.test_images.to(device)
         forward = _seconds(lambda: predict(network, test, precision)) / len(test)
-        training = _seconds(run) / images - forward * len(test) / images
         candidates = [job.architecture for job in target_jobs(space, min(SAMPLE, space.size), params.seed)]
         noise = fixed_noise(params.data.resolution, params.seed)
         scoring = _seconds(lambda: list(embed(network, candidates, noise))) / len(candidates)
     finally:
         torch.set_num_threads(threads)
-    return _PerImage(max(training, 1e-9), forward, scoring)
+    return _PerImage(alone, grouped, forward, scoring)
 
 
 def _plain_loss(logits: torch.Tensor, labels: torch.Tensor, _: torch.Tensor | None) -> torch.Tensor:

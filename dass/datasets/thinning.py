@@ -9,15 +9,16 @@ from dass.datasets.listing import is_image
 from dass.errors import UsageError
 from dass.files import atomic_write
 
+TESTS = {"test", "tests", "val", "valid", "validation"}
 MADE = (1980, 1, 1, 0, 0, 0)  # the time of every file in a zip made here, so that equal contents give equal bytes
 
 
 def thin(archive: Path, out: Path, per_folder: int) -> tuple[int, int]:
     """Copies an archive, but of each folder of training images no more than `per_folder`, evenly over sorted names.
 
-    Training images are those with a folder named `train` above them; files that are no images, and all other images,
-    are copied. So a layout that says where each image belongs by its folder stays whole; one with lists of training
-    images does not.
+    Training images are those with a folder named `train` above them and none named as a part for tests. Other images
+    and other files are copied, but for hidden ones and empty folders. So a layout that says where each image belongs by
+    its folder stays whole; one with lists of training images does not.
 
     Args:
         archive: a folder, .zip or .tar.
@@ -28,19 +29,21 @@ def thin(archive: Path, out: Path, per_folder: int) -> tuple[int, int]:
         Images of training folders kept, and there.
 
     Raises:
-        UsageError: `per_folder` below 1, `out` is no .zip, or there are no such images.
+        UsageError: `per_folder` below 1, `out` is no .zip or is or lies in the archive, or there are no such images.
         DassError: the archive is damaged, or `out` cannot be written.
     """
     if per_folder < 1:
         raise UsageError(f"--per-folder must be at least 1, found {per_folder}")
     if out.suffix.lower() != ".zip":
         raise UsageError(f"{out} is not a .zip: give a name that ends in .zip")
+    if archive.resolve() in (out.resolve(), *out.resolve().parents):
+        raise UsageError(f"{out} is, or lies in, what is to be thinned: give another place")
     with open_archive(archive) as files:
         folders: dict[str, list[str]] = defaultdict(list)
         for name in files.names:
-            path = PurePosixPath(name)
-            if is_image(name) and "train" in path.parts[:-1]:
-                folders[str(path.parent)].append(name)
+            above = PurePosixPath(name).parent
+            if is_image(name) and "train" in above.parts and not TESTS.intersection(above.parts):
+                folders[str(above)].append(name)
         if not folders:
             raise UsageError(f"{archive} has no images below a folder named train: nothing to thin")
         dropped = {name for names in folders.values() for name in names} - {
@@ -50,10 +53,11 @@ def thin(archive: Path, out: Path, per_folder: int) -> tuple[int, int]:
         }
 
         def write(temporary: Path) -> None:
-            with zipfile.ZipFile(temporary, "w") as zipped:  # images do not shrink
+            with zipfile.ZipFile(temporary, "w") as zipped:
                 for name in files.names:
                     if name not in dropped:
-                        zipped.writestr(zipfile.ZipInfo(name, MADE), files.read(name))
+                        how = zipfile.ZIP_STORED if is_image(name) else zipfile.ZIP_DEFLATED  # images do not shrink
+                        zipped.writestr(zipfile.ZipInfo(name, MADE), files.read(name), how)
 
         atomic_write(out, write)
     there = sum(map(len, folders.values()))

@@ -64,7 +64,7 @@ class UnfoldedConv(SlicedConv):
     """
 
     def __init__(self, weight: Tensor, stride: int) -> None:
-        super().__init__(weight, stride)
+        self._stride = stride
         self._matrix = weight.permute(2, 3, 1, 0).contiguous()  # [3, 3, in, out]
 
     def relu(self, features: Tensor, bias: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from operator import itemgetter
 import torch
 from torch import Tensor
 
-from dass.device import exact_float32
 from dass.networks.elastic_resnet import IMAGE_CHANNELS, ElasticResNet
 from dass.networks.folding import FoldedBlock, FoldedNetwork
 from dass.networks.remapping import check_fits
@@ -81,7 +80,7 @@ def embed(
     network = FoldedNetwork(teacher, dtype)
     noise = noise.to(teacher.classifier.weight.device, dtype)
     for indices in _chunks(architectures, teacher.architecture, noise, chunk):
-        with torch.inference_mode(), exact_float32():
+        with torch.inference_mode():
             embeddings = _embed_chunk(network, [architectures[i] for i in indices], noise)
         yield Embedded(torch.tensor(indices), embeddings)
 

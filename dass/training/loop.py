@@ -93,12 +93,14 @@ def train(
     taking = steps_on(device, loss, precision)
     for epoch in range(done, recipe.epochs):
         running = [member for member in members if not member.failure]
-        for step, batch in enumerate(epoch_batches(data, recipe, seed, epoch, precision) if running else ()):
-            rate = learning_rate(recipe, epoch * steps + step, steps, warmup_epochs)
-            taking.take(running, batch, teacher(epoch, step, batch.images) if teacher else None, rate)
-            if progress:
-                progress(epoch * steps + step + 1, recipe.epochs * steps)
-        taking.wait()
+        try:
+            for step, batch in enumerate(epoch_batches(data, recipe, seed, epoch, precision) if running else ()):
+                rate = learning_rate(recipe, epoch * steps + step, steps, warmup_epochs)
+                taking.take(running, batch, teacher(epoch, step, batch.images) if teacher else None, rate)
+                if progress:
+                    progress(epoch * steps + step + 1, recipe.epochs * steps)
+        finally:
+            taking.wait()
         for member in running:
             member.end_epoch(epoch + 1, data if epoch + 1 in evaluated else None, precision)
         if checkpoint:

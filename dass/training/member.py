@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -129,7 +130,7 @@ class Member:
             return
         self.evaluations.append(EpochEvaluation(epoch, result.accuracy, result.loss))
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """All of it, for a checkpoint."""
         return {
             "network": self.network.state_dict(),
@@ -139,7 +140,7 @@ class Member:
             "failure": self.failure,
         }
 
-    def restore(self, state: dict) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """The inverse of `state`."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -60,26 +60,28 @@ class RecordedSteps:
     they run, and those of one network do not fill a large GPU; recorded ones are launched together, and several
     networks' run at a time. The arithmetic is that of `PlainSteps`.
 
-    All batches must have the same shape.
+    All batches must have the same shape. A process can make one recording at a time, so one job at a time is all that
+    a process may run on GPUs.
     """
 
     def __init__(self, loss: Loss, precision: str, device: torch.device) -> None:
         self._loss = loss
         self._precision = precision
+        self._device = device
         self._feeding = torch.cuda.Stream(device)
         self._read: _Inputs | None = None
         self._recordings: dict[Member, _Recording] = {}
 
     def take(self, members: Sequence[Member], batch: Batch, teacher_logits: Tensor | None, rate: float) -> None:
         """See `Steps.take`."""
-        given = _Inputs(batch, teacher_logits, torch.tensor(rate, device=batch.images.device))
+        given = _Inputs(batch, teacher_logits, torch.full((), rate, device=self._device))
         if self._read is None:
             self._read = given.clone()
         for member in members:
             if member not in self._recordings:
                 self._recordings[member] = self._record(member, self._read)
         # Batches are made on the current stream, which waits for no network; only feeding one does.
-        self._feeding.wait_stream(torch.cuda.current_stream())
+        self._feeding.wait_stream(torch.cuda.current_stream(self._device))
         for recording in self._recordings.values():
             self._feeding.wait_stream(recording.stream)
         with torch.cuda.stream(self._feeding):
@@ -94,11 +96,11 @@ class RecordedSteps:
     def wait(self) -> None:
         """See `Steps.wait`."""
         for recording in self._recordings.values():
-            torch.cuda.current_stream().wait_stream(recording.stream)
+            torch.cuda.current_stream(self._device).wait_stream(recording.stream)
 
     def _record(self, member: Member, inputs: "_Inputs") -> "_Recording":
-        stream = torch.cuda.Stream(inputs.rate.device)
-        stream.wait_stream(torch.cuda.current_stream())
+        stream = torch.cuda.Stream(self._device)
+        stream.wait_stream(torch.cuda.current_stream(self._device))
         step = partial(member.step, inputs.batch, inputs.teacher_logits, self._loss, inputs.rate, self._precision)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.stream(stream), member.unchanged():

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
+from dass.datasets.archive import open_archive
 from dass.datasets.check import check, contact_sheet
 from dass.datasets.importing import import_dataset
+from dass.datasets.layouts.tiny_imagenet import read_tiny_imagenet
 from dass.datasets.packed import load_target, open_packed
 from dass.datasets.splits import load_split, make_splits
+from dass.datasets.thinning import thin
 from dass.errors import DassError
 
 # Imports in a process of its own, so that its time and its peak memory can be measured or it can be killed.
@@ -110,3 +114,14 @@ def test_an_import_that_is_killed_leaves_nothing_that_looks_whole(tmp_path):
     packed = import_dataset("glyphs", None, tmp_path, 16)
     packed.verify()
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["glyphs-16"]
+
+
+def test_preset_medium_can_be_carried_in_60_mb(shared_datasets, tmp_path):
+    names = yaml.safe_load((Path(__file__).parents[2] / "presets" / "medium.yaml").read_text())["datasets"]
+    archive = tmp_path / "thin.zip"
+    assert thin(shared_datasets / "tiny-imagenet-200-subset.zip", archive, 60) == (12_000, 40_000)
+    others = [shared_datasets / f"{name}.zip" for name in names if name != "tiny-imagenet"]
+    assert sum(path.stat().st_size for path in (archive, *others)) < 60e6
+    with open_archive(archive) as files:
+        listed = read_tiny_imagenet(files)
+    assert (len(listed.classes), len(listed.train), len(listed.test)) == (200, 12_000, 2_000)

@@ -31,7 +31,7 @@ def write_params(folder: Path, **changes: dict[str, Any]) -> Project:
 @pytest.fixture
 def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     """Plans with a tenth of a second per training image, a hundredth per test image and a second per candidate."""
-    monkeypatch.setattr(planning, "_timed_image", lambda *_: planning._PerImage(0.1, 0.01, 1.0))
+    monkeypatch.setattr(planning, "_timed_image", lambda *_: planning._PerImage(0.1, 0.1, 0.01, 1.0))
 
     def make(workers: int = 1, **changes: dict[str, Any]) -> dict[str, StageEstimate]:
         return {found.stage: found for found in make_plan(write_params(tmp_path, **changes), CPU, workers)}

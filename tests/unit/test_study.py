@@ -116,3 +116,8 @@ def test_the_piece_of_medium_is_what_its_records_say() -> None:
     seeds = math.sqrt(mean((by_seed[0][name] - by_seed[1][name]) ** 2 / 2 for name in both))
     assert f"{seeds:.2f} points over the {len(both)} pairs" in page
     assert f"{teacher['accuracy']:.1f}% of 4,000 test images, {teacher['seconds']:.0f} s" in page
+    seconds = mean(record.seconds for record in records)
+    steps = 6000 // 64 * 5
+    assert f"| {seconds:.1f} (eight side by side, {steps} steps" in page
+    assert f"took {1000 * seconds / steps:.1f} ms a step" in page
+    assert f"the teacher took {1000 * teacher['seconds'] / (6000 // 64 * 40):.1f} ms" in page

@@ -46,6 +46,25 @@ def test_bad_input_is_refused(put_zip, tmp_path, files, out, per_folder, message
     assert not (tmp_path / out).exists()
 
 
+def test_what_is_thinned_is_not_written_over(put_zip, put_folder):
+    files = {f"train/a/{number}.png": b"" for number in range(3)}
+    archive, folder = put_zip(files), put_folder(files)
+    before = archive.read_bytes()
+    for given, out in ((archive, archive), (folder, folder / "thin.zip")):
+        with pytest.raises(UsageError, match="is, or lies in, what is to be thinned"):
+            thin(given, out, 1)
+    assert archive.read_bytes() == before
+    assert not (folder / "thin.zip").exists()
+
+
+def test_test_images_are_kept_whatever_their_class_is_called(put_zip, tmp_path):
+    names = [f"{part}/{name}/{i}.png" for part in ("train", "test") for name in ("car", "train") for i in range(3)]
+    wrapped = [f"train/val/bus/{i}.png" for i in range(3)]
+    assert thin(put_zip(dict.fromkeys(names + wrapped, b"")), tmp_path / "thin.zip", 1) == (2, 6)
+    with zipfile.ZipFile(tmp_path / "thin.zip") as zipped:
+        assert {name for name in names if name.startswith("test")} | set(wrapped) < set(zipped.namelist())
+
+
 def test_a_place_that_cannot_be_written_is_an_error(put_zip, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DassError, match="file"):
