@@ -3,6 +3,7 @@
 That whatever it refuses is named by its key is the other half, in tests/unit/test_config.py.
 """
 
+import csv
 import os
 import shutil
 import tempfile
@@ -17,11 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from dass.baselines.names import METHODS
+from dass.baselines.names import FEW_SHOT, METHODS
 from dass.datasets.importing import import_dataset
 from dass.errors import DassError, UsageError
-from dass.evaluation.tables import MEAN
-from dass.params_file import parse_params
 from dass.project import Project
 from dass.space.search_space import SearchSpace
 from dass.students.trained import load_student
@@ -70,7 +69,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     widths = st.integers(4, 12)
     values["space"] = {
         "widths": [draw(widths) for _ in range(4)],
-        "max_depth": draw(st.integers(1, 2)),
+        "max_depth": draw(st.sampled_from([2, 2, 2, 1])),
         "ratios": [*sorted(draw(st.sets(st.sampled_from([0.25, 0.5, 0.75])))), 1.0],
         "granularity": draw(st.sampled_from(["stage", "block"])),
     }
@@ -88,8 +87,8 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
             "epochs": draw(st.integers(1, 2)),
             "min_steps": draw(st.integers(0, 30)),
             "batch_size": draw(st.integers(30, 60)),
-            "learning_rate": draw(st.floats(1e-4, 0.1)),
-            "momentum": draw(st.floats(0, 0.99)),
+            "learning_rate": draw(st.floats(1e-4, 0.05)),
+            "momentum": draw(st.floats(0, 0.9)),
             "weight_decay": draw(st.floats(0, 0.01)),
             "precision": draw(st.sampled_from(["auto", "float32", "bfloat16"])),
             "augmentation": {"flip": draw(st.booleans()), "crop_padding": draw(st.integers(0, 20))},
@@ -126,39 +125,49 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     return values
 
 
-@settings(
-    max_examples=EXAMPLES, deadline=None, derandomize="DASS_EXAMPLES" not in os.environ, database=None,
-    suppress_health_check=list(HealthCheck),
-)  # fmt: skip
-@given(values=configurations())
 @pytest.mark.timeout(600 + 240 * EXAMPLES)
 def test_every_accepted_configuration_runs_the_tiny_pipeline(
-    template: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any]
+    template: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    params = parse_params(values, "params.yaml")
-    space = SearchSpace.from_config(params.space)
-    wanted = max(params.students.per_source, params.students.per_target, params.search.candidates)
-    try:
-        space.sample(wanted, np.random.default_rng(0))
-    except UsageError as error:  # a space may hold one architecture: said in a line, before any work
-        assert "\n" not in str(error)
-        return
-    monkeypatch.setenv("DASS_WORKERS", "2")
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder) / "project"
-        shutil.copytree(template, root)
-        (root / "params.yaml").write_text(yaml.safe_dump(values))
-        monkeypatch.chdir(root)
-        try:
+    endings: list[str] = []
+
+    @settings(
+        max_examples=EXAMPLES, deadline=None, derandomize="DASS_EXAMPLES" not in os.environ, database=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(values=configurations())
+    def runs(values: dict[str, Any]) -> None:
+        with tempfile.TemporaryDirectory() as folder, monkeypatch.context() as patch:
+            root = Path(folder) / "project"
+            shutil.copytree(template, root)
+            (root / "params.yaml").write_text(yaml.safe_dump(values))
+            patch.chdir(root)
+            patch.setenv("DASS_WORKERS", "2")
             with temporary_settings({PREFECT_API_URL: prefect_api}):
-                for stage in STAGES:
-                    stage()
-        except DassError as error:  # a rate too high for these images: said in a line, with what to do
-            assert "diverged" in str(error) or "usable students" in str(error)
-        else:
-            check(Project.open())
-        finally:
-            monkeypatch.undo()
+                endings.append(run(Project.open()))
+
+    runs()
+    print(*endings, sep="\n")
+    assert endings.count("whole") >= len(endings) / 3, endings
+
+
+def run(project: Project) -> str:
+    """Runs every stage; how it ended: `whole`, or the line that said why it cannot."""
+    params = project.params
+    wanted = max(params.students.per_source, params.students.per_target, params.search.candidates)
+    try:  # a space may hold one architecture: said in a line, before any work
+        SearchSpace.from_config(params.space).sample(wanted, np.random.default_rng(0))
+    except UsageError as error:
+        assert "\n" not in str(error)
+        return str(error)
+    try:
+        for stage in STAGES:
+            stage()
+    except DassError as error:  # a rate too high for these images: said in a line, with what to do
+        assert "diverged" in str(error) or "usable students" in str(error)
+        return str(error)
+    check(project)
+    return "whole"
 
 
 def check(project: Project) -> None:
@@ -166,7 +175,7 @@ def check(project: Project) -> None:
     _, student = load_student(project.distilled("digits") / "digits.safetensors")
     assert 0 <= student.final_accuracy <= 100
     [version] = open_store(project.root).client.search_model_versions("name='dass-student-digits'")
-    assert version.version == "1"
-    rows = (project.reports / "correlations.csv").read_text()
-    assert all(f"{name},digits,src," in rows.replace('"', "") for name in project.params.evaluation.methods)
-    assert MEAN in rows
+    assert int(version.version) == 1
+    with (project.reports / "correlations.csv").open() as file:
+        compared = {row["method"] for row in csv.DictReader(file) if row["metric"] == "src"}
+    assert compared >= set(project.params.evaluation.methods) - set(FEW_SHOT)
