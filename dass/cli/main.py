@@ -75,7 +75,8 @@ def _told(error: Exception) -> tuple[str, int]:
     if isinstance(error, typer.TyperException):
         context, message = getattr(error, "ctx", None), error.format_message().rstrip(".")
         # There is no message where the help was shown instead, since a command was named without anything more.
-        hint = f"; `{context.command_path} --help` shows how" if context and message else ""
+        stop = "" if message.endswith("?") else ";"  # a question is a guess at what was meant
+        hint = f"{stop} `{context.command_path} --help` shows how" if context and message else ""
         return message + hint, error.exit_code
     return f"{type(error).__name__}: {error} (--debug shows where)", 1
 

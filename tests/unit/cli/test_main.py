@@ -67,7 +67,8 @@ def test_a_group_alone_shows_its_help(words: tuple[str, ...], dass: Callable) ->
         ("preset use", r"Missing argument 'name'; `dass preset use --help` shows how"),
         ("preset use small more", r"Got unexpected extra argument.*; `dass preset use --help` shows how"),
         ("nothing", r"No such command 'nothing'; `dass --help` shows how"),
-        ("data nothing", r"No such command 'nothing'; `dass data --help` shows how"),
+        ("data zzz", r"No such command 'zzz'; `dass data --help` shows how"),
+        ("data thn", r"No such command 'thn'\. Did you mean 'thin'\? `dass data --help` shows how"),
         ("search --max-macs -1 --data x --teacher y", r"Invalid value for '--max-macs': .*"),
     ],
 )
