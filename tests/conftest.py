@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from flows.server import prefect_server
-
 
 @pytest.fixture(scope="session")
 def shared_datasets() -> Path:
@@ -40,6 +38,8 @@ def file_size_limit() -> Callable[[int], AbstractContextManager[None]]:
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One real Prefect server for all tests that need no more, as `make repro` starts one for all stages."""
     with pytest.MonkeyPatch.context() as patch:
+        from flows.server import prefect_server  # Prefect takes seconds to import, and most tests need none
+
         patch.delenv("PREFECT_API_URL", raising=False)
         with prefect_server(tmp_path_factory.mktemp("prefect")) as api:
             yield api

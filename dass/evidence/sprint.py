@@ -20,6 +20,7 @@ from dass.space.architecture import Architecture
 from dass.training.batches import PRECISIONS, Batch, epoch_batches
 from dass.training.evaluation import forward
 from dass.training.losses import distillation_loss
+from dass.training.member import Member
 
 READINGS = (5, 10, 20, 50)  # steps after which a sprint is read
 HELD_OUT = 256
@@ -67,24 +68,17 @@ def sprint(
     """
     precision = resolve_precision(recipe.precision, teacher.classifier.weight.device)
     shown, held_out = _divide(data, recipe.batch_size, precision)
-    student = remap(teacher, architecture).to(memory_format=torch.channels_last).train()
-    optimizer = torch.optim.SGD(
-        student.parameters(),
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        nesterov=recipe.momentum > 0,
-        fused=True,
-    )
+    student = remap(teacher, architecture)
+    member = Member(student, recipe, teacher.classifier.weight.device)
+
+    def loss(logits: Tensor, labels: Tensor, soft: Tensor | None) -> Tensor:
+        assert soft is not None  # each step has its own
+        return distillation_loss(logits, labels, soft, recipe.alpha, recipe.temperature)
+
     losses: list[Tensor] = []
     read: list[float] = []
     for soft, batch in zip(soft_labels, _batches(shown, recipe, seed, precision), strict=False):
-        logits = forward(student, batch.images, precision)
-        loss = distillation_loss(logits, batch.labels, soft, recipe.alpha, recipe.temperature)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.detach())
+        losses.append(member.step(batch, soft, loss, recipe.learning_rate, precision))
         if len(losses) in READINGS:
             tail = torch.stack(losses[len(losses) // 2 :]).mean()
             read += [float(tail), *_look(student, held_out, precision)]

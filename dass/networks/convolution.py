@@ -37,9 +37,7 @@ class SlicedConv:
         Returns:
             [n, h / stride, w / stride, width], contiguous, sizes rounded up.
         """
-        weight = self._weight[: len(bias), : features.shape[-1]]
-        output = F.conv2d(features.permute(0, 3, 1, 2), weight, bias, stride=self._stride, padding=1)
-        return output.relu_().permute(0, 2, 3, 1)
+        return self._convolve(features, bias).relu_()
 
     def add_relu(self, features: Tensor, bias: Tensor, kept: Tensor, out: Tensor) -> None:
         """Fills `out` with ReLU of the convolution plus bias plus `kept`, which lacks the last channels or none.
@@ -50,10 +48,15 @@ class SlicedConv:
             kept: [n, h / stride, w / stride, at most width].
             out: [n, h / stride, w / stride, width], contiguous.
         """
+        output = self._convolve(features, bias)
+        output[..., : kept.shape[-1]] += kept
+        torch.clamp_min(output, 0, out=out)
+
+    def _convolve(self, features: Tensor, bias: Tensor) -> Tensor:
+        """The convolution plus bias, [n, h / stride, w / stride, width]."""
         weight = self._weight[: len(bias), : features.shape[-1]]
         output = F.conv2d(features.permute(0, 3, 1, 2), weight, bias, stride=self._stride, padding=1)
-        output[:, : kept.shape[-1]] += kept.permute(0, 3, 1, 2)
-        torch.clamp_min(output.permute(0, 2, 3, 1), 0, out=out)
+        return output.permute(0, 2, 3, 1)
 
 
 class UnfoldedConv(SlicedConv):
@@ -66,16 +69,6 @@ class UnfoldedConv(SlicedConv):
     def __init__(self, weight: Tensor, stride: int) -> None:
         self._stride = stride
         self._matrix = weight.permute(2, 3, 1, 0).contiguous()  # [3, 3, in, out]
-
-    def relu(self, features: Tensor, bias: Tensor) -> Tensor:
-        """See `SlicedConv.relu`."""
-        return self._convolve(features, bias).relu_()
-
-    def add_relu(self, features: Tensor, bias: Tensor, kept: Tensor, out: Tensor) -> None:
-        """See `SlicedConv.add_relu`."""
-        output = self._convolve(features, bias)
-        output[..., : kept.shape[-1]] += kept
-        torch.clamp_min(output, 0, out=out)
 
     def _convolve(self, features: Tensor, bias: Tensor) -> Tensor:
         channels = features.shape[-1]
