@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dass.config import Augmentation, DistillationRecipe
 from dass.datasets.task_data import TaskData
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.search_space import SearchSpace
@@ -20,6 +19,7 @@ from dass.students.database import StudentDatabase
 from dass.students.plan import StudentJob, target_jobs
 from dass.students.record import TaskKey
 from dass.training.recipes import distill
+from tests.samples import RECIPE, SPACE
 
 STUDENTS = 300
 KEY = TaskKey("split0", "d" * 12, "t" * 12, "r" * 12)
@@ -32,7 +32,7 @@ from pathlib import Path
 from dass.students.database import StudentDatabase
 from dass.students.record import StudentRecord
 sys.path.insert(0, sys.argv[2])
-from test_kill_and_resume import KEY, all_jobs
+from tests.func.test_kill_and_resume import KEY, all_jobs
 
 database = StudentDatabase(Path(sys.argv[1]))
 with database.writer(KEY.task) as writer:
@@ -64,7 +64,7 @@ def test_records_survive_kills_at_random_moments(tmp_path: Path) -> None:
     for _ in range(100):
         with (tmp_path / "log").open("w") as log:
             run = subprocess.Popen(
-                [sys.executable, "-c", RUN, str(database.folder), str(Path(__file__).parent)], stdout=log
+                [sys.executable, "-c", RUN, str(database.folder), str(Path(__file__).parents[2])], stdout=log
             )
         while run.poll() is None and not (tmp_path / "log").read_text():
             time.sleep(0.005)
@@ -90,40 +90,29 @@ def test_records_survive_kills_at_random_moments(tmp_path: Path) -> None:
     assert len(database.read(KEY)) == STUDENTS
 
 
-SPACE = SearchSpace((4, 8, 8, 16), 2, (0.5, 1.0), "block")
 CPU = torch.device("cpu")
-RECIPE = DistillationRecipe(
-    epochs=8,
-    batch_size=16,
-    learning_rate=0.05,
-    momentum=0.9,
-    weight_decay=0.00003,
-    augmentation=Augmentation(flip=True, crop_padding=2),
-    precision="auto",
-    alpha=0.5,
-    temperature=6.0,
-    evaluations=2,
-)
+LONGER = RECIPE.model_copy(update={"epochs": 8, "precision": "auto"})
 
 BUILD = """
 import copy, sys
 from functools import partial
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_kill_and_resume import CPU, RECIPE, SPACE, tiny_task, tiny_teacher
+from tests.func.test_kill_and_resume import CPU, LONGER, tiny_task, tiny_teacher
 from dass.students.build import build_students, task_key
 from dass.students.database import StudentDatabase
 from dass.students.plan import target_jobs
 from dass.training.workers import Workers
+from tests.samples import SPACE
 
 data, teacher = tiny_task(), tiny_teacher()
-key = task_key(data, teacher, RECIPE, CPU)
+key = task_key(data, teacher, LONGER, CPU)
 database = StudentDatabase(Path(sys.argv[1]))
 with Workers(2) as workers, database.writer(key.task) as writer:
     jobs = database.missing(key, target_jobs(SPACE, 12, 0))
     print(len(jobs), flush=True)
     for records in build_students(
-        teacher, partial(copy.copy, data), jobs, RECIPE, workers=workers, device=CPU
+        teacher, partial(copy.copy, data), jobs, LONGER, workers=workers, device=CPU
     ):
         writer.append(records)
         print(*(record.arch_id for record in records), flush=True)
@@ -148,7 +137,7 @@ def test_a_database_built_through_kills_equals_one_built_without(tmp_path: Path)
     finished: list[str] = []
     for kills, kill_after in enumerate((1, 4, None)):  # records of a run after which it is killed
         run = subprocess.Popen(
-            [sys.executable, "-c", BUILD, str(database.folder), str(Path(__file__).parent)],
+            [sys.executable, "-c", BUILD, str(database.folder), str(Path(__file__).parents[2])],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -165,13 +154,13 @@ def test_a_database_built_through_kills_equals_one_built_without(tmp_path: Path)
     assert len(set(finished)) == len(finished)  # nothing was trained twice
 
     data, teacher = tiny_task(), tiny_teacher()
-    key = task_key(data, teacher, RECIPE, CPU)
+    key = task_key(data, teacher, LONGER, CPU)
     records = {record.arch_id: record for record in database.read(key)}
     assert len(records) == 12
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     for job in target_jobs(SPACE, 12, 0):
-        [result] = distill(teacher, [job.architecture], data, RECIPE, seed=0, device=CPU)
+        [result] = distill(teacher, [job.architecture], data, LONGER, seed=0, device=CPU)
         expected = student_record(result, key, data, CPU)
         assert records[job.architecture.arch_id].differences(expected) == ()
     torch.set_num_threads(threads)

@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from dass.config import Augmentation, DistillationRecipe
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError
 from dass.networks.elastic_resnet import ElasticResNet
@@ -31,6 +30,7 @@ from dass.tracking.store import Store, open_store
 from dass.tracking.student_card import StudentCard
 from dass.tracking.student_registration import register_student
 from dass.tracking.trace import trace
+from tests.samples import RECIPE
 
 CHAMPION = "models:/dass-student-pets@champion"
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # as in an activated environment
@@ -219,18 +219,6 @@ def _register(store: Store, root: Path, data: TaskData, run_id: str = "", dirty_
     with torch.no_grad():
         network.classifier.bias.copy_(torch.tensor([0.0, 0.0, 50.0]))
     counted = cost(architecture, 16, 3)
-    recipe = DistillationRecipe(
-        epochs=3,
-        batch_size=64,
-        learning_rate=0.05,
-        momentum=0.9,
-        weight_decay=3e-5,
-        augmentation=Augmentation(flip=True, crop_padding=2),
-        precision="auto",
-        alpha=0.5,
-        temperature=6.0,
-        evaluations=3,
-    )
     card = StudentCard(
         target="pets",
         dataset="pets",
@@ -246,7 +234,7 @@ def _register(store: Store, root: Path, data: TaskData, run_id: str = "", dirty_
         predicted_accuracy=70.0,
         distilled_accuracy=75.0,
         test_images=20,
-        recipe=recipe,
+        recipe=RECIPE,
         recipe_id="fedcba987654",
         seed=7 + dirty_run,
         licence="Free for any use.",

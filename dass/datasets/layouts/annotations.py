@@ -20,6 +20,22 @@ def read_rows(archive: Archive, name: str, separator: str | None = None) -> list
     return [line.split(separator) for line in archive.text(name).splitlines() if line.strip()]
 
 
+def read_pairs(archive: Archive, name: str) -> list[tuple[str, str]]:
+    """The lines of a text file of two columns.
+
+    Raises:
+        DassError: the file is missing, not text, or a line has not two columns.
+    """
+    pairs = []
+    for row in read_rows(archive, name):
+        if len(row) != 2:
+            raise DassError(
+                f"{archive.label}: {name} has a line {' '.join(row)!r} of {len(row)} columns, not 2: fetch it anew"
+            )
+        pairs.append((row[0], row[1]))
+    return pairs
+
+
 def read_table(archive: Archive, name: str, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
     """The named columns of a CSV file with a header line.
 

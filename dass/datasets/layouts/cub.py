@@ -1,7 +1,7 @@
 """Reader of CUB-200-2011."""
 
 from dass.datasets.archive import Archive
-from dass.datasets.layouts.annotations import read_rows
+from dass.datasets.layouts.annotations import read_pairs
 from dass.datasets.listing import Entry, Listing
 from dass.errors import DassError
 
@@ -16,13 +16,13 @@ def read_cub(archive: Archive) -> Listing:
     """
     root = archive.around("train_test_split.txt")
     try:
-        names = dict(read_rows(root, "classes.txt"))
+        names = dict(read_pairs(root, "classes.txt"))
         numbers = sorted(names, key=int)
         label = {number: position for position, number in enumerate(numbers)}
-        label_of = {image: label[number] for image, number in read_rows(root, "image_class_labels.txt")}
-        trains = {image: flag == "1" for image, flag in read_rows(root, "train_test_split.txt")}
+        label_of = {image: label[number] for image, number in read_pairs(root, "image_class_labels.txt")}
+        trains = {image: flag == "1" for image, flag in read_pairs(root, "train_test_split.txt")}
         parts: dict[bool, list[Entry]] = {True: [], False: []}
-        for image, name in read_rows(root, "images.txt"):
+        for image, name in read_pairs(root, "images.txt"):
             parts[trains[image]].append(Entry(label_of[image], f"images/{name}"))
     except (KeyError, ValueError) as error:
         raise DassError(f"{archive.label}: the lists of images and classes do not fit together ({error})") from error

@@ -12,24 +12,14 @@ from numpy.typing import NDArray
 from dass.baselines.catalogue import CATALOGUE, Method, Settings
 from dass.baselines.few_shot import reveal
 from dass.baselines.ranker import Ranker, RankingTask
-from dass.config import Augmentation, DistillationRecipe, Predictor
+from dass.config import Predictor
 from dass.errors import UsageError
 from dass.space.architecture import Architecture
+from tests.samples import RECIPE
 
 SETTINGS = Settings(
     Predictor(episodes=4, query=8, inner_steps=1, inner_rate=0.005, learning_rate=5e-4, validate_every=2),
-    DistillationRecipe(
-        epochs=1,
-        batch_size=8,
-        learning_rate=0.1,
-        momentum=0.9,
-        weight_decay=0.0,
-        alpha=0.5,
-        temperature=6.0,
-        evaluations=1,
-        augmentation=Augmentation(flip=False, crop_padding=0),
-        precision="float32",
-    ),
+    RECIPE.model_copy(update={"epochs": 1, "batch_size": 8, "precision": "float32", "evaluations": 1}),
     device="cpu",
     workers=0,
 )

@@ -1,6 +1,5 @@
 """A tiny space, a task whose images show their class, and a teacher that has learned it a little."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -9,22 +8,17 @@ from dass.datasets.augment import normalize
 from dass.datasets.task_data import TaskData
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.search_space import SearchSpace
+from tests.samples import RECIPE, SPACE, rows_task
 
 
 @pytest.fixture(scope="session")
 def space() -> SearchSpace:
-    return SearchSpace((4, 8, 8, 16), 2, (0.5, 1.0), "block")
+    return SPACE
 
 
 @pytest.fixture(scope="session")
 def data() -> TaskData:
-    rng = np.random.default_rng(5)
-    labels = torch.arange(80) % 4
-    images = rng.integers(0, 120, size=(80, 16, 16, 3))
-    for index, label in enumerate(labels.tolist()):
-        images[index, 4 * label : 4 * label + 4] += 60
-    pictures = torch.from_numpy(images.astype(np.uint8)).permute(0, 3, 1, 2)
-    return TaskData("rows", tuple("abcd"), pictures[:60], labels[:60], pictures[60:], labels[60:], "0123456789ab")
+    return rows_task(60, 20)
 
 
 @pytest.fixture(scope="session")
@@ -43,15 +37,5 @@ def teacher(space: SearchSpace, data: TaskData) -> ElasticResNet:
 
 @pytest.fixture(scope="session")
 def recipe() -> DistillationRecipe:
-    return DistillationRecipe(
-        epochs=3,
-        batch_size=8,
-        learning_rate=0.05,
-        momentum=0.9,
-        weight_decay=0.00003,
-        augmentation=Augmentation(flip=False, crop_padding=1),
-        precision="float32",
-        alpha=0.5,
-        temperature=6.0,
-        evaluations=1,
-    )
+    changes = {"batch_size": 8, "augmentation": Augmentation(flip=False, crop_padding=1)}
+    return RECIPE.model_copy(update=changes | {"precision": "float32", "evaluations": 1})

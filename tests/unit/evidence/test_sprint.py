@@ -32,8 +32,7 @@ def test_a_student_learns_in_it(
 ) -> None:
     row = dict(zip(columns(50), run(teacher, space.largest, data, recipe, 50), strict=True))
     assert row["sprint_50_kd_loss"] < row["sprint_5_kd_loss"]
-    assert row["sprint_50_loss"] < row["sprint_5_loss"]
-    assert 0.25 < row["sprint_50_accuracy"] <= 1
+    assert 0.9 < row["sprint_50_accuracy"] <= 1  # a quarter by chance
 
 
 def test_a_longer_one_begins_like_a_shorter_one(

@@ -5,20 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dass.config import Augmentation, DistillationRecipe
 from dass.errors import DassError, UsageError
 from dass.evidence.collector import recipe_facts
 from dass.ladder.checkpoint import LadderCard, check_fits, load_ladder, save_ladder
 from dass.ladder.ladder import Ladder
 from dass.ladder.validation import leave_out
 from dass.space.search_space import SearchSpace
+from tests import samples
+from tests.samples import SPACE
 from tests.unit.ladder.test_ladder import ALPHA, TEMPERATURE, make_task
 
-SPACE = SearchSpace((4, 8, 8, 16), 2, (0.5, 1.0), "block")
-RECIPE = DistillationRecipe(
-    epochs=3, batch_size=8, learning_rate=0.05, momentum=0.9, weight_decay=0.00003, alpha=ALPHA,
-    temperature=TEMPERATURE, evaluations=1, augmentation=Augmentation(flip=False, crop_padding=1), precision="auto",
-)  # fmt: skip
+RECIPE = samples.RECIPE.model_copy(update={"alpha": ALPHA, "temperature": TEMPERATURE})
 CARD = LadderCard(
     SPACE, 16, recipe_facts(RECIPE), ("split0",), ("t" * 12,), 24, {"start": 0.5}, {"start": 0.8}, 0, "cpu", "2", 1.0
 )

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 
-from dass.config import Augmentation, DistillationRecipe
 from dass.datasets.task_data import TaskData
 from dass.evidence import free, noise, recalibrated, sprint
 from dass.evidence.collector import Collector
@@ -21,6 +20,7 @@ from dass.search.run import Guide, SearchResult, load_search, save_search
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.training.workers import Workers
+from tests.samples import RECIPE
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
 NAMES = (*free.NAMES, *noise.NAMES, *recalibrated.NAMES, *sprint.columns(50))
@@ -46,10 +46,7 @@ def collector() -> Collector:
     images = torch.from_numpy(rng.integers(256, size=(24, 3, 16, 16), dtype=np.uint8))
     labels = torch.arange(24) % 3
     data = TaskData("pets", ("a", "b", "c"), images, labels, images, labels, "0123456789ab")
-    recipe = DistillationRecipe(
-        epochs=1, batch_size=8, learning_rate=0.01, momentum=0.9, weight_decay=0.0, alpha=0.5, temperature=6.0,
-        evaluations=1, augmentation=Augmentation(flip=False, crop_padding=0), precision="float32",
-    )  # fmt: skip
+    recipe = RECIPE.model_copy(update={"epochs": 1, "batch_size": 8, "precision": "float32", "evaluations": 1})
     return Collector(
         teacher, data, fixed_noise(16, 0), recipe, workers=Workers(0), store=EvidenceStore(None),
         device=torch.device("cpu"),

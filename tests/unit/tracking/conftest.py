@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from dass.config import Augmentation, DistillationRecipe
 from dass.datasets.task_data import TaskData
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.checkpoint import PredictorCard, save_predictor
@@ -24,6 +23,7 @@ from dass.tracking.runs import RunContent, record_run
 from dass.tracking.store import Store, open_store
 from dass.tracking.student_card import StudentCard
 from dass.tracking.student_registration import register_student
+from tests.samples import RECIPE
 
 
 @pytest.fixture(autouse=True)
@@ -46,18 +46,6 @@ def store(migrated: Path, tmp_path: Path) -> Store:
 CLASSES = ("ant", "bee", "cat")
 ARCHITECTURE = Architecture(((4, 8), (8, 16), (16,), (32,)))
 LINEAGE = Lineage("c" * 40, "work", False, (DataHash("data/splits", "aaa.dir"),), "the lock\n")
-RECIPE = DistillationRecipe(
-    epochs=3,
-    batch_size=64,
-    learning_rate=0.05,
-    momentum=0.9,
-    weight_decay=3e-5,
-    augmentation=Augmentation(flip=True, crop_padding=2),
-    precision="auto",
-    alpha=0.5,
-    temperature=6.0,
-    evaluations=3,
-)
 SPACE = SearchSpace(widths=(8, 16, 16, 32), max_depth=2, ratios=(0.5, 1.0), granularity="stage")
 Student = tuple[ElasticResNet, StudentCard]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dass.config import Augmentation, Predictor, TeacherRecipe
+from dass.config import Predictor
 from dass.datasets.check import CheckReport, ClassCount
 from dass.evaluation.intervals import Estimate
 from dass.evaluation.tables import CorrelationRow, PickRow
@@ -22,6 +22,7 @@ from dass.tracking.stage_runs import log_dataset, log_predictor, log_students, l
 from dass.tracking.store import Store
 from dass.tracking.target_runs import MethodRun, log_evaluation, log_target
 from dass.training.member import EpochEvaluation
+from tests.samples import TEACHER_RECIPE as RECIPE
 
 ARCHITECTURE = Architecture(((4, 8), (8, 16), (16,), (32,)))
 LINEAGE = Lineage("c" * 40, "work", False, (DataHash("data/splits", "aaa.dir"),), "the lock\n")
@@ -39,16 +40,6 @@ CARD = TeacherCard(
     seconds=60.0,
     train_images=900,
     device="cpu",
-)
-RECIPE = TeacherRecipe(
-    epochs=4,
-    batch_size=64,
-    learning_rate=0.05,
-    momentum=0.9,
-    weight_decay=3e-5,
-    augmentation=Augmentation(flip=True, crop_padding=2),
-    precision="auto",
-    label_smoothing=0.1,
 )
 RECORD = StudentRecord(
     task="split0",
@@ -98,7 +89,7 @@ def test_a_teacher_with_its_curve_once(store: Store) -> None:
     first = log_teacher(store, LINEAGE, card=CARD, recipe=RECIPE, evaluations=curve, losses=[3.0, 2.5, 2.0, 1.5])
     run = store.client.get_run(first)
     assert run.data.metrics["accuracy"] == 43.5
-    assert run.data.params["augmentation.crop_padding"] == "2"
+    assert run.data.params["augmentation.crop_padding"] == str(RECIPE.augmentation.crop_padding)
     assert run.data.tags["teacher_id"] == CARD.teacher_id
     assert run.inputs.dataset_inputs[0].dataset.digest == CARD.data_id
     history = store.client.get_metric_history(first, "test/accuracy")

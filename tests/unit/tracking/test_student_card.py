@@ -2,6 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.samples import RECIPE
+
 
 def test_the_card_says_what_a_user_must_know(make_student: Callable) -> None:
     card = make_student(1)[1]
@@ -11,11 +13,11 @@ def test_the_card_says_what_a_user_must_know(make_student: Callable) -> None:
         "3 classes: ant, bee, cat",
         "content `0123456789ab`",
         "`abcdef012345`, 90.00 %",
-        "2,1,1,1" if card.architecture.depths == (2, 1, 1, 1) else card.architecture.stage_label,
+        card.architecture.stage_label,
         f"{card.parameters:,} parameters, {card.macs / 1e6:.2f} M multiply-accumulates",
         "40.00 % by predictor `123456abcdef`",
         "34.00 % of 100 test images, standard error 4.74 points",
-        "3 epochs: batches of 64, SGD at 0.05",
+        f"3 epochs: batches of {RECIPE.batch_size}, SGD at 0.05",
         "temperature 6",
         "seed 7",
         'load_model("models:/dass-student-pets@champion")',

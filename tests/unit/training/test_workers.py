@@ -21,7 +21,6 @@ def test_every_job_runs_once_and_workers_are_kept() -> None:
         second = list(workers.run(os.getpid, [()] * 4))
         third = list(workers.run(os.getpid, [()] * 4))
     assert sorted((outcome.index, outcome.value) for outcome in first) == [(i, i + 10) for i in range(5)]
-    assert {outcome.value for outcome in second} | {outcome.value for outcome in third} >= {second[0].value}
     assert len({outcome.value for outcome in second + third}) <= 2
     assert all(outcome.died == "" for outcome in first + second)
 
