@@ -92,6 +92,11 @@ def content_id(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
 
 
+def file_id(path: Path) -> str:
+    """Names what a file holds: the first twelve digits of its SHA-256."""
+    return file_sha256(path)[:12]
+
+
 def file_sha256(path: Path) -> str:
     """The SHA-256 of a file, in hex."""
     with path.open("rb") as file:

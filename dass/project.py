@@ -7,6 +7,11 @@ from dass.config import Params, Target
 from dass.errors import UsageError
 from dass.params_file import load_params
 
+# Relative to the root; what the command line looks at without any params.yaml.
+RAW = Path("data/raw")
+PREDICTOR_FILE = Path("data/predictor/predictor.safetensors")
+LADDER_FILE = Path("data/ladder/ladder.safetensors")
+
 
 @dataclass(frozen=True)
 class Project:
@@ -30,9 +35,14 @@ class Project:
         root = (root or Path.cwd()).resolve()
         return cls(root, load_params(root / "params.yaml"))
 
+    @property
+    def raw(self) -> Path:
+        """Folder of all packed datasets."""
+        return self.root / RAW
+
     def packed(self, dataset: str) -> Path:
         """Folder of a packed dataset at the working resolution."""
-        return self.root / "data" / "raw" / f"{dataset}-{self.params.data.resolution}"
+        return self.raw / f"{dataset}-{self.params.data.resolution}"
 
     @property
     def splits(self) -> Path:
@@ -44,6 +54,10 @@ class Project:
         """Folder of the source tasks' teachers."""
         return self.root / "data" / "teachers" / "source"
 
+    def source_teacher_file(self, task: str) -> Path:
+        """The weights of a source task's teacher."""
+        return self.source_teachers / f"{task}.safetensors"
+
     @property
     def source_students(self) -> Path:
         """Folder of the source tasks' student-accuracy database."""
@@ -52,7 +66,12 @@ class Project:
     @property
     def predictor(self) -> Path:
         """Folder of the meta-learned predictor."""
-        return self.root / "data" / "predictor"
+        return self.predictor_file.parent
+
+    @property
+    def predictor_file(self) -> Path:
+        """The predictor's weights and rates."""
+        return self.root / PREDICTOR_FILE
 
     @property
     def checkpoints(self) -> Path:
@@ -73,6 +92,10 @@ class Project:
         """Folder of a target's teacher."""
         return self.root / "data" / "teachers" / "targets" / name
 
+    def target_teacher_file(self, name: str) -> Path:
+        """The weights of a target's teacher."""
+        return self.target_teacher(name) / f"{name}.safetensors"
+
     def target_students(self, name: str) -> Path:
         """Folder of a target's student-accuracy database."""
         return self.root / "data" / "students" / "targets" / name
@@ -81,14 +104,27 @@ class Project:
         """Folder of a target's ranking and Pareto picture."""
         return self.root / "data" / "search" / name
 
+    def search_file(self, name: str) -> Path:
+        """A target's ranking."""
+        return self.search(name) / "search.json"
+
     def distilled(self, name: str) -> Path:
         """Folder of a target's distilled student."""
         return self.root / "data" / "distilled" / name
 
+    def student_file(self, name: str) -> Path:
+        """The weights of a target's distilled student."""
+        return self.distilled(name) / f"{name}.safetensors"
+
     @property
     def ladder(self) -> Path:
         """Folder of the ladder."""
-        return self.root / "data" / "ladder"
+        return self.ladder_file.parent
+
+    @property
+    def ladder_file(self) -> Path:
+        """What the ladder has learned."""
+        return self.root / LADDER_FILE
 
     @property
     def scores(self) -> Path:

@@ -25,7 +25,7 @@ from dass.tracking.promotion import crown
 from dass.tracking.runs import file_page
 from flows.distil import distil_student
 from flows.given import open_given, record_distilled, record_search, record_student
-from flows.meta_train import CHECKPOINT, learn
+from flows.meta_train import learn
 from flows.register import file_student
 from flows.repro import repro, stage_names
 from flows.runtime import run_link
@@ -112,8 +112,10 @@ def search_students(
     """
     hide_tracebacks()
     project = Project.open()
-    if not (project.predictor / CHECKPOINT).exists():
-        raise UsageError("there is no predictor yet: run `pipeline` until meta_train first")
+    by_ladder = (method or project.params.search.method) == "ladder"
+    stage, file = ("ladder", project.ladder_file) if by_ladder else ("meta_train", project.predictor_file)
+    if not file.exists():
+        raise UsageError(f"there is no {file.stem} yet: run `pipeline` until {stage} first")
     with open_given(project, dataset, teacher) as given, tempfile.TemporaryDirectory() as temporary:
         folder, name = Path(temporary), given.data.name
         count = candidates or project.params.search.candidates
@@ -121,8 +123,7 @@ def search_students(
         save_search(folder / "search.json", found)
         draw(found, folder / "pareto.png")
         show(found, top)
-        inputs = [project.packed(name), project.root / teacher, project.predictor]
-        inputs += [project.ladder] if found.pick.rung else []
+        inputs = [project.packed(name), project.root / teacher, file.parent]
         store, run_id, came_from = record_search(project, given, found, top=top, folder=folder, inputs=inputs)
         show_picture(found, file_page(store, run_id, "pareto.png") or embedded(folder / "pareto.png"))
         said = [

@@ -24,8 +24,8 @@ from flows.teacher import target_task
 def distil(target: str) -> None:
     """Distil the student that the search picked."""
     project = Project.open()
-    chosen = load_search(project.search(target) / "search.json").pick
-    path = project.distilled(target) / f"{target}.safetensors"
+    chosen = load_search(project.search_file(target)).pick
+    path = project.student_file(target)
     record = distil_student(project, target_task(project, target), chosen.architecture, project.params.seed, path)
     logger().info("%s: %.2f%% predicted, %.2f%% reached", target, chosen.predicted, record.final_accuracy)
 

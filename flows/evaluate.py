@@ -102,9 +102,9 @@ def compare_methods(project: Project, targets: Sequence[EvaluatedTarget], scores
 
 def pick_rows(project: Project, name: str, targets: Sequence[EvaluatedTarget]) -> list[PickRow]:
     """What the teacher and the distilled picks of a target reached; the search's own is distilled for every target."""
-    teacher = load_card(project.target_teacher(name) / f"{name}.safetensors")
-    _, student = load_student(project.distilled(name) / f"{name}.safetensors")
-    search = load_search(project.search(name) / "search.json")
+    teacher = load_card(project.target_teacher_file(name))
+    _, student = load_student(project.student_file(name))
+    search = load_search(project.search_file(name))
     own = PickRow(
         searcher(search), name, student.seed, student.final_accuracy, student.macs, student.params,
         student.architecture.stage_label,
@@ -204,7 +204,7 @@ def metrics(project: Project, found: Findings) -> dict[str, Any]:
     summary: dict[str, Any] = {"targets": {}, "torch": torch.__version__, "seed": project.params.seed}
     for name in project.params.targets:
         [teacher] = [row for row in found.picks if (row.method, row.target) == (TEACHER, name)]
-        search = load_search(project.search(name) / "search.json")
+        search = load_search(project.search_file(name))
         picked = next(row for row in found.picks if (row.method, row.target) == (searcher(search), name))
         summary["targets"][name] = {
             "teacher_accuracy": teacher.accuracy,

@@ -30,7 +30,7 @@ def open_given(project: Project, dataset: str, teacher: str) -> Iterator[TargetT
     """
     largest = SearchSpace.from_config(project.params.space).largest
     with open_task(
-        dataset, project.root / teacher, raw=project.root / "data" / "raw", largest=largest, device=device(),
+        dataset, project.root / teacher, raw=project.raw, largest=largest, device=device(),
         resolution=project.params.data.resolution,
     ) as given:  # fmt: skip
         yield given

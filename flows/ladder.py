@@ -20,13 +20,10 @@ from dass.networks.checkpoint import load_card
 from dass.project import Project
 from dass.space.search_space import SearchSpace
 from dass.training.workers import Workers
-from flows.meta_train import teacher_path
 from flows.ranking import source_tasks
 from flows.runtime import Progress, device, logger, workers
 from flows.slots import gpu_slot
 from flows.stage import run_stage
-
-LADDER = "ladder.safetensors"
 
 
 @flow(name="ladder")
@@ -47,7 +44,7 @@ def ladder() -> None:
         resolution=project.params.data.resolution,
         recipe=recipe_facts(project.params.distillation),
         tasks=tuple(one.name for one in tasks),
-        teacher_ids=tuple(load_card(teacher_path(project, one.name)).teacher_id for one in tasks),
+        teacher_ids=tuple(load_card(project.source_teacher_file(one.name)).teacher_id for one in tasks),
         students=sum(len(one.architectures) for one in tasks),
         left_out={rung: src for rung, (src, _) in left_out.items()},
         covered={rung: covered for rung, (_, covered) in left_out.items()},
@@ -56,7 +53,7 @@ def ladder() -> None:
         torch_version=str(torch.__version__),
         seconds=time.perf_counter() - started,
     )
-    save_ladder(project.ladder / LADDER, learned, card)
+    save_ladder(project.ladder_file, learned, card)
     rows = [
         {"rung": rung, "mean SRC on tasks left out": round(src, 3), "within 80% intervals": round(covered, 3)}
         for rung, (src, covered) in left_out.items()

@@ -56,7 +56,9 @@ def learn(project: Project, folder: Path) -> tuple[Store, RegisteredVersion]:
         training=tuple(task.name for task in training),
         validation=tuple(task.name for task in validation),
         students=sum(len(task.accuracies) for task in training) / len(training),
-        teacher_ids=tuple(load_card(teacher_path(project, task.name)).teacher_id for task in training + validation),
+        teacher_ids=tuple(
+            load_card(project.source_teacher_file(task.name)).teacher_id for task in training + validation
+        ),
         episodes=project.params.predictor.episodes,
         best_episode=learner.best_.episode,
         validation_src=learner.best_.src,
@@ -66,7 +68,7 @@ def learn(project: Project, folder: Path) -> tuple[Store, RegisteredVersion]:
         torch_version=str(torch.__version__),
         seconds=time.perf_counter() - started,
     )
-    checkpoint = folder / CHECKPOINT
+    checkpoint = folder / project.predictor_file.name
     save_predictor(checkpoint, learner.result_, card)
     (folder / PARTIAL).unlink(missing_ok=True)
     logger().info("validation SRC %.3f at episode %d", card.validation_src, card.best_episode)
@@ -84,14 +86,14 @@ def learn(project: Project, folder: Path) -> tuple[Store, RegisteredVersion]:
     return store, version
 
 
-CHECKPOINT, PARTIAL = "predictor.safetensors", "training.partial"
+PARTIAL = "training.partial"
 
 
 @task(cache_policy=NO_CACHE, name="embed a source task")
 def embed_task(project: Project, split: Split) -> TaskTensors:
     """Read a source task's records and embed its teacher and students."""
     params, space = project.params, SearchSpace.from_config(project.params.space)
-    teacher, card = load_teacher(teacher_path(project, split.name))
+    teacher, card = load_teacher(project.source_teacher_file(split.name))
     data = load_split(project.packed(split.dataset), split)
     key = task_key(data, teacher, params.distillation.for_images(len(data.train_labels)), device())
     jobs = source_jobs(space, params.students.per_source, params.seed, split.name)
@@ -126,11 +128,6 @@ def fit(project: Project, training: list[TaskTensors], validation: list[TaskTens
     progress = Progress("episodes", 0, block.episodes)
     with gpu_slot(device()):
         return learner.fit(training, validation, checkpoint=checkpoint, progress=progress)
-
-
-def teacher_path(project: Project, task_name: str) -> Path:
-    """Where a source task's teacher is."""
-    return project.source_teachers / f"{task_name}.safetensors"
 
 
 if __name__ == "__main__":

@@ -12,15 +12,13 @@ from dass.baselines.names import FEW_SHOT, REFERENCE
 from dass.baselines.picks import Pick, picks_of, searcher
 from dass.baselines.scores import ScoreDatabase, Scores
 from dass.baselines.scoring import Scoring, TargetSample
-from dass.files import content_id
+from dass.files import content_id, file_id
 from dass.predictor.checkpoint import load_predictor
 from dass.project import Project
 from dass.students.database import StudentDatabase
 from dass.students.plan import StudentJob
 from dass.students.trained import load_student
-from dass.tracking.predictor_registration import predictor_id
 from flows.database import fill_database
-from flows.meta_train import CHECKPOINT
 from flows.ranking import EvaluatedTarget, evaluated_targets, pick_records, source_tasks
 from flows.runtime import Progress, device, logger, worker_count, workers
 from flows.slots import gpu_slot
@@ -86,9 +84,9 @@ def scored_for_picks(project: Project) -> list[str]:
 
 def open_scoring(project: Project) -> Scoring:
     """All that methods need."""
-    params, checkpoint = project.params, project.predictor / CHECKPOINT
+    params, checkpoint = project.params, project.predictor_file
     shipped, card = load_predictor(checkpoint, device())
-    shipped_id = predictor_id(checkpoint)
+    shipped_id = file_id(checkpoint)
     return Scoring(
         ScoreDatabase(project.scores),
         Settings(
@@ -142,7 +140,7 @@ def wanted_picks(project: Project, target: EvaluatedTarget) -> list[StudentJob]:
 
 def is_distilled(project: Project, target: EvaluatedTarget, job: StudentJob) -> bool:
     """Whether the student is there already: as the search's pick, or among the target's students."""
-    _, student = load_student(project.distilled(target.name) / f"{target.name}.safetensors")
+    _, student = load_student(project.student_file(target.name))
     if (job.architecture, job.seed) == (student.architecture, student.seed):
         return True
     return (job.architecture.arch_id, job.seed) in pick_records(project, target)

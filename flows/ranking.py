@@ -18,7 +18,6 @@ from dass.students.build import task_key
 from dass.students.database import StudentDatabase
 from dass.students.plan import source_jobs
 from dass.students.record import StudentRecord, TaskKey
-from flows.meta_train import teacher_path
 from flows.runtime import device
 from flows.splits import source_splits
 from flows.target_students import wanted_students
@@ -79,7 +78,7 @@ def read_target(project: Project, name: str) -> EvaluatedTarget:
         DassError: it has no such record, or no search.
     """
     params, data = project.params, target_data(project, name)
-    teacher, card = load_teacher(project.target_teacher(name) / f"{name}.safetensors")
+    teacher, card = load_teacher(project.target_teacher_file(name))
     key = task_key(data, teacher, params.distillation.for_images(len(data.train_labels)), device())
     jobs = wanted_students(project, name, params.students.per_target)
     wanted = {(job.architecture.arch_id, job.seed) for job in jobs}
@@ -101,7 +100,7 @@ def read_target(project: Project, name: str) -> EvaluatedTarget:
         tuple(Architecture.from_json(record.architecture) for record in truth.records),
         tuple(record.final_accuracy for record in truth.records),
     )
-    return EvaluatedTarget(truth, task, key, card, load_search(project.search(name) / "search.json"))
+    return EvaluatedTarget(truth, task, key, card, load_search(project.search_file(name)))
 
 
 def source_tasks(project: Project) -> SourceTasks:
@@ -115,7 +114,7 @@ def source_tasks(project: Project) -> SourceTasks:
 
 def _source_task(project: Project, split: Split) -> RankingTask:
     params, space = project.params, SearchSpace.from_config(project.params.space)
-    path = teacher_path(project, split.name)
+    path = project.source_teacher_file(split.name)
     teacher, accuracy = load_teacher(path)[0], load_card(path).accuracy
     data = load_split(project.packed(split.dataset), split)
     key = task_key(data, teacher, params.distillation.for_images(len(data.train_labels)), device())

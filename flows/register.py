@@ -20,7 +20,6 @@ from dass.tracking.store import Store, open_store
 from dass.tracking.student_card import StudentCard
 from dass.tracking.student_registration import register_student
 from dass.tracking.target_runs import log_target
-from flows.meta_train import CHECKPOINT
 from flows.runtime import logger
 from flows.stage import run_stage
 from flows.teacher import target_task
@@ -30,7 +29,7 @@ from flows.teacher import target_task
 def register(target: str) -> None:
     """Record the target's search as a run, file its student, and let it become champion if it is better."""
     project = Project.open()
-    found = load_search(project.search(target) / "search.json")
+    found = load_search(project.search_file(target))
     given, dataset = target_task(project, target), project.target(target).dataset
     came_from = lineage(
         project.root,
@@ -43,7 +42,7 @@ def register(target: str) -> None:
         budget=found.budget, ranking=found.ranking[: project.params.search.top], pick=found.pick,
         files=[project.search(target) / "pareto.png"],
     )  # fmt: skip
-    path = project.distilled(target) / f"{target}.safetensors"
+    path = project.student_file(target)
     version, verdict = file_student(
         store, run_id, project, given, path, dataset=dataset, found=found, came_from=came_from
     )
@@ -101,7 +100,7 @@ def file_student(
     verdict = promote(store, version)
     if found and not found.pick.rung:  # the ladder has no adapted predictor
         adapted = register_adapted(
-            store, run_id, checkpoint=project.predictor / CHECKPOINT, teacher=given.teacher.cpu(),
+            store, run_id, checkpoint=project.predictor_file, teacher=given.teacher.cpu(),
             teacher_card=teacher, lineage=came_from,
         )  # fmt: skip
         crown(store, adapted, "adapted from the present predictor")

@@ -12,21 +12,16 @@ from prefect.cache_policies import NO_CACHE
 
 from dass.errors import UsageError
 from dass.evaluation.plots import pareto, save
-from dass.evidence.collector import Collector
 from dass.evidence.store import EvidenceStore
-from dass.files import file_sha256
+from dass.files import file_id
 from dass.ladder.checkpoint import check_fits, load_ladder
 from dass.predictor.checkpoint import load_predictor
-from dass.predictor.embeddings import fixed_noise
 from dass.project import Project
 from dass.search.candidates import MILLION, Budget, Candidate
-from dass.search.climb import Climbed, Effort, climb
+from dass.search.climb import Climbed, Effort, search_by_ladder
 from dass.search.run import SearchResult, save_search, search_students
 from dass.search.target_task import TargetTask
 from dass.space.search_space import SearchSpace
-from dass.tracking.stage_runs import predictor_id
-from flows.ladder import LADDER
-from flows.meta_train import CHECKPOINT
 from flows.runtime import Progress, device, logger, workers
 from flows.slots import gpu_slot
 from flows.stage import run_stage
@@ -43,7 +38,7 @@ def search(target: str) -> None:
     given = target_task(project, target)
     result = rank_candidates(project, given, target_budget(project, target), block.candidates, project.params.seed)
     folder = project.search(target)
-    save_search(folder / "search.json", result)
+    save_search(project.search_file(target), result)
     draw(result, folder / "pareto.png")
     show(result, block.top)
     show_picture(result, embedded(folder / "pareto.png"))
@@ -82,13 +77,13 @@ def rank_candidates(
 @task(cache_policy=NO_CACHE, name="adapt and rank")
 def adapt_and_rank(project: Project, given: TargetTask, budget: Budget, count: int, seed: int) -> SearchResult:
     """Adapt the project's predictor by the guide and score every candidate."""
-    checkpoint, place, guide = project.predictor / CHECKPOINT, device(), given.guide
+    checkpoint, place, guide = project.predictor_file, device(), given.guide
     with gpu_slot(place):
         predictor, card = load_predictor(checkpoint, place)
         guide.teacher.to(place)
         progress = Progress(f"candidates of {guide.target}", 0, count)
         return search_students(
-            predictor, card, predictor_id(checkpoint), guide, budget=budget, count=count, seed=seed, progress=progress
+            predictor, card, file_id(checkpoint), guide, budget=budget, count=count, seed=seed, progress=progress
         )
 
 
@@ -97,23 +92,15 @@ def climb_candidates(
     project: Project, given: TargetTask, budget: Budget, count: int, seed: int, seconds: float | None
 ) -> SearchResult:
     """Collect evidence about candidates: cheap about all, costly about the promising ones."""
-    params, place, file = project.params, device(), project.ladder / LADDER
+    params, place, file = project.params, device(), project.ladder_file
     ladder, card = load_ladder(file)
-    space = SearchSpace.from_config(params.space)
-    check_fits(card, space, params.data.resolution, params.distillation, file)
-    noise = fixed_noise(params.data.resolution, params.seed)
-    block = params.search
-    starts = min(block.starts, count)
-    effort = Effort(count, starts, min(block.sprints, starts), block.evolve, seconds)
-    given.teacher.cpu()
+    check_fits(card, SearchSpace.from_config(params.space), params.data.resolution, params.distillation, file)
+    effort = Effort.of(params.search, count, seconds)
     with gpu_slot(place), workers(place) as pool:
-        collector = Collector(
-            given.teacher, given.data, noise, params.distillation, workers=pool, store=EvidenceStore(project.evidence),
-            device=place, seed=params.seed,
-        )  # fmt: skip
-        return climb(
-            ladder, file_sha256(file)[:12], collector, space, given.guide, test_images=len(given.data.test_labels),
-            budget=budget, effort=effort, seed=seed, said=_say_rung,
+        return search_by_ladder(
+            ladder, card, file_id(file), given, params.distillation, workers=pool,
+            store=EvidenceStore(project.evidence), device=place, budget=budget, effort=effort, seed=seed,
+            said=_say_rung,
         )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def distil_students(project: Project, split: Split, count: int, pool: Pool) -> l
     """Distil one source task's missing students; each record is on disk as soon as it is there."""
     jobs = source_jobs(SearchSpace.from_config(project.params.space), count, project.params.seed, split.name)
     load = partial(load_split, project.packed(split.dataset), split)
-    teacher, _ = load_teacher(project.source_teachers / f"{split.name}.safetensors")
+    teacher, _ = load_teacher(project.source_teacher_file(split.name))
     return fill_database(project, StudentDatabase(project.source_students), jobs, load, teacher, pool)
 
 

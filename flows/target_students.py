@@ -43,7 +43,7 @@ def target_students(target: str, count: int | None = None) -> None:
 def distil_students(project: Project, target: str, count: int) -> list[StudentRecord]:
     """Distil the target's missing students; each record is on disk as soon as it is there."""
     jobs = wanted_students(project, target, count)
-    teacher, _ = load_teacher(project.target_teacher(target) / f"{target}.safetensors")
+    teacher, _ = load_teacher(project.target_teacher_file(target))
     database = StudentDatabase(project.target_students(target))
     with student_workers() as pool:
         return fill_database(project, database, jobs, partial(target_data, project, target), teacher, pool)

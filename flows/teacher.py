@@ -31,7 +31,7 @@ def teacher(target: str) -> None:
     """Train a target's teacher, or check and file the user's own."""
     project = Project.open()
     block = project.target(target)
-    path = project.target_teacher(target) / f"{target}.safetensors"
+    path = project.target_teacher_file(target)
     remove_strangers(path.parent, {target})
     if block.teacher is None:
         train(project, target, path)
@@ -72,9 +72,7 @@ def bring_in(project: Project, target: str, file: str, path: Path) -> None:
 
 def target_task(project: Project, target: str) -> TargetTask:
     """A target's images and its teacher, on the CPU."""
-    return TargetTask(
-        target_data(project, target), *load_teacher(project.target_teacher(target) / f"{target}.safetensors")
-    )
+    return TargetTask(target_data(project, target), *load_teacher(project.target_teacher_file(target)))
 
 
 def target_data(project: Project, target: str) -> TaskData:

@@ -31,13 +31,12 @@ from flows.stage import run_stage
 def teachers() -> None:
     """Train the teacher of every source task that has none yet."""
     project = Project.open()
-    folder = project.source_teachers
     splits = source_splits(project)
-    remove_strangers(folder, {split.name for split in splits})
+    remove_strangers(project.source_teachers, {split.name for split in splits})
     train_missing(project, splits)
     store = open_store(project.root)
     for split in splits:
-        record_teacher(store, project, folder / f"{split.name}.safetensors", [project.splits])
+        record_teacher(store, project, project.source_teacher_file(split.name), [project.splits])
 
 
 @task(cache_policy=NO_CACHE, name="train teachers")
@@ -47,7 +46,7 @@ def train_missing(project: Project, splits: list[Split]) -> None:
     jobs = []
     for split in splits:
         load = partial(load_split, project.packed(split.dataset), split)
-        path = project.source_teachers / f"{split.name}.safetensors"
+        path = project.source_teacher_file(split.name)
         recipe = project.params.teacher.for_images(len(split.train))
         if not is_current(path, load(), space.largest, recipe, project.params.seed, place):
             jobs.append((load, space.largest, recipe, path))

@@ -14,12 +14,12 @@ from dass.datasets.packed import DatasetCard, PackedDataset, open_packed
 from dass.datasets.thinning import thin
 from dass.errors import UsageError
 from dass.params_file import load_params
+from dass.project import RAW
 
 data_app = typer.Typer(
     help="Bring in datasets, fetch, list and check them.\n\nExample: dass data check digits", no_args_is_help=True
 )
 
-RAW = Path("data/raw")
 
 Name = Annotated[str, typer.Argument(help="A name of `dass data list`, or one of your own.", show_default=False)]
 Resolution = Annotated[

@@ -1,10 +1,11 @@
 """`dass search`: rank students for a dataset and a teacher, without any pipeline."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -14,19 +15,19 @@ from dass.cli.progress import progress_bar
 from dass.cli.tables import print_table
 from dass.device import resolve_device
 from dass.errors import UsageError
-from dass.evidence.collector import Collector
 from dass.evidence.store import EvidenceStore
-from dass.files import file_sha256
+from dass.files import file_id
 from dass.ladder.checkpoint import check_fits, load_ladder
 from dass.params_file import load_params
-from dass.predictor.checkpoint import PredictorCard, load_predictor
-from dass.predictor.embeddings import fixed_noise
+from dass.predictor.checkpoint import load_predictor
+from dass.project import LADDER_FILE, PREDICTOR_FILE, RAW
 from dass.search.candidates import MILLION, Budget, Candidate
-from dass.search.climb import Effort, climb
+from dass.search.climb import Effort, Progress, search_by_ladder
 from dass.search.latency import measure_latency, measure_parts
 from dass.search.pareto import pareto_front
 from dass.search.run import SearchResult, candidate_json, search_students
 from dass.search.target_task import TargetTask, open_task
+from dass.space.search_space import SearchSpace
 from dass.training.workers import Workers, usual_count
 
 
@@ -38,27 +39,28 @@ def search(
     method: Annotated[str, typer.Option(help="dass, or ladder: slower, better, with intervals.")] = "dass",
     candidates: Annotated[int, typer.Option(help="Architectures to score at most.", min=1)] = 3000,
     starts: Annotated[
-        int | None, typer.Option(help="ladder: how many are tried on one batch; 3000 if left out.", min=1)
+        int | None,
+        typer.Option(help="ladder: how many are tried on one batch; as params.yaml says if left out.", min=1),
     ] = None,
     sprints: Annotated[
         int | None,
-        typer.Option(help="ladder: how many take the first steps of distillation; 48 if left out.", min=0),
+        typer.Option(help="ladder: how many take the first steps of distillation; likewise.", min=0),
     ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(help="ladder: how long to search; as many sprint as fit, in place of --sprints.", min=1),
     ] = None,
-    evolve: Annotated[bool | None, typer.Option(help="ladder: children of the best, not random candidates.")] = None,
+    evolve: Annotated[
+        bool | None, typer.Option(help="ladder: children of the best, not random candidates; likewise.")
+    ] = None,
     front: Annotated[
         str | None, typer.Option(help="Show the Pareto front against macs, parameters or latency on the device.")
     ] = None,
     latency: Annotated[bool, typer.Option(help="Measure the shown ones' latency on the device.")] = False,
     top: Annotated[int, typer.Option(help="How many to show.", min=1)] = 10,
     seed: Annotated[int, typer.Option(help="Of the sample.", min=0)] = 0,
-    predictor: Annotated[Path, typer.Option(help="The meta-learned predictor.")] = Path(
-        "data/predictor/predictor.safetensors"
-    ),
-    ladder: Annotated[Path, typer.Option(help="The ladder.")] = Path("data/ladder/ladder.safetensors"),
+    predictor: Annotated[Path, typer.Option(help="dass: the meta-learned predictor.")] = PREDICTOR_FILE,
+    ladder: Annotated[Path, typer.Option(help="ladder: the ladder.")] = LADDER_FILE,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", envvar="DASS_DEVICE")] = "auto",
     workers: Annotated[
         int | None,
@@ -78,29 +80,17 @@ def search(
     if method != "ladder" and (given := [name for name, value in effort_options.items() if value is not None]):
         raise UsageError(f"{', '.join(given)}: only with --method ladder, dass looks at all candidates")
     place = resolve_device(device)
-    for needed, name in ((predictor, "predictor"), *(((ladder, "ladder"),) if method == "ladder" else ())):
-        if not needed.exists():
-            raise UsageError(f"there is no {name} at {needed}: run `make repro`, or give --{name}")
-    meta, card = load_predictor(predictor, place)
-    task_at = open_task(
-        data, teacher, raw=Path("data/raw"), resolution=card.resolution, largest=card.space.largest, device=place
-    )
+    budget = Budget(max_macs, max_params)
+    common = {"budget": budget, "seed": seed}
+    if method == "ladder":
+        changes = {"starts": starts, "sprints": sprints, "evolve": evolve}
+        way = _by_ladder(ladder, place, workers or usual_count(place), changes, candidates, seconds, common)
+    else:
+        way = _by_dass(predictor, place, candidates, common)
+    task_at = open_task(data, teacher, raw=RAW, resolution=way.resolution, largest=way.space.largest, device=place)
     with task_at as task:
-        budget = Budget(max_macs, max_params)
         with progress_bar("score") as progress:
-            if method == "ladder":
-                starts = min(starts or 3000, candidates)
-                sprints = min(48 if sprints is None else sprints, starts)
-                effort = Effort(candidates, starts, sprints, bool(evolve), seconds)
-                found = _climb(
-                    ladder, task, card, place,
-                    count=workers or usual_count(place), budget=budget, effort=effort, seed=seed, progress=progress,
-                )  # fmt: skip
-            else:
-                found = search_students(
-                    meta, card, file_sha256(predictor)[:12], task.guide,
-                    budget=budget, count=candidates, seed=seed, progress=progress,
-                )  # fmt: skip
+            found = way.rank(task, progress)
         size = (task.data.resolution, len(task.data.classes), place)
         shown = _front(found, front, *size) if front else found.ranking[:top]
         times = [measure_latency(one.architecture, *size) for one in shown] if latency or front == "latency" else []
@@ -117,32 +107,55 @@ def search(
     print(f"{found.seconds:.1f} s, {1000 * found.seconds / len(found.ranking):.2f} ms per candidate")
 
 
-def _climb(
+@dataclass(frozen=True)
+class _Way:
+    """A method that has been read: what it can be asked about, and its ranking of a task's candidates."""
+
+    space: SearchSpace
+    resolution: int
+    rank: Callable[[TargetTask, Progress], SearchResult]
+
+
+def _by_dass(file: Path, place: torch.device, candidates: int, common: Mapping[str, Any]) -> _Way:
+    predictor, card = load_predictor(_made(file, "predictor"), place)
+
+    def rank(task: TargetTask, progress: Progress) -> SearchResult:
+        return search_students(
+            predictor, card, file_id(file), task.guide, count=candidates, progress=progress, **common
+        )
+
+    return _Way(card.space, card.resolution, rank)
+
+
+def _by_ladder(
     file: Path,
-    task: TargetTask,
-    card: PredictorCard,
     place: torch.device,
-    *,
     count: int,
-    budget: Budget,
-    effort: Effort,
-    seed: int,
-    progress: Callable[[int, int], None],
-) -> SearchResult:
-    recipe = load_params(Path("params.yaml")).distillation
-    ladder, learned = load_ladder(file)
-    check_fits(learned, card.space, card.resolution, recipe, file)
-    guide = task.guide
-    guide.teacher.cpu()
-    with Workers(count) as workers:
-        collector = Collector(
-            guide.teacher, task.data, fixed_noise(card.resolution, card.noise_seed), recipe, workers=workers,
-            store=EvidenceStore(None), device=place,
-        )  # fmt: skip
-        return climb(
-            ladder, file_sha256(file)[:12], collector, card.space, guide, test_images=len(task.data.test_labels),
-            budget=budget, effort=effort, seed=seed, progress=progress,
-        )  # fmt: skip
+    changes: Mapping[str, int | bool | None],
+    candidates: int,
+    seconds: float | None,
+    common: Mapping[str, Any],
+) -> _Way:
+    ladder, card = load_ladder(_made(file, "ladder"))
+    params = load_params(Path("params.yaml"))
+    check_fits(card, card.space, card.resolution, params.distillation, file)
+    given = {name: value for name, value in changes.items() if value is not None}
+    effort = Effort.of(params.search.model_copy(update=given), candidates, seconds)
+
+    def rank(task: TargetTask, progress: Progress) -> SearchResult:
+        with Workers(count) as workers:
+            return search_by_ladder(
+                ladder, card, file_id(file), task, params.distillation, workers=workers, store=EvidenceStore(None),
+                device=place, effort=effort, progress=progress, **common,
+            )  # fmt: skip
+
+    return _Way(card.space, card.resolution, rank)
+
+
+def _made(file: Path, name: str) -> Path:
+    if not file.exists():
+        raise UsageError(f"there is no {name} at {file}: run `make repro`, or give --{name}")
+    return file
 
 
 def _front(

@@ -55,8 +55,8 @@ def export_onnx_(
     """
     project = Project.open()
     project.target(target)
-    card = load_card(project.target_teacher(target) / f"{target}.safetensors")
-    network, _ = load_student(project.distilled(target) / f"{target}.safetensors")
+    card = load_card(project.target_teacher_file(target))
+    network, _ = load_student(project.student_file(target))
     difference = export_onnx(network, card.classes, card.resolution, file)
     print(f"{file}: {len(card.classes)} classes at {card.resolution} pixels, within {difference:.1g} of torch")
 

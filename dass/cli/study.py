@@ -66,7 +66,7 @@ def study(
 def _page(project: Project, databases: dict[str, StudentDatabase]) -> Iterator[str]:
     records = [record for one in databases.values() for task in one.tasks() for record in one.read_all(task)]
     cards = [load_card(path) for path in sorted(project.source_teachers.glob("*.safetensors"))]
-    cards += [load_card(project.target_teacher(name) / f"{name}.safetensors") for name in project.params.targets]
+    cards += [load_card(project.target_teacher_file(name)) for name in project.params.targets]
     seconds = sum(record.seconds for record in records) + sum(card.seconds for card in cards)
     preset = project.params.preset
     yield f"# Study `{preset}`"

@@ -35,7 +35,7 @@ class LadderCard:
         left_out: by rung, the mean Spearman correlation over source tasks, each predicted by a ladder that has learned
             from the tasks of other classes alone.
         covered: by rung, the share of these students that lie within their 80% interval.
-        seed: of the batches that evidence is taken on.
+        seed: of the noise and the batches that evidence is taken on.
         device: on which evidence was taken.
         torch_version: with which.
         seconds: evidence and learning.

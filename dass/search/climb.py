@@ -8,17 +8,24 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import torch
 
+from dass.config import DistillationRecipe, Search
 from dass.errors import DassError
 from dass.evidence.collector import Collector
+from dass.evidence.store import EvidenceStore
+from dass.ladder.checkpoint import LadderCard
 from dass.ladder.ladder import RUNGS, Ladder, Prediction, Rung, gather
+from dass.predictor.embeddings import fixed_noise
 from dass.search.candidates import Budget, Candidate, sample_candidates
 from dass.search.evolution import evolve_candidates
 from dass.search.run import Guide, SearchResult
 from dass.search.select import pick, rank
+from dass.search.target_task import TargetTask
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
+from dass.training.workers import Workers
 
 HALVING: tuple[Rung, ...] = ("sprint 10", "sprint 20", "sprint 50")
 # How many are looked at before a search that has so many seconds looks at the clock: enough to keep all cores busy.
@@ -47,6 +54,12 @@ class Effort:
     sprints: int
     evolve: bool = False
     seconds: float | None = None
+
+    @classmethod
+    def of(cls, block: Search, candidates: int, seconds: float | None = None) -> "Effort":
+        """What params.yaml allows of a search, cut to so many candidates."""
+        starts = min(block.starts, candidates)
+        return cls(candidates, starts, min(block.sprints, starts), block.evolve, seconds)
 
 
 @dataclass(frozen=True)
@@ -154,6 +167,53 @@ def climb(
         ranking=tuple(rank(candidates)),
         seconds=time.perf_counter() - started,
     )
+
+
+def search_by_ladder(
+    ladder: Ladder,
+    card: LadderCard,
+    ladder_id: str,
+    task: TargetTask,
+    recipe: DistillationRecipe,
+    *,
+    workers: Workers,
+    store: EvidenceStore,
+    device: torch.device,
+    budget: Budget,
+    effort: Effort,
+    seed: int,
+    said: Said | None = None,
+    progress: Progress | None = None,
+) -> SearchResult:
+    """Climbs for a dataset and its teacher, with evidence taken as it was for what the ladder has learned from.
+
+    Args:
+        ladder: learned from source tasks.
+        card: of the ladder: its space, and the seed of noise and batches.
+        ladder_id: names it in the result.
+        task: the target; its teacher is moved to the CPU, from where workers get it.
+        recipe: of the distillation to be predicted, see `check_fits`.
+        workers: where evidence is collected.
+        store: what keeps it.
+        device: of the workers.
+        budget: what candidates may cost.
+        effort: how much evidence to collect.
+        seed: of the sample.
+        said: called when a rung is done.
+        progress: called with students done and in all, within a rung that takes long.
+
+    Raises:
+        UsageError: as `climb` does.
+        DassError: as `climb` does, or workers died.
+    """
+    collector = Collector(
+        task.teacher.cpu(), task.data, fixed_noise(card.resolution, card.seed), recipe, workers=workers, store=store,
+        device=device, seed=card.seed,
+    )  # fmt: skip
+    return climb(
+        ladder, ladder_id, collector, card.space, task.guide, test_images=len(task.data.test_labels), budget=budget,
+        effort=effort, seed=seed, said=said, progress=progress,
+    )  # fmt: skip
 
 
 class _Ascent:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from dass.files import content_id, file_sha256
+from dass.files import content_id, file_id
 from dass.networks.checkpoint import TeacherCard, teacher_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.checkpoint import PredictorCard
@@ -28,11 +28,6 @@ _NEEDS = ("pydantic", "pyyaml")
 def adapted_name(target: str) -> str:
     """Name of a target's adapted predictor."""
     return f"{PREDICTOR}-{target}"
-
-
-def predictor_id(checkpoint: Path) -> str:
-    """12 hex digits of a predictor's weights and inner rates."""
-    return file_sha256(checkpoint)[:12]
 
 
 def register_predictor(store: Store, run_id: str, *, checkpoint: Path, lineage: Lineage) -> RegisteredVersion:
@@ -158,7 +153,7 @@ def _adapted_signature() -> "ModelSignature":
 
 def _tags(card: PredictorCard, checkpoint: Path) -> dict[str, str]:
     return {
-        "predictor_id": predictor_id(checkpoint),
+        "predictor_id": file_id(checkpoint),
         "validation_src": f"{card.validation_src:.4f}",
         "training": ", ".join(card.training),
         "validation": ", ".join(card.validation),

@@ -12,12 +12,12 @@ import pandas as pd
 
 from dass.config import Block, Predictor, TeacherRecipe
 from dass.datasets.check import CheckReport
+from dass.files import file_id
 from dass.networks.checkpoint import TeacherCard
 from dass.predictor.checkpoint import PredictorCard
 from dass.predictor.meta import Validation
 from dass.students.record import StudentRecord
 from dass.tracking.lineage import Lineage
-from dass.tracking.predictor_registration import predictor_id
 from dass.tracking.runs import Curve, Input, RunContent, Scalar, record_run
 from dass.tracking.store import Store
 from dass.training.member import EpochEvaluation
@@ -179,7 +179,7 @@ def log_predictor(
             Curve("validation/src", episodes, tuple(look.src for look in history)),
         ),
         files=(checkpoint, checkpoint.with_suffix(".json")),
-        tags={"predictor_id": predictor_id(checkpoint)},
+        tags={"predictor_id": file_id(checkpoint)},
     )
     return record_run(store, content)
 

@@ -134,7 +134,7 @@ def fill(root: Path) -> None:
         if split.index in params.source.splits:
             write_split(project.splits / f"{split.name}.json", split)
             data = load_split(project.packed("glyphs"), split)
-            _teacher(project.source_teachers / f"{split.name}.safetensors", space, data)
+            _teacher(project.source_teacher_file(split.name), space, data)
     _teacher(root / TEACHER, space, load_target(project.packed("digits")))
     model = DassPredictor(space.widths[-1], space.code_length, seed=0)
     rates = {name: torch.full_like(matrix, 0.005) for name, matrix in model.layers.items()}
@@ -144,9 +144,7 @@ def fill(root: Path) -> None:
         validation_src=0.0, seed=0, precision="float32", device="cpu", torch_version="2", seconds=1.0,
     )  # fmt: skip
     _ladder(project)
-    save_predictor(
-        project.predictor / "predictor.safetensors", MetaPredictor(model, rates, 1, TargetScale(40.0, 8.0)), card
-    )
+    save_predictor(project.predictor_file, MetaPredictor(model, rates, 1, TargetScale(40.0, 8.0)), card)
 
 
 def _ladder(project: Project) -> None:
@@ -162,7 +160,7 @@ def _ladder(project: Project) -> None:
         recipe=recipe_facts(recipe), tasks=("a", "b", "c"), teacher_ids=("a", "b", "c"), students=24, left_out={},
         covered={}, seed=0, device="cpu", torch_version="2", seconds=1.0,
     )  # fmt: skip
-    save_ladder(project.ladder / "ladder.safetensors", ladder, card)
+    save_ladder(project.ladder_file, ladder, card)
 
 
 def _teacher(path: Path, space: SearchSpace, data: TaskData) -> None:

@@ -172,7 +172,7 @@ def run(project: Project) -> str:
 
 def check(project: Project) -> None:
     """That the last stages left what they should."""
-    _, student = load_student(project.distilled("digits") / "digits.safetensors")
+    _, student = load_student(project.student_file("digits"))
     assert 0 <= student.final_accuracy <= 100
     [version] = open_store(project.root).client.search_model_versions("name='dass-student-digits'")
     assert int(version.version) == 1

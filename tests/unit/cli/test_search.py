@@ -14,14 +14,21 @@ from safetensors.torch import load_file, save_file
 
 from dass.datasets.importing import import_dataset
 from dass.errors import DassError
+from dass.evidence.collector import recipe_facts
+from dass.ladder.checkpoint import LadderCard, save_ladder
+from dass.ladder.ladder import RUNGS, Ladder
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.params_file import load_params
 from dass.predictor.checkpoint import PredictorCard, save_predictor
 from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
+from dass.project import LADDER_FILE
 from dass.search.climb import Effort
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
+from dass.training.workers import Workers
+from tests.unit.ladder.test_ladder import make_task
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
 TEACHER = "mine.safetensors"
@@ -156,28 +163,58 @@ def test_device_from_the_environment(refuses: Callable, monkeypatch: pytest.Monk
     assert "unknown device 'tpu'" in refuses(2, "search", "--data", "pets", "--teacher", TEACHER)
 
 
+@pytest.fixture
+def ladder(project: Path) -> Path:
+    """A ladder of that space, learned from made-up students."""
+    recipe = load_params(project / "params.yaml").distillation
+    learned = Ladder(alpha=recipe.alpha, temperature=recipe.temperature).fit(
+        [make_task(seed) for seed in range(3)], RUNGS[: RUNGS.index("sprint 10") + 1]
+    )
+    card = LadderCard(SPACE, 16, recipe_facts(recipe), ("split0",), ("a",), 72, {}, {}, 3, "cpu", "2", 1.0)
+    save_ladder(project / LADDER_FILE, learned, card)
+    return project / LADDER_FILE
+
+
 def test_how_far_the_ladder_goes_and_over_how_many_workers(
-    refuses: Callable, project: Path, monkeypatch: pytest.MonkeyPatch
+    refuses: Callable, ladder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DASS_WORKERS", "3")
-    file = project / "data" / "ladder" / "ladder.safetensors"
-    file.parent.mkdir()
-    file.touch()
-    asked = []
+    counts, efforts = [], []
 
-    def climb(*_: object, count: int, effort: Effort, **__: object) -> None:
-        asked.append((count, effort))
+    def climb(*_: object, effort: Effort, **__: object) -> None:
+        efforts.append(effort)
         raise DassError("far enough")
 
-    monkeypatch.setattr("dass.cli.search._climb", climb)
+    def started(count: int) -> Workers:
+        counts.append(count)
+        return Workers(count)
+
+    monkeypatch.setattr("dass.cli.search.search_by_ladder", climb)
+    monkeypatch.setattr("dass.cli.search.Workers", started)
     use = ("search", "--data", "pets", "--teacher", TEACHER, "--method", "ladder", "--device", "cpu")
-    for more in ((), ("--sprints", 0, "--starts", 60, "--evolve", "--workers", 2), ("--candidates", 20)):
+    for more in ((), ("--sprints", 0, "--starts", 60, "--evolve", "--workers", 2), ("--candidates", 5)):
         assert refuses(1, *use, *more) == "far enough"
-    assert asked == [
-        (3, Effort(candidates=3000, starts=3000, sprints=48)),
-        (2, Effort(candidates=3000, starts=60, sprints=0, evolve=True)),
-        (3, Effort(candidates=20, starts=20, sprints=20)),
+    block = load_params(Path("params.yaml")).search
+    assert efforts == [
+        Effort(candidates=3000, starts=block.starts, sprints=block.sprints),
+        Effort(candidates=3000, starts=60, sprints=0, evolve=True),
+        Effort(candidates=5, starts=5, sprints=5),
     ]
+    assert counts == [3, 2, 3]
+
+
+def test_a_search_by_the_ladder_needs_no_predictor(search: Search, ladder: Path, project: Path) -> None:
+    shutil.rmtree(project / "data" / "predictor")
+    found = search("--method", "ladder", "--starts", 4, "--sprints", 0, "--workers", 1, candidates=12)
+    assert sorted(row["rung"] for row in found["ranking"]) == 6 * ["noise"] + 4 * ["start"]
+    assert all(row["low"] < row["predicted_accuracy"] < row["high"] for row in found["ranking"])
+
+
+def test_a_ladder_of_another_recipe_is_refused(refuses: Callable, ladder: Path) -> None:
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("temperature: 6.0", "temperature: 5.0"))
+    line = refuses(2, "search", "--data", "pets", "--teacher", TEACHER, "--method", "ladder")
+    assert line.endswith("was learned with another distillation.temperature: run the `ladder` stage again")
 
 
 def spoil_shape(weights: dict[str, torch.Tensor]) -> None:

@@ -9,6 +9,7 @@ from dass.config import Predictor
 from dass.datasets.check import CheckReport, ClassCount
 from dass.evaluation.intervals import Estimate
 from dass.evaluation.tables import CorrelationRow, PickRow
+from dass.files import file_id
 from dass.networks.checkpoint import TeacherCard
 from dass.predictor.checkpoint import load_predictor
 from dass.predictor.meta import Validation
@@ -17,7 +18,6 @@ from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.students.record import StudentRecord
 from dass.tracking.lineage import DataHash, Lineage
-from dass.tracking.predictor_registration import predictor_id
 from dass.tracking.stage_runs import log_dataset, log_predictor, log_students, log_teacher
 from dass.tracking.store import Store
 from dass.tracking.target_runs import MethodRun, log_evaluation, log_target
@@ -134,7 +134,7 @@ def test_a_predictor_with_its_checkpoint(store: Store, tmp_path: Path, make_pred
     run = store.client.get_run(run_id)
     assert run.data.metrics["validation_src"] == 0.5
     assert [p.value for p in store.client.get_metric_history(run_id, "validation/src")] == [0.4, 0.5]
-    assert run.data.tags["predictor_id"] == predictor_id(path)
+    assert run.data.tags["predictor_id"] == file_id(path)
     folder = store.client.download_artifacts(run_id, "", str(tmp_path))
     rates = load_predictor(Path(folder) / path.name)[0].rates
     assert all(bool((rate == 0.005).all()) for rate in rates.values())
