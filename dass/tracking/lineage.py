@@ -35,12 +35,13 @@ class Lineage:
     Attributes:
         commit: full hash of the git commit, or "unknown" outside a repository or before the first commit.
         branch: name of the branch; "unknown" there too and on a detached head.
-        dirty: whether tracked files differed from that commit. `dvc.lock` does not count: it changes while a
-            pipeline runs, and what it says is recorded in `data`.
+        dirty: whether tracked files differed from that commit, or git could not say in half a minute. `dvc.lock` does
+            not count: it changes while a pipeline runs, and what it says is recorded in `data`.
         data: what DVC had recorded of the inputs.
         lock: the text of dvc.lock, kept with each run: a run usually comes before the commit of its lock, and
             `dvc checkout` needs it to bring the inputs back.
-        patch: the differences of a dirty tree, for `git apply`; empty where clean, unknown or above 1 MB.
+        patch: the differences of a dirty tree, byte for byte, for `git apply`; empty where clean, unknown or above
+            1 MB.
     """
 
     commit: str
@@ -48,7 +49,7 @@ class Lineage:
     dirty: bool
     data: tuple[DataHash, ...]
     lock: str = ""
-    patch: str = ""
+    patch: bytes = b""
 
     def tags(self) -> dict[str, str]:
         """The lineage as MLflow tags, for runs and for model versions alike."""
@@ -74,11 +75,12 @@ def lineage(root: Path, paths: Iterable[Path | str]) -> Lineage:
     commit = git(root, "rev-parse", "--verify", "HEAD") or UNKNOWN
     branch = git(root, "symbolic-ref", "--short", "HEAD") or UNKNOWN
     changes = ("--", ".", ":(exclude)dvc.lock")
-    dirty = bool(git(root, "status", "--porcelain", "--untracked-files=no", *changes))
-    patch = (git(root, "diff", "--binary", "--relative", "HEAD", *changes) or "") if dirty else ""
+    status = git(root, "status", "--porcelain", "--untracked-files=no", *changes)
+    dirty = commit != UNKNOWN if status is None else bool(status)
+    patch = (_output(root, "diff", "--binary", "--relative", "HEAD", *changes) or b"") if dirty else b""
     lock = _read_lock(root / "dvc.lock")
     data = _matching(parse_lock(lock, str(root / "dvc.lock")), root, paths) if lock else ()
-    return Lineage(commit, branch, dirty, data, lock, f"{patch}\n" if 0 < len(patch) <= _LONGEST_PATCH else "")
+    return Lineage(commit, branch, dirty, data, lock, patch if len(patch) <= _LONGEST_PATCH else b"")
 
 
 def _read_lock(path: Path) -> str:
@@ -126,18 +128,22 @@ def parse_lock(text: str, where: str) -> tuple[DataHash, ...]:
 
 def git(root: Path, *arguments: str) -> str | None:
     """The output of a git command in `root`, stripped; None where git or the repository is missing or refuses."""
+    output = _output(root, *arguments)
+    return None if output is None else output.decode(errors="replace").strip("\n")
+
+
+def _output(root: Path, *arguments: str) -> bytes | None:
     try:
         result = subprocess.run(
             ["git", "-C", str(root), *arguments],
             capture_output=True,
-            text=True,
             check=True,
             timeout=30,
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},  # a look must not get in the way of a commit
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return result.stdout.strip("\n")
+    return result.stdout
 
 
 def _tag_part(path: str) -> str:

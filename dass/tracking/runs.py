@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -189,7 +190,10 @@ def _write(store: Store, run_id: str, content: RunContent) -> None:
     if content.lineage.lock:
         store.client.log_text(run_id, content.lineage.lock, LOCK_FILE)
     if content.lineage.patch:
-        store.client.log_text(run_id, content.lineage.patch, PATCH_FILE)
+        with TemporaryDirectory() as folder:
+            patch = Path(folder) / PATCH_FILE
+            patch.write_bytes(content.lineage.patch)  # bytes: sources need not be UTF-8
+            store.client.log_artifact(run_id, str(patch))
 
 
 def _tags(content: RunContent) -> dict[str, str]:

@@ -20,7 +20,7 @@ def version(migrated: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> s
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     shutil.copy(migrated, project / "mlflow.db")
     store = open_store(project)
-    lineage = Lineage(COMMIT, "work", True, (DataHash("data/splits", "aaa.dir"),), "the lock\n", "a patch\n")
+    lineage = Lineage(COMMIT, "work", True, (DataHash("data/splits", "aaa.dir"),), "the lock\n", b"a patch\n")
     run_id = record_run(store, RunContent("targets", "pets", lineage))
     store.client.create_registered_model("dass-student-pets")
     store.client.create_model_version(

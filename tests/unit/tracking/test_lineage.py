@@ -49,7 +49,7 @@ def repository(tmp_path: Path) -> Path:
 def test_a_clean_repository(repository: Path) -> None:
     found = lineage(repository, [repository / "data/splits/split0.json", "data/raw/glyphs-32", "data/unknown"])
     assert found.commit == _git(repository, "rev-parse", "HEAD")
-    assert (found.branch, found.dirty, found.patch) == ("work", False, "")
+    assert (found.branch, found.dirty, found.patch) == ("work", False, b"")
     assert found.data == (DataHash("data/raw/glyphs-32", "ddd.dir"), DataHash("data/splits", "ccc.dir"))
     assert found.lock == LOCK
     assert found.tags() == {
@@ -74,8 +74,30 @@ def test_dirty_means_tracked_files_other_than_the_lock(repository: Path) -> None
     assert found.dirty
     assert found.data[0].md5 == "eee.dir"
     _git(repository, "checkout", "--quiet", "code.py")
-    subprocess.run(["git", "-C", str(repository), "apply"], input=found.patch, text=True, check=True)
+    subprocess.run(["git", "-C", str(repository), "apply"], input=found.patch, check=True)
     assert (repository / "code.py").read_text() == "a = 2\n"
+
+
+def test_a_patch_of_any_bytes_can_be_applied(repository: Path) -> None:
+    old, new = {"latin.txt": b"gr\xfc\xdfe\n", "picture.png": bytes(range(256))}, {}
+    for name, content in old.items():
+        (repository / name).write_bytes(content)
+        new[name] = content[::-1] + b"\n"
+    _git(repository, "add", ".")
+    _git(repository, "commit", "--quiet", "-m", "bytes")
+    for name, content in new.items():
+        (repository / name).write_bytes(content)
+    found = lineage(repository, [])
+    _git(repository, "checkout", "--quiet", ".")
+    subprocess.run(["git", "-C", str(repository), "apply"], input=found.patch, check=True)
+    assert {name: (repository / name).read_bytes() for name in new} == new
+
+
+def test_a_tree_that_git_cannot_look_at_is_not_called_clean(repository: Path) -> None:
+    (repository / ".git" / "index").write_bytes(b"damaged")
+    found = lineage(repository, [])
+    assert len(found.commit) == 40
+    assert (found.dirty, found.patch) == (True, b"")
 
 
 def test_a_detached_head_has_no_branch(repository: Path) -> None:

@@ -10,7 +10,7 @@ from dass.tracking.lineage import DataHash, Lineage
 from dass.tracking.runs import KEY, Curve, Input, RunContent, record_run
 from dass.tracking.store import Store
 
-LINEAGE = Lineage("c" * 40, "work", True, (DataHash("data/splits", "aaa.dir"),), "the lock\n", "the patch\n")
+LINEAGE = Lineage("c" * 40, "work", True, (DataHash("data/splits", "aaa.dir"),), "the lock\n", b"the p\xe4tch\n")
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_everything_is_recorded(store: Store, content: RunContent, tmp_path: Pat
     files = tmp_path / "mlartifacts" / "teachers" / run.info.run_id / "artifacts"
     assert (files / "curve.png").read_bytes() == b"\x89PNG"
     assert (files / "dvc.lock").read_text() == "the lock\n"
-    assert (files / "changes.patch").read_text() == "the patch\n"
+    assert (files / "changes.patch").read_bytes() == b"the p\xe4tch\n"
     table = json.loads((files / "teachers.json").read_text())
     assert table == {"columns": ["name", "value"], "data": [["a", 1.5], [None, 2.5]]}
 
