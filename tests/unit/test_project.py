@@ -1,5 +1,6 @@
 """Where everything of a project lies, held against dvc.yaml."""
 
+import ast
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from dass.errors import UsageError
 from dass.project import Project
 
 ROOT = Path(__file__).parents[2]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def project(tmp_path: Path) -> Project:
 
 def outs() -> Iterator[str]:
     """What the stages of dvc.yaml make, for the demo's dataset and target `digits`."""
-    for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values():
+    for stage in STAGES.values():
         for out in stage.get("do", stage)["outs"]:
             path = out if isinstance(out, str) else next(iter(out))
             for name, value in (
@@ -50,6 +52,23 @@ def test_its_folders_are_the_pipelines(project: Project) -> None:
     assert made == {path for path in outs() if path.startswith("data/")}
     assert {Path(path).parts[0] for path in set(outs()) - made} == {project.reports.name}
     assert (ROOT / project.checkpoints.relative_to(project.root)).is_dir()
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_the_packages_that_its_flow_imports(name: str) -> None:
+    """All but `tracking`, which records what a stage has made and changes nothing of it."""
+    deps = STAGES[name].get("do", STAGES[name])["deps"]
+    trees = [ast.parse((ROOT / path).read_text()) for path in deps if path.startswith("flows/")]
+    imported = {
+        node.module.split(".")[1]
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("dass.")
+    }
+    packages = {f"dass/{one}" for one in imported - {"tracking"} if (ROOT / "dass" / one).is_dir()}
+    assert f"flows/{name}.py" in deps
+    assert packages <= set(deps)
+    assert len(set(deps)) == len(deps)
 
 
 def test_it_is_found_in_the_current_folder(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
