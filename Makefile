@@ -54,7 +54,7 @@ gpu-reset: setup  ## free slots that killed runs left taken (of GPUs and of DVC'
 test: setup lint typecheck  ## set up, check style and types, run the test suite
 	$(BIN)/python -m pytest $(ARGS)
 
-test-services: setup  ## the long tests: deployments, kills, servers that go away, a cluster (half an hour)
+test-services: setup  ## the long tests: deployments, kills, servers that go away, any parameters, preset medium (an hour)
 	$(BIN)/python -m pytest -m service $(ARGS)
 
 lint: setup  ## ruff: lint and format check

@@ -47,8 +47,9 @@ Made by `make bench ARGS="--markdown {path}"`. {conditions}.
 Each line is measured in one process on one device, both sides alternating, medians of as many rounds as it says.
 *Naive* is the plain way, written out in `benchmarks/`: a module with copied weights for each candidate and one
 forward pass each; a loader that transforms PIL images one by one, float32, and a teacher that looks at every batch
-of every student; a Python loop over the tasks of an episode. *Ours* is what the pipeline runs, on all cores, in
-reduced precision where the device computes it. *Of floor rate*: the operations that cannot be avoided, at the rate
+of every student; a Python loop over the tasks of an episode. *Ours* runs on all cores; what
+trains does so in reduced precision where the device computes it, as the pipeline does, and scoring says its own: the
+pipeline scores in float32. *Of floor rate*: the operations that cannot be avoided, at the rate
 measured for one large convolution in the same precision (for loading, bytes at the measured bandwidth), over the
 time taken. *Peak* is resident memory (on a GPU: what was taken of its memory) of this process, which runs the naive
 side too, and of its workers. There are pages of [a CPU](benchmarks.md) and of [a GPU](benchmarks-gpu.md).

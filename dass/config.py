@@ -10,8 +10,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from dass.baselines.names import FEW_SHOT, METHODS, REFERENCE
 from dass.files import content_id
+from dass.method_names import FEW_SHOT, METHODS, REFERENCE
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
 Percentage = Annotated[float, Field(ge=0, le=100)]
@@ -34,7 +34,7 @@ class Data(Block):
 
 
 class Space(Block):
-    """The student search space (Appendix A; `facts.md` for the tables' reading).
+    """The student search space (Appendix A).
 
     Attributes:
         widths: full width of each of the four stages, in channels.
@@ -173,8 +173,8 @@ class Source(Block):
     def _consistent(self) -> "Source":
         if any(not 0 <= split < 2 * self.groups for split in self.splits) or len(set(self.splits)) != len(self.splits):
             raise ValueError(f"splits must be distinct and lie in 0..{2 * self.groups - 1}, two for each of groups")
-        if not set(self.validation) < set(self.splits):
-            raise ValueError("validation must name some of the splits and leave at least one for training")
+        if len(set(self.validation)) != len(self.validation) or not set(self.validation) < set(self.splits):
+            raise ValueError("validation must name some of the splits, each once, and leave at least one for training")
         return self
 
 
@@ -279,7 +279,7 @@ class Evaluation(Block):
     """Which methods are compared, and how; `docs/evaluation.md` explains the tables.
 
     Attributes:
-        methods: names of `dass.baselines.names`, DaSS among them; or `all`.
+        methods: names of `dass.method_names`, DaSS among them; or `all`.
         seeds: how many seeds of every method that learns, from `seed` upwards; DaSS's first is the predictor itself.
         budgets: shares of the teacher's MACs under which regret and precision are taken too, each in (0, 1).
         picks: methods whose pick of the search's candidates is distilled too; never one that is shown students.
@@ -369,9 +369,9 @@ class Params(Block):
         for key, dataset in used.items():
             if dataset not in self.datasets:
                 raise ValueError(f"{key}.dataset: {dataset!r} is not in the datasets list: add it there")
-        clash = [name for name in self.targets if name.startswith("split")]
-        if clash:
-            raise ValueError(f"targets.{clash[0]}: names starting with 'split' belong to the source tasks")
+        for name in self.targets:
+            if name.startswith("split") or name in ("source", "mean"):
+                raise ValueError(f"targets.{name}: `split...`, `source` and `mean` are names of something else")
         return self
 
 

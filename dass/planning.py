@@ -9,13 +9,13 @@ from statistics import fmean
 import torch
 
 from dass.baselines.catalogue import CATALOGUE
-from dass.baselines.names import FEW_SHOT, LADDER, REFERENCE, TRIVIAL
 from dass.config import Evaluation
 from dass.datasets.packed import CARD, open_packed
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
 from dass.evidence.recalibrated import IMAGES
 from dass.ladder.ladder import RUNGS
+from dass.method_names import FEW_SHOT, LADDER, REFERENCE, TRIVIAL
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import embed, fixed_noise
 from dass.project import Project

@@ -1,1 +1,1 @@
-"""The pipeline as Prefect flows: one module per DVC stage."""
+"""The pipeline as Prefect flows, a module for each stage of dvc.yaml; beside them deployments, servers and studies."""

@@ -13,9 +13,9 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import AfterValidator, Field
 
-from dass.cli.preset import use_preset
 from dass.config import Predictor
 from dass.errors import DassError, UsageError
+from dass.presets import lay_preset
 from dass.project import Project
 from dass.search.candidates import MILLION, Budget
 from dass.search.run import save_search
@@ -24,7 +24,7 @@ from dass.space.search_space import SearchSpace
 from dass.tracking.promotion import crown
 from dass.tracking.runs import file_page
 from flows.distil import distil_student
-from flows.given import open_given, record_distilled, record_search, record_student
+from flows.given import given_files, open_given, record_distilled, record_search, record_student
 from flows.meta_train import learn
 from flows.register import file_student
 from flows.repro import repro, stage_names
@@ -69,7 +69,7 @@ def pipeline(
     root = Path.cwd()
     with dvc_slot():
         if preset != "params.yaml":
-            use_preset(preset, force=overwrite)
+            lay_preset(preset, force=overwrite)
         project = Project.open(root)
         if until and until not in (names := stage_names(root)):
             raise UsageError(f"there is no stage {until!r}: there are {', '.join(names)}")
@@ -121,9 +121,9 @@ def search_students(
         count = candidates or project.params.search.candidates
         found = rank_candidates(project, given, Budget(max_macs, max_params), count, seed, method, seconds)
         save_search(folder / "search.json", found)
-        draw(found, folder / "pareto.png")
+        draw(found, given, folder / "pareto.png")
         show(found, top)
-        inputs = [project.packed(name), project.root / teacher, file.parent]
+        inputs = [*given_files(project, given, teacher), file.parent]
         store, run_id, came_from = record_search(project, given, found, top=top, folder=folder, inputs=inputs)
         show_picture(found, file_page(store, run_id, "pareto.png") or embedded(folder / "pareto.png"))
         said = [
@@ -169,7 +169,7 @@ def distil_one(
         name = given.data.name
         path = Path(temporary) / f"{name}.safetensors"
         record = distil_student(project, given, student, seed, path)
-        inputs = [project.packed(name), project.root / teacher]
+        inputs = given_files(project, given, teacher)
         store, run_id, came_from = record_distilled(project, record, path, inputs)
         said = [
             f"{student.stage_label} reached **{record.final_accuracy:.2f}%** of {name}'s test images; its teacher "

@@ -11,15 +11,16 @@ from prefect.cache_policies import NO_CACHE
 from dass.baselines.catalogue import CATALOGUE
 from dass.baselines.few_shot import curve_rows
 from dass.baselines.meta_predictors import VARIANTS
-from dass.baselines.names import FEW_SHOT, REFERENCE
 from dass.baselines.picks import searcher
 from dass.baselines.scores import ScoreDatabase, Scores, coverage_rows, score_arrays, time_rows
 from dass.errors import DassError
+from dass.evaluation.intervals import Estimate
 from dass.evaluation.page import Findings, page, pictures, tables
 from dass.evaluation.plots import save, scatter
 from dass.evaluation.report import CEILING, best_baseline, ceiling_rows, compare, estimate_of
 from dass.evaluation.tables import MEAN, CorrelationRow, CurveRow, PickRow, write_csv
 from dass.files import read_json, write_json, write_text
+from dass.method_names import FEW_SHOT, REFERENCE
 from dass.networks.checkpoint import TeacherCard, load_card
 from dass.project import Project
 from dass.search.run import load_search
@@ -27,7 +28,7 @@ from dass.space.cost import cost
 from dass.students.trained import load_student
 from dass.tracking.lineage import lineage
 from dass.tracking.store import open_store
-from dass.tracking.target_runs import MethodRun, add_correlation, log_evaluation
+from dass.tracking.target_runs import MethodRun, add_correlation, has_run, log_evaluation
 from flows.rank import method_seeds, scored_for_picks, target_picks
 from flows.ranking import EvaluatedTarget, evaluated_targets, pick_records
 from flows.runtime import logger
@@ -168,25 +169,41 @@ def draw(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequence[
     figures = pictures(found)
     wanted = (REFERENCE, "students", project.params.seed)
     own = {item.target: item for item in scores if item.place == wanted}
+    estimates = own_estimates(found)
     for target in targets:
-        if not own[target.name].failure:
+        if target.name in estimates:
             truth, values = target.truth, own[target.name].of(target.task.architectures)
-            src = estimate_of(found.rows, REFERENCE, target.name)
-            figures[f"scatter/{target.name}.png"] = scatter(values, truth.accuracies, src, target.name)
+            figures[f"scatter/{target.name}.png"] = scatter(
+                values, truth.accuracies, estimates[target.name], target.name
+            )
     for name, figure in figures.items():
         save(figure, project.reports / name)
     return list(figures)
 
 
+def own_estimates(found: Findings) -> dict[str, Estimate]:
+    """SRC of DaSS by target; a target on which one of its seeds failed has none."""
+    own = [row for row in found.rows if (row.method, row.metric) == (REFERENCE, "src") and row.target != MEAN]
+    return {row.target: estimate_of(found.rows, REFERENCE, row.target) for row in own}
+
+
 def record(project: Project, targets: Sequence[EvaluatedTarget], found: Findings, drawn: Sequence[str]) -> None:
-    """One MLflow run for the evaluation with one nested run per method, and the SRC beside each target's search."""
+    """One MLflow run for the evaluation with one nested run per method, and the SRC beside each search by DaSS."""
     folder = project.reports
     store = open_store(project.root)
-    for row in found.rows:
-        if (row.method, row.metric) == (REFERENCE, "src") and row.target != MEAN:
-            run_id = read_json(folder / "targets" / row.target / "registered.json")["run_id"]
-            picture = folder / "scatter" / f"{row.target}.png"
-            add_correlation(store, run_id, src=estimate_of(found.rows, REFERENCE, row.target), files=[picture])
+    estimates = own_estimates(found)
+    for target in targets:
+        if target.name not in estimates or searcher(target.search) != REFERENCE:
+            continue
+        run_id = read_json(folder / "targets" / target.name / "registered.json")["run_id"]
+        if has_run(store, run_id):
+            picture = folder / "scatter" / f"{target.name}.png"
+            add_correlation(store, run_id, src=estimates[target.name], files=[picture])
+        else:
+            logger().warning(
+                "the tracking store does not know the search of %s: `dvc repro -f register@%s` files it there",
+                target.name, target.name,
+            )  # fmt: skip
     names = ["correlations.csv", "picks.csv", "few_shot.csv", "tables.md", *drawn]
     inputs = [project.predictor, project.scores, *(project.target_students(target.name) for target in targets)]
     log_evaluation(

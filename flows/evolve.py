@@ -13,6 +13,7 @@ from statistics import fmean, stdev
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
+from dass.errors import UsageError
 from dass.evaluation.tables import Table
 from dass.files import write_text
 from dass.project import Project
@@ -47,8 +48,16 @@ def evolve(seeds: int, *names: str) -> None:
     Args:
         seeds: of the searches, from that of params.yaml upwards.
         names: targets of the study.
+
+    Raises:
+        UsageError: no target is named.
     """
+    if not names:
+        raise UsageError("name the targets: python -m flows.evolve SEEDS TARGET ...")
     project, rows = Project.open(), []
+    columns, block = ("target", "candidates", "predicted %", "reached %", "seconds"), project.params.search
+    effort = f"{block.candidates} candidates, {block.starts} starts, {block.sprints} sprints"
+    title = f"Picks of {seeds} searches of {effort}"
     for name in names:
         for way in (False, True):
             searching = replace(project, params=project.params.model_copy(
@@ -56,10 +65,6 @@ def evolve(seeds: int, *names: str) -> None:
             ))  # fmt: skip
             found = [search(searching, name, project.params.seed + index) for index in range(seeds)]
             rows.append((name, "evolved" if way else "random", *map(_spread, zip(*map(_numbers, found), strict=True))))
-            columns = ("target", "candidates", "predicted %", "reached %", "seconds")
-            block = project.params.search
-            effort = f"{block.candidates} candidates, {block.starts} starts, {block.sprints} sprints"
-            title = f"Picks of {seeds} searches of {effort}"
             table = Table(title, columns, tuple(rows)).markdown()
             write_text(project.reports / "evolve.md", table)
     create_markdown_artifact(table, key="evolve")

@@ -36,6 +36,11 @@ def open_given(project: Project, dataset: str, teacher: str) -> Iterator[TargetT
         yield given
 
 
+def given_files(project: Project, given: TargetTask, teacher: str) -> list[Path]:
+    """What a run was given and DVC may know: the teacher's file, and the packed images where it read such."""
+    return [project.root / teacher, *([given.packed] if given.packed else [])]
+
+
 def _may_pass(_: Task, __: TaskRun, state: State) -> bool:
     return may_pass(state.result(raise_on_failure=False))
 

@@ -18,8 +18,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from dass.baselines.ladder import collector_of
-from dass.baselines.names import LADDER, REFERENCE
 from dass.baselines.scores import ScoreDatabase
+from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.evaluation.intervals import bootstrap
 from dass.evaluation.tables import CorrelationRow, correlation_table, write_csv
@@ -27,6 +27,7 @@ from dass.evidence.evidence import Evidence
 from dass.evidence.store import EvidenceStore
 from dass.files import write_text
 from dass.ladder.ladder import gather
+from dass.method_names import LADDER, REFERENCE
 from dass.project import Project
 from dass.space.architecture import Architecture
 from dass.students.database import StudentDatabase
@@ -53,7 +54,12 @@ def lengths(times: int, count: int, *names: str) -> None:
         times: how many times as long.
         count: students of each target, the first of those that the study has distilled.
         names: targets of the study; the table is of all of them.
+
+    Raises:
+        UsageError: no target is named.
     """
+    if not names:
+        raise UsageError("name the targets: python -m flows.lengths TIMES COUNT TARGET ...")
     project = Project.open()
     rows: list[CorrelationRow] = []
     for name in names:

@@ -97,8 +97,7 @@ def embed_task(project: Project, split: Split) -> TaskTensors:
     data = load_split(project.packed(split.dataset), split)
     key = task_key(data, teacher, params.distillation.for_images(len(data.train_labels)), device())
     jobs = source_jobs(space, params.students.per_source, params.seed, split.name)
-    wanted = {job.architecture.arch_id for job in jobs}
-    records = [record for record in StudentDatabase(project.source_students).read(key) if record.arch_id in wanted]
+    records = StudentDatabase(project.source_students).read(key, jobs)
     with gpu_slot(device()):
         return build_task(
             split.name,

@@ -8,11 +8,11 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from dass.baselines.catalogue import CATALOGUE, Settings
-from dass.baselines.names import FEW_SHOT, REFERENCE
 from dass.baselines.picks import Pick, picks_of, searcher
 from dass.baselines.scores import ScoreDatabase, Scores
 from dass.baselines.scoring import Scoring, TargetSample
 from dass.files import content_id, file_id
+from dass.method_names import FEW_SHOT, REFERENCE
 from dass.predictor.checkpoint import load_predictor
 from dass.project import Project
 from dass.students.database import StudentDatabase

@@ -33,7 +33,7 @@ class EvaluatedTarget:
         task: what methods may look at.
         key: what its records are filed under.
         teacher: what is known about its teacher.
-        search: the candidates and the pick of DaSS.
+        search: the candidates and the pick.
     """
 
     truth: Truth
@@ -81,12 +81,7 @@ def read_target(project: Project, name: str) -> EvaluatedTarget:
     teacher, card = load_teacher(project.target_teacher_file(name))
     key = task_key(data, teacher, params.distillation.for_images(len(data.train_labels)), device())
     jobs = wanted_students(project, name, params.students.per_target)
-    wanted = {(job.architecture.arch_id, job.seed) for job in jobs}
-    records = [
-        record
-        for record in StudentDatabase(project.target_students(name)).read(key)
-        if (record.arch_id, record.seed) in wanted
-    ]
+    records = StudentDatabase(project.target_students(name)).read(key, jobs)
     largest = cost(card.architecture, data.resolution, len(data.classes))
     truth = Truth.of(name, records, params.seed, len(data.test_labels), largest.macs)
     task = RankingTask(
@@ -121,10 +116,8 @@ def _source_task(project: Project, split: Split) -> RankingTask:
     # Nothing looks at a source task's test images, which are another's training images: one copy of each is enough.
     test_images = len(data.test_labels)
     data = replace(data, test_images=data.test_images[:0].clone(), test_labels=data.test_labels[:0].clone())
-    wanted = {
-        job.architecture.arch_id for job in source_jobs(space, params.students.per_source, params.seed, split.name)
-    }
-    records = [r for r in StudentDatabase(project.source_students).read(key) if r.arch_id in wanted]
+    jobs = source_jobs(space, params.students.per_source, params.seed, split.name)
+    records = StudentDatabase(project.source_students).read(key, jobs)
     return RankingTask(
         split.name,
         teacher.to(device()),

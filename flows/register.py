@@ -51,7 +51,7 @@ def register(target: str) -> None:
         project.reports / "targets" / target / "registered.json",
         {
             "model": version.name, "version": version.version, "alias": verdict.alias, "reason": verdict.reason,
-            "run_id": version.run_id, "predicted_accuracy": found.pick.predicted,
+            "run_id": run_id, "predicted_accuracy": found.pick.predicted,
             "distilled_accuracy": student.final_accuracy, "teacher_accuracy": given.card.accuracy,
             "macs": student.macs, "parameters": student.params, "architecture": student.architecture.stage_label,
             "arch_id": student.architecture.arch_id,

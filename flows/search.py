@@ -21,6 +21,7 @@ from dass.search.candidates import MILLION, Budget, Candidate
 from dass.search.climb import Climbed, Effort, search_by_ladder
 from dass.search.run import SearchResult, save_search, search_students
 from dass.search.target_task import TargetTask
+from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 from flows.runtime import Progress, device, logger, workers
 from flows.slots import gpu_slot
@@ -39,7 +40,7 @@ def search(target: str) -> None:
     result = rank_candidates(project, given, target_budget(project, target), block.candidates, project.params.seed)
     folder = project.search(target)
     save_search(project.search_file(target), result)
-    draw(result, folder / "pareto.png")
+    draw(result, given, folder / "pareto.png")
     show(result, block.top)
     show_picture(result, embedded(folder / "pareto.png"))
 
@@ -117,8 +118,9 @@ def target_budget(project: Project, target: str) -> Budget:
     )
 
 
-def draw(result: SearchResult, path: Path) -> None:
-    """Draw the candidates' Pareto front."""
+def draw(result: SearchResult, given: TargetTask, path: Path) -> None:
+    """Draw the candidates' Pareto front, and the teacher."""
+    teacher = cost(given.teacher.architecture, given.data.resolution, len(given.data.classes))
     place = {candidate: index for index, candidate in enumerate(result.ranking)}
     figure = pareto(
         [candidate.cost.macs / MILLION for candidate in result.ranking],
@@ -127,6 +129,8 @@ def draw(result: SearchResult, path: Path) -> None:
         title=f"{result.target}: candidates of the search",
         picked=place[result.pick],
         max_macs=result.budget.max_macs,
+        teacher_macs=teacher.macs / MILLION,
+        teacher_accuracy=result.teacher_accuracy,
     )
     save(figure, path)
 

@@ -13,7 +13,7 @@ from dass.datasets.halves import halved
 from dass.datasets.packed import load_target
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
-from dass.networks.checkpoint import load_card, load_teacher, save_teacher
+from dass.networks.checkpoint import card_path, load_card, load_teacher, save_teacher
 from dass.project import Project
 from dass.search.target_task import TargetTask
 from dass.space.search_space import SearchSpace
@@ -68,6 +68,9 @@ def bring_in(project: Project, target: str, file: str, path: Path) -> None:
     largest = SearchSpace.from_config(project.params.space).largest
     network, card = bring_in_teacher(project.checkpoints / file, largest, data, torch.device("cpu"))
     save_teacher(path, network, card)
+    for other in path.parent.iterdir():  # curve and unfinished training of one that was trained here before
+        if other not in (path, card_path(path)):
+            other.unlink()
 
 
 def target_task(project: Project, target: str) -> TargetTask:

@@ -1,4 +1,4 @@
-"""Every method that DaSS is compared with, by the name that tables show (`dass.baselines.names` has the names)."""
+"""Every method that DaSS is compared with, by the name that tables show (`dass.method_names` has the names)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -32,17 +32,15 @@ class FewShot(Ranker):
 
     meta_: MetaPredictorRanker | None = None
 
-    def __init__(self, shots: int, meta: MetaPredictorRanker, *, steps: int | None = None) -> None:
+    def __init__(self, shots: int, meta: MetaPredictorRanker) -> None:
         """Stores the settings.
 
         Args:
             shots: students shown, at least 1.
             meta: what adapts; one that is fitted is used as it is, so that all numbers of shots share it.
-            steps: inner steps; None for as many as in meta-training.
         """
         self.shots = shots
         self.meta = meta
-        self.steps = steps
 
     def fit(self, training: Sequence[RankingTask], validation: Sequence[RankingTask]) -> Self:
         """Meta-trains the predictor, unless that was done before."""
@@ -74,7 +72,6 @@ class FewShot(Ranker):
             tensors.student_embeddings[: self.shots],
             tensors.codes[: self.shots],
             tensors.accuracies[: self.shots],
-            steps=self.steps,
         )
         return score_candidates(adapted, task.teacher, architectures, task.space, task.noise, dtype=task.dtype)
 

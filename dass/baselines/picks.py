@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dass.baselines.names import REFERENCE
 from dass.baselines.scores import Scores
+from dass.method_names import REFERENCE
 from dass.search.candidates import Candidate
 from dass.search.run import SearchResult
 from dass.search.select import pick

@@ -4,6 +4,7 @@ A method that raises never takes the others down: its scores are left out and th
 NaN or infinite is kept as NaN and ranks last (`dass.evaluation.correlation`).
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,15 +18,16 @@ from dass.baselines.catalogue import CATALOGUE, Settings
 from dass.baselines.few_shot import FewShot, few_shot_curve
 from dass.baselines.ladder import LadderRanker
 from dass.baselines.meta_predictors import MetaPredictorRanker
-from dass.baselines.names import REFERENCE
 from dass.baselines.ranker import Ranker, RankingTask
 from dass.baselines.scores import Sample, ScoreDatabase, Scores
 from dass.device import device_name
-from dass.errors import UsageError
+from dass.errors import DassError, UsageError
 from dass.files import content_id
+from dass.method_names import REFERENCE
 from dass.predictor.scorer import MetaPredictor
 from dass.space.architecture import Architecture
 
+LOG = logging.getLogger(__name__)
 CURVE = "few-shot"  # the method's name under which a few-shot curve is kept
 VERSION = 2  # raised by hand when a change of code changes scores
 
@@ -165,6 +167,8 @@ class Scoring:
         try:
             scores = work()
         except Exception as error:  # whatever a method raises is its own failure, not the comparison's
+            if not isinstance(error, DassError):
+                LOG.exception("%s failed on %s", wanted.method, wanted.target)
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             scores = replace(wanted, arch_ids=(), failure=reason[:300])
         self.database.put(scores)

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from dass.cli.preset import all_presets, preset_params
 from dass.cli.tables import print_table
 from dass.config import Params
 from dass.errors import UsageError
+from dass.presets import all_presets, preset_params
 from dass.project import Project
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
@@ -39,6 +39,8 @@ def describe(
 ) -> None:
     """Print parameters and multiply-accumulates of an architecture of params.yaml's search space.
 
+    Without one, of the largest: that is what a teacher must be.
+
     Example: dass describe --depth 2,4,2,2 --width 20,32,104,128 --resolution 224 --classes 7
     """
     if architecture is not None and depth is None and width is None:
@@ -47,8 +49,10 @@ def describe(
     elif architecture is None and depth is not None and width is not None:
         depths, widths = _numbers("--depth", depth), _numbers("--width", width)
         found = _first_space(preset, lambda space: space.from_depth_width(depths, widths))
+    elif architecture is None and depth is None and width is None:
+        found = _first_space(preset, lambda space: space.largest)
     else:
-        raise UsageError("describe: give either a JSON file, or both --depth and --width")
+        raise UsageError("describe: give a JSON file, or both --depth and --width, or none of them for the teacher's")
     params, space, described = found
     resolution = params.data.resolution if resolution is None else resolution
     costs = cost(described, resolution, classes)

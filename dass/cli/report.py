@@ -26,7 +26,7 @@ def report(as_json: Annotated[bool, typer.Option("--json", help="Print reports/m
     table = Table(title=f"preset {project.params.preset}")
     for column in ("target", "teacher %", "picked student", "predicted %", "distilled %", "MACs", "parameters"):
         table.add_column(column, justify="left" if column in {"target", "picked student"} else "right")
-    table.add_column("SRC [interval], students", justify="right")
+    table.add_column("SRC of DaSS [interval], students", justify="right")
     try:
         for name, found in read_json(path)["targets"].items():
             table.add_row(name, *_cells(found))

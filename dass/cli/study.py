@@ -2,21 +2,25 @@
 
 import importlib.metadata
 import json
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 
+from dass.config import recipe_id
 from dass.datasets.packed import open_packed
-from dass.errors import UsageError
+from dass.device import resolve_device, resolve_precision
+from dass.errors import DassError, UsageError
 from dass.files import read_json, write_json, write_text
 from dass.networks.checkpoint import TeacherCard, load_card
 from dass.project import Project
 from dass.students.database import StudentDatabase
-from dass.students.exchange import export_records
-from dass.students.record import StudentRecord
+from dass.students.record import StudentRecord, TaskKey
+from dass.students.record_file import write_records
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy")
 REPORTS = (
@@ -27,6 +31,9 @@ REPORTS = (
 
 def study(
     folder: Annotated[Path, typer.Argument(help="Where to; what an earlier study left there is replaced.")],
+    device: Annotated[
+        str, typer.Option(help="Where students were distilled: auto, cpu or cuda.", envvar="DASS_DEVICE")
+    ] = "auto",
 ) -> None:
     """Write a study's records (no weights), splits, tables and pictures into a folder, with how they were made.
 
@@ -37,36 +44,53 @@ def study(
     project = Project.open()
     if not (project.reports / "metrics.json").exists():
         raise UsageError("there are no reports yet: run `make repro` first")
+    place = resolve_device(device)
+    cards = [load_card(path) for path in sorted(project.source_teachers.glob("*.safetensors"))]
+    records = {"source": _records(project, StudentDatabase(project.source_students), cards, place)}
+    for name, target in project.params.targets.items():
+        cards.append(load_card(project.target_teacher_file(name)))
+        if target.evaluate:
+            records[name] = _records(project, StudentDatabase(project.target_students(name)), cards[-1:], place)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (*REPORTS, "splits", "records", "ladder.json"):
+        copy = folder / name
+        if copy.is_dir():
+            shutil.rmtree(copy)
+        copy.unlink(missing_ok=True)
     for name in REPORTS:
-        source, copy = project.reports / name, folder / name
-        shutil.rmtree(copy, ignore_errors=True)
+        source = project.reports / name
         if source.is_dir():
-            shutil.copytree(source, copy)
+            shutil.copytree(source, folder / name)
         elif source.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, copy)
+            shutil.copyfile(source, folder / name)
     shutil.copyfile(project.root / "params.yaml", folder / "params.yaml")
-    shutil.rmtree(folder / "splits", ignore_errors=True)
     shutil.copytree(project.splits, folder / "splits", ignore=shutil.ignore_patterns(".*"))
-    databases = {"source": StudentDatabase(project.source_students)}
-    databases |= {
-        name: StudentDatabase(project.target_students(name))
-        for name, target in project.params.targets.items()
-        if target.evaluate
-    }
-    (folder / "records").mkdir(exist_ok=True)
-    for name, database in databases.items():
-        export_records(database, folder / "records" / f"{name}.parquet")
-    if (ladder := project.ladder / "ladder.json").exists():
+    (folder / "records").mkdir()
+    for name, found in records.items():
+        write_records(folder / "records" / f"{name}.parquet", found)
+    if (ladder := project.ladder_file.with_suffix(".json")).exists():
         write_json(folder / "ladder.json", read_json(ladder)["card"])
-    write_text(folder / "README.md", "\n".join(_page(project, databases)) + "\n")
+    every = [record for found in records.values() for record in found]
+    write_text(folder / "README.md", "\n".join(_page(project, cards, every)) + "\n")
     print(f"{folder}: records, splits, tables and pictures of preset {project.params.preset}")
 
 
-def _page(project: Project, databases: dict[str, StudentDatabase]) -> Iterator[str]:
-    records = [record for one in databases.values() for task in one.tasks() for record in one.read_all(task)]
-    cards = [load_card(path) for path in sorted(project.source_teachers.glob("*.safetensors"))]
-    cards += [load_card(project.target_teacher_file(name)) for name in project.params.targets]
+def _records(
+    project: Project, database: StudentDatabase, cards: Sequence[TeacherCard], place: torch.device
+) -> list[StudentRecord]:
+    """All students, failed ones too, of these teachers and the present recipe; others may lie beside them."""
+    recipes = [project.params.distillation.for_images(card.train_images) for card in cards]
+    keys = {
+        TaskKey(card.task, card.data_id, card.teacher_id, recipe_id(recipe, resolve_precision(recipe.precision, place)))
+        for card, recipe in zip(cards, recipes, strict=True)
+    }
+    found = [record for card in cards for record in database.read_all(card.task) if record.key in keys]
+    if not found:
+        raise DassError(f"{database.folder} has no students of the present teachers and recipe: run `make repro` first")
+    return found
+
+
+def _page(project: Project, cards: Sequence[TeacherCard], records: Sequence[StudentRecord]) -> Iterator[str]:
     seconds = sum(record.seconds for record in records) + sum(card.seconds for card in cards)
     preset = project.params.preset
     yield f"# Study `{preset}`"
@@ -114,7 +138,7 @@ def _students(project: Project, records: Sequence[StudentRecord]) -> Iterator[st
     for name, row in found.items():
         if "students" not in row:
             continue
-        ratio = row["accuracy_deviation"] / row["accuracy_error"]
+        ratio = row["accuracy_deviation"] / (row["accuracy_error"] or math.inf)
         ceiling = f"{row['noise_ceiling']:.2f}" if row["noise_ceiling"] is not None else "-"
         yield (
             f"| {name} | {row['students']} | {row['accuracy_mean']:.1f} | {row['accuracy_deviation']:.2f} | "

@@ -140,12 +140,10 @@ class NoiseCeiling:
     Attributes:
         reliability: SRC between the accuracies of two seeds of the same students.
         single: highest SRC expected with accuracies of one seed, the root of the reliability r.
-        averaged: the same with means of both seeds, the root of 2r / (1 + r) (Spearman-Brown).
     """
 
     reliability: Estimate
     single: Estimate
-    averaged: Estimate
 
 
 def noise_ceiling(first: ArrayLike, second: ArrayLike, *, resamples: int, confidence: float, seed: int) -> NoiseCeiling:
@@ -162,12 +160,8 @@ def noise_ceiling(first: ArrayLike, second: ArrayLike, *, resamples: int, confid
         seed: of the resamples.
     """
     draws = bootstrap(spearman, finite_accuracies(first), second, resamples=resamples, seed=seed)
-    positive = draws.map(lambda r: np.maximum(r, 0.0))
-    return NoiseCeiling(
-        draws.estimate(confidence),
-        positive.map(np.sqrt).estimate(confidence),
-        positive.map(lambda r: np.sqrt(2 * r / (1 + r))).estimate(confidence),
-    )
+    highest = draws.map(lambda r: np.sqrt(np.maximum(r, 0.0)))
+    return NoiseCeiling(draws.estimate(confidence), highest.estimate(confidence))
 
 
 @dataclass(frozen=True)

@@ -87,9 +87,9 @@ class Truth:
 
     @property
     def counts(self) -> bool:
-        """Whether the target enters means: deviation at least twice the standard error of one accuracy."""
+        """Whether the target enters means: deviation at least twice the standard error of one accuracy, and above 0."""
         found = self.spread
-        return found.deviation >= SPREAD_RULE * found.error
+        return 0 < found.deviation >= SPREAD_RULE * found.error
 
     def ceiling(self, *, resamples: int, confidence: float, seed: int) -> NoiseCeiling | None:
         """The noise ceiling, where at least three students have a second seed."""

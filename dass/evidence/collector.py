@@ -22,7 +22,7 @@ from dass.evidence import free, noise, recalibrated, sprint
 from dass.evidence.evidence import Evidence
 from dass.evidence.store import EvidenceStore, Row
 from dass.files import content_id
-from dass.networks.checkpoint import teacher_id
+from dass.networks.checkpoint import weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 from dass.training.workers import Workers
@@ -195,7 +195,7 @@ class Collector:
         """Names all that a measurement depends on, but the architecture and how long the sprint is."""
         recipe = recipe_facts(self._recipe)
         precision = resolve_precision(self._recipe.precision, self._device)
-        known = [VERSION, kind, images, recipe, precision, self._seed, self._data.data_id, teacher_id(self._teacher)]
+        known = [VERSION, kind, images, recipe, precision, self._seed, self._data.data_id, weights_id(self._teacher)]
         return f"{self._data.name}-{kind}-{content_id(known)}"
 
 

@@ -35,10 +35,6 @@ class Evidence:
                 f"{list(self.teacher.shape)}"
             )
 
-    def column(self, name: str) -> Floats:
-        """One measurement of all students, [n]."""
-        return self.values[:, self.names.index(name)]
-
 
 def joined(parts: Sequence[Evidence]) -> Evidence:
     """All columns of several tables of the same students, in the same order."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from dass.config import DistillationRecipe
 from dass.datasets.augment import normalize
 from dass.datasets.task_data import TaskData
-from dass.device import resolve_precision
+from dass.device import repeatable, resolve_precision
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.space.architecture import Architecture
@@ -40,6 +40,7 @@ def steps_of(count: int) -> int:
     return READINGS[count // len(MEASURES) - 1]
 
 
+@repeatable()
 def sprint(
     teacher: ElasticResNet,
     architecture: Architecture,
@@ -102,6 +103,7 @@ def sprint_job(
     return np.array(rows)
 
 
+@repeatable()
 @torch.no_grad()
 def soft_labels_job(
     *, teacher: ElasticResNet, load: Load, recipe: DistillationRecipe, steps: int, seed: int, device: torch.device

@@ -61,7 +61,9 @@ class EvidenceStore:
                 for row in table.to_pylist()
             }
         except (pa.ArrowException, OSError, KeyError) as error:
-            raise DassError(f"{path} is damaged: delete it, what it held is measured again") from error
+            raise DassError(
+                f"{path} cannot be read ({error}): where it is damaged delete it, what it held is measured again"
+            ) from error
 
     def add(self, key: str, rows: Mapping[str, Row]) -> None:
         """Adds rows, in place of those of the same architectures.

@@ -55,7 +55,7 @@ class TeacherCard:
     device: str
 
 
-def teacher_id(network: ElasticResNet) -> str:
+def weights_id(network: ElasticResNet) -> str:
     """First 12 hex digits of SHA-256 over name, shape and bytes of every weight and buffer, in order of names."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
@@ -85,7 +85,7 @@ def save_teacher(path: Path, network: ElasticResNet, card: TeacherCard) -> Teach
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     _check_finite(weights, "the teacher about to be saved")
-    card = replace(card, teacher_id=teacher_id(network), architecture=network.architecture)
+    card = replace(card, teacher_id=weights_id(network), architecture=network.architecture)
     write_bytes(path, save(weights))
     write_json(card_path(path), {**asdict(card), "architecture": card.architecture.to_json()})
     return card
@@ -116,9 +116,9 @@ def load_teacher(path: Path) -> tuple[ElasticResNet, TeacherCard]:
     """
     card = load_card(path)
     network = import_checkpoint(path, card.architecture, len(card.classes))
-    if teacher_id(network) != card.teacher_id:
+    if weights_id(network) != card.teacher_id:
         raise DassError(
-            f"{path} holds other weights ({teacher_id(network)}) than its card describes ({card.teacher_id}): "
+            f"{path} holds other weights ({weights_id(network)}) than its card describes ({card.teacher_id}): "
             "restore both with `dvc checkout` or train the teacher again"
         )
     return network, card
@@ -183,7 +183,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _strip_prefixes(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    for prefix in PREFIXES:
+    while weights and (prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in weights)), "")):
         weights = {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
     return weights
 

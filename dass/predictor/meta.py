@@ -257,7 +257,9 @@ class _Run:
             if state["identity"] != identity:
                 return
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-            raise DassError(f"cannot read the training state {path}: delete it to start meta-training anew") from error
+            raise DassError(
+                f"meta-training cannot go on from {path} ({error}): where it is damaged delete it to start anew"
+            ) from error
         with torch.no_grad():
             for kind, tensors in (("weights", self.weights), ("rates", self.rates)):
                 for name, tensor in tensors.items():

@@ -31,11 +31,13 @@ class TargetTask:
         data: the images, on the CPU.
         teacher: the network.
         card: what is known about it, its accuracy above all.
+        packed: the folder that the images were read from; None where they were packed for the occasion.
     """
 
     data: TaskData
     teacher: ElasticResNet
     card: TeacherCard
+    packed: Path | None = None
 
     @property
     def guide(self) -> Guide:
@@ -65,7 +67,8 @@ def open_task(
     if not teacher.is_file():
         raise UsageError(f"there is no checkpoint at {teacher}: give the path of a .safetensors or .pt file")
     with open_user_data(dataset, raw, resolution) as data:
-        yield TargetTask(data, *bring_in_teacher(teacher, largest, data, device))
+        network, card = bring_in_teacher(teacher, largest, data, device)
+        yield TargetTask(data, network, card, _packed_folder(dataset, raw, resolution))
 
 
 @contextmanager
@@ -76,8 +79,7 @@ def open_user_data(dataset: str, raw: Path, resolution: int) -> Iterator[TaskDat
         UsageError: there is no such dataset, or it is packed at another resolution.
         DassError: it is damaged.
     """
-    named, path = raw / f"{dataset}-{resolution}", Path(dataset)
-    packed = next((folder for folder in (named, path) if (folder / CARD).exists()), None)
+    packed, path = _packed_folder(dataset, raw, resolution), Path(dataset)
     if packed is not None:
         data = load_target(packed)
         if data.resolution != resolution:
@@ -87,7 +89,13 @@ def open_user_data(dataset: str, raw: Path, resolution: int) -> Iterator[TaskDat
         with tempfile.TemporaryDirectory() as scratch:
             yield load_target(import_dataset(task_name(path), path, Path(scratch), resolution).folder)
     else:
+        named = raw / f"{dataset}-{resolution}"
         raise UsageError(f"{dataset}: neither a packed dataset ({named}) nor a folder or zip of images")
+
+
+def _packed_folder(dataset: str, raw: Path, resolution: int) -> Path | None:
+    folders = (raw / f"{dataset}-{resolution}", Path(dataset))
+    return next((folder for folder in folders if (folder / CARD).exists()), None)
 
 
 def task_name(path: Path) -> str:

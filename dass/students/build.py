@@ -15,7 +15,7 @@ from dass.config import DistillationRecipe, recipe_id
 from dass.datasets.task_data import TaskData
 from dass.device import device_name, resolve_precision
 from dass.errors import DassError
-from dass.networks.checkpoint import teacher_id
+from dass.networks.checkpoint import weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import check_fits
 from dass.space.architecture import Architecture
@@ -31,7 +31,7 @@ from dass.training.workers import Pool
 def task_key(data: TaskData, teacher: ElasticResNet, recipe: DistillationRecipe, device: torch.device) -> TaskKey:
     """What students distilled with these arguments are filed under."""
     identity = recipe_id(recipe, resolve_precision(recipe.precision, device))
-    return TaskKey(data.name, data.data_id, teacher_id(teacher), identity)
+    return TaskKey(data.name, data.data_id, weights_id(teacher), identity)
 
 
 def build_students(

@@ -32,16 +32,24 @@ class StudentDatabase:
         """Names of the tasks that have records, sorted."""
         return sorted(path.stem for path in self.folder.glob("*.parquet"))
 
-    def read(self, key: TaskKey) -> list[StudentRecord]:
+    def read(self, key: TaskKey, jobs: Sequence[StudentJob] | None = None) -> list[StudentRecord]:
         """The records measured under `key` that can be ranked, sorted by architecture and seed.
 
         Records of other data, another teacher or another recipe stay in the file but are not returned, nor are
         failed students.
 
+        Args:
+            key: what they were measured under.
+            jobs: the students wanted; None for all.
+
         Raises:
             DassError: the file is damaged.
         """
-        return [record for record in self.read_all(key.task) if record.key == key and not record.failure]
+        known = [record for record in self.read_all(key.task) if record.key == key and not record.failure]
+        if jobs is None:
+            return known
+        wanted = {(job.architecture.arch_id, job.seed) for job in jobs}
+        return [record for record in known if (record.arch_id, record.seed) in wanted]
 
     def read_all(self, task: str) -> list[StudentRecord]:
         """Every record of a task, whatever it was measured under, failed ones included.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from dass.files import content_id, file_id
-from dass.networks.checkpoint import TeacherCard, teacher_id
+from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.checkpoint import PredictorCard
 from dass.tracking.adapted_model import ARCHITECTURE, MACS, PARAMETERS, save_adapted_model
@@ -109,7 +109,7 @@ def register_adapted(
         tags = {
             **_tags(load_predictor_model(folder).card, checkpoint),
             "target": teacher_card.task,
-            "teacher_id": teacher_id(teacher),
+            "teacher_id": weights_id(teacher),
             "teacher_accuracy": f"{teacher_card.accuracy:.4f}",
             "data_id": teacher_card.data_id,
         }

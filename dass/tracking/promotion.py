@@ -158,7 +158,7 @@ def _correct(store: Store, name: str, version: int) -> NDArray[np.bool_]:
 
     source = store.client.get_model_version_download_uri(name, str(version))
     with tempfile.TemporaryDirectory() as folder:
-        # In the pyfunc layout `data/student` holds what `save_student` and `register_student` wrote.
+        # In the pyfunc layout `data/student` holds what `save_student_model` and `register_student` wrote.
         uri = f"{source}/data/student/{CORRECT}"
         path = download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=store.uri)
         return np.load(Path(path), allow_pickle=False)

@@ -1,7 +1,7 @@
 """A distilled student as files, and as MLflow serves it: uint8 images in, class names and probabilities out.
 
 Nothing is pickled. MLflow imports this module, from the copy of the package that it keeps beside the model, and
-calls `_load_pyfunc` with the folder that `save_student` wrote.
+calls `_load_pyfunc` with the folder that `save_student_model` wrote.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from dass.datasets.augment import normalize
 from dass.errors import DassError
 from dass.files import read_json, write_json
-from dass.networks.checkpoint import import_checkpoint, teacher_id
+from dass.networks.checkpoint import import_checkpoint, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 
@@ -83,18 +83,18 @@ class StudentModel:
             raise MlflowException.invalid_parameter_value(f"{expected}, found shape {list(images.shape)}{hint}")
 
 
-def save_student(folder: Path, network: ElasticResNet, classes: tuple[str, ...], resolution: int) -> None:
+def save_student_model(folder: Path, network: ElasticResNet, classes: tuple[str, ...], resolution: int) -> None:
     """Writes a student's weights, architecture, classes and resolution into `folder`."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / WEIGHTS)
     write_json(folder / ARCHITECTURE, network.architecture.to_json())
-    description = {"classes": list(classes), "resolution": resolution, "weights_id": teacher_id(network)}
+    description = {"classes": list(classes), "resolution": resolution, "weights_id": weights_id(network)}
     write_json(folder / DESCRIPTION, description)
 
 
-def load_student(folder: Path) -> StudentModel:
-    """Reads what `save_student` wrote; float32 on the CPU.
+def load_student_model(folder: Path) -> StudentModel:
+    """Reads what `save_student_model` wrote; float32 on the CPU.
 
     Raises:
         DassError: a file is missing or damaged, or the weights are not those that were saved.
@@ -102,11 +102,11 @@ def load_student(folder: Path) -> StudentModel:
     description = read_json(folder / DESCRIPTION)
     architecture = Architecture.from_json(read_json(folder / ARCHITECTURE))
     network = import_checkpoint(folder / WEIGHTS, architecture, len(description["classes"]))
-    if teacher_id(network) != description["weights_id"]:
+    if weights_id(network) != description["weights_id"]:
         raise DassError(f"{folder / WEIGHTS} does not hold the weights that were registered: register the student anew")
     return StudentModel(network, tuple(description["classes"]), description["resolution"])
 
 
 def _load_pyfunc(path: str) -> StudentModel:
     """What MLflow calls to load the model."""
-    return load_student(Path(path))
+    return load_student_model(Path(path))

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError
 from dass.files import content_id
-from dass.networks.checkpoint import teacher_id
+from dass.networks.checkpoint import weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.tracking.lineage import Lineage
 from dass.tracking.registry import ModelPackage, RegisteredVersion, find_version, register_model
 from dass.tracking.store import Store
 from dass.tracking.student_card import StudentCard
-from dass.tracking.student_model import CLASS, PREFIX, PROBABILITY, StudentModel, load_student, save_student
+from dass.tracking.student_model import CLASS, PREFIX, PROBABILITY, StudentModel, load_student_model, save_student_model
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -54,14 +54,14 @@ def register_student(
     if card.data_id != data.data_id or card.classes != data.classes:
         raise DassError(f"student of {card.target}: the card is about data {card.data_id}, not {data.data_id}")
     name = student_name(card.target)
-    key = content_id([teacher_id(network), card.tags()])
+    key = content_id([weights_id(network), card.tags()])
     found = find_version(store, name, key)
     if found is not None:
         return found
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "student"
-        save_student(folder, network, data.classes, data.resolution)
-        student = load_student(folder)
+        save_student_model(folder, network, data.classes, data.resolution)
+        student = load_student_model(folder)
         images = data.test_images.permute(0, 2, 3, 1).numpy()
         correct = student.probabilities(images).argmax(axis=1) == data.test_labels.numpy()
         _check_accuracy(card, correct)

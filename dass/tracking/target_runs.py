@@ -28,7 +28,6 @@ def log_target(
     ranking: Sequence[Candidate],
     pick: Candidate,
     seconds: float | None = None,
-    src: Estimate | None = None,
     files: Sequence[Path] = (),
 ) -> str:
     """Records a search on a target.
@@ -43,8 +42,7 @@ def log_target(
         ranking: the best of them, best first; the run's table.
         pick: the student chosen.
         seconds: of the search, where it is known.
-        src: Spearman correlation of predicted and actual ranking, where the actual one is known.
-        files: pictures: the Pareto front, the scatter of predicted against actual accuracy.
+        files: the picture of the Pareto front, and whatever else belongs to the search.
     """
     content = RunContent(
         kind="targets",
@@ -53,6 +51,7 @@ def log_target(
         params={
             "target": teacher.task,
             "candidates": candidates,
+            "top": len(ranking),
             "max_macs": budget.max_macs,
             "max_params": budget.max_params,
             "architecture": pick.architecture.stage_label,
@@ -63,7 +62,6 @@ def log_target(
             "macs": pick.cost.macs,
             "parameters": pick.cost.parameters,
             **({"seconds": seconds} if seconds is not None else {}),
-            **(_estimate("src", src) if src else {}),
         },
         files=tuple(files),
         table=pd.DataFrame([_row(place, candidate) for place, candidate in enumerate(ranking, start=1)]),
@@ -76,6 +74,24 @@ def log_target(
         },
     )
     return record_run(store, content)
+
+
+def has_run(store: Store, run_id: str) -> bool:
+    """Whether the store knows a run; one that was recorded elsewhere it does not.
+
+    Raises:
+        DassError: the store failed.
+    """
+    from mlflow.exceptions import MlflowException
+
+    with store.errors(f"look up run {run_id}"):
+        try:
+            store.client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+    return True
 
 
 def add_correlation(store: Store, run_id: str, *, src: Estimate, files: Sequence[Path] = ()) -> None:
@@ -124,7 +140,7 @@ class MethodRun:
 
     Attributes:
         name: the method.
-        group: `meta`, `zero-cost` or `trivial`.
+        group: `meta`, `zero-cost`, `trivial` or `ladder`.
         seeds: how many of them its numbers are the mean of.
     """
 

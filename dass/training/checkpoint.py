@@ -65,7 +65,7 @@ class Checkpoint:
             return TrainingState(values["epoch"], values["seconds"], values["members"])
         except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, OSError) as error:
             raise DassError(
-                f"{self.path} is damaged and training cannot go on from it: delete it to start that run again"
+                f"training cannot go on from {self.path} ({error}): where it is damaged, delete it to start anew"
             ) from error
 
     def remove(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from dass.datasets.task_data import TaskData
-from dass.networks.checkpoint import TeacherCard, import_checkpoint, teacher_id
+from dass.networks.checkpoint import TeacherCard, import_checkpoint, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 from dass.training.evaluation import evaluate
@@ -39,7 +39,7 @@ def bring_in_teacher(
         resolution=data.resolution,
         accuracy=measured.accuracy,
         loss=measured.loss,
-        teacher_id=teacher_id(network),
+        teacher_id=weights_id(network),
         data_id=data.data_id,
         train_images=len(data.train_labels),
         recipe_id="",

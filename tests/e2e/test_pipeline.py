@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ def test_every_stage_runs_once_and_a_new_target_redoes_nothing_of_the_source_sid
     assert sandbox.repro() == []
     check_reports(sandbox)
     check_comparison(sandbox)
+    check_what_an_evaluation_stands(sandbox)
     check_registry(sandbox)
     check_study(sandbox)
     check_ladder(sandbox)
@@ -91,6 +93,18 @@ def check_study(sandbox: Sandbox) -> None:
     assert len(list((folder / "splits").iterdir())) == 3
     back = sandbox.run("python", "-m", "dass.cli.main", "students", "import", "source", "study/records/source.parquet")
     assert "0 records added, 12 known already" in back.stdout
+
+    path = sandbox.root / "data/students/source/split0.parquet"
+    before, told = path.read_bytes(), (folder / "README.md").read_bytes()
+    stranger = replace(records(sandbox, "split0")[0], teacher_id="another")
+    StudentDatabase(path.parent).append("split0", [stranger])
+    for name in ("evolve.md", "records/gone.parquet"):
+        (folder / name).write_text("of an earlier study")
+    sandbox.run("python", "-m", "dass.cli.main", "study", "study")
+    assert (folder / "README.md").read_bytes() == told
+    assert not (folder / "evolve.md").exists()
+    assert {one.name for one in (folder / "records").iterdir()} == {"source.parquet", "digits.parquet"}
+    path.write_bytes(before)
 
 
 def check_ladder(sandbox: Sandbox) -> None:
@@ -189,6 +203,26 @@ def check_comparison(sandbox: Sandbox) -> None:
         "print(sorted(run.info.run_name for run in runs if 'mlflow.parentRunId' in run.data.tags))",
     )  # fmt: skip
     assert found.stdout.splitlines()[-1] == str(sorted(src))
+
+
+def check_what_an_evaluation_stands(sandbox: Sandbox) -> None:
+    """A seed that failed takes its method down and no more; a tracking store that knows no search is told of."""
+    path, table = sandbox.root / "data/scores/digits.json", sandbox.root / "reports/correlations.csv"
+    before = path.read_bytes()
+    items = json.loads(before)
+    for item in items:
+        if (item["method"], item["sample"], item["seed"]) == ("DaSS", "students", 1):
+            item |= {"values": [], "failure": "meta-training diverged"}
+    path.write_text(json.dumps(items))
+    sandbox.run("python", "-m", "flows.evaluate")
+    with table.open() as file:
+        methods = {row["method"] for row in csv.DictReader(file) if (row["target"], row["metric"]) == ("digits", "src")}
+    assert "MAML" in methods and "DaSS" not in methods
+    assert "meta-training diverged" in (sandbox.root / "reports/tables.md").read_text()
+    path.write_bytes(before)
+    elsewhere = sandbox.environment | {"MLFLOW_TRACKING_URI": "sqlite:///elsewhere.db"}
+    said = replace(sandbox, environment=elsewhere).run("python", "-m", "flows.evaluate")
+    assert "does not know the search of digits: `dvc repro -f register@digits` files it" in said.stdout + said.stderr
 
 
 def check_registry(sandbox: Sandbox) -> None:

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from dass.baselines.names import FEW_SHOT, METHODS
 from dass.datasets.importing import import_dataset
 from dass.errors import DassError, UsageError
+from dass.method_names import FEW_SHOT, METHODS
 from dass.project import Project
 from dass.space.search_space import SearchSpace
 from dass.students.trained import load_student

@@ -141,10 +141,12 @@ def test_an_unknown_key_is_named(block: Key) -> None:
         ("space.widths", [8, 16, 32, 5000], "space: widths must lie in 1..4096"),
         ("space.widths", [8, 16, 32], "space.widths.3: missing; add it (each preset shows every key)"),
         ("source.groups", 2, "source: splits must be distinct and lie in 0..3, two for each of groups"),
-        (
-            "source.validation",
-            list(range(10)),
-            "source: validation must name some of the splits and leave at least one for training",
+        *(
+            (
+                "source.validation", found,
+                "source: validation must name some of the splits, each once, and leave at least one for training",
+            )
+            for found in (list(range(10)), [8, 8])
         ),
         ("students.repeated", 21, "students: repeated cannot exceed per_target"),
         ("search.max_macs", 0, "search.max_macs: Input should be greater than 0, found 0"),
@@ -161,10 +163,10 @@ def test_an_unknown_key_is_named(block: Key) -> None:
         ("datasets", ["glyphs", "digits", "digits"], "datasets: a name stands twice"),
         ("datasets", ["digits"], "source.dataset: 'glyphs' is not in the datasets list: add it there"),
         ("targets", {"x": {"dataset": "dtd"}}, "targets.x.dataset: 'dtd' is not in the datasets list: add it there"),
-        (
-            "targets",
-            {"split3": {"dataset": "digits"}},
-            "targets.split3: names starting with 'split' belong to the source tasks",
+        *(
+            ("targets", {name: {"dataset": "digits"}},
+             f"targets.{name}: `split...`, `source` and `mean` are names of something else")
+            for name in ("split3", "source", "mean")
         ),
         (
             "targets",

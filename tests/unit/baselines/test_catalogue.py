@@ -5,10 +5,10 @@ from pathlib import Path
 from dass.baselines.catalogue import CATALOGUE, Settings
 from dass.baselines.few_shot import FewShot
 from dass.baselines.meta_predictors import MetaPredictorRanker
-from dass.baselines.names import FEW_SHOT, META, METHODS
 from dass.baselines.remapped_start import RemappedStart
 from dass.baselines.zero_cost import ZeroCost
 from dass.ladder.ladder import RUNGS
+from dass.method_names import FEW_SHOT, META, METHODS
 from dass.params_file import load_params
 
 PRESETS = Path(__file__).parents[3] / "presets"

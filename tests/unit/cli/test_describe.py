@@ -45,6 +45,13 @@ def test_the_teacher(dass: Callable) -> None:
     assert found["arch_id"] == Architecture.from_json({"widths": found["widths"]}).arch_id
 
 
+def test_without_an_architecture_it_is_the_teachers(dass: Callable) -> None:
+    assert (
+        dass("describe", "--preset", "paper", "--json").out
+        == dass("describe", *TEACHER, "--preset", "paper", "--json").out
+    )
+
+
 def test_as_a_table(dass: Callable) -> None:
     said = dass("describe", "--depth", "2,4,2,2", "--width", "20,32,104,128", "--resolution", 224, "--classes", 7)
     assert said.code == 0
@@ -79,9 +86,8 @@ def test_a_space_is_looked_for_in_params_then_in_the_presets(dass: Callable, ref
         (("--depth", "1,2,1,1", "--width", "8,17,32,64"), r"width 17 of stage 2 is outside the search space: 2, 4, 6"),
         (("--depth", "2,2,2", "--width", "8,16,32,64"), "depth and width need 4 numbers each"),
         (("--depth", "a,b", "--width", "8,16,32,64"), "--depth takes whole numbers with commas between, found 'a,b'"),
-        (("--depth", "1,1,1,1"), "give either a JSON file, or both --depth and --width"),
-        ((), "give either a JSON file, or both --depth and --width"),
-        (("a.json", "--depth", "1,1,1,1", "--width", "8,16,32,64"), "give either a JSON file"),
+        (("--depth", "1,1,1,1"), "give a JSON file, or both --depth and --width"),
+        (("a.json", "--depth", "1,1,1,1", "--width", "8,16,32,64"), "give a JSON file"),
         (("none.json",), "cannot read the architecture file none.json: No such file or directory"),
         (("presets",), "cannot read the architecture file presets: Is a directory"),
         (("--depth", "1,1,1,1", "--width", "8,16,32,64", "--resolution", "0"), "resolution and classes must be at"),

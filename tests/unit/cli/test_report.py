@@ -30,7 +30,7 @@ def test_nothing_is_cut_off(dass: Callable, metrics: Path) -> None:
         "digits", "97.12", "2,1,2,2 / 4-8,16,24,40", "96.50", "95.25", "1.40 M", "43.2 k",
         "0.71 [0.50, 0.86], n=20",
     ]  # fmt: skip
-    assert "SRC [interval], students" in said.out
+    assert "SRC of DaSS [interval], students" in said.out
     [other] = [line for line in said.out.splitlines() if "cifar10" in line]
     assert other.strip("│").split("│")[-1].strip() == "-"
 

@@ -72,6 +72,7 @@ def test_a_ranking_counts_if_students_differ_more_than_the_test_set_errs() -> No
     assert truth([39.9, 60.1], test_images=100).counts
     assert not truth([40.1, 59.9], test_images=100).counts
     assert truth([40.1, 59.9], test_images=400).counts
+    assert not truth([100.0, 100.0], test_images=100).counts
     assert truth([40.0, 60.0], test_images=100).spread.error == pytest.approx(5)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dass.errors import DassError
 from dass.files import read_json, write_json
-from dass.networks.checkpoint import TeacherCard, import_checkpoint, load_teacher, save_teacher, teacher_id
+from dass.networks.checkpoint import TeacherCard, import_checkpoint, load_teacher, save_teacher, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 
@@ -62,26 +62,26 @@ def test_round_trip(saved: Path, teacher: ElasticResNet) -> None:
     assert all(parameter.requires_grad for parameter in loaded.parameters())
     images = torch.randn(2, 3, 16, 16)
     assert torch.equal(loaded(images), teacher(images))
-    assert card.teacher_id == teacher_id(teacher) == teacher_id(loaded)
+    assert card.teacher_id == weights_id(teacher) == weights_id(loaded)
     assert (card.classes, card.architecture, card.accuracy) == (CARD.classes, ARCHITECTURE, 97.5)
     assert sorted(path.name for path in saved.parent.iterdir()) == ["digits.json", "digits.safetensors"]
 
 
 def test_a_channels_last_teacher_is_the_same_teacher(tmp_path: Path, teacher: ElasticResNet) -> None:
-    before = teacher_id(teacher)
+    before = weights_id(teacher)
     teacher.to(memory_format=torch.channels_last)
-    assert teacher_id(teacher) == before
+    assert weights_id(teacher) == before
     written = save_teacher(tmp_path / "t.safetensors", teacher, CARD)
     assert written.teacher_id == before
     assert load_teacher(tmp_path / "t.safetensors")[1] == written
 
 
 def test_identity_changes_with_any_weight(teacher: ElasticResNet) -> None:
-    before = teacher_id(teacher)
+    before = weights_id(teacher)
     with torch.no_grad():
         teacher.classifier.bias[2] += 1e-6
     assert len(before) == 12
-    assert teacher_id(teacher) != before
+    assert weights_id(teacher) != before
 
 
 def test_saving_a_diverged_teacher(tmp_path: Path, teacher: ElasticResNet) -> None:
@@ -170,7 +170,7 @@ def test_bad_weights(
 
 
 @pytest.mark.parametrize("nested", [None, "state_dict", "model"])
-@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.module.", "module._orig_mod."])
 def test_users_own_torch_files(tmp_path: Path, teacher: ElasticResNet, nested: str | None, prefix: str) -> None:
     weights = {
         f"{prefix}{name}": tensor.double() if tensor.is_floating_point() else tensor

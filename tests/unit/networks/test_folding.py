@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from dass.networks import folding
+from dass.networks.convolution import SlicedConv, UnfoldedConv
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.folding import FoldedNetwork
 from dass.networks.remapping import remap
@@ -28,13 +29,14 @@ def teacher() -> ElasticResNet:
 
 
 @pytest.mark.parametrize("side", [32, 20])  # with and without sizes that Winograd's tiles divide
-@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("kind", [None, SlicedConv, UnfoldedConv])  # what this CPU takes, any other, a GPU
 @torch.no_grad()
 def test_every_narrower_block_is_a_part(
-    teacher: ElasticResNet, side: int, fused: bool, monkeypatch: pytest.MonkeyPatch
+    teacher: ElasticResNet, side: int, kind: type[SlicedConv] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not fused:  # what a GPU runs
+    if kind:
         monkeypatch.setattr(folding.FusedConv, "available", lambda weight: False)
+        monkeypatch.setattr(folding, "SlicedConv", kind)
     student = remap(teacher, Architecture(((5, 8), (11, 16), (72,), (66, 80))))
     folded = FoldedNetwork(teacher, torch.float32)
     features = torch.relu(student.stem_bn(student.stem_conv(torch.randn(2, 3, side, side))))

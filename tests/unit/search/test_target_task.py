@@ -47,15 +47,17 @@ def test_a_task_is_named_after_its_path(path: str, name: str) -> None:
 
 
 def test_dataset_and_teacher_are_measured(folder: Path) -> None:
-    for dataset, name in (
-        ("pets", "pets"),
-        (str(folder / "raw" / "pets-16"), "pets"),
-        (str(folder / "My Pets"), "my-pets"),
+    packed = folder / "raw" / "pets-16"
+    for dataset, name, place in (
+        ("pets", "pets", packed),
+        (str(packed), "pets", packed),
+        (str(folder / "My Pets"), "my-pets", None),
     ):
         with _open(folder, dataset) as task:
             assert (task.data.name, task.data.classes) == (name, ("cat", "dog"))
             assert task.card.accuracy == pytest.approx(100 * 4 / 7)
             assert task.card.data_id == task.data.data_id
+            assert task.packed == place
             guide = task.guide
             assert (guide.target, guide.accuracy, guide.resolution) == (name, task.card.accuracy, 16)
             assert guide.teacher_id == task.card.teacher_id

@@ -20,7 +20,7 @@ from dass.students.record import StudentRecord
 from dass.tracking.lineage import DataHash, Lineage
 from dass.tracking.stage_runs import log_dataset, log_predictor, log_students, log_teacher
 from dass.tracking.store import Store
-from dass.tracking.target_runs import MethodRun, log_evaluation, log_target
+from dass.tracking.target_runs import MethodRun, add_correlation, has_run, log_evaluation, log_target
 from dass.training.member import EpochEvaluation
 from tests.samples import TEACHER_RECIPE as RECIPE
 
@@ -140,7 +140,7 @@ def test_a_predictor_with_its_checkpoint(store: Store, tmp_path: Path, make_pred
     assert all(bool((rate == 0.005).all()) for rate in rates.values())
 
 
-def test_a_target_with_and_without_its_true_ranking(store: Store, tmp_path: Path) -> None:
+def test_a_target_and_its_true_ranking_later(store: Store, tmp_path: Path) -> None:
     picture = tmp_path / "pareto.png"
     picture.write_bytes(b"\x89PNG")
     pick = Candidate(ARCHITECTURE, 41.5, cost(ARCHITECTURE, 16, 2))
@@ -158,9 +158,18 @@ def test_a_target_with_and_without_its_true_ranking(store: Store, tmp_path: Path
     assert "src" not in alone.data.metrics
     assert (alone.data.params["max_macs"], alone.data.params["max_params"]) == ("4.0", "None")
     assert [row[3] for row in _table(tmp_path, "targets", alone)["data"]] == [41.5, 40.0]
-    known = store.client.get_run(log_target(store, LINEAGE, src=Estimate(0.7, 0.5, 0.85, 20), **common))
+    add_correlation(store, alone.info.run_id, src=Estimate(0.7, 0.5, 0.85, 20), files=[picture])
+    known = store.client.get_run(alone.info.run_id)
     found = {name: value for name, value in known.data.metrics.items() if name.startswith("src")}
     assert found == {"src": 0.7, "src_low": 0.5, "src_high": 0.85, "src_students": 20}
+    assert log_target(store, LINEAGE, **common) == alone.info.run_id
+    assert log_target(store, LINEAGE, **{**common, "ranking": (pick,)}) != alone.info.run_id
+
+
+def test_a_run_of_another_store_is_not_known(store: Store) -> None:
+    run_id = log_teacher(store, LINEAGE, card=CARD, recipe=RECIPE)
+    assert has_run(store, run_id)
+    assert not has_run(store, run_id[::-1])
 
 
 def test_an_evaluation_has_a_nested_run_for_each_method(store: Store) -> None:

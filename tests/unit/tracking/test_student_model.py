@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from dass.errors import DassError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
-from dass.tracking.student_model import StudentModel, load_student, save_student
+from dass.tracking.student_model import StudentModel, load_student_model, save_student_model
 
 CLASSES = ("cat", "dog", "class", "été")
 ARCHITECTURE = Architecture(((4, 8), (8, 16), (16,), (32,)))
@@ -82,19 +82,19 @@ def test_lists_are_refused_and_one_image_gets_a_hint(model: StudentModel) -> Non
 
 
 def test_files_bring_back_the_same_student(model: StudentModel, tmp_path: Path) -> None:
-    save_student(tmp_path / "student", _network(), CLASSES, 16)
-    loaded = load_student(tmp_path / "student")
+    save_student_model(tmp_path / "student", _network(), CLASSES, 16)
+    loaded = load_student_model(tmp_path / "student")
     assert (loaded.classes, loaded.resolution, loaded.network.architecture) == (CLASSES, 16, ARCHITECTURE)
     assert (loaded.probabilities(_images(3)) == model.probabilities(_images(3))).all()
 
 
 def test_files_that_changed_are_refused(tmp_path: Path) -> None:
-    save_student(tmp_path, _network(), CLASSES, 16)
+    save_student_model(tmp_path, _network(), CLASSES, 16)
     other = ElasticResNet(ARCHITECTURE, len(CLASSES))
-    save_student(tmp_path / "other", other, CLASSES, 16)
+    save_student_model(tmp_path / "other", other, CLASSES, 16)
     (tmp_path / "other" / "weights.safetensors").replace(tmp_path / "weights.safetensors")
     with pytest.raises(DassError, match="not hold the weights that were registered"):
-        load_student(tmp_path)
+        load_student_model(tmp_path)
     (tmp_path / "weights.safetensors").write_bytes(b"short")
     with pytest.raises(DassError, match="cannot be read as weights"):
-        load_student(tmp_path)
+        load_student_model(tmp_path)

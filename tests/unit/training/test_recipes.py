@@ -12,7 +12,7 @@ from dass.config import DistillationRecipe, TeacherRecipe
 from dass.datasets.augment import normalize
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError, UsageError
-from dass.networks.checkpoint import load_teacher, teacher_id
+from dass.networks.checkpoint import load_teacher, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.space.architecture import Architecture
@@ -45,9 +45,9 @@ def test_teacher_is_reproducible_and_its_seed_matters(
     state = torch.random.get_rng_state()
     again, _ = train_teacher(data, space.largest, teacher_recipe, seed=0, device=CPU)
     assert torch.equal(torch.random.get_rng_state(), state)
-    assert teacher_id(again) == teacher_id(teacher)
+    assert weights_id(again) == weights_id(teacher)
     other, _ = train_teacher(data, space.largest, teacher_recipe, seed=1, device=CPU)
-    assert teacher_id(other) != teacher_id(teacher)
+    assert weights_id(other) != weights_id(teacher)
 
 
 def test_diverging_teacher_is_an_error(data: TaskData, space: SearchSpace, teacher_recipe: TeacherRecipe) -> None:
@@ -83,7 +83,7 @@ def test_saved_teacher_loads_and_its_partial_state_is_gone(
         result.accuracy,
         data.data_id,
     )
-    assert teacher_id(network) == teacher_id(teacher)
+    assert weights_id(network) == weights_id(teacher)
 
 
 def test_students_start_from_the_remapped_teacher(
@@ -113,9 +113,9 @@ def test_students_start_from_the_remapped_teacher(
 def test_distillation_leaves_the_teacher_as_it_was(
     data: TaskData, teacher: ElasticResNet, architectures: list[Architecture], recipe: DistillationRecipe
 ) -> None:
-    before = teacher_id(teacher)
+    before = weights_id(teacher)
     distill(teacher, architectures[:1], data, recipe, seed=0, device=CPU)
-    assert teacher_id(teacher) == before
+    assert weights_id(teacher) == before
 
 
 def test_soft_labels_computed_once_give_the_same_students_as_a_live_teacher(
@@ -127,7 +127,7 @@ def test_soft_labels_computed_once_give_the_same_students_as_a_live_teacher(
     assert kept.epochs[0].shape == (4, 16, 4)
     live = distill(teacher, architectures, data, recipe, seed=4, device=CPU)
     [once] = distill(teacher, architectures[1:2], data, recipe, seed=4, device=CPU, teacher_logits=kept)
-    assert teacher_id(once.network) == teacher_id(live[1].network)
+    assert weights_id(once.network) == weights_id(live[1].network)
     assert once.evaluations == live[1].evaluations
 
 

@@ -1,4 +1,4 @@
-"""The names of the methods of `dass.baselines.catalogue`, for params.yaml to be checked without importing torch."""
+"""The names of the methods of `dass.baselines.catalogue`, by which params.yaml is checked."""
 
 REFERENCE = "DaSS"  # what every other method is compared with
 

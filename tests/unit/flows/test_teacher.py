@@ -1,0 +1,38 @@
+"""A user's own teacher in the pipeline."""
+
+from pathlib import Path
+
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from dass.datasets.importing import import_dataset
+from dass.networks.checkpoint import load_teacher
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.project import Project
+from dass.space.search_space import SearchSpace
+from flows.teacher import bring_in
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_it_takes_the_place_of_one_that_was_trained_here_with_all_that_was_left_of_it(tmp_path: Path) -> None:
+    values = yaml.safe_load((ROOT / "presets" / "demo.yaml").read_text())
+    values["targets"] = {"digits": {"dataset": "digits", "teacher": "mine.safetensors"}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    project = Project.open(tmp_path)
+    import_dataset("digits", None, project.raw, project.params.data.resolution)
+    project.checkpoints.mkdir()
+    mine = ElasticResNet(SearchSpace.from_config(project.params.space).largest, 10)
+    save_file(mine.state_dict(), project.checkpoints / "mine.safetensors")
+    path = project.target_teacher_file("digits")
+    path.parent.mkdir(parents=True)
+    for name in ("digits.safetensors", "digits.json", "digits.curve.json", "digits.safetensors.partial"):
+        (path.parent / name).write_text("of the other")
+
+    bring_in.fn(project, "digits", "mine.safetensors", path)
+
+    assert {file.name for file in path.parent.iterdir()} == {"digits.safetensors", "digits.json"}
+    network, card = load_teacher(path)
+    assert torch.equal(network.classifier.weight, mine.classifier.weight)
+    assert (card.task, card.recipe_id) == ("digits", "")
