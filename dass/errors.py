@@ -11,3 +11,9 @@ class DassError(Exception):
 
 class UsageError(DassError):
     """The request itself is wrong (a bad option or parameter): exit code 2."""
+
+
+def brief(error: Exception) -> str:
+    """The first line of what a library says, or its kind where it says nothing: for one line of ours."""
+    lines = str(error).strip().splitlines()
+    return f"{lines[0] if lines else type(error).__name__:.120}"

@@ -201,7 +201,7 @@ def record(project: Project, targets: Sequence[EvaluatedTarget], found: Findings
             add_correlation(store, run_id, src=estimates[target.name], files=[picture])
         else:
             logger().warning(
-                "the tracking store does not know the search of %s: `dvc repro -f register@%s` files it there",
+                "the tracking store does not know the search of %s: `dvc repro -f -s register@%s` files it there",
                 target.name, target.name,
             )  # fmt: skip
     names = ["correlations.csv", "picks.csv", "few_shot.csv", "tables.md", *drawn]

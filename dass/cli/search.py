@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
@@ -131,7 +131,7 @@ def _by_ladder(
     file: Path,
     place: torch.device,
     count: int,
-    changes: Mapping[str, int | bool | None],
+    changes: Mapping[str, int | None],
     candidates: int,
     seconds: float | None,
     common: Mapping[str, Any],
@@ -141,6 +141,8 @@ def _by_ladder(
     check_fits(card, card.space, card.resolution, params.distillation, file)
     given = {name: value for name, value in changes.items() if value is not None}
     effort = Effort.of(params.search.model_copy(update=given), candidates, seconds)
+    if seconds is not None and "starts" in given:
+        effort = replace(effort, starts=min(effort.starts, given["starts"]))
 
     def rank(task: TargetTask, progress: Progress) -> SearchResult:
         with Workers(count) as workers:

@@ -8,12 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from dass.config import recipe_id
 from dass.datasets.packed import open_packed
-from dass.device import resolve_device, resolve_precision
 from dass.errors import DassError, UsageError
 from dass.files import read_json, write_json, write_text
 from dass.networks.checkpoint import TeacherCard, load_card
@@ -22,6 +20,7 @@ from dass.students.database import StudentDatabase
 from dass.students.record import StudentRecord, TaskKey
 from dass.students.record_file import write_records
 
+PRECISIONS = ("float32", "bfloat16")
 PACKAGES = ("torch", "torchvision", "numpy", "scipy")
 REPORTS = (
     "tables.md", "correlations.csv", "picks.csv", "few_shot.csv", "metrics.json", "lengths.csv", "lengths.md",
@@ -31,9 +30,6 @@ REPORTS = (
 
 def study(
     folder: Annotated[Path, typer.Argument(help="Where to; what an earlier study left there is replaced.")],
-    device: Annotated[
-        str, typer.Option(help="Where students were distilled: auto, cpu or cuda.", envvar="DASS_DEVICE")
-    ] = "auto",
 ) -> None:
     """Write a study's records (no weights), splits, tables and pictures into a folder, with how they were made.
 
@@ -44,13 +40,12 @@ def study(
     project = Project.open()
     if not (project.reports / "metrics.json").exists():
         raise UsageError("there are no reports yet: run `make repro` first")
-    place = resolve_device(device)
     cards = [load_card(path) for path in sorted(project.source_teachers.glob("*.safetensors"))]
-    records = {"source": _records(project, StudentDatabase(project.source_students), cards, place)}
+    records = {"source": _records(project, StudentDatabase(project.source_students), cards)}
     for name, target in project.params.targets.items():
         cards.append(load_card(project.target_teacher_file(name)))
         if target.evaluate:
-            records[name] = _records(project, StudentDatabase(project.target_students(name)), cards[-1:], place)
+            records[name] = _records(project, StudentDatabase(project.target_students(name)), cards[-1:])
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*REPORTS, "splits", "records", "ladder.json"):
         copy = folder / name
@@ -75,15 +70,14 @@ def study(
     print(f"{folder}: records, splits, tables and pictures of preset {project.params.preset}")
 
 
-def _records(
-    project: Project, database: StudentDatabase, cards: Sequence[TeacherCard], place: torch.device
-) -> list[StudentRecord]:
+def _records(project: Project, database: StudentDatabase, cards: Sequence[TeacherCard]) -> list[StudentRecord]:
     """All students, failed ones too, of these teachers and the present recipe; others may lie beside them."""
-    recipes = [project.params.distillation.for_images(card.train_images) for card in cards]
-    keys = {
-        TaskKey(card.task, card.data_id, card.teacher_id, recipe_id(recipe, resolve_precision(recipe.precision, place)))
-        for card, recipe in zip(cards, recipes, strict=True)
-    }
+    keys = set()
+    for card in cards:
+        recipe = project.params.distillation.for_images(card.train_images)
+        precisions = PRECISIONS if recipe.precision == "auto" else (recipe.precision,)  # they may be of other machines
+        ids = [recipe_id(recipe, precision) for precision in precisions]
+        keys |= {TaskKey(card.task, card.data_id, card.teacher_id, one) for one in ids}
     found = [record for card in cards for record in database.read_all(card.task) if record.key in keys]
     if not found:
         raise DassError(f"{database.folder} has no students of the present teachers and recipe: run `make repro` first")

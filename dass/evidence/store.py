@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from dass.errors import DassError
+from dass.errors import DassError, brief
 from dass.files import atomic_write
 
 
@@ -62,7 +62,7 @@ class EvidenceStore:
             }
         except (pa.ArrowException, OSError, KeyError) as error:
             raise DassError(
-                f"{path} cannot be read ({error}): where it is damaged delete it, what it held is measured again"
+                f"{path} cannot be read ({brief(error)}): if damaged, delete it: what it held is measured again"
             ) from error
 
     def add(self, key: str, rows: Mapping[str, Row]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -11,13 +12,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from dass.errors import DassError, UsageError
+from dass.errors import DassError, UsageError, brief
 from dass.files import read_json, write_bytes, write_json
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 
 NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights
-PREFIXES = ("module.", "_orig_mod.")  # left by data-parallel and compiled modules
+PREFIXES = re.compile(r"^(module\.|_orig_mod\.)+")  # left by data-parallel and compiled modules
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class TeacherCard:
         resolution: side of its input in pixels.
         accuracy: percent of test images.
         loss: mean cross entropy over test images.
-        teacher_id: 12 hex digits of the weights, see `teacher_id`.
+        teacher_id: 12 hex digits of the weights, see `weights_id`.
         data_id: what it was trained and tested on.
         train_images: how many it was trained on.
         recipe_id: how it was trained; empty for an imported checkpoint.
@@ -168,9 +169,8 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         value = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise DassError(
-            f"{path} cannot be read as weights ({reason[0]:.120}): it is truncated, damaged or holds more than "
+            f"{path} cannot be read as weights ({brief(error)}): it is truncated, damaged or holds more than "
             "tensors; save the network's state_dict() again"
         ) from error
     for key in NESTED:
@@ -183,9 +183,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _strip_prefixes(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    while weights and (prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in weights)), "")):
-        weights = {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
-    return weights
+    return {PREFIXES.sub("", name): tensor for name, tensor in weights.items()}
 
 
 def _check_names(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from dass.device import resolve_device, resolve_precision
-from dass.errors import DassError, UsageError
+from dass.errors import DassError, UsageError, brief
 from dass.files import content_id, write_bytes
 from dass.predictor.adaptation import adapt
 from dass.predictor.episodes import Episodes
@@ -258,7 +258,7 @@ class _Run:
                 return
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
             raise DassError(
-                f"meta-training cannot go on from {path} ({error}): where it is damaged delete it to start anew"
+                f"meta-training cannot go on from {path} ({brief(error)}): where it is damaged, delete it to start anew"
             ) from error
         with torch.no_grad():
             for kind, tensors in (("weights", self.weights), ("rates", self.rates)):

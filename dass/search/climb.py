@@ -57,8 +57,8 @@ class Effort:
 
     @classmethod
     def of(cls, block: Search, candidates: int, seconds: float | None = None) -> "Effort":
-        """What params.yaml allows of a search, cut to so many candidates."""
-        starts = min(block.starts, candidates)
+        """What params.yaml allows of a search, cut to so many candidates; given seconds, time alone is the limit."""
+        starts = candidates if seconds is not None else min(block.starts, candidates)
         return cls(candidates, starts, min(block.sprints, starts), block.evolve, seconds)
 
 

@@ -31,7 +31,8 @@ class TargetTask:
         data: the images, on the CPU.
         teacher: the network.
         card: what is known about it, its accuracy above all.
-        packed: the folder that the images were read from; None where they were packed for the occasion.
+        packed: the folder of `data/raw`, or elsewhere, that the images were read from; None for images packed for the
+            occasion, and for a target of params.yaml, whose dataset is known by name.
     """
 
     data: TaskData

@@ -77,7 +77,7 @@ def log_target(
 
 
 def has_run(store: Store, run_id: str) -> bool:
-    """Whether the store knows a run; one that was recorded elsewhere it does not.
+    """Whether the store has a run: one that was recorded elsewhere, or deleted, it has not.
 
     Raises:
         DassError: the store failed.
@@ -86,12 +86,12 @@ def has_run(store: Store, run_id: str) -> bool:
 
     with store.errors(f"look up run {run_id}"):
         try:
-            store.client.get_run(run_id)
+            found = store.client.get_run(run_id)
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return False
             raise
-    return True
+    return bool(found.info.lifecycle_stage == "active")
 
 
 def add_correlation(store: Store, run_id: str, *, src: Estimate, files: Sequence[Path] = ()) -> None:

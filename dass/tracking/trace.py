@@ -83,7 +83,9 @@ def _commands(known: Trace, files: set[str], root: Path) -> tuple[str, ...]:
     if known.dirty and PATCH_FILE in files:
         commands += [f"{download} {PATCH_FILE} --dst-path .", f"git apply {PATCH_FILE}"]
     elif known.dirty:
-        commands.append("# tracked files had been changed and the changes were not kept: the code is not quite this")
+        commands.append(
+            "# tracked files had been changed, or git could not say, and no changes were kept: this may not be the code"
+        )
     if known.data:
         paths = " ".join(shlex.quote(item.path) for item in known.data)
         if not _committed(known, root) and LOCK_FILE in files:

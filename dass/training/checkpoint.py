@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from dass.errors import DassError
+from dass.errors import DassError, brief
 from dass.files import write_bytes
 
 
@@ -65,7 +65,7 @@ class Checkpoint:
             return TrainingState(values["epoch"], values["seconds"], values["members"])
         except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, OSError) as error:
             raise DassError(
-                f"training cannot go on from {self.path} ({error}): where it is damaged, delete it to start anew"
+                f"training cannot go on from {self.path} ({brief(error)}): where it is damaged, delete it to start anew"
             ) from error
 
     def remove(self) -> None:

@@ -222,7 +222,7 @@ def check_what_an_evaluation_stands(sandbox: Sandbox) -> None:
     path.write_bytes(before)
     elsewhere = sandbox.environment | {"MLFLOW_TRACKING_URI": "sqlite:///elsewhere.db"}
     said = replace(sandbox, environment=elsewhere).run("python", "-m", "flows.evaluate")
-    assert "does not know the search of digits: `dvc repro -f register@digits` files it" in said.stdout + said.stderr
+    assert "does not know the search of digits: `dvc repro -f -s register@digits` files it" in said.stdout + said.stderr
 
 
 def check_registry(sandbox: Sandbox) -> None:

@@ -192,15 +192,20 @@ def test_how_far_the_ladder_goes_and_over_how_many_workers(
     monkeypatch.setattr("dass.cli.search.search_by_ladder", climb)
     monkeypatch.setattr("dass.cli.search.Workers", started)
     use = ("search", "--data", "pets", "--teacher", TEACHER, "--method", "ladder", "--device", "cpu")
-    for more in ((), ("--sprints", 0, "--starts", 60, "--evolve", "--workers", 2), ("--candidates", 5)):
+    for more in (
+        (), ("--sprints", 0, "--starts", 60, "--evolve", "--workers", 2), ("--candidates", 5), ("--seconds", 9),
+        ("--seconds", 9, "--starts", 7),
+    ):  # fmt: skip
         assert refuses(1, *use, *more) == "far enough"
     block = load_params(Path("params.yaml")).search
     assert efforts == [
         Effort(candidates=3000, starts=block.starts, sprints=block.sprints),
         Effort(candidates=3000, starts=60, sprints=0, evolve=True),
         Effort(candidates=5, starts=5, sprints=5),
+        Effort(candidates=3000, starts=3000, sprints=block.sprints, seconds=9),
+        Effort(candidates=3000, starts=7, sprints=block.sprints, seconds=9),
     ]
-    assert counts == [3, 2, 3]
+    assert counts == [3, 2, 3, 3, 3]
 
 
 def test_a_search_by_the_ladder_needs_no_predictor(search: Search, ladder: Path, project: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_damaged_file_is_named(collector: Collector, space: SearchSpace, tmp_p
     collector.recalibrated(students)
     [path] = (tmp_path / "evidence").glob("*.parquet")
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(DassError, match=rf"{path.name} cannot be read \(.+\): where it is damaged delete it"):
+    with pytest.raises(DassError, match=rf"{path.name} cannot be read \(.+\): if damaged, delete it"):
         collector.recalibrated(students)
 
 

@@ -166,10 +166,12 @@ def test_a_target_and_its_true_ranking_later(store: Store, tmp_path: Path) -> No
     assert log_target(store, LINEAGE, **{**common, "ranking": (pick,)}) != alone.info.run_id
 
 
-def test_a_run_of_another_store_is_not_known(store: Store) -> None:
+def test_a_run_of_another_store_or_a_deleted_one_is_not_there(store: Store) -> None:
     run_id = log_teacher(store, LINEAGE, card=CARD, recipe=RECIPE)
     assert has_run(store, run_id)
     assert not has_run(store, run_id[::-1])
+    store.client.delete_run(run_id)
+    assert not has_run(store, run_id)
 
 
 def test_an_evaluation_has_a_nested_run_for_each_method(store: Store) -> None:
