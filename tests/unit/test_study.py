@@ -4,10 +4,12 @@ import csv
 import json
 import math
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, pstdev, stdev
 
 import pytest
 
+from dass.params_file import load_params
+from dass.students.record import StudentRecord
 from dass.students.record_file import read_records
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,26 @@ def cells() -> dict[tuple[str, str], str]:
 
 def shown(value: float, low: float, high: float) -> str:
     return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def test_its_records_are_of_one_teacher_and_recipe_a_task() -> None:
+    params, page = load_params(STUDY / "params.yaml"), (STUDY / "README.md").read_text()
+    tasks: dict[str, list[StudentRecord]] = {}
+    for path in (STUDY / "records").iterdir():
+        for record in read_records(path):
+            tasks.setdefault(record.task, []).append(record)
+    assert tasks.keys() == {f"split{index}" for index in params.source.splits} | params.targets.keys()
+    for task, records in tasks.items():
+        assert len({record.key for record in records}) == 1
+        first = [record.final_accuracy for record in records if record.seed == params.seed]
+        repeated = params.students.repeated if task in params.targets and params.targets[task].repeat else 0
+        assert len(records) == len(first) + repeated
+        if task in params.targets:
+            assert f"| {task} | {params.students.per_target} | {mean(first):.1f} | {pstdev(first):.2f} |" in page
+            assert len(first) == params.students.per_target
+        else:
+            assert len(first) == params.students.per_source
+    assert f"- seed 0; {sum(map(len, tasks.values()))} students of {len(tasks)} teachers" in page
 
 
 @pytest.mark.parametrize("label", README_ROWS)
