@@ -9,7 +9,7 @@ from statistics import fmean
 import torch
 
 from dass.baselines.catalogue import CATALOGUE
-from dass.config import Evaluation
+from dass.config import Evaluation, Target
 from dass.datasets.packed import CARD, open_packed
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
@@ -75,7 +75,8 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
     params, space = project.params, SearchSpace.from_config(project.params.space)
     workers = workers or usual_count(device)
     source = _source_size(project)
-    targets = [_size(project, target.dataset) for target in params.targets.values()]
+    targets = [_target_size(project, target) for target in params.targets.values()]
+    trained = [size for size, target in zip(targets, params.targets.values(), strict=True) if target.teacher is None]
     splits, resolution = len(params.source.splits), params.data.resolution
     image = _timed_image(project, space, device, source.classes)
     largest = cost(space.largest, resolution, source.classes)
@@ -128,7 +129,7 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
             * _evidence_seconds(project, image, share, params.search.steps), 1, memory,
         ),
         StageEstimate(
-            "teacher", f"{len(targets)} teachers", sum(map(teacher_seconds, targets)) / 3600,
+            "teacher", f"{len(trained)} teachers", sum(map(teacher_seconds, trained)) / 3600,
             len(targets) * network_mib, PROCESS_MIB + data_mib + 12 * network_mib,
         ),
         StageEstimate("target_students", f"{sum(counts)} students", distilled / workers / 3600, 1, memory),
@@ -313,6 +314,14 @@ def _source_size(project: Project) -> _Size:
     group = source.classes_per_group or max(whole.classes // source.groups, 2)
     images = whole.train * group // max(whole.classes, 1)
     return _Size(images // 2, images - images // 2, group)
+
+
+def _target_size(project: Project, target: Target) -> _Size:
+    size = _size(project, target.dataset)
+    if not target.halves:
+        return size
+    images = size.train + size.test
+    return _Size(images - images // 2, images // 2, size.classes)
 
 
 def _size(project: Project, dataset: str) -> _Size:

@@ -142,6 +142,11 @@ class Project:
         return self.root / "data" / "lengths"
 
     @property
+    def meta_trained(self) -> Path:
+        """Folder of unfinished meta-trainings that were started from a page, one for each set of settings."""
+        return self.root / ".state" / "meta_train"
+
+    @property
     def learned(self) -> Path:
         """Folder of what compared methods have learned; it spares learning it again and may be deleted."""
         return self.root / ".state" / "rankers"

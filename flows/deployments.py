@@ -4,6 +4,7 @@ The arguments' types are checked by the server before a run exists, the rest by 
 descriptions below are those of the page's form.
 """
 
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from pydantic import AfterValidator, Field
 
 from dass.config import Predictor
 from dass.errors import DassError, UsageError
-from dass.presets import lay_preset
+from dass.files import content_id
 from dass.project import Project
 from dass.search.candidates import MILLION, Budget
 from dass.search.run import save_search
@@ -27,7 +28,7 @@ from flows.distil import distil_student
 from flows.given import given_files, open_given, record_distilled, record_search, record_student
 from flows.meta_train import learn
 from flows.register import file_student
-from flows.repro import repro, stage_names
+from flows.repro import lay, repro, stage_names
 from flows.runtime import run_link
 from flows.search import Method, draw, embedded, rank_candidates, show, show_picture
 from flows.slots import dvc_slot
@@ -69,7 +70,7 @@ def pipeline(
     root = Path.cwd()
     with dvc_slot():
         if preset != "params.yaml":
-            lay_preset(preset, force=overwrite)
+            lay(root, preset, overwrite)
         project = Project.open(root)
         if until and until not in (names := stage_names(root)):
             raise UsageError(f"there is no stage {until!r}: there are {', '.join(names)}")
@@ -235,7 +236,8 @@ def meta_train(
     given = {name: value for name, value in wanted.items() if value is not None}
     block = Predictor.model_validate(project.params.predictor.model_dump() | given)
     project = replace(project, params=project.params.model_copy(update={"predictor": block}))
-    with tempfile.TemporaryDirectory() as temporary:
-        store, version = learn(project, Path(temporary))
+    folder = project.meta_trained / content_id(block.model_dump(mode="json"))
+    store, version = learn(project, folder)  # goes on from what a run of the same settings has left there
+    shutil.rmtree(folder)
     if champion:
         crown(store, version, "asked for when it was trained")

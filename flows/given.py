@@ -4,9 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from prefect import State, Task, task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import TaskRun
+from prefect import task
 
 from dass.project import Project
 from dass.search.run import SearchResult
@@ -15,9 +13,9 @@ from dass.space.search_space import SearchSpace
 from dass.students.record import StudentRecord
 from dass.tracking.lineage import Lineage, lineage
 from dass.tracking.stage_runs import log_students
-from dass.tracking.store import Store, may_pass, open_store
+from dass.tracking.store import Store, open_store
 from dass.tracking.target_runs import add_student, log_target
-from flows.runtime import device
+from flows.runtime import RECORDING, device
 
 
 @contextmanager
@@ -41,18 +39,7 @@ def given_files(project: Project, given: TargetTask, teacher: str) -> list[Path]
     return [project.root / teacher, *([given.packed] if given.packed else [])]
 
 
-def _may_pass(_: Task, __: TaskRun, state: State) -> bool:
-    return may_pass(state.result(raise_on_failure=False))
-
-
-# Recording is tried again only where a tracking server was gone or busy; doing it twice changes nothing.
-WAITS = [5.0, 30.0, 120.0]  # seconds
-
-
-@task(
-    cache_policy=NO_CACHE, name="record the search",
-    retries=len(WAITS), retry_delay_seconds=WAITS, retry_condition_fn=_may_pass,
-)  # fmt: skip
+@task(name="record the search", **RECORDING)
 def record_search(
     project: Project, given: TargetTask, found: SearchResult, *, top: int, folder: Path, inputs: Sequence[Path]
 ) -> tuple[Store, str, Lineage]:
@@ -78,19 +65,13 @@ def record_search(
     return store, run_id, came_from
 
 
-@task(
-    cache_policy=NO_CACHE, name="record the student",
-    retries=len(WAITS), retry_delay_seconds=WAITS, retry_condition_fn=_may_pass,
-)  # fmt: skip
+@task(name="record the student", **RECORDING)
 def record_student(store: Store, run_id: str, record: StudentRecord, path: Path) -> None:
     """Add the student at `path` to the run that picked it."""
     add_student(store, run_id, accuracy=record.final_accuracy, files=[path, path.with_suffix(".json")])
 
 
-@task(
-    cache_policy=NO_CACHE, name="record the student",
-    retries=len(WAITS), retry_delay_seconds=WAITS, retry_condition_fn=_may_pass,
-)  # fmt: skip
+@task(name="record the student", **RECORDING)
 def record_distilled(
     project: Project, record: StudentRecord, path: Path, inputs: Sequence[Path]
 ) -> tuple[Store, str, Lineage]:

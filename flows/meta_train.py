@@ -27,7 +27,7 @@ from dass.tracking.promotion import crown
 from dass.tracking.registry import RegisteredVersion
 from dass.tracking.stage_runs import log_predictor
 from dass.tracking.store import Store, open_store
-from flows.runtime import Progress, device, logger, run_link
+from flows.runtime import RECORDING, Progress, device, logger, run_link
 from flows.slots import gpu_slot
 from flows.splits import source_splits
 from flows.stage import run_stage
@@ -44,6 +44,7 @@ def meta_train() -> None:
 def learn(project: Project, folder: Path) -> tuple[Store, RegisteredVersion]:
     """Meta-learn a predictor into `folder`, record the run and file the predictor, without an alias."""
     started = time.perf_counter()
+    open_store(project.root)  # what cannot be recorded is told before it is worked out
     tasks = {split.index: embed_task(project, split) for split in source_splits(project)}
     source = project.params.source
     training = [tasks[index] for index in source.splits if index not in source.validation]
@@ -70,14 +71,9 @@ def learn(project: Project, folder: Path) -> tuple[Store, RegisteredVersion]:
     )
     checkpoint = folder / project.predictor_file.name
     save_predictor(checkpoint, learner.result_, card)
-    (folder / PARTIAL).unlink(missing_ok=True)
     logger().info("validation SRC %.3f at episode %d", card.validation_src, card.best_episode)
-    store = open_store(project.root)
-    came_from = lineage(project.root, [project.source_teachers, project.source_students])
-    run_id = log_predictor(
-        store, came_from, card=card, settings=project.params.predictor, history=learner.history_, checkpoint=checkpoint
-    )
-    version = register_predictor(store, run_id, checkpoint=checkpoint, lineage=came_from)
+    store, run_id, version = record(project, card, learner, checkpoint)
+    (folder / PARTIAL).unlink(missing_ok=True)
     create_table_artifact(
         [{"episode": look.episode, "mean SRC": round(look.src, 4)} for look in learner.history_[-200:]],
         key="meta-learning",
@@ -87,6 +83,19 @@ def learn(project: Project, folder: Path) -> tuple[Store, RegisteredVersion]:
 
 
 PARTIAL = "training.partial"
+
+
+@task(name="record the predictor", **RECORDING)
+def record(
+    project: Project, card: PredictorCard, learner: MetaLearner, checkpoint: Path
+) -> tuple[Store, str, RegisteredVersion]:
+    """Record the meta-training as a run and file the predictor."""
+    store = open_store(project.root)
+    came_from = lineage(project.root, [project.source_teachers, project.source_students])
+    run_id = log_predictor(
+        store, came_from, card=card, settings=project.params.predictor, history=learner.history_, checkpoint=checkpoint
+    )
+    return store, run_id, register_predictor(store, run_id, checkpoint=checkpoint, lineage=came_from)
 
 
 @task(cache_policy=NO_CACHE, name="embed a source task")

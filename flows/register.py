@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from prefect import flow
+from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 
 from dass.datasets.catalogue import find_dataset
@@ -20,7 +20,7 @@ from dass.tracking.store import Store, open_store
 from dass.tracking.student_card import StudentCard
 from dass.tracking.student_registration import register_student
 from dass.tracking.target_runs import log_target
-from flows.runtime import logger
+from flows.runtime import RECORDING, logger
 from flows.stage import run_stage
 from flows.teacher import target_task
 
@@ -59,6 +59,7 @@ def register(target: str) -> None:
     )  # fmt: skip
 
 
+@task(name="file the student", **RECORDING)
 def file_student(
     store: Store,
     run_id: str,

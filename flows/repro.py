@@ -1,5 +1,7 @@
 """`dvc repro` as a step of a flow: counted, watched, and stopped with all that it started."""
 
+import fcntl
+import json
 import os
 import re
 import subprocess
@@ -8,6 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 from prefect import State, Task, runtime, task
@@ -15,6 +18,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
 
 from dass.errors import DassError, UsageError
+from dass.presets import lay_preset
 from flows.runtime import Progress, logger
 from flows.server import STOP_SECONDS, end_family
 from flows.stage import RUN_TAG
@@ -31,7 +35,38 @@ def _is_busy(_: Task, __: TaskRun, state: State) -> bool:
     return isinstance(state.result(raise_on_failure=False), DvcBusyError)
 
 
-@task(cache_policy=NO_CACHE, name="dvc repro", retries=30, retry_delay_seconds=60, retry_condition_fn=_is_busy)
+WAIT: dict[str, Any] = {"retries": 30, "retry_delay_seconds": 60, "retry_condition_fn": _is_busy}
+
+
+@task(cache_policy=NO_CACHE, name="lay the preset", **WAIT)
+def lay(root: Path, preset: str, overwrite: bool) -> None:
+    """Lay a preset over params.yaml, which the stages of a `dvc repro` at work go on reading.
+
+    Raises:
+        DvcBusyError: there is one: tried again every minute for half an hour.
+        UsageError: params.yaml has edits that no preset holds.
+    """
+    if command := at_work(root):
+        raise DvcBusyError(f"another dvc command is at work in this project: {command}")
+    lay_preset(preset, force=overwrite)
+
+
+def at_work(root: Path) -> str | None:
+    """The `dvc` command that is at work: it holds DVC's lock, or, while a stage runs, files on DVC's list of locks."""
+    with suppress(OSError), (root / ".dvc" / "tmp" / "lock").open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return "it holds .dvc/tmp/lock"
+    try:
+        locks = json.loads((root / ".dvc" / "tmp" / "rwlock").read_text(encoding="utf-8"))
+        holders = [*locks.get("write", {}).values(), *(one for many in locks.get("read", {}).values() for one in many)]
+        return next((str(one["cmd"]) for one in holders if psutil.pid_exists(int(one["pid"]))), None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no list yet, or one half-written
+        return None
+
+
+@task(cache_policy=NO_CACHE, name="dvc repro", **WAIT)
 def repro(root: Path, targets: Sequence[str] = ()) -> list[str]:
     """Run what has changed, and say how far it is.
 

@@ -5,18 +5,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging import Logger, LoggerAdapter
+from typing import Any
 from uuid import UUID
 
 import torch
 from httpx import HTTPError
+from prefect import State, Task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from dass.device import resolve_device
 from dass.errors import UsageError
 from dass.tracking.runs import run_page
-from dass.tracking.store import Store
+from dass.tracking.store import Store, may_pass
 from dass.training.workers import Workers, usual_count
 
 REPORT_SECONDS = 5.0
@@ -62,6 +66,16 @@ def run_link(store: Store, run_id: str) -> str:
     """Markdown that leads from a Prefect page to an MLflow run."""
     page = run_page(store, run_id)
     return f"[MLflow run {run_id[:8]}]({page})" if page else f"MLflow run `{run_id}` (`make ui` shows it)"
+
+
+def _may_pass(_: Task[..., Any], __: TaskRun, state: State) -> bool:
+    return may_pass(state.result(raise_on_failure=False))
+
+
+# Recording is tried again only where a tracking server was gone or busy; doing it twice changes nothing.
+RECORDING: dict[str, Any] = {
+    "cache_policy": NO_CACHE, "retries": 3, "retry_delay_seconds": [5.0, 30.0, 120.0], "retry_condition_fn": _may_pass,
+}  # fmt: skip
 
 
 class Progress:

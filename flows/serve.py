@@ -26,12 +26,13 @@ POOL = "dass"
 def main() -> None:
     """Starts what is not yet running, prints the addresses, and works until it is told to stop."""
     root = Path.cwd()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for stop in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: its terminal is closed
+        signal.signal(stop, lambda *_: sys.exit(0))
     with exit_with_line(), prefect_server(root) as api, mlflow_pages(root) as pages:
-        environment = {**os.environ, "PREFECT_API_URL": api, PAGES: pages}
+        environment = {**os.environ, "PREFECT_API_URL": api, PAGES: os.environ.get(PAGES) or pages}
         create_pool(api)
         deploy(root, environment)
-        print(f"Prefect  {api.removesuffix('/api')}/deployments\nMLflow   {pages}", flush=True)
+        print(f"Prefect  {api.removesuffix('/api')}/deployments\nMLflow   {environment[PAGES]}", flush=True)
         print("Start runs from the first page; Ctrl-C stops them and what was started here.", flush=True)
         run_group(_prefect("worker", "start", "--pool", POOL, "--type", "process"), environment)
 

@@ -34,7 +34,8 @@ HOST = "127.0.0.1"
 
 def main() -> None:
     """Runs the command of `sys.argv` under a server and passes its exit code on."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for stop in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: its terminal is closed
+        signal.signal(stop, lambda number, _: sys.exit(128 + number))
     with exit_with_line():
         if not sys.argv[1:]:
             raise UsageError("which command? For example: python -m flows.server dvc repro")

@@ -29,20 +29,20 @@ def dvc_slot() -> Iterator[None]:
 
 @contextmanager
 def gpu_slot(place: torch.device) -> Iterator[None]:
-    """Waits for one of this machine's GPU slots; on a CPU there is nothing to wait for.
+    """Waits for the one slot of a GPU of this machine; on a CPU there is nothing to wait for.
 
-    There is a slot for each GPU; the limit's page may allow more, where several runs fit on one.
+    Each GPU has a limit of its own, whose page may allow more, where several runs fit on it.
     """
     if place.type != "cuda":
         yield
         return
-    with _slot(gpu_limit(), torch.cuda.device_count()):
+    with _slot(gpu_limit(place), 1):
         yield
 
 
-def gpu_limit() -> str:
-    """Name of the limit of this machine's GPUs."""
-    return GPU + socket.gethostname()
+def gpu_limit(place: torch.device) -> str:
+    """Name of the limit of one of this machine's GPUs."""
+    return f"{GPU}{socket.gethostname()}-{place.index or 0}"
 
 
 def free_slots() -> list[str]:

@@ -21,7 +21,8 @@ START_SECONDS = 120
 def main() -> None:
     """Starts what is not yet running, prints the addresses, waits."""
     root = Path.cwd()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for stop in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: its terminal is closed
+        signal.signal(stop, lambda *_: sys.exit(0))
     with exit_with_line(), prefect_server(root) as api, mlflow_pages(root) as pages:
         print(f"Prefect  {api.removesuffix('/api')}\nMLflow   {pages}\nCtrl-C stops what was started.", flush=True)
         signal.pause()

@@ -165,6 +165,8 @@ def _from_zip(zipped: zipfile.ZipFile, label: str) -> Archive:
     folders: set[str] = set()
     for member in zipped.infolist():
         name = _safe_name(member.filename, label)
+        if not name:  # `./`, as some tools begin with
+            continue
         if stat.S_ISLNK(member.external_attr >> 16):
             raise DassError(f"{label}: {name} is a symbolic link, which is not followed: zip the file itself")
         if member.flag_bits & 1:
@@ -216,6 +218,10 @@ def _unpack_tar(path: Path, folder: Path) -> None:
             for member in tar:
                 total += member.size
                 _refuse_flood(str(path), "all of it", total, path.stat().st_size)
+                if member.issym():  # before the filter, which a long chain of links can mislead (CVE-2025-4517)
+                    raise DassError(
+                        f"{path}: {member.name} is a symbolic link, which is not followed: pack the file itself"
+                    )
                 tar.extract(member, folder, filter="data")
             _refuse_lost_end(tar)
     except (tarfile.FilterError, KeyError) as error:

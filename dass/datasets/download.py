@@ -103,12 +103,19 @@ def _fetch(remote: Remote, part: Path, progress: Progress | None) -> bool:
                 f"{_by_hand(part)}"
             )
         with part.open("ab" if resumed else "wb") as file:
-            while chunk := response.read(_CHUNK):
+            while chunk := _read(response):
                 file.write(chunk)
                 have += len(chunk)
                 if progress:
                     progress(have, total)
     return have == total if total else True
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read(_CHUNK)
+    except OSError as error:  # the network's, not the disk's
+        raise urllib.error.URLError(error) from error
 
 
 def _verify(remote: Remote, path: Path) -> None:

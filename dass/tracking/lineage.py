@@ -22,10 +22,12 @@ class DataHash:
     Attributes:
         path: relative to the project folder, with forward slashes.
         md5: DVC's hash; it ends in `.dir` for a folder.
+        kept: whether DVC has a copy, as of what stages make; of what people bring it knows the hash alone.
     """
 
     path: str
     md5: str
+    kept: bool = True
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Lineage:
             "git.commit": self.commit,
             "git.branch": self.branch,
             "git.dirty": str(self.dirty).lower(),
-            **{f"dvc.{_tag_part(item.path)}": item.md5 for item in self.data},
+            **{f"{'dvc' if item.kept else 'brought'}.{_tag_part(item.path)}": item.md5 for item in self.data},
         }
 
 
@@ -115,7 +117,7 @@ def parse_lock(text: str, where: str) -> tuple[DataHash, ...]:
     try:
         stages: Sequence[dict[str, Any]] = list(yaml.safe_load(text)["stages"].values())
         entries = {
-            item["path"]: DataHash(item["path"], item["md5"])
+            item["path"]: DataHash(item["path"], item["md5"], kept=side == "outs")
             for side in ("deps", "outs")  # outs last: what a stage made overrules what another one read
             for stage in stages
             for item in stage.get(side, [])

@@ -63,14 +63,17 @@ def promote(store: Store, candidate: RegisteredVersion) -> Verdict:
         DassError: the store failed.
     """
     with store.errors(f"promote {candidate.uri}"):
-        champion = _champion(store, candidate.name)
-        if champion is None:
-            return _settle(store, candidate, CHAMPION, None, "the first version")
-        if int(champion.version) == candidate.version:
-            reason = champion.tags.get("promotion.reason", "it has been champion before")
-            return Verdict(candidate.name, candidate.version, CHAMPION, candidate.version, reason)
-        better, reason = _compare(store, candidate, champion)
-        return _settle(store, candidate, CHAMPION if better else CHALLENGER, int(champion.version), reason)
+        while True:
+            champion = _champion(store, candidate.name)
+            if champion is None:
+                return _settle(store, candidate, CHAMPION, None, "the first version")
+            if int(champion.version) == candidate.version:
+                reason = champion.tags.get("promotion.reason", "it has been champion before")
+                return Verdict(candidate.name, candidate.version, CHAMPION, candidate.version, reason)
+            better, reason = _compare(store, candidate, champion)
+            present = _champion(store, candidate.name)
+            if present is not None and present.version == champion.version:  # else another was judged meanwhile
+                return _settle(store, candidate, CHAMPION if better else CHALLENGER, int(champion.version), reason)
 
 
 def crown(store: Store, candidate: RegisteredVersion, why: str) -> Verdict:

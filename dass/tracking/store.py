@@ -104,7 +104,7 @@ def tracking_uri(root: Path) -> str:
 
 def shown(uri: str) -> str:
     """An address without its password, for messages."""
-    return re.sub(r"://[^/@]*@", "://***@", uri)
+    return re.sub(r"://.*@", "://***@", uri)
 
 
 def prepare(root: Path) -> None:
@@ -213,8 +213,16 @@ def _create(path: Path) -> None:
 def _check_database_server(uri: str) -> None:
     """Fails at once where MLflow would retry a database for minutes."""
     parts = urlsplit(uri)
-    port = parts.port or _PORTS.get(parts.scheme.split("+")[0])
-    if parts.scheme in {"http", "https"} or parts.hostname is None or port is None:
+    if parts.scheme in {"http", "https"}:
+        return
+    try:
+        given = parts.port
+    except ValueError:  # its text holds what stands where the port should, part of a password
+        raise DassError(
+            "MLFLOW_TRACKING_URI is no address of a database: in a password write # as %23, / as %2F, ? as %3F"
+        ) from None
+    port = given or _PORTS.get(parts.scheme.split("+")[0])
+    if parts.hostname is None or port is None:
         return
     try:
         socket.create_connection((parts.hostname, port), timeout=5).close()

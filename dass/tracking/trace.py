@@ -10,6 +10,8 @@ from dass.tracking.registry import model_version
 from dass.tracking.runs import LOCK_FILE, PATCH_FILE
 from dass.tracking.store import Store
 
+LINEAGE = ("git", "dvc", "brought", "dass")  # what the other tags' names begin with
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -59,7 +61,11 @@ def trace(store: Store, uri: str, root: Path) -> Trace:
         experiment = store.client.get_experiment(run.info.experiment_id).name
         files = {item.path for item in store.client.list_artifacts(run.info.run_id)}
     tags = version.tags
-    data = tuple(DataHash(name[4:], value) for name, value in sorted(tags.items()) if name.startswith("dvc."))
+    data = tuple(
+        DataHash(path, value, kept=kind == "dvc")
+        for kind, path, value in sorted((*name.partition(".")[::2], value) for name, value in tags.items())
+        if kind in ("dvc", "brought")
+    )
     known = Trace(
         model=version.name,
         version=int(version.version),
@@ -69,7 +75,7 @@ def trace(store: Store, uri: str, root: Path) -> Trace:
         commit=tags.get("git.commit", UNKNOWN),
         dirty=tags.get("git.dirty") == "true",
         data=data,
-        details=tuple(sorted(item for item in tags.items() if not item[0].startswith(("git.", "dvc.", "dass.")))),
+        details=tuple(sorted(item for item in tags.items() if item[0].split(".")[0] not in LINEAGE)),
         commands=(),
     )
     return replace(known, commands=_commands(known, files, root))
@@ -86,8 +92,9 @@ def _commands(known: Trace, files: set[str], root: Path) -> tuple[str, ...]:
         commands.append(
             "# tracked files had been changed, or git could not say, and no changes were kept: this may not be the code"
         )
-    if known.data:
-        paths = " ".join(shlex.quote(item.path) for item in known.data)
+    brought = [item for item in known.data if not item.kept]
+    commands += [f"# {item.path} was brought by hand ({item.md5}): DVC has no copy of it" for item in brought]
+    if paths := " ".join(shlex.quote(item.path) for item in known.data if item.kept):
         if not _committed(known, root) and LOCK_FILE in files:
             commands.append(f"{download} {LOCK_FILE} --dst-path .")
         commands += [f"dvc checkout {paths}", f"# not in the local cache? dvc pull {paths}"]

@@ -13,6 +13,7 @@ import yaml
 
 from dass.project import Project
 from dass.students.database import StudentDatabase
+from flows.serve import deploy
 from tests.func.served import TEACHER, Served, table, until
 
 NAMES = {"pipeline", "search-students", "distil-student", "build-database", "meta-train"}
@@ -36,9 +37,19 @@ def test_every_deployment_says_what_it_does_and_what_it_takes(served: Served) ->
         for name, about in properties.items():
             assert len(about.get("description", "")) > 8, (deployment["name"], name)
             assert "type" in about or "anyOf" in about
-    [schedule] = deployments["pipeline"]["schedules"]
-    assert schedule["schedule"]["cron"] == "0 3 * * *"
-    assert schedule["active"] is False
+
+
+def test_schedules_made_on_the_page_outlive_a_restart(served: Served) -> None:
+    deployment = served.deployments()["pipeline"]
+    assert deployment["schedules"] == []
+    nightly = {"schedule": {"cron": "0 3 * * *", "timezone": "UTC"}, "active": True}
+    served.answer(f"deployments/{deployment['id']}/schedules", [nightly]).raise_for_status()
+    deploy(served.sandbox.root, served.sandbox.environment | {"PREFECT_API_URL": f"{served.prefect}/api"})
+    [schedule] = served.deployments()["pipeline"]["schedules"]
+    assert (schedule["schedule"]["cron"], schedule["active"]) == ("0 3 * * *", True)
+    httpx.delete(
+        f"{served.prefect}/api/deployments/{deployment['id']}/schedules/{schedule['id']}", timeout=60
+    ).raise_for_status()
 
 
 def test_a_search_ranks_distils_registers_and_leaves_it_on_its_page(served: Served) -> None:

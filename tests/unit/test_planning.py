@@ -55,6 +55,20 @@ def test_measured_here(tmp_path: Path) -> None:
     ]
 
 
+def test_a_users_teacher_costs_nothing_and_halves_are_halves(plan: Plan, tmp_path: Path) -> None:
+    import_dataset("digits", None, tmp_path / "data" / "raw", 16)
+    recipe = {"epochs": 10, "min_steps": 0}
+    targets = {"own": {"dataset": "digits", "teacher": "mine.pt"}, "digits": {"dataset": "digits"}}
+    both, halved = (
+        plan(teacher=recipe, targets=targets | {"digits": {"dataset": "digits", "halves": halves}})["teacher"]
+        for halves in (False, True)
+    )
+    assert both.work == "1 teachers"
+    train, test = 1438, 359
+    assert both.hours * 3600 == pytest.approx(10 * train * 0.1 + 10 * test * 0.01)
+    assert halved.hours * 3600 == pytest.approx(10 * 899 * 0.1 + 10 * 898 * 0.01)
+
+
 def test_hours_are_images_times_time(plan: Plan) -> None:
     recipe = {"epochs": 10, "min_steps": 0}
     found = plan(teacher=recipe, distillation=recipe | {"evaluations": 3}, targets={"digits": {"dataset": "digits"}})

@@ -83,6 +83,28 @@ def test_tar_that_climbs_out_is_refused(tmp_path):
     assert not (tmp_path / "evil").exists()
 
 
+@needs_tar
+def test_no_link_of_a_tar_is_made(tmp_path):
+    path = tmp_path / "link.tar"
+    with tarfile.open(path, "w") as tar:
+        for name, to in (("inner", "train"), ("train/escape", "../inner/../../outside")):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, to
+            tar.addfile(member)
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(DassError, match="inner is a symbolic link"), open_archive(path, tmp_path / "scratch"):
+        pass
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_a_zip_of_a_dot_is_that_of_its_content(tmp_path):
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as zipped:
+        zipped.writestr("./", b"")
+        zipped.writestr("./cat/1.png", b"x")
+    with open_archive(tmp_path / "set.zip") as archive:
+        assert (archive.names, archive.folders) == (("cat/1.png",), ("cat",))
+
+
 def test_links_are_refused(tmp_path, put_folder):
     path = tmp_path / "link.zip"
     with zipfile.ZipFile(path, "w") as zipped:

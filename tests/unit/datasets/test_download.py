@@ -1,5 +1,7 @@
 import contextlib
+import errno
 import hashlib
+import http.client
 import resource
 import threading
 from collections.abc import Callable
@@ -197,6 +199,19 @@ def test_no_server(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with pytest.raises(DassError, match=r"cannot be fetched .*refused"):
         download(Remote("http://127.0.0.1:9/set.zip", MD5), tmp_path)
+
+
+def test_a_network_that_goes_is_not_a_full_disk(server, tmp_path, monkeypatch):
+    read, lost = http.client.HTTPResponse.read, [OSError(errno.EHOSTUNREACH, "No route to host")]
+
+    def unreliable(response, size=None):
+        if lost:
+            raise lost.pop()
+        return read(response, size)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read", unreliable)
+    assert download(server.remote, tmp_path).read_bytes() == DATA
+    assert len(server.asked) == 2
 
 
 def test_full_disk_keeps_what_arrived(server, tmp_path, names):

@@ -62,7 +62,9 @@ def test_a_clean_repository(repository: Path) -> None:
 
 
 def test_inputs_that_no_stage_makes_are_known_too(repository: Path) -> None:
-    assert lineage(repository, ["data/checkpoints/mine.pt"]).data == (DataHash("data/checkpoints", "bbb.dir"),)
+    assert lineage(repository, ["data/checkpoints/mine.pt"]).data == (
+        DataHash("data/checkpoints", "bbb.dir", kept=False),
+    )
 
 
 def test_dirty_means_tracked_files_other_than_the_lock(repository: Path) -> None:

@@ -89,6 +89,25 @@ def test_a_winner_is_crowned_and_rolled_back_for_good(
         rollback(store, NAME, "once more")
 
 
+def test_of_two_judged_at_once_the_better_is_champion(
+    store: Store, register: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dass.tracking.promotion.SIGNIFICANCE", 0.3)
+    promote(store, register(0))
+    worse, better = register(1), register(2)  # 34 and 36 of 100
+    others = [better]
+
+    def meanwhile(*rights: np.ndarray) -> tuple[bool, str]:
+        if others:
+            crown(store, others.pop(), "judged meanwhile")
+        return is_better(*rights)
+
+    monkeypatch.setattr("dass.tracking.promotion.is_better", meanwhile)
+    verdict = promote(store, worse)
+    assert (verdict.alias, verdict.champion) == ("challenger", 3)
+    assert _aliases(store) == {"champion": "3", "challenger": "2"}
+
+
 def test_a_person_can_decide(store: Store, register: Callable) -> None:
     promote(store, register(0))
     version = register(1)

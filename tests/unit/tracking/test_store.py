@@ -26,6 +26,18 @@ def test_address_is_absolute_sqlite_in_the_project_unless_set(tmp_path: Path, mo
     assert shown(tracking_uri(tmp_path)) == "https://***@host/path"
 
 
+@pytest.mark.parametrize("password", ["pa#ss", "pa/ss", "pa?ss"])
+def test_a_password_that_breaks_the_address_is_not_shown(
+    password: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"postgresql://mlflow:{password}@127.0.0.1:9/mlflow"
+    assert shown(uri) == "postgresql://***@127.0.0.1:9/mlflow"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(DassError, match=r"MLFLOW_TRACKING_URI is no address of a database: .* # as %23") as caught:
+        open_store(tmp_path)
+    assert "pa" not in str(caught.value).replace("password", "")
+
+
 def test_prepare_creates_a_whole_database_once_whatever_a_killed_one_left(migrated: Path) -> None:
     with sqlite3.connect(migrated) as connection:
         assert connection.execute("select count(*) from experiments").fetchone() == (1,)

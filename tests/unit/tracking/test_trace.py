@@ -3,10 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
-from dass.tracking.lineage import DataHash
+from dass.tracking.lineage import DataHash, Lineage
 from dass.tracking.promotion import promote
+from dass.tracking.runs import RunContent, record_run
 from dass.tracking.store import Store
+from dass.tracking.student_registration import register_student
 from dass.tracking.trace import trace
 
 
@@ -27,6 +30,23 @@ def test_from_alias_to_commit_data_and_commands(store: Store, register: Callable
         "# not in the local cache? dvc pull data/splits",
     )
     assert trace(store, "models:/dass-student-pets/1", tmp_path) == found
+
+
+def test_what_was_brought_by_hand_is_told_and_not_checked_out(
+    store: Store, data: TaskData, make_student: Callable, tmp_path: Path
+) -> None:
+    network, card = make_student(0)
+    brought = DataHash("data/checkpoints", "bbb.dir", kept=False)
+    came_from = Lineage("c" * 40, "work", False, (brought, DataHash("data/splits", "aaa.dir")))
+    run_id = record_run(store, RunContent("targets", "pets", came_from))
+    register_student(store, run_id, network=network, data=data, card=card, lineage=came_from)
+    found = trace(store, "models:/dass-student-pets/1", tmp_path)
+    assert found.data == (brought, DataHash("data/splits", "aaa.dir"))
+    assert found.commands[1:] == (
+        "# data/checkpoints was brought by hand (bbb.dir): DVC has no copy of it",
+        "dvc checkout data/splits",
+        "# not in the local cache? dvc pull data/splits",
+    )
 
 
 @pytest.mark.parametrize(
