@@ -238,6 +238,6 @@ def meta_train(
     project = replace(project, params=project.params.model_copy(update={"predictor": block}))
     folder = project.meta_trained / content_id(block.model_dump(mode="json"))
     store, version = learn(project, folder)  # goes on from what a run of the same settings has left there
-    shutil.rmtree(folder)
     if champion:
         crown(store, version, "asked for when it was trained")
+    shutil.rmtree(folder)

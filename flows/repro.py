@@ -59,11 +59,19 @@ def at_work(root: Path) -> str | None:
         except BlockingIOError:
             return "it holds .dvc/tmp/lock"
     try:
-        locks = json.loads((root / ".dvc" / "tmp" / "rwlock").read_text(encoding="utf-8"))
+        path = root / ".dvc" / "tmp" / "rwlock"
+        locks, written = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime
         holders = [*locks.get("write", {}).values(), *(one for many in locks.get("read", {}).values() for one in many)]
-        return next((str(one["cmd"]) for one in holders if psutil.pid_exists(int(one["pid"]))), None)
+        return next((str(one["cmd"]) for one in holders if _lives(int(one["pid"]), written)), None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no list yet, or one half-written
         return None
+
+
+def _lives(pid: int, written: float) -> bool:
+    """Whether a process that was there when DVC wrote its list still is, and not a later one that got its number."""
+    with suppress(psutil.Error):
+        return psutil.Process(pid).create_time() <= written + 1
+    return False
 
 
 @task(cache_policy=NO_CACHE, name="dvc repro", **WAIT)

@@ -1,7 +1,6 @@
 """Both web pages and a worker for the deployments of prefect.yaml: `make serve`, stopped with Ctrl-C."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from prefect.workers.process import ProcessWorker
 
 from dass.errors import DassError
 from dass.tracking.runs import PAGES
-from flows.server import prefect_server, run_group
+from flows.server import prefect_server, run_group, when_stopped
 from flows.stage import exit_with_line
 from flows.ui import mlflow_pages
 
@@ -26,8 +25,7 @@ POOL = "dass"
 def main() -> None:
     """Starts what is not yet running, prints the addresses, and works until it is told to stop."""
     root = Path.cwd()
-    for stop in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: its terminal is closed
-        signal.signal(stop, lambda *_: sys.exit(0))
+    when_stopped(lambda _: sys.exit(0))
     with exit_with_line(), prefect_server(root) as api, mlflow_pages(root) as pages:
         environment = {**os.environ, "PREFECT_API_URL": api, PAGES: os.environ.get(PAGES) or pages}
         create_pool(api)

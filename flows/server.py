@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from http.client import HTTPException
@@ -34,14 +34,30 @@ HOST = "127.0.0.1"
 
 def main() -> None:
     """Runs the command of `sys.argv` under a server and passes its exit code on."""
-    for stop in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: its terminal is closed
-        signal.signal(stop, lambda number, _: sys.exit(128 + number))
+    when_stopped(lambda number: sys.exit(128 + number))
     with exit_with_line():
         if not sys.argv[1:]:
             raise UsageError("which command? For example: python -m flows.server dvc repro")
         with prefect_server(Path.cwd()) as api:
             code = run_group(sys.argv[1:], {**os.environ, "PREFECT_API_URL": api, **_without_proxy()})
     sys.exit(code)
+
+
+def when_stopped(leave: Callable[[int], None]) -> None:
+    """Has a function called, with the signal's number, when this process is told to stop or its terminal is closed.
+
+    It is called once: a closed terminal tells twice, and the second time would end the tidying up. What is ignored,
+    as `nohup` has it, stays so.
+    """
+    stops = [stop for stop in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(stop) is not signal.SIG_IGN]
+
+    def told(number: int, _: object) -> None:
+        for stop in stops:
+            signal.signal(stop, signal.SIG_IGN)
+        leave(number)
+
+    for stop in stops:
+        signal.signal(stop, told)
 
 
 def run_group(command: Sequence[str], environment: Mapping[str, str]) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dass.errors import DassError
 from dass.tracking.store import open_store
-from flows.server import HOST, answers, end_family, free_port, prefect_server
+from flows.server import HOST, answers, end_family, free_port, prefect_server, when_stopped
 from flows.stage import exit_with_line
 
 MLFLOW_PORT = 5000
@@ -21,8 +21,7 @@ START_SECONDS = 120
 def main() -> None:
     """Starts what is not yet running, prints the addresses, waits."""
     root = Path.cwd()
-    for stop in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: its terminal is closed
-        signal.signal(stop, lambda *_: sys.exit(0))
+    when_stopped(lambda _: sys.exit(0))
     with exit_with_line(), prefect_server(root) as api, mlflow_pages(root) as pages:
         print(f"Prefect  {api.removesuffix('/api')}\nMLflow   {pages}\nCtrl-C stops what was started.", flush=True)
         signal.pause()

@@ -104,7 +104,7 @@ def tracking_uri(root: Path) -> str:
 
 def shown(uri: str) -> str:
     """An address without its password, for messages."""
-    return re.sub(r"://.*@", "://***@", uri)
+    return re.sub(r"://\S*@", "://***@", uri)
 
 
 def prepare(root: Path) -> None:

@@ -144,17 +144,24 @@ def test_a_server_is_shared_taken_over_and_stopped_by_the_last(
 
 def stops_what_it_started(root: Path, api: str) -> None:
     """A command that is told to stop takes along all that it has started, but not a server that was given."""
-    started = root / "started"
-    script = f"sleep 300 & echo $! > {started}.tmp; mv {started}.tmp {started}; wait"
-    command = subprocess.Popen(
-        [sys.executable, "-m", "flows.server", "sh", "-c", script], cwd=root, env=environment(PREFECT_API_URL=api)
-    )
-    while not started.exists():
-        time.sleep(0.05)
-    command.terminate()
-    assert command.wait() == 128 + signal.SIGTERM
-    sleeper = int(started.read_text())
-    assert not psutil.pid_exists(sleeper) or psutil.Process(sleeper).status() == psutil.STATUS_ZOMBIE
+    for stop, before in ((signal.SIGTERM, []), (signal.SIGHUP, []), (signal.SIGTERM, ["nohup"])):
+        started = root / f"started-{stop}{len(before)}"
+        script = f"sleep 300 & echo $! > {started}.tmp; mv {started}.tmp {started}; wait"
+        command = subprocess.Popen(
+            [*before, sys.executable, "-m", "flows.server", "sh", "-c", script],
+            cwd=root, env=environment(PREFECT_API_URL=api), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        while not started.exists():
+            time.sleep(0.05)
+        if before:  # its terminal may be closed
+            command.send_signal(signal.SIGHUP)
+            time.sleep(0.3)
+            assert command.poll() is None
+        command.send_signal(stop)
+        command.send_signal(stop)  # as a closed terminal does
+        assert command.wait() == 128 + stop
+        sleeper = int(started.read_text())
+        assert not psutil.pid_exists(sleeper) or psutil.Process(sleeper).status() == psutil.STATUS_ZOMBIE
     assert answers(api)
 
 

@@ -53,6 +53,12 @@ def test_what_died_does_not_count(project: Path) -> None:
     assert (project / "params.yaml").read_bytes() == (project / "presets" / "small.yaml").read_bytes()
 
 
+def test_nor_does_a_later_process_with_the_number_of_one_that_died(project: Path) -> None:
+    hold(project, "write", os.getpid())
+    os.utime(project / ".dvc" / "tmp" / "rwlock", (1e9, 1e9))
+    assert at_work(project) is None
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"write": {"a": {}}}'])
 def test_a_list_that_says_nothing_is_none(project: Path, text: str) -> None:
     (project / ".dvc" / "tmp" / "rwlock").write_text(text)
