@@ -66,7 +66,7 @@ def pareto(
         axes.plot(teacher_macs, teacher_accuracy, color="black", marker="^", linestyle="", label="teacher (measured)")
     axes.set(xlabel="MACs (millions)", ylabel="predicted accuracy (%)", title=title)
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize=8)
+    axes.legend(loc="best", fontsize=8)  # the teacher may stand anywhere
     return figure
 
 
