@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from dass.cli.progress import progress_bar
 from dass.cli.tables import print_table
+from dass.config import Search
 from dass.device import resolve_device
 from dass.errors import UsageError
 from dass.evidence.store import EvidenceStore
@@ -83,8 +85,10 @@ def search(
     budget = Budget(max_macs, max_params)
     common = {"budget": budget, "seed": seed}
     if method == "ladder":
-        changes = {"starts": starts, "sprints": sprints, "evolve": evolve}
-        way = _by_ladder(ladder, place, workers or usual_count(place), changes, candidates, seconds, common)
+        effort = partial(
+            Effort.of, candidates=candidates, seconds=seconds, starts=starts, sprints=sprints, evolve=evolve
+        )
+        way = _by_ladder(ladder, place, workers or usual_count(place), effort, common)
     else:
         way = _by_dass(predictor, place, candidates, common)
     task_at = open_task(data, teacher, raw=RAW, resolution=way.resolution, largest=way.space.largest, device=place)
@@ -131,24 +135,18 @@ def _by_ladder(
     file: Path,
     place: torch.device,
     count: int,
-    changes: Mapping[str, int | None],
-    candidates: int,
-    seconds: float | None,
+    effort_of: Callable[[Search], Effort],
     common: Mapping[str, Any],
 ) -> _Way:
     ladder, card = load_ladder(_made(file, "ladder"))
     params = load_params(Path("params.yaml"))
     check_fits(card, card.space, card.resolution, params.distillation, file)
-    given = {name: value for name, value in changes.items() if value is not None}
-    effort = Effort.of(params.search.model_copy(update=given), candidates, seconds)
-    if seconds is not None and "starts" in given:
-        effort = replace(effort, starts=min(effort.starts, given["starts"]))
 
     def rank(task: TargetTask, progress: Progress) -> SearchResult:
         with Workers(count) as workers:
             return search_by_ladder(
                 ladder, card, file_id(file), task, params.distillation, workers=workers, store=EvidenceStore(None),
-                device=place, effort=effort, progress=progress, **common,
+                device=place, effort=effort_of(params.search), progress=progress, **common,
             )  # fmt: skip
 
     return _Way(card.space, card.resolution, rank)

@@ -56,10 +56,22 @@ class Effort:
     seconds: float | None = None
 
     @classmethod
-    def of(cls, block: Search, candidates: int, seconds: float | None = None) -> "Effort":
-        """What params.yaml allows of a search, cut to so many candidates; given seconds, time alone is the limit."""
-        starts = candidates if seconds is not None else min(block.starts, candidates)
-        return cls(candidates, starts, min(block.sprints, starts), block.evolve, seconds)
+    def of(
+        cls,
+        block: Search,
+        candidates: int,
+        seconds: float | None = None,
+        *,
+        starts: int | None = None,
+        sprints: int | None = None,
+        evolve: bool | None = None,
+    ) -> "Effort":
+        """What is asked for, cut to so many candidates; what is None is as params.yaml has it, or as time allows."""
+        if starts is None:
+            starts = block.starts if seconds is None else candidates
+        starts = min(starts, candidates)
+        sprints = min(block.sprints if sprints is None else sprints, starts)
+        return cls(candidates, starts, sprints, block.evolve if evolve is None else evolve, seconds)
 
 
 @dataclass(frozen=True)

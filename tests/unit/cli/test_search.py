@@ -203,7 +203,7 @@ def test_how_far_the_ladder_goes_and_over_how_many_workers(
         Effort(candidates=3000, starts=60, sprints=0, evolve=True),
         Effort(candidates=5, starts=5, sprints=5),
         Effort(candidates=3000, starts=3000, sprints=block.sprints, seconds=9),
-        Effort(candidates=3000, starts=7, sprints=block.sprints, seconds=9),
+        Effort(candidates=3000, starts=7, sprints=7, seconds=9),
     ]
     assert counts == [3, 2, 3, 3, 3]
 

@@ -84,17 +84,28 @@ def test_tar_that_climbs_out_is_refused(tmp_path):
 
 
 @needs_tar
-def test_no_link_of_a_tar_is_made(tmp_path):
-    path = tmp_path / "link.tar"
+def test_a_chain_of_links_too_long_to_be_resolved_leads_nowhere(tmp_path):
+    """Beyond PATH_MAX, Python's own filter of some versions takes a link for what it is not (CVE-2025-4517)."""
+    path, long, letters = tmp_path / "chain.tar", "d" * 247, "abcdefghijklmnop"
     with tarfile.open(path, "w") as tar:
-        for name, to in (("inner", "train"), ("train/escape", "../inner/../../outside")):
+
+        def add(name, kind, to="", data=b""):
             member = tarfile.TarInfo(name)
-            member.type, member.linkname = tarfile.SYMTYPE, to
-            tar.addfile(member)
-    (tmp_path / "scratch").mkdir()
-    with pytest.raises(DassError, match="inner is a symbolic link"), open_archive(path, tmp_path / "scratch"):
-        pass
-    assert not list((tmp_path / "scratch").iterdir())
+            member.type, member.linkname, member.mode, member.size = kind, to, 0o755, len(data)
+            tar.addfile(member, io.BytesIO(data))
+
+        for depth, letter in enumerate(letters):
+            here = f"{long}/" * depth
+            add(f"{here}{long}", tarfile.DIRTYPE)
+            add(f"{here}{letter}", tarfile.SYMTYPE, long)
+        chain = f"{'/'.join(letters)}/{'l' * 254}"
+        add(chain, tarfile.SYMTYPE, "../" * len(letters))
+        add("escape", tarfile.SYMTYPE, f"{chain}/../../outside")
+        add("escape/written", tarfile.REGTYPE, data=b"x")
+    (tmp_path / "outside").mkdir()
+    with pytest.raises(DassError, match="a is a symbolic link, which is not followed: pack"):
+        open_archive(path, tmp_path / "scratch").__enter__()
+    assert not list((tmp_path / "outside").iterdir())
 
 
 def test_a_zip_of_a_dot_is_that_of_its_content(tmp_path):
