@@ -1,5 +1,7 @@
 """The one exception that users are meant to read."""
 
+import re
+
 
 class DassError(Exception):
     """Something the user can put right: one line that says what, where, and what to do.
@@ -15,5 +17,6 @@ class UsageError(DassError):
 
 def brief(error: Exception) -> str:
     """The first line of what a library says, or its kind where it says nothing: for one line of ours."""
-    lines = str(error).strip().splitlines()
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", str(error))  # colours, which would stay on where a line is cut
+    lines = "".join(sign for sign in plain.strip() if sign.isprintable() or sign.isspace()).splitlines()
     return f"{lines[0] if lines else type(error).__name__:.120}"

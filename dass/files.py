@@ -1,14 +1,16 @@
 """Files that are either whole or absent, and short names for content."""
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dass.errors import DassError
+from dass.errors import DassError, UsageError
 
 
 def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
@@ -85,6 +87,34 @@ def read_json(path: Path) -> Any:
         raise DassError(
             f"{path} is not valid JSON ({error}): restore it with `dvc checkout` or make it anew"
         ) from error
+
+
+def regular_file(path: Path, what: str, remedy: str) -> None:
+    """Checks that a path that a user gave leads to a file: no folder, pipe or device, and a name that can exist.
+
+    Args:
+        path: as given.
+        what: it should be, for the message.
+        remedy: what to do, for the message.
+
+    Raises:
+        UsageError: it does not.
+        DassError: it may not be looked at.
+    """
+    shown = str(path).replace("\0", "\\0")
+    if "\0" in str(path):
+        raise UsageError(f"{shown:.100} cannot be a path, it holds a zero byte: {remedy}")
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(f"there is no {what} at {shown}: {remedy}") from error
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise UsageError(f"{shown:.100} cannot be a path ({error.strerror}): {remedy}") from error
+        raise DassError(f"cannot read {shown}: {error.strerror or error}: fix its permissions") from error
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or device"
+        raise UsageError(f"{shown} is {kind}, not a {what}: {remedy}")
 
 
 def content_id(value: Any) -> str:

@@ -1,24 +1,19 @@
 """Teachers on disk: weights in safetensors, what is known about them in JSON beside it, checked when read."""
 
 import hashlib
-import pickle
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
-from dass.errors import DassError, UsageError, brief
+from dass.errors import DassError
 from dass.files import read_json, write_bytes, write_json
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.state_dict import read_state_dict
 from dass.space.architecture import Architecture
-
-NESTED = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights
-PREFIXES = re.compile(r"^(module\.|_orig_mod\.)+")  # left by data-parallel and compiled modules
 
 
 @dataclass(frozen=True)
@@ -126,9 +121,7 @@ def load_teacher(path: Path) -> tuple[ElasticResNet, TeacherCard]:
 
 
 def import_checkpoint(path: Path, architecture: Architecture, classes: int) -> ElasticResNet:
-    """Reads weights from anywhere: `.safetensors`, or a torch file, of which only tensors are read.
-
-    Weights may lie under `state_dict`, `model_state_dict` or `model`, and names may start with `module.`.
+    """Reads weights from anywhere, as `read_state_dict` finds them.
 
     Args:
         path: the file.
@@ -141,7 +134,7 @@ def import_checkpoint(path: Path, architecture: Architecture, classes: int) -> E
     Raises:
         DassError: the file is missing or damaged, or a weight is missing, unknown, of another shape or not finite.
     """
-    weights = _strip_prefixes(_read_weights(path))
+    weights = dict(read_state_dict(path).tensors)
     with torch.device("meta"):
         network = ElasticResNet(architecture, classes)
     expected = network.state_dict()
@@ -159,31 +152,6 @@ def import_checkpoint(path: Path, architecture: Architecture, classes: int) -> E
     converted = {name: weights[name].to(tensor.dtype).contiguous() for name, tensor in expected.items()}
     network.load_state_dict(converted, assign=True)
     return network.requires_grad_(True).eval()
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise UsageError(f"there is no checkpoint at {path}: give the path of a .safetensors or .pt file")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        value = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise DassError(
-            f"{path} cannot be read as weights ({brief(error)}): it is truncated, damaged or holds more than "
-            "tensors; save the network's state_dict() again"
-        ) from error
-    for key in NESTED:
-        if isinstance(value, Mapping) and isinstance(value.get(key), Mapping):
-            value = value[key]
-            break
-    if not isinstance(value, Mapping) or not all(isinstance(tensor, Tensor) for tensor in value.values()):
-        raise DassError(f"{path} does not hold a state_dict (names and tensors): save the network's state_dict()")
-    return {str(name): tensor for name, tensor in value.items()}
-
-
-def _strip_prefixes(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {PREFIXES.sub("", name): tensor for name, tensor in weights.items()}
 
 
 def _check_names(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
