@@ -103,8 +103,8 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
     ]
     evaluated = [size for size, t in zip(targets, params.targets.values(), strict=True) if t.evaluate]
     distilled = sum(n * student_seconds(size) for n, size in zip(counts, evaluated, strict=True))
-    embedding_mib = 4 * space.widths[-1] * (resolution // 8) ** 2 / MIB
-    episode = 2.5e-5 * splits * params.predictor.query * space.widths[-1]  # measured on 2 cores: see benchmarks/
+    embedding_mib = 4 * space.embedding_channels * space.embedding_side(resolution) ** 2 / MIB
+    episode = 2.5e-5 * splits * params.predictor.query * space.embedding_channels  # on 2 cores: see benchmarks/
     searched, search_seconds = _search_work(project, image, share, workers)
     packed = [_size(project, name) for name in params.datasets]
     raw_mib = sum(3 * resolution**2 * (size.train + size.test) / MIB for size in packed)

@@ -72,7 +72,7 @@ class DisWOT(Ranker):
         """
         if self.start not in STARTS:
             raise UsageError(f"unknown start {self.start!r}: one of {', '.join(STARTS)}")
-        device, classes = task.teacher.classifier.weight.device, len(task.data.classes)
+        device, classes = task.teacher.device, len(task.data.classes)
         batch = probe_batch(task.data, self.batch_size, self.seed, device)
         if self.start == "random":
             # Not the seed of the students: the largest of them would be the teacher itself.
@@ -101,7 +101,7 @@ def look(network: ElasticResNet, batch: Batch) -> View:
     """
     features = network.features(batch.images)
     pooled = network.pool(features).flatten(1)
-    errors = network.classifier(pooled).softmax(1) - F.one_hot(batch.labels, network.classes)
+    errors = network.head(pooled).softmax(1) - F.one_hot(batch.labels, network.classes)
     return View(features, errors.T @ pooled / len(pooled))
 
 

@@ -188,7 +188,7 @@ def curve_rows(points: Sequence[FewShotPoint]) -> list[CurveRow]:
 
 def _guide_seconds(task: RankingTask) -> float:
     """How long it takes to know the teacher's accuracy."""
-    device = task.teacher.classifier.weight.device
+    device = task.teacher.device
     started = time.perf_counter()
     data = task.data.to(device)
     evaluate(task.teacher, data.test_images, data.test_labels, resolve_precision("auto", device))

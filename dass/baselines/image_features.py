@@ -70,7 +70,7 @@ def pooled_features(network: ElasticResNet, images: Tensor, precision: str) -> T
         images: uint8 [n, 3, h, w], anywhere.
         precision: `float32` or `bfloat16`.
     """
-    device, training = network.classifier.weight.device, network.training
+    device, training = network.device, network.training
     network.eval()
     try:
         parts = []

@@ -73,7 +73,7 @@ class RemappedStart(Ranker):
         """
         if self.measure not in ("accuracy", "loss"):
             raise UsageError(f"unknown measure {self.measure!r}: accuracy or loss")
-        device = task.teacher.classifier.weight.device
+        device = task.teacher.device
         precision = resolve_precision(self.precision, device)
         labels = task.data.train_labels
         count = min(len(labels), self.images)

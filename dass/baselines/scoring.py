@@ -224,4 +224,4 @@ def _timed_scores(ranker: _Once, sample: TargetSample, wanted: Scores) -> Scores
 
 
 def _device(task: RankingTask) -> str:
-    return device_name(task.teacher.classifier.weight.device)
+    return device_name(task.teacher.device)

@@ -199,7 +199,7 @@ class SetConditionedRanker(Ranker):
         return _SetTask(self._features(task, device), students, torch.tensor(task.accuracies, dtype=torch.float64))
 
     def _features(self, task: RankingTask, device: torch.device) -> ClassFeatures:
-        precision = resolve_precision(self.precision, task.teacher.classifier.weight.device)
+        precision = resolve_precision(self.precision, task.teacher.device)
         found = class_features(task, self.per_class, self.seed, precision)
         return ClassFeatures(tuple(features.to(device) for features in found.classes))
 

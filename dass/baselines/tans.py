@@ -32,8 +32,8 @@ class TANS(SetConditionedRanker):
     def describe(self, task: RankingTask, architectures: Sequence[Architecture]) -> Tensor:
         """Architecture code beside functional features, [n, m], each scaled to unit length so that neither drowns."""
         codes = super().describe(task, architectures)
-        untrained = random_network(task.space.largest, 1, self.seed, task.teacher.classifier.weight.device)
-        features = codes.new_zeros(len(codes), task.space.widths[-1])
+        untrained = random_network(task.space.largest, 1, self.seed, task.teacher.device)
+        features = codes.new_zeros(len(codes), task.space.embedding_channels)
         for part in embed(untrained, architectures, task.noise):
             features[part.indices] = part.embeddings.mean((-2, -1)).cpu()
         return torch.cat([F.normalize(codes), F.normalize(features)], 1)

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from dass.baselines.probes import probe_batch, random_network, scratch_copy
 from dass.baselines.ranker import Ranker, RankingTask
 from dass.errors import UsageError
-from dass.networks.elastic_resnet import BasicBlock, ElasticResNet
+from dass.families.blocks import Conv
+from dass.networks.elastic_resnet import ElasticResNet, Modules, Trunk
 from dass.space.architecture import Architecture
 
 Layer = nn.Conv2d | nn.Linear
@@ -90,16 +91,13 @@ def synflow(network: ElasticResNet, images: Tensor, labels: Tensor) -> float:
         labels: not used.
     """
     network = scratch_copy(network).double()  # before abs, which is done on what doubles hold
-    for module in list(network.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, nn.BatchNorm2d):
-                setattr(module, name, nn.Identity())
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.abs_()
     weights = _weights(network)
     ones = torch.ones(1, *images.shape[1:], dtype=torch.float64, device=images.device)
-    gradients = torch.autograd.grad(network(ones).sum(), weights)
+    outputs = network.classify(Trunk.features(network, ones, _WithoutNorms(network)))
+    gradients = torch.autograd.grad(outputs.sum(), weights)
     shares = [(weight.detach() * gradient).abs().sum() for weight, gradient in zip(weights, gradients, strict=True)]
     return float(torch.stack(shares).sum().log())
 
@@ -117,16 +115,12 @@ def naswot(network: ElasticResNet, images: Tensor, labels: Tensor) -> float:
     network = scratch_copy(network)
     kernel = torch.zeros(len(images), len(images), dtype=torch.float64, device=images.device)
 
-    def count(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(output: Tensor) -> None:
         signs = torch.where(output > 0, 1.0, -1.0).flatten(1)
         kernel.add_((signs @ signs.T + signs.shape[1]) / 2)  # agreements; whole numbers, exact in float32
 
-    # ReLU is a function here. What enters it are the outputs of these norms; a block's output has left one already,
-    # and is positive where what entered was.
-    for module in [network.stem_bn, *_blocks(network), *(block.bn1 for block in _blocks(network))]:
-        module.register_forward_hook(count)
     with torch.no_grad():
-        network(images)
+        network.features(images, _Watched(network, count))
     eigenvalues = torch.linalg.eigvalsh(kernel)
     smallest = eigenvalues.max() * len(images) * torch.finfo(torch.float64).eps
     return float(eigenvalues.log().sum()) if bool(eigenvalues.min() > smallest) else float("nan")
@@ -166,7 +160,7 @@ class ZeroCost(Ranker):
         """
         if self.proxy not in PROXIES:
             raise UsageError(f"unknown proxy {self.proxy!r}: one of {', '.join(PROXIES)}")
-        proxy, device = PROXIES[self.proxy], task.teacher.classifier.weight.device
+        proxy, device = PROXIES[self.proxy], task.teacher.device
         batch = probe_batch(task.data, self.batch_size, self.seed, device)
         networks = (random_network(a, len(task.data.classes), self.seed, device) for a in architectures)
         scores = (proxy(network, batch.images, batch.labels) for network in networks)
@@ -189,5 +183,30 @@ def _layers(network: ElasticResNet) -> list[Layer]:
     return [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
 
 
-def _blocks(network: ElasticResNet) -> list[BasicBlock]:
-    return [module for module in network.modules() if isinstance(module, BasicBlock)]
+class _WithoutNorms(Modules):
+    """Convolutions alone."""
+
+    def linear(self, conv: Conv, features: Tensor) -> Tensor:
+        """The convolution."""
+        outputs: Tensor = self.trunk.module(conv.name)(features)
+        return outputs
+
+
+class _Watched(Modules):
+    """Shows the output of each ReLU, which is positive where what entered was."""
+
+    def __init__(self, trunk: Trunk, show: Callable[[Tensor], None]) -> None:
+        super().__init__(trunk)
+        self._show = show
+
+    def relu(self, conv: Conv, features: Tensor) -> Tensor:
+        """See `Modules.relu`."""
+        outputs = super().relu(conv, features)
+        self._show(outputs)
+        return outputs
+
+    def add_relu(self, conv: Conv, features: Tensor, kept: Tensor) -> Tensor:
+        """See `Modules.add_relu`."""
+        outputs = super().add_relu(conv, features, kept)
+        self._show(outputs)
+        return outputs

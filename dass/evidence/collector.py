@@ -78,8 +78,9 @@ class Collector:
     def free(self, architectures: Sequence[Architecture]) -> Evidence:
         """Size and shape, see `dass.evidence.free`."""
         started = time.perf_counter()
-        rows = free.free_rows(self._with_teacher(architectures), self._data.resolution, len(self._data.classes))
-        return Evidence(free.NAMES, rows[:-1], rows[-1], _each(time.perf_counter() - started, architectures))
+        full = [stage[-1] for stage in self._teacher.architecture.widths]
+        rows = free.free_rows(self._with_teacher(architectures), self._data.resolution, len(self._data.classes), full)
+        return Evidence(free.names(len(full)), rows[:-1], rows[-1], _each(time.perf_counter() - started, architectures))
 
     def noise(self, architectures: Sequence[Architecture]) -> Evidence:
         """The response to noise, see `dass.evidence.noise`; too cheap to be stored."""
@@ -101,7 +102,8 @@ class Collector:
             )  # fmt: skip
 
         kind = ("recalibrated", recalibrated.IMAGES)
-        return self._measured(architectures, recalibrated.NAMES, kind, prepare, CHUNK, progress)
+        names = recalibrated.names(self._teacher.architecture.family.stages)
+        return self._measured(architectures, names, kind, prepare, CHUNK, progress)
 
     def sprint(self, architectures: Sequence[Architecture], steps: int, progress: Progress | None = None) -> Evidence:
         """The first steps of distillation, see `dass.evidence.sprint`.

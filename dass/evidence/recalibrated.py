@@ -5,7 +5,7 @@ of one batch the remapped student sees something before any training, and what i
 distillation will lead.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,21 +19,21 @@ from dass.config import DistillationRecipe
 from dass.datasets.augment import normalize
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
-from dass.networks.elastic_resnet import BasicBlock, Conv3x3, ElasticResNet, shortcut
-from dass.space.architecture import STAGES, Architecture
+from dass.families.blocks import Block, Conv
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.run_block import pad_channels, run_block
+from dass.space.architecture import Architecture
 from dass.training.batches import PRECISIONS
 from dass.training.evaluation import predict
 from dass.training.losses import distillation_loss
 
 IMAGES = 256
-NAMES = (
-    "start_accuracy",
-    "start_loss",
-    "start_kd_loss",
-    "start_agreement",
-    *(f"similarity_{stage + 1}" for stage in range(STAGES)),
-    "start_error",
-)
+
+
+def names(stages: int) -> tuple[str, ...]:
+    """Columns for networks of so many stages."""
+    similarities = (f"similarity_{stage + 1}" for stage in range(stages))
+    return ("start_accuracy", "start_loss", "start_kd_loss", "start_agreement", *similarities, "start_error")
 
 
 @torch.inference_mode()
@@ -67,9 +67,9 @@ def recalibrated_rows(
         precision: of convolutions: `auto`, `float32` or `bfloat16`.
 
     Returns:
-        [n, f], columns `NAMES`.
+        [n, f], columns `names`.
     """
-    device = teacher.classifier.weight.device
+    device = teacher.device
     resolved = resolve_precision(precision, device)
     chosen = torch.from_numpy(np.random.default_rng(seed).permutation(len(data.train_labels))[:images])
     pictures = data.train_images[chosen.to(data.train_images.device)].to(device)
@@ -79,7 +79,7 @@ def recalibrated_rows(
 
     whole = walk.go(teacher.architecture).pooled
     reference, last = [_centered_gram(pooled) for pooled in whole], whole[-1]
-    rows = np.empty((len(architectures), len(NAMES)))
+    rows = np.empty((len(architectures), len(names(teacher.architecture.family.stages))))
     for index in sorted(range(len(architectures)), key=lambda index: architectures[index].widths):
         seen = walk.go(architectures[index])
         logits = seen.logits
@@ -133,49 +133,52 @@ class _Walk:
 
     def __init__(self, teacher: ElasticResNet, images: Tensor) -> None:
         self._teacher = teacher
-        self._stem = _conv_norm(
-            images.contiguous(memory_format=torch.channels_last), teacher.stem_conv, teacher.stem_bn, None
-        ).relu_()
-        self._blocks = [
-            [block for block in stage.children() if isinstance(block, BasicBlock)] for stage in teacher.stages
-        ]
-        self._path: list[tuple[tuple[int, int, int], Tensor, Tensor]] = []  # place and width, features, pooled
+        self._apply = _BatchStatistics(teacher)
+        images = images if teacher.input is None else teacher.input(images)
+        images = images.contiguous(memory_format=torch.channels_last)
+        self._stem = run_block(teacher.blocks[0], images, self._apply)  # a student takes the first channels
+        self._path: list[tuple[Block, Tensor, Tensor]] = []  # block, features, pooled
 
     def go(self, architecture: Architecture) -> _Seen:
-        steps = list(_steps(architecture))
+        stages = architecture.stages
+        steps = [block for stage in stages for block in stage]
         common = 0
         while common < min(len(steps), len(self._path)) and self._path[common][0] == steps[common]:
             common += 1
         del self._path[common:]
-        for step in steps[common:]:
-            features = self._path[-1][1] if self._path else self._stem[:, : step[2]]
-            features = _run_block(self._block(*step[:2]), features, step[2])
-            self._path.append((step, features, features.float().mean((2, 3))))
-        pooled = {step[0]: pooled for step, _, pooled in self._path}  # the last block of a stage stays
-        logits = self._teacher.classifier(pooled[STAGES - 1])
-        return _Seen(logits, tuple(pooled[stage] for stage in range(STAGES)))
-
-    def _block(self, stage: int, position: int) -> BasicBlock:
-        return self._blocks[stage][position]
+        for block in steps[common:]:
+            features = self._path[-1][1] if self._path else self._stem[:, : block.entering]
+            features = run_block(block, features, self._apply)
+            self._path.append((block, features, features.float().mean((2, 3))))
+        ends = np.cumsum([len(stage) for stage in stages]) - 1
+        pooled = tuple(self._path[end][2] for end in ends)
+        return _Seen(self._teacher.head(pooled[-1]), pooled)
 
 
-def _steps(architecture: Architecture) -> Iterator[tuple[int, int, int]]:
-    """Stage, position in it, and width of each block."""
-    for stage, blocks in enumerate(architecture.widths):
-        for position, width in enumerate(blocks):
-            yield stage, position, width
+class _BatchStatistics:
+    """Convolutions of a student, the first channels of the teacher's, and norms with the batch's statistics."""
 
+    def __init__(self, teacher: ElasticResNet) -> None:
+        self._teacher = teacher
 
-def _run_block(block: BasicBlock, features: Tensor, width: int) -> Tensor:
-    """A student's block with the batch's statistics: the first channels of the teacher's."""
-    inner = _conv_norm(features, block.conv1, block.bn1, width).relu_()
-    return _conv_norm(inner, block.conv2, block.bn2, width).add_(shortcut(features, width, block.stride)).relu_()
+    def relu(self, conv: Conv, features: Tensor) -> Tensor:
+        """See `dass.networks.run_block.Apply.relu`."""
+        return self.linear(conv, features).relu_()
 
+    def linear(self, conv: Conv, features: Tensor) -> Tensor:
+        """See `Apply.linear`."""
+        module, norm = self._teacher.module(conv.name), self._teacher.module(conv.norm)
+        assert isinstance(module, torch.nn.Conv2d) and isinstance(norm, torch.nn.BatchNorm2d)
+        weight = module.weight[: conv.leaving, : features.shape[1]].to(features.dtype)
+        weight = weight.contiguous(memory_format=torch.channels_last)
+        outputs = F.conv2d(features, weight, stride=module.stride, padding=module.padding)
+        scale, shift = norm.weight[: conv.leaving], norm.bias[: conv.leaving]
+        return F.batch_norm(outputs, None, None, scale, shift, training=True, eps=norm.eps)
 
-def _conv_norm(features: Tensor, conv: Conv3x3, norm: torch.nn.BatchNorm2d, width: int | None) -> Tensor:
-    weight = conv.weight[:width, : features.shape[1]].to(features.dtype).contiguous(memory_format=torch.channels_last)
-    outputs = F.conv2d(features, weight, stride=conv.stride, padding=conv.padding)
-    return F.batch_norm(outputs, None, None, norm.weight[:width], norm.bias[:width], training=True, eps=norm.eps)
+    def add_relu(self, conv: Conv, features: Tensor, kept: Tensor) -> Tensor:
+        """See `Apply.add_relu`."""
+        outputs = self.linear(conv, features)
+        return outputs.add_(pad_channels(kept, outputs.shape[1])).relu_()
 
 
 def _centered_gram(features: Tensor) -> Tensor:

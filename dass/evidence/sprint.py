@@ -67,10 +67,10 @@ def sprint(
     Returns:
         [f], one value for each of `columns(steps)`.
     """
-    precision = resolve_precision(recipe.precision, teacher.classifier.weight.device)
+    precision = resolve_precision(recipe.precision, teacher.device)
     shown, held_out = _divide(data, recipe.batch_size, precision)
     student = remap(teacher, architecture)
-    member = Member(student, recipe, teacher.classifier.weight.device)
+    member = Member(student, recipe, teacher.device)
 
     def loss(logits: Tensor, labels: Tensor, soft: Tensor | None) -> Tensor:
         assert soft is not None  # each step has its own

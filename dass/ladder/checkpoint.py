@@ -78,7 +78,7 @@ def save_ladder(path: Path, ladder: Ladder, card: LadderCard) -> None:
             "temperature": ladder.temperature,
             "groups": {rung: list(process.groups) for rung, process in processes.items()},
             "variances": {rung: process.variances_ for rung, process in processes.items()},
-            "card": asdict(card),
+            "card": {**asdict(card), "space": card.space.facts()},
         },
     )
 

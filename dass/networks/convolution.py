@@ -1,4 +1,4 @@
-"""3x3 convolutions of which every narrower one is a part: the arithmetic of remapped students.
+"""Convolutions of which every narrower one is a part: the arithmetic of remapped students.
 
 A student's weights are prefix slices of its teacher's, so one object at the teacher's width serves all
 students. Features are [n, h, w, c], which is how channels-last lies in memory: a student's features are then
@@ -12,20 +12,21 @@ from torch import Tensor
 
 from dass.device import computes_bfloat16
 
-ONE = [1, 1]
+ONE = [1, 1]  # dilation
 
 
 class SlicedConv:
-    """Padding 1, any device and dtype.
+    """Any device and dtype; padding keeps the resolution at stride 1.
 
     Args:
-        weight: [out, in, 3, 3].
+        weight: [out, in, k, k], k odd.
         stride: 1 or 2.
     """
 
     def __init__(self, weight: Tensor, stride: int) -> None:
         self._weight = weight.contiguous(memory_format=torch.channels_last)
         self._stride = stride
+        self._padding = weight.shape[-1] // 2
 
     def relu(self, features: Tensor, bias: Tensor) -> Tensor:
         """ReLU of the convolution plus bias, for a student of as many channels as there are on either side.
@@ -38,6 +39,10 @@ class SlicedConv:
             [n, h / stride, w / stride, width], contiguous, sizes rounded up.
         """
         return self._convolve(features, bias).relu_()
+
+    def linear(self, features: Tensor, bias: Tensor) -> Tensor:
+        """The same without ReLU."""
+        return self._convolve(features, bias)
 
     def add_relu(self, features: Tensor, bias: Tensor, kept: Tensor, out: Tensor) -> None:
         """Fills `out` with ReLU of the convolution plus bias plus `kept`, which lacks the last channels or none.
@@ -55,7 +60,7 @@ class SlicedConv:
     def _convolve(self, features: Tensor, bias: Tensor) -> Tensor:
         """The convolution plus bias, [n, h / stride, w / stride, width]."""
         weight = self._weight[: len(bias), : features.shape[-1]]
-        output = F.conv2d(features.permute(0, 3, 1, 2), weight, bias, stride=self._stride, padding=1)
+        output = F.conv2d(features.permute(0, 3, 1, 2), weight, bias, stride=self._stride, padding=self._padding)
         return output.permute(0, 2, 3, 1)
 
 
@@ -68,14 +73,15 @@ class UnfoldedConv(SlicedConv):
 
     def __init__(self, weight: Tensor, stride: int) -> None:
         self._stride = stride
-        self._matrix = weight.permute(2, 3, 1, 0).contiguous()  # [3, 3, in, out]
+        self._kernel = weight.shape[-1]
+        self._matrix = weight.permute(2, 3, 1, 0).contiguous()  # [k, k, in, out]
 
     def _convolve(self, features: Tensor, bias: Tensor) -> Tensor:
-        channels = features.shape[-1]
-        padded = F.pad(features, (0, 0, 1, 1, 1, 1))
-        windows = padded.unfold(1, 3, self._stride).unfold(2, 3, self._stride)  # [n, h', w', c, 3, 3]
-        patches = windows.permute(0, 1, 2, 4, 5, 3).reshape(-1, 9 * channels)
-        weight = self._matrix[:, :, :channels, : len(bias)].reshape(9 * channels, -1)
+        channels, kernel = features.shape[-1], self._kernel
+        padded = F.pad(features, (0, 0, *[kernel // 2] * 4))
+        windows = padded.unfold(1, kernel, self._stride).unfold(2, kernel, self._stride)  # [n, h', w', c, k, k]
+        patches = windows.permute(0, 1, 2, 4, 5, 3).reshape(-1, kernel**2 * channels)
+        weight = self._matrix[:, :, :channels, : len(bias)].reshape(kernel**2 * channels, -1)
         return torch.addmm(bias, patches, weight).view(*windows.shape[:3], len(bias))
 
 
@@ -95,9 +101,9 @@ class FusedConv(SlicedConv):
     def relu(self, features: Tensor, bias: Tensor) -> Tensor:
         """See `SlicedConv.relu`."""
         weight = self._weight[: len(bias), : features.shape[-1]]
-        stride = [self._stride] * 2
+        stride, padding = [self._stride] * 2, [self._padding] * 2
         output: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            features.permute(0, 3, 1, 2), weight, bias, ONE, stride, ONE, 1, "relu", [], ""
+            features.permute(0, 3, 1, 2), weight, bias, padding, stride, ONE, 1, "relu", [], ""
         )
         return output.permute(0, 2, 3, 1)
 
@@ -107,8 +113,8 @@ class FusedConv(SlicedConv):
         torch.add(kept, bias[:common], out=out[..., :common])
         out[..., common:] = bias[common:]
         weight = self._weight[: len(bias), : features.shape[-1]]
-        stride = [self._stride] * 2
+        stride, padding = [self._stride] * 2, [self._padding] * 2
         torch.ops.mkldnn._convolution_pointwise_.binary(
-            out.permute(0, 3, 1, 2), features.permute(0, 3, 1, 2), weight, None, ONE, stride, ONE, 1,
+            out.permute(0, 3, 1, 2), features.permute(0, 3, 1, 2), weight, None, padding, stride, ONE, 1,
             "add", 1.0, "relu", [], "",
         )  # fmt: skip

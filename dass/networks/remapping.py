@@ -13,8 +13,14 @@ def check_fits(architecture: Architecture, teacher: Architecture) -> None:
     """Refuses an architecture that has no remapping from the teacher.
 
     Raises:
-        UsageError: a stage is deeper or a block wider than the teacher's, or a stage is left at another width.
+        UsageError: another family, a stage is deeper or a block wider than the teacher's, or a stage is left at
+            another width where the family keeps that.
     """
+    if architecture.family != teacher.family:
+        raise UsageError(
+            f"architecture {architecture.stage_label} is a network of {architecture.family}, its teacher one of "
+            f"{teacher.family}"
+        )
     for index, (blocks, available) in enumerate(zip(architecture.widths, teacher.widths, strict=True), start=1):
         if len(blocks) > len(available):
             _refuse(architecture, teacher, f"stage {index} has {len(blocks)} blocks, the teacher's {len(available)}")
@@ -22,7 +28,7 @@ def check_fits(architecture: Architecture, teacher: Architecture) -> None:
             if width > limit:
                 what = f"stage {index}, block {position} has {width} channels, the teacher's {limit}"
                 _refuse(architecture, teacher, what)
-        if blocks[-1] != available[-1]:
+        if architecture.family.ends_full and blocks[-1] != available[-1]:
             raise UsageError(
                 f"architecture {architecture.stage_label} does not fit its teacher {teacher.stage_label}: "
                 f"stage {index} must end at {available[-1]} channels, found {blocks[-1]}"
@@ -51,7 +57,7 @@ def remap(teacher: ElasticResNet, architecture: Architecture) -> ElasticResNet:
     """
     check_fits(architecture, teacher.architecture)
     with torch.device("meta"):  # no random start for weights that are replaced at once
-        student = ElasticResNet(architecture, teacher.classes)
+        student = ElasticResNet(architecture, teacher.classes, normalization=teacher.normalization)
     available = teacher.state_dict()
     sliced = {
         name: available[name][tuple(slice(size) for size in target.shape)].clone(memory_format=torch.contiguous_format)

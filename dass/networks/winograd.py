@@ -75,7 +75,7 @@ class WinogradConv(FusedConv):
     @staticmethod
     def available(weight: Tensor) -> bool:
         """Whether the method is worth having for such a weight."""
-        many = weight.shape[0] * weight.shape[1] >= WORTHWHILE
+        many = weight.shape[0] * weight.shape[1] >= WORTHWHILE and weight.shape[-1] == 3
         return many and weight.dtype == torch.float32 and FusedConv.available(weight)
 
     def relu(self, features: Tensor, bias: Tensor) -> Tensor:

@@ -83,7 +83,7 @@ def save_predictor(path: Path, predictor: MetaPredictor, card: PredictorCard) ->
             "use_code": model.use_code,
             "inner_steps": predictor.inner_steps,
             "scale": asdict(predictor.scale),
-            "card": asdict(card),
+            "card": {**asdict(card), "space": card.space.facts()},
         },
     )
 

@@ -1,12 +1,12 @@
 """Functional embeddings of thousands of remapped students, without building one of them.
 
-A student's weights are prefix slices of its teacher's, and every student leaves a stage at full width. So
+A student's weights are prefix slices of its teacher's, and every student leaves a stage with the same channels. So
 students that agree up to some block share its output, and students that pass a block with the same width
 before and after it share its exact weights, whatever came before. The engine walks block by block through all
 candidates at once: it computes each distinct beginning once, and batches those that share weights.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -14,11 +14,11 @@ from operator import itemgetter
 import torch
 from torch import Tensor
 
-from dass.networks.elastic_resnet import IMAGE_CHANNELS, ElasticResNet
-from dass.networks.folding import FoldedBlock, FoldedNetwork
+from dass.families.blocks import IMAGE_CHANNELS, Block, halved
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.folding import FoldedNetwork
 from dass.networks.remapping import check_fits
-from dass.space.architecture import STAGES, Architecture
-from dass.space.cost import stage_resolution
+from dass.space.architecture import Architecture
 
 HELD_BYTES = 256 * 2**20  # features of all distinct students behind one stage of a chunk
 CACHE_BYTES = 2**21  # features that enter a block at a time, on CPUs: what one core's cache holds of them
@@ -34,7 +34,7 @@ class Embedded:
 
     Attributes:
         indices: int64 [k], which ones.
-        embeddings: [k, c, h, w], output of stage 4 before pooling, channels-last.
+        embeddings: [k, c, h, w], output of the last stage before pooling, channels-last.
     """
 
     indices: Tensor
@@ -42,7 +42,7 @@ class Embedded:
 
 
 def fixed_noise(resolution: int, seed: int) -> Tensor:
-    """The fixed Gaussian input z of Eqs. 2 and 3, float32 [1, 3, resolution, resolution], the same on every device."""
+    """The fixed Gaussian input z of Eq. 4, float32 [1, 3, resolution, resolution], the same on every device."""
     return torch.randn(1, IMAGE_CHANNELS, resolution, resolution, generator=torch.Generator().manual_seed(seed))
 
 
@@ -56,7 +56,7 @@ def embed(
 ) -> Iterator[Embedded]:
     """Embeds remapped students chunk by chunk, so that thousands of embeddings need not exist at once.
 
-    Equals the features of `remap(teacher, architecture)` in eval mode on the noise.
+    Equals the features of `remap(teacher, architecture)` in eval mode, with the noise in place of normalised images.
 
     Args:
         teacher: the network whose weights the students take; the work is done on its device.
@@ -78,7 +78,7 @@ def embed(
     for architecture in set(stages.values()):
         check_fits(architecture, teacher.architecture)
     network = FoldedNetwork(teacher, dtype)
-    noise = noise.to(teacher.classifier.weight.device, dtype)
+    noise = noise.to(teacher.device, dtype)
     for indices in _chunks(architectures, teacher.architecture, noise, chunk):
         with torch.inference_mode():
             embeddings = _embed_chunk(network, [architectures[i] for i in indices], noise)
@@ -89,16 +89,18 @@ def _chunks(
     architectures: Sequence[Architecture], teacher: Architecture, noise: Tensor, chunk: int
 ) -> Iterator[list[int]]:
     """Sorts so that common beginnings meet, and cuts where a chunk's features would need too much memory."""
-    row_bytes = [
-        blocks[-1] * stage_resolution(stage, noise.shape[-1]) ** 2 * noise.element_size()
-        for stage, blocks in enumerate(teacher.widths)
-    ]
+    row_bytes = []
+    side = halved(noise.shape[-1], teacher.stem.stride)
+    for stage in teacher.stages:
+        for block in stage:
+            side = halved(side, block.stride)
+        row_bytes.append(stage[-1].leaving * side**2 * noise.element_size())
     indices: list[int] = []
-    held = [0] * STAGES
+    held = [0] * len(row_bytes)
     for index in sorted(range(len(architectures)), key=lambda i: architectures[i].widths):
         widths = architectures[index].widths
         previous = architectures[indices[-1]].widths if indices else ()
-        more = [held[s] + (previous[: s + 1] != widths[: s + 1]) * row_bytes[s] for s in range(STAGES)]
+        more = [held[s] + (previous[: s + 1] != widths[: s + 1]) * row_bytes[s] for s in range(len(row_bytes))]
         if indices and (len(indices) >= chunk or max(more) > HELD_BYTES):
             yield indices
             indices, more = [], row_bytes
@@ -110,27 +112,34 @@ def _chunks(
 
 def _embed_chunk(network: FoldedNetwork, architectures: Sequence[Architecture], noise: Tensor) -> Tensor:
     """Embeddings [k, c, h, w] of one chunk."""
-    stem = network.stem(noise.permute(0, 2, 3, 1).contiguous())
-    places: list[Place] = [((0, architecture.widths[0][0]), 0) for architecture in architectures]
+    # The teacher's stem once, of which a student takes the first channels.
+    stem = network.run(network.blocks[0], noise.permute(0, 2, 3, 1).contiguous())
+    places: list[Place] = [((0, architecture.stem.leaving), 0) for architecture in architectures]
     sources = {source: stem[..., : source[1]].contiguous() for source, _ in set(places)}
-    for index, stage in enumerate(network.blocks):
+    for index in range(architectures[0].family.stages):
         students = [architecture.widths[index] for architecture in architectures]
-        sources, places = _run_stage(stage, students, sources, places)
+        described: dict[tuple[int, ...], Sequence[Block]] = {}
+        for architecture in architectures:
+            if architecture.widths[index] not in described:
+                described[architecture.widths[index]] = architecture.stages[index]
+        sources, places = _run_stage(network, students, described, sources, places)
     embeddings = _gather(sources, places)
     return embeddings.permute(0, 3, 1, 2)
 
 
 def _run_stage(
-    stage: Sequence[FoldedBlock],
+    network: FoldedNetwork,
     students: Sequence[tuple[int, ...]],
+    described: Mapping[tuple[int, ...], Sequence[Block]],
     sources: dict[Source, Tensor],
     places: Sequence[Place],
 ) -> tuple[dict[Source, Tensor], list[Place]]:
     """Takes all students through one stage.
 
     Args:
-        stage: the teacher's blocks.
+        network: the teacher's weights.
         students: each student's widths in this stage.
+        described: the blocks of each of these, of a student that has them.
         sources: features [rows, h, w, c] with which students enter.
         places: each student's features among them; equal places mean equal beginnings.
 
@@ -140,7 +149,7 @@ def _run_stage(
     places = list(places)
     left = {}
     active = list(range(len(students)))
-    for position, block in enumerate(stage):
+    for position in range(max(map(len, students))):
         active = [i for i in active if position < len(students[i])]
         # Same weights side by side; deepest first, so that those that go on are the first rows of what they leave.
         active.sort(key=lambda i: (students[i][position], places[i][0], -len(students[i])))
@@ -148,21 +157,21 @@ def _run_stage(
         for width, group in groupby(active, key=lambda i: students[i][position]):
             members = list(group)
             rows = {place: row for row, place in enumerate(dict.fromkeys(places[i] for i in members))}
-            outputs[position, width] = _run_block(block, sources, list(rows), width)
+            block = described[students[members[0]]][position]
+            outputs[position, width] = _run_block(network, block, sources, list(rows))
             for i in members:
                 places[i] = (position, width), rows[places[i]]
         sources = outputs
-        full = (position, students[0][-1])  # every student ends a stage at the same width
-        if full in sources:
-            left[full] = sources[full]
+        ends = {students[i][position] for i in active if len(students[i]) == position + 1}
+        left.update({(position, width): sources[position, width] for width in ends})
     return left, places
 
 
-def _run_block(block: FoldedBlock, sources: dict[Source, Tensor], places: Sequence[Place], width: int) -> Tensor:
-    """Outputs [len(places), h, w, width] of one block, for features ordered by source."""
+def _run_block(network: FoldedNetwork, block: Block, sources: dict[Source, Tensor], places: Sequence[Place]) -> Tensor:
+    """Outputs [len(places), h, w, c] of one block, for features ordered by source."""
     _, height, breadth, _ = sources[places[0][0]].shape
-    sides = (-(-height // block.stride), -(-breadth // block.stride))
-    outputs = sources[places[0][0]].new_empty(len(places), *sides, width)
+    sides = (halved(height, block.stride), halved(breadth, block.stride))
+    outputs = sources[places[0][0]].new_empty(len(places), *sides, block.leaving)
     batch_bytes = GPU_BYTES if outputs.is_cuda else CACHE_BYTES * torch.get_num_threads()
     first = 0
     for source, group in groupby(places, key=itemgetter(0)):
@@ -171,7 +180,7 @@ def _run_block(block: FoldedBlock, sources: dict[Source, Tensor], places: Sequen
         batch = max(1, batch_bytes // (features[0].numel() * features.element_size()))
         for start in range(0, len(rows), batch):
             piece = rows[start : start + batch]
-            block(_rows(features, piece), outputs[first : first + len(piece)])
+            network.run(block, _rows(features, piece), outputs[first : first + len(piece)])
             first += len(piece)
     return outputs
 

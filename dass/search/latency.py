@@ -7,19 +7,17 @@ measured on whole networks again.
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from dass.networks.elastic_resnet import IMAGE_CHANNELS, BasicBlock, Conv3x3, ElasticResNet
-from dass.space.architecture import STAGES, Architecture
-from dass.space.cost import stage_resolution
+from dass.families.blocks import IMAGE_CHANNELS, Block, halved
+from dass.networks.elastic_resnet import ElasticResNet, Trunk
+from dass.space.architecture import Architecture
 
 REPEATS = 15
 WARM_UP = 3
-
-Block = tuple[int, int, int, int]  # stage, 1 for its first block else 0, channels before and after it
 
 
 @dataclass(frozen=True)
@@ -27,13 +25,13 @@ class LatencyTable:
     """Times of a search space's parts on one device.
 
     Attributes:
-        blocks: milliseconds of each block.
-        stems: of stem convolutions by width.
+        resolution: side of the images in pixels.
+        blocks: milliseconds of each block, by its description without names and the side of its input.
         head: of pooling and classifier.
     """
 
-    blocks: dict[Block, float]
-    stems: dict[int, float]
+    resolution: int
+    blocks: dict[tuple[Block, int], float]
     head: float
 
     def estimate(self, architecture: Architecture) -> float:
@@ -42,11 +40,7 @@ class LatencyTable:
         Raises:
             KeyError: the architecture has a block that was not measured.
         """
-        return (
-            self.stems[architecture.widths[0][0]]
-            + sum(self.blocks[block] for block in _blocks(architecture))
-            + self.head
-        )
+        return sum(self.blocks[block] for block in _blocks(architecture, self.resolution)) + self.head
 
 
 def measure_parts(
@@ -61,26 +55,19 @@ def measure_parts(
         device: where students will run.
         batch: images in a forward pass.
     """
-    blocks = sorted({block for architecture in architectures for block in _blocks(architecture)})
-    stems = sorted({architecture.widths[0][0] for architecture in architectures})
-    last = architectures[0].widths[-1][-1]
-
-    def block_time(block: Block) -> float:
-        stage, first, before, after = block
-        module = BasicBlock(before, after, stride=2 if stage > 0 and first else 1)
-        side = stage_resolution(stage - 1 if stage > 0 and first else stage, resolution)
-        return _time(module, (batch, before, side, side), device)
-
-    def stem_time(width: int) -> float:
-        module = nn.Sequential(Conv3x3(IMAGE_CHANNELS, width, stride=1), nn.BatchNorm2d(width), nn.ReLU())
-        return _time(module, (batch, IMAGE_CHANNELS, resolution, resolution), device)
-
-    side = stage_resolution(STAGES - 1, resolution)
-    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(last, classes))
+    blocks = dict.fromkeys(block for architecture in architectures for block in _blocks(architecture, resolution))
+    last = architectures[0].blocks
+    channels, side = last[-1].leaving, resolution
+    for block in last:
+        side = halved(side, block.stride)
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
     return LatencyTable(
-        {block: block_time(block) for block in blocks},
-        {width: stem_time(width) for width in stems},
-        _time(head, (batch, last, side, side), device),
+        resolution,
+        {
+            (block, entered): _time(Trunk((block,)), (batch, block.entering, entered, entered), device)
+            for block, entered in blocks
+        },
+        _time(head, (batch, channels, side, side), device),
     )
 
 
@@ -92,12 +79,16 @@ def measure_latency(
     return _time(ElasticResNet(architecture, classes), shape, device)
 
 
-def _blocks(architecture: Architecture) -> Iterator[Block]:
-    before = architecture.widths[0][0]
-    for stage, widths in enumerate(architecture.widths):
-        for position, after in enumerate(widths):
-            yield stage, int(position == 0), before, after
-            before = after
+def _blocks(architecture: Architecture, resolution: int) -> Iterator[tuple[Block, int]]:
+    """Each block without its place in the network, and the side of its input: equal ones take equal time."""
+    side = resolution
+    for block in architecture.blocks:
+        convs = tuple(replace(conv, name=f"conv{i}", norm=f"norm{i}") for i, conv in enumerate(block.convs))
+        shortcut = block.shortcut
+        if shortcut and shortcut.conv:
+            shortcut = replace(shortcut, conv=replace(shortcut.conv, name="projection", norm="projection_norm"))
+        yield replace(block, convs=convs, shortcut=shortcut), side
+        side = halved(side, block.stride)
 
 
 @torch.inference_mode()

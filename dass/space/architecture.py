@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from dass.errors import UsageError
+from dass.families.blocks import Block
+from dass.families.family import Family, Widths
+from dass.families.paper_resnet import PAPER_RESNET
+from dass.families.registry import family_from_json, family_to_json
 from dass.files import content_id
-
-STAGES = 4
 
 
 @dataclass(frozen=True, order=True)
@@ -15,18 +18,22 @@ class Architecture:
     """An immutable, hashable network architecture (Appendix A).
 
     Attributes:
-        widths: output channels of each block of each of the four stages; the last block of a stage has the
-            stage's full width, so that all architectures of a space leave a stage with the same shape.
+        widths: elastic width of each block of each stage, in channels. What it is the width of is the family's to
+            say: of the whole block in the paper's, of its inner channels elsewhere.
+        family: the fixed parts.
 
     Raises:
-        UsageError: not four stages, a stage without blocks, or a width that is not a positive integer.
+        UsageError: another number of stages than the family has, a stage without blocks, or a width that is not a
+            positive integer.
     """
 
-    widths: tuple[tuple[int, ...], ...]
+    widths: Widths
+    family: Family = PAPER_RESNET
 
     def __post_init__(self) -> None:
-        if len(self.widths) != STAGES or not all(self.widths):
-            raise UsageError(f"an architecture has {STAGES} stages of at least one block each, found {self.widths}")
+        stages = self.family.stages
+        if len(self.widths) != stages or not all(self.widths):
+            raise UsageError(f"an architecture has {stages} stages of at least one block each, found {self.widths}")
         if any(type(width) is not int or width < 1 for stage in self.widths for width in stage):
             raise UsageError(f"block widths are positive whole numbers of channels, found {self.widths}")
 
@@ -36,24 +43,45 @@ class Architecture:
         return tuple(len(stage) for stage in self.widths)
 
     @property
+    def stem(self) -> Block:
+        """What comes before the first stage."""
+        return self.family.stem(self.widths)
+
+    @property
+    def stages(self) -> tuple[tuple[Block, ...], ...]:
+        """The blocks of each stage, described."""
+        stages = []
+        entering = self.stem.leaving
+        for index, widths in enumerate(self.widths):
+            stages.append(stage_blocks(self.family, index, widths, entering))
+            entering = stages[-1][-1].leaving
+        return tuple(stages)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """All blocks, the stem first."""
+        return (self.stem, *(block for stage in self.stages for block in stage))
+
+    @property
     def arch_id(self) -> str:
-        """Short stable name: 12 hex digits that depend on the widths alone."""
+        """Short stable name: 12 hex digits that depend on widths and family alone."""
         return content_id(self.to_json())
 
     @property
     def stage_label(self) -> str:
         """Depths and widths as the paper's tables write them, e.g. `2,4,2,2 / 20,32,104,128`.
 
-        The width of a stage is that of its blocks but the last (of the only block at depth 1); where those
-        differ they are joined with dashes.
+        The width of a stage is that of its blocks, but for the last where that is always full (of the only block
+        at depth 1); where those differ they are joined with dashes.
         """
-        inner = [stage[:-1] or stage for stage in self.widths]
-        widths = ("-".join(map(str, stage[:1] if len(set(stage)) == 1 else stage)) for stage in inner)
+        free = [stage[:-1] or stage if self.family.ends_full else stage for stage in self.widths]
+        widths = ("-".join(map(str, stage[:1] if len(set(stage)) == 1 else stage)) for stage in free)
         return f"{','.join(map(str, self.depths))} / {','.join(widths)}"
 
-    def to_json(self) -> dict[str, list[list[int]]]:
-        """The JSON value `{"widths": [[...], [...], [...], [...]]}`."""
-        return {"widths": [list(stage) for stage in self.widths]}
+    def to_json(self) -> dict[str, Any]:
+        """The JSON value `{"widths": [[...], ...]}`, with `family` unless that is the paper's."""
+        widths = {"widths": [list(stage) for stage in self.widths]}
+        return widths if self.family == PAPER_RESNET else {"family": family_to_json(self.family), **widths}
 
     @classmethod
     def from_json(cls, value: Any) -> "Architecture":
@@ -66,10 +94,29 @@ class Architecture:
         if isinstance(value, str):
             try:
                 value = json.loads(value)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise UsageError(f"architecture is not valid JSON: {error}") from error
-        if not isinstance(value, dict) or set(value) != {"widths"} or not isinstance(value["widths"], list):
+        known = isinstance(value, dict) and set(value) - {"family"} == {"widths"}
+        if not known or not isinstance(value["widths"], list):
             raise UsageError(f'architecture must look like {{"widths": [[..], [..], [..], [..]]}}, found {shown!r:.80}')
         if not all(isinstance(stage, list) for stage in value["widths"]):
             raise UsageError(f"architecture: each stage must be a list of block widths, found {shown!r:.80}")
-        return cls(tuple(tuple(stage) for stage in value["widths"]))
+        family = family_from_json(value["family"]) if "family" in value else PAPER_RESNET
+        return cls(tuple(tuple(stage) for stage in value["widths"]), family)
+
+
+@lru_cache(maxsize=2**16)  # thousands of candidates share some dozens of stages
+def stage_blocks(family: Family, stage: int, widths: tuple[int, ...], entering: int) -> tuple[Block, ...]:
+    """The blocks of one stage, described.
+
+    Args:
+        family: the fixed parts.
+        stage: 0 for the first.
+        widths: elastic width of each block.
+        entering: channels of the stage's input.
+    """
+    blocks: list[Block] = []
+    for position, width in enumerate(widths):
+        blocks.append(family.block(stage, position, entering, width))
+        entering = blocks[-1].leaving
+    return tuple(blocks)

@@ -1,12 +1,13 @@
 """What an architecture costs: parameters and multiply-accumulates, in closed form (no network is built)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dass.errors import UsageError
-from dass.space.architecture import Architecture
-
-KERNEL = 9  # every convolution is 3x3
-IMAGE_CHANNELS = 3
+from dass.families.blocks import Block, halved
+from dass.families.family import Family
+from dass.space.architecture import Architecture, stage_blocks
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class Cost:
         parameters: trained weights (convolutions, batch-norm affine, linear).
         macs: multiply-accumulates of convolutions and the linear layer.
         macs_bn1: `macs` plus 1 per batch-norm output element, the counter behind Table 7.
-        macs_bn3_pool: `macs` plus 3 per batch-norm output element plus 1 per input element of the global pool,
-            the counter behind Table 5.
+        macs_bn3_pool: `macs` plus 2 per batch-norm output element, 1 per ReLU's and 1 per input element of the
+            pools (ptflops), the counter behind Table 5.
     """
 
     parameters: int
@@ -28,18 +29,22 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class StageCost:
-    """What one stage adds to `Cost`; stages are independent, since each is left at its full width.
+class BlocksCost:
+    """What some blocks add to `Cost`.
 
     Attributes:
         parameters: trained weights.
-        macs: multiply-accumulates of its convolutions.
-        bn_elements: output elements of its batch norms.
+        macs: multiply-accumulates of their convolutions.
+        bn_elements: output elements of their batch norms.
+        relu_elements: output elements of their ReLUs.
+        pool_elements: input elements of their max-pools.
     """
 
     parameters: int
     macs: int
     bn_elements: int
+    relu_elements: int
+    pool_elements: int
 
 
 def cost(architecture: Architecture, resolution: int, classes: int) -> Cost:
@@ -55,51 +60,58 @@ def cost(architecture: Architecture, resolution: int, classes: int) -> Cost:
     """
     if resolution < 1 or classes < 1:
         raise UsageError(f"resolution and classes must be at least 1, found {resolution} and {classes}")
-    stages = []
-    entering = 0
-    for index, blocks in enumerate(architecture.widths):
-        stages.append(stage_cost(index, blocks, entering, resolution))
-        entering = blocks[-1]
+    stem = architecture.stem
+    parts = [blocks_cost((stem,), resolution)]
+    entering, side = stem.leaving, halved(resolution, stem.stride)
+    for index, widths in enumerate(architecture.widths):
+        part, entering, side = _stage_cost(architecture.family, index, widths, entering, side)
+        parts.append(part)
     linear = entering * classes
-    pooled = entering * stage_resolution(len(stages) - 1, resolution) ** 2
-    macs = sum(stage.macs for stage in stages) + linear
-    elements = sum(stage.bn_elements for stage in stages)
+    macs = sum(part.macs for part in parts) + linear
+    norms = sum(part.bn_elements for part in parts)
+    relus = sum(part.relu_elements for part in parts)
+    pooled = sum(part.pool_elements for part in parts) + entering * side**2
     return Cost(
-        parameters=sum(stage.parameters for stage in stages) + linear + classes,
+        parameters=sum(part.parameters for part in parts) + linear + classes,
         macs=macs,
-        macs_bn1=macs + elements,
-        macs_bn3_pool=macs + 3 * elements + pooled,
+        macs_bn1=macs + norms,
+        macs_bn3_pool=macs + 2 * norms + relus + pooled,
     )
 
 
-def stage_cost(index: int, blocks: tuple[int, ...], entering: int, resolution: int) -> StageCost:
-    """Counts one stage; the first takes the stem with it, as the stem has the width of the first block.
+@lru_cache(maxsize=2**16)  # thousands of candidates share some dozens of stages
+def _stage_cost(
+    family: Family, stage: int, widths: tuple[int, ...], entering: int, side: int
+) -> tuple[BlocksCost, int, int]:
+    """The cost of a stage, and the channels and side with which it is left."""
+    blocks = stage_blocks(family, stage, widths, entering)
+    counted = blocks_cost(blocks, side)
+    for block in blocks:
+        side = halved(side, block.stride)
+    return counted, blocks[-1].leaving, side
+
+
+def blocks_cost(blocks: Sequence[Block], side: int) -> BlocksCost:
+    """Counts some blocks, one after the other.
 
     Args:
-        index: 0..3.
-        blocks: output channels of its blocks.
-        entering: channels of its input; not used for the first stage.
-        resolution: side of the network's square input in pixels.
+        blocks: the descriptions.
+        side: of the first one's square input in pixels.
     """
-    area = stage_resolution(index, resolution) ** 2
-    channels = entering
-    weights = elements = affine = macs = 0
-    if index == 0:
-        channels = blocks[0]
-        weights, affine = KERNEL * IMAGE_CHANNELS * channels, 2 * channels
-        macs, elements = weights * area, channels * area
-    for width in blocks:
-        kernel = KERNEL * width * (channels + width)
-        weights += kernel
-        affine += 4 * width
-        macs += kernel * area
-        elements += 2 * width * area
-        channels = width
-    return StageCost(weights + affine, macs, elements)
-
-
-def stage_resolution(index: int, resolution: int) -> int:
-    """Side of a stage's output: stages 1..3 halve their input, rounding up."""
-    for _ in range(index):
-        resolution = (resolution + 1) // 2
-    return resolution
+    parameters = macs = norms = relus = pools = 0
+    for block in blocks:
+        inner = side
+        for conv in block.convs:
+            inner = halved(inner, conv.stride)
+            parameters += conv.weights + 2 * conv.leaving
+            macs += conv.weights * inner**2
+            norms += conv.leaving * inner**2
+            relus += conv.leaving * inner**2
+        if block.shortcut and (projection := block.shortcut.conv):
+            parameters += projection.weights + 2 * projection.leaving
+            macs += projection.weights * inner**2
+            norms += projection.leaving * inner**2
+        if block.max_pool:  # the 2x2 max-pool of a shortcut is no module of its own and not counted
+            pools += block.leaving * inner**2
+        side = halved(side, block.stride)
+    return BlocksCost(parameters, macs, norms, relus, pools)

@@ -1,8 +1,9 @@
 """What a student may be: depth per stage, and a width ratio per stage or per block."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -10,32 +11,41 @@ from numpy.typing import NDArray
 
 from dass.config import Space
 from dass.errors import UsageError
-from dass.space.architecture import STAGES, Architecture
-from dass.space.cost import StageCost, cost, stage_cost
+from dass.families.blocks import halved
+from dass.families.family import Family
+from dass.families.paper_resnet import PAPER_RESNET
+from dass.families.registry import family_from_json, family_to_json
+from dass.space.architecture import Architecture
+from dass.space.limits import Limits
 
 ENUMERABLE = 2**21  # spaces up to this size are sampled exactly; the tables' space has 37^4 = 1,874,161
 DRAWS = 4096  # architectures drawn at a time from larger spaces
 PATIENCE = 256  # rounds without a new architecture after which a larger space counts as exhausted
+WORD = 2**62  # option numbers up to this one are machine words, larger ones Python's integers
 
 
 @dataclass(frozen=True)
 class SearchSpace:
     """A factorised space of residual networks (Appendix A).
 
-    A stage's *options* are its distinct configurations, numbered by depth and then by the ratios of all blocks
-    but the last, which always has the full width: at depth 1 there is no ratio to choose.
+    A stage's *options* are its distinct configurations, numbered by depth and then by the widths of all blocks
+    that are free. Where the family keeps the last block of a stage at full width, that block is not free.
 
     Attributes:
-        widths: full width of each of the four stages, in channels.
-        max_depth: blocks of the deepest stage, at least 1.
+        widths: full elastic width of each stage, in channels.
+        max_depth: blocks of the deepest configuration of a stage, at least 1: one number, or one for each stage.
         ratios: allowed width ratios, ascending within (0, 1], ending in 1.
-        granularity: `stage` (one ratio for all blocks of a stage but the last) or `block` (one for each).
+        granularity: `stage` (one ratio for all free blocks of a stage) or `block` (one for each).
+        family: the fixed parts of the networks.
+        divisor: widths are multiples of it, but for the full width.
     """
 
     widths: tuple[int, ...]
-    max_depth: int
+    max_depth: int | tuple[int, ...]
     ratios: tuple[float, ...]
     granularity: Literal["stage", "block"]
+    family: Family = PAPER_RESNET
+    divisor: int = 1
 
     @classmethod
     def from_config(cls, space: Space) -> "SearchSpace":
@@ -44,32 +54,59 @@ class SearchSpace:
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "SearchSpace":
-        """The space that `dataclasses.asdict` wrote, also after a way through JSON.
+        """The space that `facts` wrote, also after a way through JSON.
 
         Raises:
-            KeyError, TypeError: these are not the facts of a space.
+            KeyError, TypeError, UsageError: these are not the facts of a space.
         """
-        return cls(**{**facts, "widths": tuple(facts["widths"]), "ratios": tuple(facts["ratios"])})
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()
+        }
+        if "family" in values:
+            values["family"] = family_from_json(values["family"])
+        return cls(**values)
+
+    def facts(self) -> dict[str, Any]:
+        """The space as a JSON value; family and divisor are left out where they are the paper's."""
+        facts = asdict(self) | {"family": family_to_json(self.family)}
+        if (self.family, self.divisor) == (PAPER_RESNET, 1):
+            del facts["family"], facts["divisor"]
+        return facts
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Most blocks of each stage."""
+        return (self.max_depth,) * len(self.widths) if isinstance(self.max_depth, int) else self.max_depth
 
     @property
     def largest(self) -> Architecture:
         """The largest member, which is the teacher's architecture."""
-        return Architecture(tuple((width,) * self.max_depth for width in self.widths))
+        stages = zip(self.widths, self.depths, strict=True)
+        return Architecture(tuple((width,) * depth for width, depth in stages), self.family)
+
+    @property
+    def embedding_channels(self) -> int:
+        """Channels of the output of the last stage, the same for all members."""
+        return self.largest.blocks[-1].leaving
+
+    def embedding_side(self, resolution: int) -> int:
+        """Side in pixels of the output of the last stage for images of a side, the same for all members."""
+        return halved(resolution, self.family.reduction)
 
     @property
     def code_length(self) -> int:
         """Inputs of the one-hot code: 181 in the tables' space."""
-        return 1 + STAGES * self.max_depth * len(self.ratios)
+        return 1 + sum(self.depths) * len(self.ratios)
 
-    @property
-    def stage_options(self) -> int:
-        """Distinct configurations of one stage: 37 in the tables' space."""
-        return sum(self._options_per_depth)
+    @cached_property
+    def stage_options(self) -> tuple[int, ...]:
+        """Distinct configurations of each stage: 37 in the tables' space."""
+        return tuple(sum(counts) for counts in self._options_per_depth)
 
     @property
     def size(self) -> int:
         """Distinct architectures."""
-        return self.stage_options**STAGES
+        return prod(self.stage_options)
 
     def check(self, architecture: Architecture) -> None:
         """Refuses what is not a member.
@@ -77,18 +114,24 @@ class SearchSpace:
         Raises:
             UsageError: the first depth or width that the space does not have, with those it has.
         """
+        if architecture.family != self.family:
+            raise UsageError(
+                f"architecture {architecture.stage_label} is a {architecture.family.name}; the search space holds "
+                f"networks of {self.family}"
+            )
         for index, blocks in enumerate(architecture.widths):
             where = f"architecture {architecture.stage_label}: stage {index + 1}"
-            if len(blocks) > self.max_depth:
-                raise UsageError(f"{where} has {len(blocks)} blocks; the search space allows 1..{self.max_depth}")
-            if blocks[-1] != self.widths[index]:
+            if len(blocks) > self.depths[index]:
+                raise UsageError(f"{where} has {len(blocks)} blocks; the search space allows 1..{self.depths[index]}")
+            if self.family.ends_full and blocks[-1] != self.widths[index]:
                 raise UsageError(f"{where} must end at its full width {self.widths[index]}, found {blocks[-1]}")
             for width in blocks:
                 if width not in self._ratio_index[index]:
                     allowed = ", ".join(map(str, self._ratio_index[index]))
                     raise UsageError(f"{where}: width {width} is outside the search space; allowed are {allowed}")
-            if self.granularity == "stage" and len(set(blocks[:-1])) > 1:
-                raise UsageError(f"{where} mixes widths {blocks[:-1]}; this space has one ratio per stage")
+            free = blocks[:-1] if self.family.ends_full else blocks
+            if self.granularity == "stage" and len(set(free)) > 1:
+                raise UsageError(f"{where} mixes widths {free}; this space has one ratio per stage")
 
     def contains(self, architecture: Architecture) -> bool:
         """Whether the architecture is a member."""
@@ -103,24 +146,28 @@ class SearchSpace:
 
         Args:
             depths: blocks of each stage.
-            stage_widths: width of all blocks of each stage but the last; it must be an allowed one, and has no
-                effect at depth 1.
+            stage_widths: width of all free blocks of each stage; it must be an allowed one. In the paper's family the
+                last block is not free, so it has no effect at depth 1.
 
         Raises:
-            UsageError: not four of each, or outside the space.
+            UsageError: not one of each for each stage, or outside the space.
         """
-        if len(depths) != STAGES or len(stage_widths) != STAGES:
+        stages = len(self.widths)
+        if len(depths) != stages or len(stage_widths) != stages:
             raise UsageError(
-                f"depth and width need {STAGES} numbers each, found {list(depths)} and {list(stage_widths)}"
+                f"depth and width need {stages} numbers each, found {list(depths)} and {list(stage_widths)}"
             )
         for index, (depth, width) in enumerate(zip(depths, stage_widths, strict=True)):
-            if not 1 <= depth <= self.max_depth:
-                raise UsageError(f"depth {depth} of stage {index + 1} is outside the search space: 1..{self.max_depth}")
+            if not 1 <= depth <= self.depths[index]:
+                limit = self.depths[index]
+                raise UsageError(f"depth {depth} of stage {index + 1} is outside the search space: 1..{limit}")
             if width not in self._ratio_index[index]:
                 allowed = ", ".join(map(str, self._ratio_index[index]))
                 raise UsageError(f"width {width} of stage {index + 1} is outside the search space: {allowed}")
-        stages = zip(depths, stage_widths, self.widths, strict=True)
-        return Architecture(tuple((width,) * (depth - 1) + (full,) for depth, width, full in stages))
+        rows = zip(depths, stage_widths, self.widths, strict=True)
+        if self.family.ends_full:
+            return Architecture(tuple((width,) * (depth - 1) + (full,) for depth, width, full in rows), self.family)
+        return Architecture(tuple((width,) * depth for depth, width, _ in rows), self.family)
 
     def encode(self, architectures: Sequence[Architecture]) -> NDArray[np.float32]:
         """One-hot codes (Appendix B.3): a constant 1, then per block slot one input per ratio.
@@ -133,19 +180,20 @@ class SearchSpace:
         Raises:
             UsageError: an architecture is not a member.
         """
-        span = self.max_depth * len(self.ratios)
         code = np.ones((len(architectures), self.code_length), dtype=np.float32)
+        end = 1
         for stage, index in enumerate(self._ratio_index):
+            start, end = end, end + self.depths[stage] * len(self.ratios)
             seen: dict[tuple[int, ...], Architecture] = {}  # thousands of candidates share some dozens of stages
             for architecture in architectures:
                 seen.setdefault(architecture.widths[stage], architecture)
-            table = np.zeros((len(seen), self.max_depth, len(self.ratios)), dtype=np.float32)
+            table = np.zeros((len(seen), self.depths[stage], len(self.ratios)), dtype=np.float32)
             for row, (blocks, architecture) in enumerate(seen.items()):
                 self.check(architecture)
                 table[row, range(len(blocks)), [index[width] for width in blocks]] = 1
             rows = {blocks: row for row, blocks in enumerate(seen)}
             chosen = [rows[architecture.widths[stage]] for architecture in architectures]
-            code[:, 1 + stage * span : 1 + (stage + 1) * span] = table.reshape(-1, span)[chosen]
+            code[:, start:end] = table.reshape(len(seen), end - start)[chosen]
         return code
 
     def sample(
@@ -180,7 +228,12 @@ class SearchSpace:
         limited = max_macs is not None or max_params is not None
         if limited and (resolution is None or classes is None):
             raise UsageError("a limit on MACs or parameters needs the resolution and the number of classes")
-        fits = _Limits(self, max_macs, max_params, resolution, classes) if limited and resolution and classes else None
+        fits = None
+        if limited and resolution and classes:
+            fits = Limits(
+                self.largest, self._choices, self.stage_options, self._positions, max_macs, max_params,
+                resolution=resolution, classes=classes,
+            )  # fmt: skip
         chosen = self._sample_exactly(n, rng, fits) if self.size <= ENUMERABLE else self._sample_by_draws(n, rng, fits)
         if len(chosen) < n and not (fewer and len(chosen)):
             smallest = f"; the smallest member has {fits.smallest}" if fits else ""
@@ -188,46 +241,75 @@ class SearchSpace:
                 f"asked for {n} distinct architectures, but the search space has only {len(chosen)} that can be found"
                 f"{' within the limits' if fits else ''}{smallest}: ask for fewer or widen the space or the limits"
             )
-        return [Architecture(tuple(self.blocks(i, int(option)) for i, option in enumerate(row))) for row in chosen]
+        return [Architecture(self._widths(row), self.family) for row in chosen]
 
     def blocks(self, stage: int, option: int) -> tuple[int, ...]:
-        """Widths of the blocks of a stage's option, 0..stage_options - 1."""
-        depth = 1
-        for depth, options in enumerate(self._options_per_depth, start=1):  # noqa: B007 (the last value is used)
-            if option < options:
-                break
-            option -= options
-        digits = [option] * (depth - 1)
-        if self.granularity == "block":
-            digits = [option // len(self.ratios) ** place % len(self.ratios) for place in reversed(range(depth - 1))]
-        return (*(self._channels(stage, digit) for digit in digits), self.widths[stage])
+        """Widths of the blocks of a stage's option, 0..stage_options[stage] - 1."""
+        [positions] = self._positions(stage, np.array([option], dtype=object if option > WORD else np.int64))
+        return tuple(self._choices[stage][position] for position in positions if position >= 0)
 
-    @property
-    def _options_per_depth(self) -> list[int]:
-        free = [0, *([1] * (self.max_depth - 1) if self.granularity == "stage" else range(1, self.max_depth))]
-        return [len(self.ratios) ** choices for choices in free]
+    def _widths(self, row: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        return tuple(self.blocks(stage, int(option)) for stage, option in enumerate(row))
+
+    @cached_property
+    def _options_per_depth(self) -> list[list[int]]:
+        """How many options each stage has at each depth, from 1."""
+        return [
+            [len(choices) ** self._free(depth) for depth in range(1, deepest + 1)]
+            for choices, deepest in zip(self._choices, self.depths, strict=True)
+        ]
+
+    def _free(self, depth: int) -> int:
+        """Widths to choose in a stage of so many blocks."""
+        blocks = depth - 1 if self.family.ends_full else depth
+        return min(blocks, 1) if self.granularity == "stage" else blocks
 
     def _channels(self, stage: int, ratio: int) -> int:
-        return round(self.widths[stage] * self.ratios[ratio])
+        full = self.widths[stage]
+        if self.ratios[ratio] == 1.0:
+            return full
+        rounded = self.divisor * round(full * self.ratios[ratio] / self.divisor)
+        return min(full, max(self.divisor, rounded))
 
     @cached_property
     def _ratio_index(self) -> list[dict[int, int]]:
-        return [{self._channels(stage, i): i for i in range(len(self.ratios))} for stage in range(STAGES)]
+        return [{self._channels(stage, i): i for i in range(len(self.ratios))} for stage in range(len(self.widths))]
 
-    def _sample_exactly(self, n: int, rng: np.random.Generator, fits: "_Limits | None") -> NDArray[np.int64]:
-        """Draws option numbers [<= n, 4] without replacement from the enumerated space."""
+    @cached_property
+    def _choices(self) -> list[list[int]]:
+        """Distinct widths of each stage, ascending."""
+        return [sorted(index) for index in self._ratio_index]
+
+    def _positions(self, stage: int, options: NDArray[Any]) -> NDArray[np.int64]:
+        """Where in `_choices` the widths of options stand: [n, depth], -1 for absent blocks."""
+        count, deepest = len(self._choices[stage]), self.depths[stage]
+        positions = np.full((len(options), deepest), -1, dtype=np.int64)
+        first = 0
+        for depth, number in enumerate(self._options_per_depth[stage], start=1):
+            mine = np.flatnonzero((options >= first) & (options < first + number))
+            rest, free = options[mine] - first, self._free(depth)
+            for place in range(free):
+                positions[mine, place] = (rest // count ** (free - 1 - place) % count).astype(np.int64)
+            if self.granularity == "stage" and free:
+                positions[mine, :depth] = positions[mine, :1]
+            if self.family.ends_full:
+                positions[mine, depth - 1] = count - 1
+            first += number
+        return positions
+
+    def _sample_exactly(self, n: int, rng: np.random.Generator, fits: Limits | None) -> NDArray[np.int64]:
+        """Draws option numbers [<= n, stages] without replacement from the enumerated space."""
         # The smallest of exponential variables divided by weights is a draw by weight; in ascending order they
         # are successive draws without replacement.
-        options = np.concatenate([np.full(count, 1 / count) for count in self._options_per_depth])
-        weights = options
-        for _ in range(STAGES - 1):
-            weights = np.multiply.outer(weights, options)
+        weights = np.ones(())
+        for counts in self._options_per_depth:
+            weights = np.multiply.outer(weights, np.concatenate([np.full(count, 1 / count) for count in counts]))
         keys = rng.standard_exponential(self.size) / weights.ravel()
-        rows = np.stack(np.unravel_index(np.argsort(keys, kind="stable"), (self.stage_options,) * STAGES), axis=1)
+        rows = np.stack(np.unravel_index(np.argsort(keys, kind="stable"), self.stage_options), axis=1)
         return (rows if fits is None else rows[fits(rows)])[:n]
 
-    def _sample_by_draws(self, n: int, rng: np.random.Generator, fits: "_Limits | None") -> NDArray[np.int64]:
-        """Draws option numbers [<= n, 4] until n distinct ones are there or no new ones come."""
+    def _sample_by_draws(self, n: int, rng: np.random.Generator, fits: Limits | None) -> list[tuple[int, ...]]:
+        """Draws option numbers [<= n, stages] until n distinct ones are there or no new ones come."""
         found: dict[tuple[int, ...], None] = {}
         fruitless = 0
         for rows in self._draws(rng):
@@ -236,42 +318,24 @@ class SearchSpace:
             before = len(found)
             found.update(dict.fromkeys(map(tuple, (rows if fits is None else rows[fits(rows)]).tolist())))
             fruitless = 0 if len(found) > before else fruitless + 1
-        return np.array(list(found)[:n], dtype=np.int64).reshape(-1, STAGES)
+        return list(found)[:n]
 
-    def _draws(self, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-        per_depth = np.array(self._options_per_depth)
-        first = np.concatenate([[0], np.cumsum(per_depth)[:-1]])
+    def _draws(self, rng: np.random.Generator) -> Iterator[NDArray[Any]]:
+        """Option numbers [DRAWS, stages]: each depth with equal chance, then each choice with equal chance."""
+        stages = np.arange(len(self.widths))
+        kind = np.int64 if max(self.stage_options) <= WORD else object
+        counts = np.zeros((len(stages), max(self.depths)), dtype=kind)
+        first = np.zeros_like(counts)
+        for stage, per_depth in enumerate(self._options_per_depth):
+            counts[stage, : len(per_depth)] = per_depth
+            first[stage, 1 : len(per_depth)] = np.cumsum(np.array(per_depth[:-1], dtype=kind))
+        # One limit for all stages and an array of equal limits draw different numbers: samples must stay what they are.
+        deepest = self.depths[0] if len(set(self.depths)) == 1 else np.array(self.depths)
         while True:
-            depth = rng.integers(0, self.max_depth, (DRAWS, STAGES))
-            yield first[depth] + rng.integers(0, per_depth[depth])
-
-
-class _Limits:
-    """Which rows of option numbers stay within limits; costs of stages add up, so a table per stage is enough."""
-
-    def __init__(
-        self, space: SearchSpace, max_macs: float | None, max_params: float | None, resolution: int, classes: int
-    ) -> None:
-        entering = (0, *space.widths[:-1])
-        tables: list[list[StageCost]] = [
-            [stage_cost(i, space.blocks(i, option), entering[i], resolution) for option in range(space.stage_options)]
-            for i in range(STAGES)
-        ]
-        largest = cost(space.largest, resolution, classes)
-        self._macs = np.array([[entry.macs for entry in table] for table in tables])
-        self._params = np.array([[entry.parameters for entry in table] for table in tables])
-        # What lies outside the stages (the linear layer) is the same for all members.
-        self._more_macs = largest.macs - sum(int(row[-1]) for row in self._macs)
-        self._more_params = largest.parameters - sum(int(row[-1]) for row in self._params)
-        self._max_macs = np.inf if max_macs is None else max_macs
-        self._max_params = np.inf if max_params is None else max_params
-        macs = self._more_macs + self._macs.min(axis=1).sum()
-        params = self._more_params + self._params.min(axis=1).sum()
-        self.smallest = f"{macs / 1e6:.2f} M MACs and {params / 1e6:.3f} M parameters"
-
-    def __call__(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        stages = np.arange(STAGES)
-        macs = self._more_macs + self._macs[stages, rows].sum(axis=1)
-        params = self._more_params + self._params[stages, rows].sum(axis=1)
-        fits: NDArray[np.bool_] = (macs <= self._max_macs) & (params <= self._max_params)
-        return fits
+            depth = rng.integers(0, deepest, (DRAWS, len(stages)))
+            options = counts[stages, depth]
+            if kind is np.int64:
+                yield first[stages, depth] + rng.integers(0, options)
+            else:  # more than a machine word holds: two draws, of which the second decides next to nothing
+                high, low = (rng.integers(0, 2**62, options.shape).astype(object) for _ in range(2))
+                yield first[stages, depth] + ((high << 62) + low) * options // 2**124

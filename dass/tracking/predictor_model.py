@@ -36,7 +36,7 @@ class PredictorModel:
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each input, float32; -1 is the number of students."""
-        side = self.card.resolution // 8
+        side = self.card.space.embedding_side(self.card.resolution)
         embedding = (self.predictor.predictor.embedding_channels, side, side)
         length = self.predictor.predictor.code_length
         return {

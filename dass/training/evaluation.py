@@ -42,7 +42,7 @@ def forward(network: ElasticResNet, images: Tensor, precision: str) -> Tensor:
     """
     with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         features = network.features(images)
-    return network.classifier(network.pool(features.float()).flatten(1))
+    return network.classify(features.float())
 
 
 @torch.inference_mode()

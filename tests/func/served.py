@@ -136,7 +136,7 @@ def fill(root: Path) -> None:
             data = load_split(project.packed("glyphs"), split)
             _teacher(project.source_teacher_file(split.name), space, data)
     _teacher(root / TEACHER, space, load_target(project.packed("digits")))
-    model = DassPredictor(space.widths[-1], space.code_length, seed=0)
+    model = DassPredictor(space.embedding_channels, space.code_length, seed=0)
     rates = {name: torch.full_like(matrix, 0.005) for name, matrix in model.layers.items()}
     card = PredictorCard(
         space=space, resolution=params.data.resolution, noise_seed=params.seed, training=("split0", "split1"),
@@ -149,7 +149,7 @@ def fill(root: Path) -> None:
 
 def _ladder(project: Project) -> None:
     """A ladder that has learned from random numbers."""
-    names, rng = (*free.NAMES, *noise.NAMES, *recalibrated.NAMES, *sprint.columns(50)), np.random.default_rng(0)
+    names, rng = (*free.names(4), *noise.NAMES, *recalibrated.names(4), *sprint.columns(50)), np.random.default_rng(0)
     evidence = [Evidence(names, rng.normal(size=(8, len(names))), np.zeros(len(names))) for _ in range(3)]
     recipe = project.params.distillation
     ladder = Ladder(alpha=recipe.alpha, temperature=recipe.temperature).fit(

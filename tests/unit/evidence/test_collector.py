@@ -54,7 +54,7 @@ def test_rows_are_those_of_the_measurement_and_the_teachers_is_the_largest_stude
     finally:
         torch.set_num_threads(threads)
     np.testing.assert_allclose(np.vstack([found.values, found.teacher]), expected, rtol=1e-6)
-    assert found.names == recalibrated.NAMES
+    assert found.names == recalibrated.names(4)
     free = collector.free(students)
     assert list(free.values[:, free.names.index("depth_1")]) == [len(one.widths[0]) for one in students]
     assert collector.noise(students).teacher[0] == pytest.approx(1)

@@ -6,11 +6,13 @@ from torch import nn
 
 from dass.datasets.augment import normalize
 from dass.datasets.task_data import TaskData
-from dass.evidence.recalibrated import NAMES, recalibrated_rows
+from dass.evidence.recalibrated import names, recalibrated_rows
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.space.search_space import SearchSpace
 from dass.training.losses import distillation_loss
+
+NAMES = names(4)
 
 
 def measure(teacher: ElasticResNet, architectures: list, data: TaskData, images: int = 256) -> np.ndarray:

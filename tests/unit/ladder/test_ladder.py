@@ -11,7 +11,7 @@ from dass.evidence.evidence import Evidence
 from dass.ladder.features import anchored
 from dass.ladder.ladder import Ladder, LadderTask
 
-NAMES = (*free.NAMES, *noise.NAMES, *recalibrated.NAMES, *sprint.columns(10))
+NAMES = (*free.names(4), *noise.NAMES, *recalibrated.names(4), *sprint.columns(10))
 ALPHA, TEMPERATURE = 0.5, 6.0
 
 

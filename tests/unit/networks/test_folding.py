@@ -5,9 +5,10 @@ import torch
 
 from dass.networks import folding
 from dass.networks.convolution import SlicedConv, UnfoldedConv
-from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.elastic_resnet import ElasticResNet, Modules
 from dass.networks.folding import FoldedNetwork
 from dass.networks.remapping import remap
+from dass.networks.run_block import run_block
 from dass.space.architecture import Architecture
 
 
@@ -39,18 +40,20 @@ def test_every_narrower_block_is_a_part(
         monkeypatch.setattr(folding, "SlicedConv", kind)
     student = remap(teacher, Architecture(((5, 8), (11, 16), (72,), (66, 80))))
     folded = FoldedNetwork(teacher, torch.float32)
-    features = torch.relu(student.stem_bn(student.stem_conv(torch.randn(2, 3, side, side))))
-    for stage, blocks in zip(student.stages, folded.blocks, strict=True):
-        for block, part in zip(stage, blocks, strict=False):
-            expected = nhwc(block(features))
-            out = torch.empty_like(expected)
-            part(nhwc(features), out)
-            torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-4)
-            features = block(features)
+    stem, *blocks = student.architecture.blocks
+    features = run_block(stem, torch.randn(2, 3, side, side), Modules(student))
+    for block in blocks:
+        expected = run_block(block, features, Modules(student))
+        out = torch.empty_like(nhwc(expected))
+        folded.run(block, nhwc(features), out)
+        torch.testing.assert_close(out, nhwc(expected), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(folded.run(block, nhwc(features)), out)
+        features = expected
 
 
 @torch.no_grad()
 def test_stem(teacher: ElasticResNet) -> None:
     images = torch.randn(2, 3, 32, 32)
     expected = nhwc(torch.relu(teacher.stem_bn(teacher.stem_conv(images))))
-    torch.testing.assert_close(FoldedNetwork(teacher, torch.float32).stem(nhwc(images)), expected, rtol=1e-4, atol=1e-5)
+    folded = FoldedNetwork(teacher, torch.float32)
+    torch.testing.assert_close(folded.run(teacher.blocks[0], nhwc(images)), expected, rtol=1e-4, atol=1e-5)

@@ -23,7 +23,7 @@ from dass.training.workers import Workers
 from tests.samples import RECIPE
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
-NAMES = (*free.NAMES, *noise.NAMES, *recalibrated.NAMES, *sprint.columns(50))
+NAMES = (*free.names(4), *noise.NAMES, *recalibrated.names(4), *sprint.columns(50))
 
 
 def learned() -> Ladder:

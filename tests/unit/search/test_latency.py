@@ -10,20 +10,22 @@ SPACE = SearchSpace((4, 8, 8, 16), 3, (0.5, 1.0), "block")
 
 
 def test_an_estimate_is_the_sum_of_its_parts() -> None:
-    table = LatencyTable(
-        {(0, 1, 2, 4): 1.0, (1, 1, 4, 8): 2.0, (2, 1, 8, 4): 4.0, (2, 0, 4, 8): 8.0, (3, 1, 8, 16): 16.0},
-        {2: 0.25, 4: 0.125},
-        0.5,
-    )
+    measured = measure_parts([Architecture(((4,), (8,), (4, 8), (16,)))], 8, 3, torch.device("cpu"))
+    table = LatencyTable(8, {part: float(2**place) for place, part in enumerate(measured.blocks)}, 0.5)
+    assert len(table.blocks) == 6  # the stem and five blocks
+    assert table.estimate(Architecture(((4,), (8,), (4, 8), (16,)))) == 1 + 2 + 4 + 8 + 16 + 32 + 0.5
     with pytest.raises(KeyError):
-        table.estimate(Architecture(((4,), (8,), (4, 8), (16,))))
-    table.blocks[0, 1, 4, 4] = 1.0
-    assert table.estimate(Architecture(((4,), (8,), (4, 8), (16,)))) == 1 + 2 + 4 + 8 + 16 + 0.125 + 0.5
+        table.estimate(Architecture(((2, 4), (8,), (4, 8), (16,))))
+
+
+def test_equal_blocks_at_different_places_are_measured_once() -> None:
+    same = Architecture(((4, 4, 4), (8,), (8,), (16,)))
+    assert len(measure_parts([same], 8, 3, torch.device("cpu")).blocks) == 5  # the stem, one block a stage
 
 
 def test_every_part_of_the_candidates_is_measured_once() -> None:
     architectures = SPACE.sample(40, np.random.default_rng(0))
     table = measure_parts(architectures, 8, 3, torch.device("cpu"))
-    assert len(table.blocks) <= 4 * (4 + 4)
+    assert len(table.blocks) <= 4 * (4 + 4) + 2
     assert all(table.estimate(one) > 0 for one in architectures)
     assert measure_latency(architectures[0], 8, 3, torch.device("cpu")) > 0

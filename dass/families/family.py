@@ -1,0 +1,91 @@
+"""What every network family states about itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from dass.families.blocks import Block, Normalization
+
+Widths = tuple[tuple[int, ...], ...]
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a family makes of the names and shapes of a foreign checkpoint.
+
+    Attributes:
+        family: the family with its fixed parts.
+        widths: elastic width of each block of each stage.
+        classes: outputs of the linear layer.
+        names: the checkpoint's name of each of our weights.
+    """
+
+    family: "Family"
+    widths: Widths
+    classes: int
+    names: Mapping[str, str]
+
+
+class Family(Protocol):
+    """The fixed parts of a kind of residual network; hashable, compared by value.
+
+    A network is a stem, stages of blocks, global average pooling and one linear layer. Each block has one elastic
+    width. A student has the first blocks of each stage and, of each convolution, the first channels.
+
+    Attributes:
+        name: in `params.yaml`, in cards and in files.
+        head: name of the linear layer's module.
+        ends_full: whether the last block of each stage keeps its full width.
+        divisor: whole number that widths are multiples of unless the search space says otherwise.
+        normalization: what its networks expect unless their files say otherwise.
+        sorts_channels: whether inner channels are put in order of importance when a checkpoint is imported.
+    """
+
+    name: ClassVar[str]
+    head: ClassVar[str]
+    ends_full: ClassVar[bool]
+    divisor: ClassVar[int]
+    normalization: ClassVar[Normalization]
+    sorts_channels: ClassVar[bool]
+
+    def __hash__(self) -> int:
+        """Of the fixed parts."""
+        ...
+
+    @property
+    def stages(self) -> int:
+        """Number of stages."""
+        ...
+
+    @property
+    def reduction(self) -> int:
+        """Side of the input over the side of the last stage's output."""
+        ...
+
+    def stem(self, widths: Widths) -> Block:
+        """What comes before the first stage, for a network of these widths."""
+        ...
+
+    def block(self, stage: int, position: int, entering: int, width: int) -> Block:
+        """One block.
+
+        Args:
+            stage: 0 for the first.
+            position: in its stage, 0 for the first.
+            entering: channels of its input.
+            width: its elastic width in channels.
+        """
+        ...
+
+    @classmethod
+    def read(cls, shapes: Shapes) -> Reading | None:
+        """Recognises a checkpoint by the names and shapes of its weights.
+
+        Returns:
+            None where it is of another family.
+
+        Raises:
+            UsageError: it is nearly of this family; the message names what is not supported.
+        """
+        ...
