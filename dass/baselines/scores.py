@@ -16,8 +16,10 @@ from dass.errors import DassError
 from dass.evaluation.report import Truth
 from dass.evaluation.tables import COVERED, SECONDS, CorrelationRow
 from dass.files import read_json, write_text
+from dass.sealed import sealed, unsealed
 from dass.space.architecture import Architecture
 
+AGAIN = "restore it with `dvc checkout`, or delete it and run the rank stage again"
 Sample = Literal["students", "candidates", "few-shot"]
 
 
@@ -95,9 +97,9 @@ class ScoreDatabase:
         if not path.exists():
             return []
         try:
-            return [_from_json(value) for value in read_json(path)]
+            return [_from_json(unsealed(value, path, AGAIN)) for value in read_json(path)]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DassError(f"{path} holds no scores ({error}): delete it and run the rank stage again") from error
+            raise DassError(f"{path} holds no scores ({error}): {AGAIN}") from error
 
     def find(self, wanted: Scores) -> Scores | None:
         """What was found before under the same key; a failure is none: it is tried again."""
@@ -113,7 +115,10 @@ class ScoreDatabase:
             DassError: the file is damaged or cannot be written.
         """
         kept = [other for other in self.read(scores.target) if other.place != scores.place]
-        lines = [json.dumps(_to_json(item), allow_nan=False) for item in sorted([*kept, scores], key=lambda s: s.place)]
+        lines = [
+            json.dumps(sealed(_to_json(item)), allow_nan=False)
+            for item in sorted([*kept, scores], key=lambda s: s.place)
+        ]
         write_text(self._path(scores.target), "[\n" + ",\n".join(lines) + "\n]\n")
 
     def _path(self, target: str) -> Path:

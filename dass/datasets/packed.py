@@ -1,7 +1,9 @@
 """A packed dataset: one folder of uint8 images at the working resolution, opened by memory map."""
 
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal
 
 import numpy as np
@@ -10,9 +12,11 @@ from torch import Tensor
 
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError
-from dass.files import content_id, file_sha256, read_json
+from dass.files import content_id, file_sha256
+from dass.sealed import read_sealed
 
 CARD = "dataset.json"
+AGAIN = "run `dvc checkout` or import it again"
 
 
 @dataclass(frozen=True)
@@ -122,17 +126,22 @@ class PackedDataset:
     test_labels: np.ndarray
 
     def verify(self) -> None:
-        """Reads every byte and compares it with the recorded hashes.
+        """Compares every byte with the recorded hashes; a file that has not changed is read once in a process.
 
         Raises:
             DassError: a file is not what was packed.
         """
         for field in fields(FileHashes):
             path = self.folder / f"{field.name}.npy"
-            if file_sha256(path) != getattr(self.card.sha256, field.name):
-                raise DassError(
-                    f"{path} is not what was packed (SHA-256 differs): run `dvc checkout` or import it again"
-                )
+            known = path.stat()
+            found = _sha256(path.resolve(), known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
+            if found != getattr(self.card.sha256, field.name):
+                raise DassError(f"{path} is not what was packed (SHA-256 differs): {AGAIN}")
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, *_state: int) -> str:
+    return file_sha256(path)
 
 
 def open_packed(folder: Path) -> PackedDataset:
@@ -144,7 +153,7 @@ def open_packed(folder: Path) -> PackedDataset:
     if not (folder / CARD).is_file():
         raise DassError(f"{folder} is not a packed dataset (no {CARD}): make it with `dass data import`")
     try:
-        card = DatasetCard.from_json(read_json(folder / CARD))
+        card = DatasetCard.from_json(read_sealed(folder / CARD, AGAIN))
     except ValueError as error:
         raise DassError(f"{folder / CARD} is damaged ({error}): run `dvc checkout` or import it again") from error
     side = card.resolution
@@ -161,12 +170,13 @@ def open_packed(folder: Path) -> PackedDataset:
 
 
 def load_target(folder: Path) -> TaskData:
-    """Opens a packed dataset whole, as one target task named after the dataset.
+    """Opens a packed dataset whole, as one target task named after the dataset; its bytes are verified.
 
     Raises:
-        DassError: as in `open_packed`.
+        DassError: as in `open_packed` and `PackedDataset.verify`.
     """
     packed = open_packed(folder)
+    packed.verify()
     return TaskData(
         name=packed.card.name,
         classes=packed.card.classes,
@@ -188,7 +198,7 @@ def _load(folder: Path, name: str, shape: tuple[int, ...], dtype: str, classes: 
     path = folder / f"{name}.npy"
     try:
         array = np.load(path, mmap_mode=None if classes else "c", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError) as error:  # the last two of a damaged header
         raise DassError(
             f"{path} cannot be read ({' '.join(str(error).split())}): run `dvc checkout` or import it again"
         ) from error

@@ -20,7 +20,8 @@ from dass.datasets.decoding import RESIZE_RULE, UndecodableError, decode
 from dass.datasets.listing import Entry, Listing
 from dass.datasets.packed import CARD, DatasetCard, FileHashes, PackedDataset, SkippedImage, open_packed
 from dass.errors import DassError
-from dass.files import atomic_write, file_sha256, write_json
+from dass.files import atomic_write, file_sha256
+from dass.sealed import write_sealed
 
 Progress = Callable[[int, int], None]
 _BATCH = 16  # images decoded as one unit of work: small, since three such batches of photographs are in memory at once
@@ -75,7 +76,7 @@ def pack(
                 **{field.name: file_sha256(unfinished / f"{field.name}.npy") for field in fields(FileHashes)}
             ),
         )
-        write_json(unfinished / CARD, card.to_json())
+        write_sealed(unfinished / CARD, card.to_json())
     return open_packed(folder)
 
 

@@ -11,7 +11,8 @@ import torch
 from dass.datasets.packed import PackedDataset, as_tensor, open_packed
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError, UsageError
-from dass.files import content_id, read_json, write_text
+from dass.files import content_id, write_text
+from dass.sealed import read_sealed, sealed
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def make_splits(packed: PackedDataset, groups: int, classes_per_group: int | Non
 
 def write_split(path: Path, split: Split) -> None:
     """Writes one split as a line of JSON, atomically."""
-    write_text(path, json.dumps(asdict(split), separators=(",", ":"), sort_keys=True) + "\n")
+    write_text(path, json.dumps(sealed(asdict(split)), separators=(",", ":"), sort_keys=True) + "\n")
 
 
 def read_split(path: Path) -> Split:
@@ -98,7 +99,7 @@ def read_split(path: Path) -> Split:
     Raises:
         DassError: the file is missing or is not a split.
     """
-    value = read_json(path)
+    value = read_sealed(path, "restore it with `dvc checkout` or run the splits stage again")
     try:
         lists = {key: tuple(value[key]) for key in ("classes", "train", "test")}
         return Split(**{**value, **lists})
@@ -113,6 +114,7 @@ def load_split(folder: Path, split: Split) -> TaskData:
         DassError: the dataset is damaged, or is not the one that the split was made from.
     """
     packed = open_packed(folder)
+    packed.verify()
     if packed.card.content != split.content:
         raise DassError(
             f"{split.name} was made from {split.dataset} with content {split.content} but {folder} holds "

@@ -11,7 +11,10 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from dass.errors import DassError, brief
-from dass.files import atomic_write
+from dass.files import atomic_write, content_id
+from dass.sealed import SEAL
+
+AGAIN = "delete it: what it held is measured again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,16 +57,17 @@ class EvidenceStore:
             return {}
         try:
             table = pq.read_table(path)
+            rows = table.to_pylist()
+            seal = (table.schema.metadata or {}).get(SEAL.encode())  # earlier versions did not write one
+            if seal is not None and seal.decode(errors="replace") != content_id(rows):
+                raise DassError(f"{path} is not as it was written (its seal differs): {AGAIN}")
             if "seconds" not in table.column_names:  # of an earlier version: measured again
                 return {}
-            return {
-                row["arch_id"]: Row(np.array(row["values"], dtype=np.float64), row["seconds"])
-                for row in table.to_pylist()
-            }
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise DassError(
-                f"{path} cannot be read ({brief(error)}): if damaged, delete it: what it held is measured again"
-            ) from error
+            return {row["arch_id"]: Row(np.array(row["values"], dtype=np.float64), row["seconds"]) for row in rows}
+        except OSError as error:
+            raise DassError(f"cannot read {path} ({brief(error)}): {AGAIN}") from error
+        except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+            raise DassError(f"{path} is damaged ({brief(error)}): {AGAIN}") from error
 
     def add(self, key: str, rows: Mapping[str, Row]) -> None:
         """Adds rows, in place of those of the same architectures.
@@ -88,6 +92,8 @@ class EvidenceStore:
                     "seconds": pa.array([row.seconds for row in merged.values()], pa.float64()),
                 }
             )
+            seal = content_id(table.to_pylist())
+            table = table.replace_schema_metadata({SEAL: seal})
             atomic_write(self._folder / f"{key}.parquet", lambda temporary: pq.write_table(table, temporary))
         finally:
             lock.release()

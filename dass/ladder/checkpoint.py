@@ -12,9 +12,10 @@ from safetensors.numpy import load_file, save
 from dass.config import DistillationRecipe
 from dass.errors import DassError, UsageError
 from dass.evidence.collector import recipe_facts
-from dass.files import file_sha256, read_json, write_bytes, write_json
+from dass.files import file_sha256, write_bytes
 from dass.ladder.gaussian_process import Sample, TaskProcess
 from dass.ladder.ladder import Ladder
+from dass.sealed import read_sealed, write_sealed
 from dass.space.search_space import SearchSpace
 
 FORMAT = 2
@@ -69,7 +70,7 @@ def save_ladder(path: Path, ladder: Ladder, card: LadderCard) -> None:
     processes = ladder.processes_
     arrays = {f"{rung}/{name}": getattr(one.sample_, name) for rung, one in processes.items() for name in ARRAYS}
     write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
-    write_json(
+    write_sealed(
         path.with_suffix(".json"),
         {
             "format": FORMAT,
@@ -89,7 +90,7 @@ def load_ladder(path: Path) -> tuple[Ladder, LadderCard]:
     Raises:
         DassError: a file is missing or damaged, or they do not belong together.
     """
-    facts: dict[str, Any] = read_json(path.with_suffix(".json"))
+    facts: dict[str, Any] = read_sealed(path.with_suffix(".json"))
     try:
         if facts["format"] != FORMAT:
             raise DassError(

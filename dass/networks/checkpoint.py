@@ -10,9 +10,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from dass.errors import DassError
-from dass.files import read_json, write_bytes, write_json
+from dass.files import write_bytes
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.state_dict import read_state_dict
+from dass.sealed import read_sealed, write_sealed
 from dass.space.architecture import Architecture
 
 
@@ -83,7 +84,7 @@ def save_teacher(path: Path, network: ElasticResNet, card: TeacherCard) -> Teach
     _check_finite(weights, "the teacher about to be saved")
     card = replace(card, teacher_id=weights_id(network), architecture=network.architecture)
     write_bytes(path, save(weights))
-    write_json(card_path(path), {**asdict(card), "architecture": card.architecture.to_json()})
+    write_sealed(card_path(path), {**asdict(card), "architecture": card.architecture.to_json()})
     return card
 
 
@@ -91,9 +92,9 @@ def load_card(path: Path) -> TeacherCard:
     """Reads the card of the weights at `path`.
 
     Raises:
-        DassError: missing, not JSON, or another form.
+        DassError: missing, not JSON, of another form, or not as it was written.
     """
-    values = read_json(card_path(path))
+    values = read_sealed(card_path(path), "restore it with `dvc checkout` or train the teacher again")
     names = {field.name for field in fields(TeacherCard)}
     if not isinstance(values, dict) or set(values) != names:
         raise DassError(f"{card_path(path)} is not a teacher's card: expected the keys {', '.join(sorted(names))}")

@@ -5,6 +5,7 @@ numpy or a Namespace. Here no name in a file is ever looked up: a few known ones
 object becomes a `StandIn`, which keeps what it was given and does nothing.
 """
 
+import io
 import pickle
 import struct
 import sys
@@ -233,18 +234,29 @@ def read_zip(path: Path) -> Any:
             raise UnreadableFileError("it is a TorchScript program", "save torch.jit.load(...).state_dict() of it")
         if sum(sizes.values()) > _MAX_GROWTH * path.stat().st_size:
             raise UnreadableFileError("its zip unpacks to far more than torch writes")
-        if (order := f"{roots[0]}byteorder") in sizes and archive.read(order) != b"little":
+        if (order := f"{roots[0]}byteorder") in sizes and _record(path, archive, order) != b"little":
             raise UnreadableFileError("its numbers are stored in big-endian order")
         known: dict[str, Tensor] = {}
 
         def storage(pid: tuple[Any, ...]) -> _Storage:
             _, dtype, key, *_ = pid
             if key not in known:
-                known[key] = _bytes(archive.read(f"{roots[0]}data/{key}"))
+                known[key] = _bytes(_record(path, archive, f"{roots[0]}data/{key}"))
             return _Storage(known[key], _dtype(dtype))
 
-        with archive.open(f"{roots[0]}data.pkl") as file:
-            return _Unpickler(file, storage).load()  # type: ignore[arg-type]
+        return _Unpickler(io.BytesIO(_record(path, archive, f"{roots[0]}data.pkl")), storage).load()
+
+
+def _record(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
+    """One member of a zip, checked by its sum, but for those that torch was told to write without one: theirs is 0."""
+    entry = archive.getinfo(name)
+    if entry.CRC or entry.compress_type != zipfile.ZIP_STORED:
+        return archive.read(entry)
+    with path.open("rb") as file:
+        file.seek(entry.header_offset)
+        names, extra = struct.unpack("<26x2H", file.read(30))
+        file.seek(names + extra, io.SEEK_CUR)
+        return file.read(entry.file_size)
 
 
 def read_legacy(path: Path) -> Any:

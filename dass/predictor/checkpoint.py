@@ -10,10 +10,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from dass.errors import DassError
-from dass.files import file_sha256, read_json, write_bytes, write_json
+from dass.files import file_sha256, write_bytes
 from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
+from dass.sealed import read_sealed, write_sealed
 from dass.space.search_space import SearchSpace
 
 
@@ -71,7 +72,7 @@ def save_predictor(path: Path, predictor: MetaPredictor, card: PredictorCard) ->
     tensors = {f"weights.{name}": _portable(w) for name, w in model.layers.items()}
     tensors |= {f"rates.{name}": _portable(r) for name, r in predictor.rates.items()}
     write_bytes(path, save(tensors))
-    write_json(
+    write_sealed(
         path.with_suffix(".json"),
         {
             "format": 1,
@@ -94,7 +95,7 @@ def load_predictor(path: Path, device: torch.device | str = "cpu") -> tuple[Meta
     Raises:
         DassError: a file is missing or damaged, their hash, shapes or layers do not fit, or a number is not finite.
     """
-    facts = read_json(path.with_suffix(".json"))
+    facts = read_sealed(path.with_suffix(".json"))
     try:
         if facts["format"] != 1:
             raise DassError(f"{path.with_suffix('.json')}: format {facts['format']} is of another version of dass")

@@ -1,7 +1,5 @@
 """Meta-training of the predictor (Eq. 7, Appendix D.2): episodes over all source tasks at once."""
 
-import io
-import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,13 +11,14 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from dass.device import resolve_device, resolve_precision
-from dass.errors import DassError, UsageError, brief
-from dass.files import content_id, write_bytes
+from dass.errors import DassError, UsageError
+from dass.files import content_id
 from dass.predictor.adaptation import adapt
 from dass.predictor.episodes import Episodes
 from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale, TaskTensors
+from dass.sealed import read_state, write_state
 
 # Targets are in units of 50 points, 0..2. The unit matters: it sets how far one step of Adam moves a prediction, and
 # how strongly the guide moves the encoders through the last layer's weights. Chosen on source tasks alone, the ten of
@@ -247,19 +246,12 @@ class _Run:
             "adam": self.optimizer.state_dict(),
             "history": [asdict(look) for look in self.history],
         }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        write_bytes(path, buffer.getvalue())
+        write_state(path, state)
 
     def load(self, path: Path, identity: str) -> None:
-        try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            if state["identity"] != identity:
-                return
-        except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-            raise DassError(
-                f"meta-training cannot go on from {path} ({brief(error)}): where it is damaged, delete it to start anew"
-            ) from error
+        state: dict[str, Any] = read_state(path, "meta-training")
+        if not isinstance(state, dict) or state.get("identity") != identity:
+            return
         with torch.no_grad():
             for kind, tensors in (("weights", self.weights), ("rates", self.rates)):
                 for name, tensor in tensors.items():

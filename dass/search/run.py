@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from dass.errors import DassError, UsageError
-from dass.files import read_json, write_text
+from dass.files import write_text
 from dass.networks.checkpoint import TeacherCard
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.checkpoint import PredictorCard
 from dass.predictor.embeddings import fixed_noise
 from dass.predictor.scorer import AdaptedPredictor, MetaPredictor, score_candidates
 from dass.predictor.tasks import build_task
+from dass.sealed import read_sealed, sealed
 from dass.search.candidates import Budget, Candidate, sample_candidates, scored
 from dass.search.pareto import pareto_front
 from dass.search.select import pick, rank
@@ -151,16 +152,16 @@ def to_json(result: SearchResult) -> dict[str, Any]:
 
 def save_search(path: Path, result: SearchResult) -> None:
     """Writes a result, atomically."""
-    write_text(path, json.dumps(to_json(result), separators=(",", ":")) + "\n")
+    write_text(path, json.dumps(sealed(to_json(result)), separators=(",", ":")) + "\n")
 
 
 def load_search(path: Path) -> SearchResult:
     """Reads what `save_search` wrote.
 
     Raises:
-        DassError: missing or of another form.
+        DassError: missing, of another form, or not as it was written.
     """
-    value = read_json(path)
+    value = read_sealed(path, "run the search stage again")
     try:
         return SearchResult(
             **{

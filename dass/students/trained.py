@@ -6,11 +6,15 @@ from pathlib import Path
 from safetensors.torch import save
 
 from dass.errors import DassError, UsageError
-from dass.files import read_json, write_bytes, write_json
-from dass.networks.checkpoint import import_checkpoint
+from dass.files import write_bytes
+from dass.networks.checkpoint import import_checkpoint, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.sealed import read_sealed, write_sealed
 from dass.space.architecture import Architecture
 from dass.students.record import StudentRecord
+
+AGAIN = "restore both with `dvc checkout` or run the distil stage again"
+WEIGHTS_ID = "weights_id"
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ def save_student(path: Path, network: ElasticResNet, student: TrainedStudent) ->
     """Writes `<name>.safetensors` and, after it, `<name>.json`, each atomically."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     write_bytes(path, save(weights))
-    write_json(path.with_suffix(".json"), {**asdict(student), "architecture": student.architecture.to_json()})
+    facts = {**asdict(student), "architecture": student.architecture.to_json(), WEIGHTS_ID: weights_id(network)}
+    write_sealed(path.with_suffix(".json"), facts)
 
 
 def load_student(path: Path) -> tuple[ElasticResNet, TrainedStudent]:
@@ -88,11 +93,13 @@ def load_student(path: Path) -> tuple[ElasticResNet, TrainedStudent]:
     Raises:
         DassError: a file is missing or damaged, or weights and description do not belong together.
     """
-    values = read_json(path.with_suffix(".json"))
+    values = read_sealed(path.with_suffix(".json"), AGAIN)
     try:
+        weights = values.pop(WEIGHTS_ID, None)  # earlier versions did not keep it
         student = TrainedStudent(**{**values, "architecture": Architecture.from_json(values["architecture"])})
-    except (TypeError, KeyError, UsageError) as error:
-        raise DassError(
-            f"{path.with_suffix('.json')} is not a student ({error}): run the distil stage again"
-        ) from error
-    return import_checkpoint(path, student.architecture, student.classes), student
+    except (TypeError, KeyError, AttributeError, UsageError) as error:
+        raise DassError(f"{path.with_suffix('.json')} is not a student ({error}): {AGAIN}") from error
+    network = import_checkpoint(path, student.architecture, student.classes)
+    if weights not in (None, weights_id(network)):
+        raise DassError(f"{path} holds other weights than were distilled: {AGAIN}")
+    return network, student

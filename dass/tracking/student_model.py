@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 
 from dass.datasets.augment import normalize
 from dass.errors import DassError
-from dass.files import read_json, write_json
 from dass.networks.checkpoint import import_checkpoint, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.sealed import read_sealed, write_sealed
 from dass.space.architecture import Architecture
 
 WEIGHTS, ARCHITECTURE, DESCRIPTION = "weights.safetensors", "architecture.json", "student.json"
@@ -88,9 +88,9 @@ def save_student_model(folder: Path, network: ElasticResNet, classes: tuple[str,
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / WEIGHTS)
-    write_json(folder / ARCHITECTURE, network.architecture.to_json())
+    write_sealed(folder / ARCHITECTURE, network.architecture.to_json())
     description = {"classes": list(classes), "resolution": resolution, "weights_id": weights_id(network)}
-    write_json(folder / DESCRIPTION, description)
+    write_sealed(folder / DESCRIPTION, description)
 
 
 def load_student_model(folder: Path) -> StudentModel:
@@ -99,8 +99,8 @@ def load_student_model(folder: Path) -> StudentModel:
     Raises:
         DassError: a file is missing or damaged, or the weights are not those that were saved.
     """
-    description = read_json(folder / DESCRIPTION)
-    architecture = Architecture.from_json(read_json(folder / ARCHITECTURE))
+    description = read_sealed(folder / DESCRIPTION, "register the student anew")
+    architecture = Architecture.from_json(read_sealed(folder / ARCHITECTURE, "register the student anew"))
     network = import_checkpoint(folder / WEIGHTS, architecture, len(description["classes"]))
     if weights_id(network) != description["weights_id"]:
         raise DassError(f"{folder / WEIGHTS} does not hold the weights that were registered: register the student anew")

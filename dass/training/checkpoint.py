@@ -1,15 +1,11 @@
 """Where a training run stands, on disk, so that a killed run goes on."""
 
-import pickle
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from dass.errors import DassError, brief
-from dass.files import write_bytes
+from dass.errors import DassError
+from dass.sealed import read_state, write_state
 
 
 @dataclass(frozen=True)
@@ -46,9 +42,7 @@ class Checkpoint:
             DassError: the disk is full or not writable; the state before is still there.
         """
         values = {"run": self.run, "epoch": state.epoch, "seconds": state.seconds, "members": state.members}
-        buffer = BytesIO()  # torch does not say why a file cannot be written
-        torch.save(values, buffer)
-        write_bytes(self.path, buffer.getvalue())
+        write_state(self.path, values)
 
     def load(self) -> TrainingState | None:
         """Reads the state, tensors with their strides; None where this run has left none.
@@ -58,15 +52,13 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
+        values = read_state(self.path, "training")
         try:
-            values = torch.load(self.path, map_location="cpu", weights_only=True)
             if values["run"] != self.run:
                 return None
             return TrainingState(values["epoch"], values["seconds"], values["members"])
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, OSError) as error:
-            raise DassError(
-                f"training cannot go on from {self.path} ({brief(error)}): where it is damaged, delete it to start anew"
-            ) from error
+        except (KeyError, TypeError) as error:
+            raise DassError(f"{self.path} is not the state of a training: delete it to start anew") from error
 
     def remove(self) -> None:
         """Deletes the file, once the run's result is safe."""

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dass.errors import DassError
-from dass.files import read_json, write_json
+from dass.sealed import read_sealed, write_sealed
 from dass.training.member import EpochEvaluation
 
 
@@ -28,7 +28,7 @@ def curve_path(path: Path) -> Path:
 
 def save_curve(path: Path, curve: Curve) -> None:
     """Writes a curve beside the weights at `path`, atomically."""
-    write_json(curve_path(path), asdict(curve))
+    write_sealed(curve_path(path), asdict(curve))
 
 
 def load_curve(path: Path) -> Curve:
@@ -39,7 +39,7 @@ def load_curve(path: Path) -> Curve:
     """
     if not curve_path(path).exists():
         return Curve()
-    value = read_json(curve_path(path))
+    value = read_sealed(curve_path(path))
     try:
         return Curve(tuple(EpochEvaluation(**point) for point in value["evaluations"]), tuple(value["losses"]))
     except (KeyError, TypeError) as error:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     "cli", "planning", "tracking baselines", "search", "ladder", "evaluation evidence", "predictor students",
     "training", "networks", "space datasets", "families", "project presets", "params_file", "config", "method_names",
-    "device files", "errors",
+    "sealed", "device files", "errors",
 )  # fmt: skip
 HEIGHT = {name: -index for index, names in enumerate(LAYERS) for name in names.split()}
 

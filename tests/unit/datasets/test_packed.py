@@ -7,6 +7,7 @@ from dass.datasets.listing import Entry, Listing
 from dass.datasets.packed import DatasetCard, open_packed
 from dass.datasets.packing import pack
 from dass.errors import DassError
+from dass.sealed import read_sealed, write_sealed
 
 
 @pytest.fixture
@@ -87,9 +88,9 @@ def test_one_changed_byte_is_found_by_verify(folder):
 )
 def test_damaged_card(folder, change):
     path = folder / "dataset.json"
-    card = json.loads(path.read_text())
+    card = read_sealed(path)
     change(card)
-    path.write_text(json.dumps(card))
+    write_sealed(path, card)
     with pytest.raises(DassError, match=r"dataset\.json is damaged"):
         open_packed(folder)
 

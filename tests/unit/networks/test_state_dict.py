@@ -75,12 +75,21 @@ def with_optimizer() -> dict[str, Any]:
     return {"model": weights(), "optimizer": optimizer.state_dict(), "lr_scheduler": {"last_epoch": 3}}
 
 
+def without_sums(path: Path) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(weights(), path)
+    finally:
+        torch.serialization.set_crc32_options(True)
+
+
 READ = {
     "safetensors": ("mine.safetensors", safetensors_file(weights())),
     "torch": ("mine.pt", torch_file(weights())),
     "torch before 1.6": ("mine.th", legacy({"state_dict": weights("module."), "best_prec1": 91.7})),
     "safetensors called .pt": ("mine.pt", safetensors_file(weights())),
     "torch called .safetensors": ("mine.safetensors", torch_file(weights())),
+    "torch without sums": ("mine.pt", without_sums),
     "no ending": ("mine", torch_file(weights())),
     "two endings": ("mine.pth.tar", torch_file({"state_dict": weights(), "epoch": 3, "arch": "resnet18"})),
     "Lightning": ("x.ckpt", torch_file({"state_dict": weights("model."), "epoch": 3, "hyper_parameters": {"lr": 0.1}})),

@@ -10,11 +10,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from dass.errors import DassError
-from dass.files import file_sha256, read_json, write_json
+from dass.files import file_sha256
 from dass.predictor.checkpoint import PredictorCard, load_predictor, save_predictor
 from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale, TaskTensors
+from dass.sealed import read_sealed, write_sealed
 from dass.space.search_space import SearchSpace
 
 
@@ -94,8 +95,8 @@ def rewrite(path: Path, change: Callable[[dict[str, Tensor]], None]) -> None:
     tensors = load_file(path)
     change(tensors)
     save_file(tensors, path)
-    facts = read_json(path.with_suffix(".json"))
-    write_json(path.with_suffix(".json"), {**facts, "sha256": file_sha256(path)})
+    facts = read_sealed(path.with_suffix(".json"))
+    write_sealed(path.with_suffix(".json"), {**facts, "sha256": file_sha256(path)})
 
 
 def refused(path: Path, words: str) -> None:
@@ -123,8 +124,8 @@ def test_wrong_tensors_are_refused(saved: Path) -> None:
 
 
 def test_a_wrong_card_is_refused(saved: Path) -> None:
-    facts = read_json(saved.with_suffix(".json"))
-    write_json(saved.with_suffix(".json"), {**facts, "card": {"seed": 1}})
+    facts = read_sealed(saved.with_suffix(".json"))
+    write_sealed(saved.with_suffix(".json"), {**facts, "card": {"seed": 1}})
     refused(saved, "card")
-    write_json(saved.with_suffix(".json"), {**facts, "format": 2})
+    write_sealed(saved.with_suffix(".json"), {**facts, "format": 2})
     refused(saved, "another version")

@@ -87,7 +87,7 @@ def test_a_state_of_other_settings_or_data_is_not_used(tasks: list[TaskTensors],
 def test_a_damaged_state_is_named(tasks: list[TaskTensors], tmp_path: Path) -> None:
     state = tmp_path / "state.pt"
     state.write_bytes(b"garbage")
-    with pytest.raises(DassError, match=r"state\.pt \(.+\): where it is damaged, delete it"):
+    with pytest.raises(DassError, match=r"state\.pt, .* delete it"):
         make_learner().fit(tasks[:4], tasks[4:], checkpoint=state)
 
 

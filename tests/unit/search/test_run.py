@@ -1,6 +1,5 @@
 """A whole search with a real predictor and teacher, and its file."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from dass.predictor.embeddings import fixed_noise
 from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
+from dass.sealed import read_sealed, write_sealed
 from dass.search.candidates import Budget
 from dass.search.run import Guide, SearchResult, adapt_to, load_search, save_search, search_students
 from dass.space.architecture import Architecture
@@ -154,7 +154,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: str) -> None:
 def test_a_file_of_another_form_is_named(tmp_path: Path, search: Callable[..., SearchResult], change: str) -> None:
     path = tmp_path / "search.json"
     save_search(path, search())
-    value = json.loads(path.read_text())
+    value = read_sealed(path)
     match change:
         case "missing":
             del value["teacher_id"]
@@ -166,7 +166,7 @@ def test_a_file_of_another_form_is_named(tmp_path: Path, search: Callable[..., S
             value["budget"] = [1]
         case "cost":
             del value["pick"]["macs"]
-    path.write_text(json.dumps(value))
+    write_sealed(path, value)
     with pytest.raises(
         DassError, match=r"search\.json is not a search result .*: run the search stage again"
     ) as caught:

@@ -11,8 +11,9 @@ import torch
 from dass.config import DistillationRecipe
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError
-from dass.files import read_json, write_json
+from dass.files import write_json
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.sealed import read_sealed
 from dass.space.search_space import SearchSpace
 from dass.students.build import student_record, task_key
 from dass.students.record import StudentRecord
@@ -87,7 +88,7 @@ def test_a_full_disk_leaves_the_old_student(
 
 def test_what_is_missing_or_damaged_is_named(saved: Path) -> None:
     card = saved.with_suffix(".json")
-    values = read_json(card)
+    values = read_sealed(card)
 
     def refuses(pattern: str) -> None:
         with pytest.raises(DassError, match=pattern) as caught:
@@ -96,7 +97,7 @@ def test_what_is_missing_or_damaged_is_named(saved: Path) -> None:
 
     for wrong in ([], {**values, "more": 1}, {k: v for k, v in values.items() if k != "seed"}):
         write_json(card, wrong)
-        refuses(r"rows\.json is not a student .*: run the distil stage again")
+        refuses(r"rows\.json is not a student .*distil stage")
     write_json(card, {**values, "architecture": {"widths": [[4]]}})
     refuses(r"rows\.json is not a student .*4 stages")
     write_json(card, {**values, "classes": 5})
