@@ -11,6 +11,8 @@ from dass.project import Project
 from dass.students.database import StudentDatabase
 from dass.students.exchange import export_records, import_records
 from dass.students.onnx_export import export_onnx
+from dass.students.record import StudentRecord
+from dass.students.record_check import problem
 from dass.students.trained import load_student
 
 students_app = typer.Typer(
@@ -42,6 +44,50 @@ def import_(task: Task, file: Annotated[Path, typer.Argument(help="A file of `da
     print(f"{result.added} records added, {result.known} known already, {len(result.conflicts)} in conflict")
     for conflict in result.conflicts:
         print(f"  {conflict}")
+
+
+@students_app.command("remove")
+def remove(
+    task: Task,
+    of: Annotated[str | None, typer.Option("--task", help="Of `source`: only this split's, split3 say.")] = None,
+    arch_id: Annotated[str | None, typer.Option(help="Only of this architecture.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Only of this seed.", min=0)] = None,
+    teacher_id: Annotated[str | None, typer.Option(help="Only of this teacher.")] = None,
+    recipe_id: Annotated[str | None, typer.Option(help="Only of this recipe.")] = None,
+    data_id: Annotated[str | None, typer.Option(help="Only of these images.")] = None,
+    untrue: Annotated[bool, typer.Option(help="Only those with a field that cannot be true.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would go and change nothing.")] = False,
+) -> None:
+    """Take records out of the database; `dvc repro` distils again those that it needs.
+
+    All that is asked for must hold of a record that goes, so give at least one option.
+
+    Example: dass students remove source --task split3 --arch-id 0123456789ab
+
+    Example: dass students remove digits --untrue --dry-run
+    """
+    given = {"task": of, "arch_id": arch_id, "seed": seed, "teacher_id": teacher_id, "recipe_id": recipe_id,
+             "data_id": data_id}  # fmt: skip
+    asked = {name: value for name, value in given.items() if value is not None}
+    if not asked and not untrue:
+        raise UsageError("say which records: give --task, --arch-id, --seed, --teacher-id, --recipe-id, --data-id")
+
+    def wanted(record: StudentRecord) -> bool:
+        fits = all(getattr(record, name) == value for name, value in asked.items())
+        return fits and (not untrue or problem(record) is not None)
+
+    database = _database(task)
+    names = [name for name in database.tasks() if of in (None, name)]
+    gone = []
+    for name in names:
+        if dry_run:
+            gone += [record for record in database.read_all(name) if wanted(record)]
+        else:
+            with database.writer(name) as writer:
+                gone += writer.remove(wanted)
+    for record in gone:
+        print(f"  {record.task} {record.arch_id} seed {record.seed}: {record.final_accuracy:.2f} %")
+    print(f"{len(gone)} records {'would be removed' if dry_run else 'removed'}")
 
 
 @students_app.command("export-onnx")

@@ -1,7 +1,6 @@
 """The student-accuracy database: one file of records per task, appended to and never overwritten."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,9 +9,8 @@ from filelock import FileLock, Timeout
 from dass.errors import DassError, UsageError
 from dass.students.plan import StudentJob
 from dass.students.record import Merge, StudentRecord, TaskKey, merge
+from dass.students.record_check import TASK_NAME
 from dass.students.record_file import read_records, write_records
-
-TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 class StudentDatabase:
@@ -145,3 +143,19 @@ class TaskWriter:
             write_records(self._path, joined.records)
             self._records = joined.records
         return joined
+
+    def remove(self, wanted: Callable[[StudentRecord], bool]) -> list[StudentRecord]:
+        """Takes records out and gives them back.
+
+        Args:
+            wanted: whether a record is to go.
+
+        Raises:
+            DassError: the disk is full; then all are still there.
+        """
+        gone = [record for record in self._records if wanted(record)]
+        if gone:
+            kept = [record for record in self._records if not wanted(record)]
+            write_records(self._path, kept)
+            self._records = kept
+        return gone

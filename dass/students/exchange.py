@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dass.errors import DassError, UsageError
+from dass.files import regular_file
 from dass.students.database import StudentDatabase
 from dass.students.record import Conflict
+from dass.students.record_check import problem
 from dass.students.record_file import read_records, write_records
 
 
@@ -50,15 +52,21 @@ def import_records(
 
     Raises:
         UsageError: there is no such file, or it holds records of tasks that do not belong here.
-        DassError: the file is damaged, another run is writing a task, or the disk is full; tasks
-            done before that keep what they got, and importing again completes the rest.
+        DassError: the file is damaged or a field of a record cannot be true: then none is added. Or another run is
+            writing a task, or the disk is full: tasks done before that keep what they got, and importing again
+            completes the rest.
     """
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}: give the path of an exported file")
+    regular_file(path, "file of records", "give the path of an exported file")
     records = read_records(path)
     if strangers := sorted({record.task for record in records if not belongs(record.task)}):
         raise UsageError(
             f"{path} holds records of {strangers[0]}, which do not belong into {database.folder}: name their own task"
+        )
+    if wrong := [(record, found) for record in records if (found := problem(record))]:
+        record, found = wrong[0]
+        raise DassError(
+            f"{path}: {len(wrong)} of {len(records)} records cannot be true, the first is {record.task!r:.60} "
+            f"{record.arch_id!r:.20}: {found}; nothing was imported: export them anew where they were made"
         )
     merges = []
     for task in sorted({record.task for record in records}):

@@ -1,16 +1,20 @@
 """`dass students`: records carried from one project to another."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dass.space.architecture import Architecture
 from dass.students.database import StudentDatabase
 from dass.students.record import StudentRecord
 
+SMALL = Architecture(((2,), (4,), (4,), (8,)))
 RECORD = StudentRecord(
-    task="split0", arch_id="a" * 12, architecture="{}", seed=0, recipe_id="r", teacher_id="t", data_id="d",
+    task="split0", arch_id=SMALL.arch_id, architecture=json.dumps(SMALL.to_json()), seed=0, recipe_id="e" * 12,
+    teacher_id="a" * 12, data_id="d" * 12,
     init_accuracy=10.0, best_accuracy=50.0, final_accuracy=49.0, final_loss=1.0, kd_loss_at_start=3.0, macs=10,
     params=5, seconds=1.0, device="cpu", torch_version="2", finished_at="2030-01-01T00:00:00+00:00", failure="",
 )  # fmt: skip
@@ -66,9 +70,25 @@ def test_wrong_use_and_damage(refuses: Callable, exported: Path, project: Path) 
     assert refuses(2, "students", "export", "dogs", "x") == (
         "'dogs' is neither `source` nor a target: targets are digits"
     )
-    assert "there is no file none.parquet" in refuses(2, "students", "import", "source", "none.parquet")
+    assert "none.parquet" in refuses(2, "students", "import", "source", "none.parquet")
     assert "has no student records to export" in refuses(1, "students", "export", "digits", "x.parquet")
     exported.write_bytes(exported.read_bytes()[:100])
     assert "records.parquet is damaged" in refuses(1, "students", "import", "source", exported)
     assert not (project / "x.parquet").exists()
     assert "cannot write" in refuses(1, "students", "export", "source", "params.yaml/records.parquet")
+
+
+def test_records_are_removed(dass: Callable, refuses: Callable, source: StudentDatabase) -> None:
+    assert "--arch-id" in refuses(2, "students", "remove", "source")
+    asked = ("students", "remove", "source", "--task", "split1", "--seed", 2)
+    assert "1 records would be removed" in dass(*asked, "--dry-run").out
+    assert source.read_all("split1") == SOURCE[3:]
+    assert "split1" in dass(*asked).out
+    assert source.read_all("split1") == SOURCE[3:5]
+    assert source.read_all("split0") == SOURCE[:3]
+
+
+def test_records_that_cannot_be_true_are_removed(dass: Callable, source: StudentDatabase) -> None:
+    source.append("split0", [replace(RECORD, seed=7, final_accuracy=1e9, best_accuracy=1e9)])
+    assert dass("students", "remove", "source", "--untrue").out.endswith("1 records removed\n")
+    assert source.read_all("split0") == SOURCE[:3]
