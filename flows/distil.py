@@ -14,6 +14,7 @@ from dass.students.build import student_record, task_key
 from dass.students.record import StudentRecord
 from dass.students.trained import TrainedStudent, save_student
 from dass.training.recipes import distill
+from dass.training.teacher_doubt import outdone
 from flows.runtime import Progress, device, logger, one_thread
 from flows.slots import gpu_slot
 from flows.stage import run_stage
@@ -45,6 +46,8 @@ def distil_student(
         )  # fmt: skip
     record = student_record(result, task_key(data, given.teacher.cpu(), recipe, place), data, place)
     save_student(path, result.network, TrainedStudent.of(record, len(data.classes)))
+    if doubt := outdone(given.card, record.final_accuracy, len(data.test_labels)):
+        logger().warning(doubt)
     return record
 
 

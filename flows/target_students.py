@@ -15,8 +15,9 @@ from dass.students.record import StudentRecord
 from dass.tracking.lineage import lineage
 from dass.tracking.stage_runs import log_students
 from dass.tracking.store import open_store
+from dass.training.teacher_doubt import outdone
 from flows.database import fill_database, show_records, student_workers
-from flows.runtime import run_link
+from flows.runtime import logger, run_link
 from flows.stage import run_stage
 from flows.teacher import target_data
 
@@ -43,10 +44,14 @@ def target_students(target: str, count: int | None = None) -> None:
 def distil_students(project: Project, target: str, count: int) -> list[StudentRecord]:
     """Distil the target's missing students; each record is on disk as soon as it is there."""
     jobs = wanted_students(project, target, count)
-    teacher, _ = load_teacher(project.target_teacher_file(target))
+    teacher, card = load_teacher(project.target_teacher_file(target))
     database = StudentDatabase(project.target_students(target))
     with student_workers() as pool:
-        return fill_database(project, database, jobs, partial(target_data, project, target), teacher, pool)
+        records = fill_database(project, database, jobs, partial(target_data, project, target), teacher, pool)
+    best = max((record.final_accuracy for record in records if not record.failure), default=0.0)
+    if doubt := outdone(card, best, len(target_data(project, target).test_labels)):
+        logger().warning(doubt)
+    return records
 
 
 def wanted_students(project: Project, target: str, count: int) -> list[StudentJob]:

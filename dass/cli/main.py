@@ -62,7 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         line, code = _told(error)
         if line:
-            print(f"error: {' '.join(line.split())}", file=sys.stderr)
+            plain = "".join(sign if sign.isprintable() else "?" for sign in " ".join(line.split()))
+            print(f"error: {plain}", file=sys.stderr)
     if code == INTERRUPTED:
         print("interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
     sys.exit(code)
@@ -78,6 +79,10 @@ def _told(error: Exception) -> tuple[str, int]:
         stop = "" if message.endswith("?") else ";"  # a question is a guess at what was meant
         hint = f"{stop} `{context.command_path} --help` shows how" if context and message else ""
         return message + hint, error.exit_code
+    if isinstance(error, OSError) and error.filename:  # a path that nothing can be at, above all one too long
+        return f"{error.filename!s:.100}: {error.strerror}: check the path", 2
+    if isinstance(error, ValueError) and "null byte" in str(error):
+        return "a path holds a zero byte: check the paths that were given", 2
     return f"{type(error).__name__}: {error} (--debug shows where)", 1
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from dass.errors import DassError
 from dass.files import write_bytes
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.networks.state_dict import read_state_dict
+from dass.networks.state_dict import check_values, read_state_dict
 from dass.sealed import read_sealed, write_sealed
 from dass.space.architecture import Architecture
 
@@ -81,7 +81,7 @@ def save_teacher(path: Path, network: ElasticResNet, card: TeacherCard) -> Teach
         DassError: weights that are not finite, or a disk that cannot be written.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    _check_finite(weights, "the teacher about to be saved")
+    check_values(weights, "the teacher about to be saved")
     card = replace(card, teacher_id=weights_id(network), architecture=network.architecture)
     write_bytes(path, save(weights))
     write_sealed(card_path(path), {**asdict(card), "architecture": card.architecture.to_json()})
@@ -149,7 +149,6 @@ def import_checkpoint(path: Path, architecture: Architecture, classes: int) -> E
                 f"{path}: {name} has shape {list(weights[name].shape)}, expected {list(tensor.shape)} for "
                 f"{architecture.stage_label} with {classes} classes: check the search space and the number of classes"
             )
-    _check_finite(weights, str(path))
     converted = {name: weights[name].to(tensor.dtype).contiguous() for name, tensor in expected.items()}
     network.load_state_dict(converted, assign=True)
     return network.requires_grad_(True).eval()
@@ -162,11 +161,3 @@ def _check_names(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], 
         parts = [f"lacks {missing[0]} and {len(missing) - 1} more"] if missing else []
         parts += [f"has the unknown {unknown[0]} and {len(unknown) - 1} more"] if unknown else []
         raise DassError(f"{path} is not a network of this search space: it {' and '.join(parts)}")
-
-
-def _check_finite(weights: Mapping[str, Tensor], where: str) -> None:
-    for name, tensor in weights.items():
-        if not torch.isfinite(tensor).all():
-            raise DassError(
-                f"{where}: {name} holds NaN or infinity: the training diverged; train again or lower its rate"
-            )

@@ -41,6 +41,7 @@ CLASSES = (
 )
 INDICES = ("classtoidx", "label2id", "classtoindex")
 _REBUILDS = ("torch._utils._rebuild", "torch.distributed.tensor", "torch.sparse")  # what makes tensors of other kinds
+_LARGEST_VARIANCE = 1e19  # of activations whose squares float32 still holds
 _DEPTH = 3  # how far weights and class names are looked for
 _PLAIN = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _OF_STAND_INS = {
@@ -55,7 +56,7 @@ class StateDict:
 
     Attributes:
         tensors: by name, without the prefixes that wrappers put before all names; on the CPU, of the type they were
-            stored in (half precision too), floating-point ones not checked for NaN.
+            stored in (half precision too); their values have passed `check_values`.
         classes: class names in label order, where the file holds them.
         facts: what else it says in plain words and numbers, such as `arch` and `epoch`.
         key: under which the weights lay in the file, `model.state_dict` for example; empty where they are all of it.
@@ -76,13 +77,35 @@ def read_state_dict(path: Path) -> StateDict:
     Raises:
         UsageError: there is no file at `path`.
         DassError: it is something else, damaged, or holds no weights, those of several networks, or weights that are
-            quantised, sparse or of less than 16 bits.
+            quantised, sparse, of less than 16 bits, or of values that no trained network has.
     """
     kind = file_kind(path)
     value = _read(path, kind)
     found, key = _find_weights(path, value)
     tensors = _weights(path, found)
+    check_values(tensors, str(path))
     return StateDict(tensors, _classes(value), _facts(value), key)
+
+
+def check_values(tensors: Mapping[str, Tensor], where: str) -> None:
+    """Refuses weights that no network can compute with in float32.
+
+    Args:
+        tensors: by name; `running_var` ends the name of the variances that batch normalisation divides by.
+        where: they come from, for the message.
+
+    Raises:
+        DassError: a number is not finite in float32, or a variance is negative or larger than squares can be.
+    """
+    for name, tensor in tensors.items():
+        single = tensor.to(torch.float32)
+        if not torch.isfinite(single).all():
+            wrong = "NaN, infinity or numbers beyond float32"
+        elif name.endswith("running_var") and ((single < 0) | (single > _LARGEST_VARIANCE)).any():
+            wrong = f"variances outside 0..{_LARGEST_VARIANCE:.0e}"
+        else:
+            continue
+        raise DassError(f"{where}: {name} holds {wrong}: the training diverged; train again or lower its rate")
 
 
 def _read(path: Path, kind: Kind) -> Any:

@@ -113,3 +113,11 @@ def test_a_mistake_in_params_is_named(refuses: Callable, project: Path) -> None:
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("resolution: 16", "resolution: 16\n  resolutoin: 8"))
     assert refuses(2, "plan").endswith("params.yaml: data.resolutoin: unknown key; remove it or correct its spelling")
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "b/" * 3000])
+def test_a_path_that_nothing_can_be_at(path: str, refuses: Callable, project: Path) -> None:
+    for file in ("predictor", "ladder"):
+        (project / f"data/{file}").mkdir(parents=True)
+    assert path[:50] in refuses(2, "search", "--data", "digits", "--teacher", "x.pt", "--predictor", path)
+    assert path[:50] in refuses(2, "students", "import", "source", path)

@@ -224,6 +224,10 @@ def cut(make: Callable[[Path], object], kept: int) -> Callable[[Path], object]:
     return write
 
 
+def variances(value: float) -> dict[str, Tensor]:
+    return {**weights(), "bn1.running_var": torch.tensor([1.0, 0.0, value, 1.0], dtype=torch.float64)}
+
+
 def quantised(path: Path) -> None:
     torch.save({"fc.weight": torch.quantize_per_tensor(torch.ones(2, 4), 0.1, 0, torch.qint8)}, path)
 
@@ -261,6 +265,12 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "sparse": (torch_file({"fc.weight": torch.eye(3).to_sparse()}), "sparse"),
     "complex": (torch_file({"fc.weight": torch.ones(2, dtype=torch.complex64)}), "complex"),
     "no values": (torch_file({"fc.weight": torch.ones(2, device="meta")}), "without values"),
+    "NaN": (torch_file({"fc.weight": torch.tensor([1.0, torch.nan])}), "fc.weight"),
+    "beyond float32": (torch_file({"fc.weight": torch.tensor([1e300], dtype=torch.float64)}), "fc.weight"),
+    "variances beyond float32": (torch_file(variances(1e300)), "running_var"),
+    "negative variances": (torch_file(variances(-1e-3)), "running_var"),
+    "huge variances": (torch_file(variances(3e38)), "running_var"),
+    "variances of NaN": (torch_file(variances(float("nan"))), "running_var"),
     "arrays of numpy": (torch_file({"conv.weight": torch.ones(1), "fc.weight": np.ones((2, 4))}), "numpy"),
 }
 
