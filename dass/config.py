@@ -10,6 +10,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from dass.errors import UsageError
+from dass.families.normalization import parse_normalization
 from dass.files import content_id
 from dass.method_names import FEW_SHOT, METHODS, REFERENCE
 
@@ -258,7 +260,11 @@ class Target(Block):
 
     Attributes:
         dataset: name of the packed dataset.
-        teacher: the user's own checkpoint (.safetensors or .pt); null to train one here.
+        teacher: the user's own checkpoint, a file in data/checkpoints; null to train one here.
+        normalization: what the user's own teacher expects of its images: a name such as `imagenet`, or mean and
+            standard deviation of three channels as six numbers with commas; null for its family's.
+        classes: class names in the order of its outputs; null for the file's, else alphabetical order.
+        expect_accuracy: percent of the test images that it should reach; null for anything above chance.
         evaluate: distil `students.per_target` students too, to know the true ranking.
         repeat: give `students.repeated` of them a second seed.
         halves: train on one half of all its images and test on the other, where the official test part is too small
@@ -268,11 +274,35 @@ class Target(Block):
 
     dataset: Name
     teacher: str | None = None
+    normalization: str | None = None
+    classes: tuple[str, ...] | None = None
+    expect_accuracy: Percentage | None = None
     evaluate: bool = True
     repeat: bool = False
     halves: bool = False
     max_macs: float | None = Field(gt=0, default=None)
     max_params: float | None = Field(gt=0, default=None)
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _from_list(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("normalization")
+    @classmethod
+    def _known(cls, text: str | None) -> str | None:
+        try:
+            _ = text and parse_normalization(text)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+    @model_validator(mode="after")
+    def _of_the_users_own(self) -> "Target":
+        for name in ("normalization", "classes", "expect_accuracy"):
+            if getattr(self, name) is not None and self.teacher is None:
+                raise ValueError(f"{name} is for a teacher of the user's own: give `teacher`, or leave it out")
+        return self
 
 
 class Evaluation(Block):

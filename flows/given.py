@@ -15,6 +15,7 @@ from dass.tracking.lineage import Lineage, lineage
 from dass.tracking.stage_runs import log_students
 from dass.tracking.store import Store, open_store
 from dass.tracking.target_runs import add_student, log_target
+from dass.training.user_teacher import TeacherFile
 from flows.runtime import RECORDING, device
 
 
@@ -28,7 +29,7 @@ def open_given(project: Project, dataset: str, teacher: str) -> Iterator[TargetT
     """
     largest = SearchSpace.from_config(project.params.space).largest
     with open_task(
-        dataset, project.root / teacher, raw=project.raw, largest=largest, device=device(),
+        dataset, TeacherFile(project.root / teacher), raw=project.raw, largest=largest, device=device(),
         resolution=project.params.data.resolution,
     ) as given:  # fmt: skip
         yield given

@@ -9,17 +9,19 @@ import torch
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from dass.config import Target
 from dass.datasets.halves import halved
 from dass.datasets.packed import load_target
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
+from dass.families.normalization import parse_normalization
 from dass.networks.checkpoint import card_path, load_card, load_teacher, save_teacher
 from dass.project import Project
 from dass.search.target_task import TargetTask
 from dass.space.search_space import SearchSpace
 from dass.tracking.store import open_store
 from dass.training.recipes import train_and_save_teacher
-from dass.training.user_teacher import bring_in_teacher
+from dass.training.user_teacher import TeacherFile, bring_in_teacher
 from flows.runtime import Progress, device, logger, one_thread
 from flows.slots import gpu_slot
 from flows.stage import run_stage
@@ -36,7 +38,7 @@ def teacher(target: str) -> None:
     if block.teacher is None:
         train(project, target, path)
     else:
-        bring_in(project, target, block.teacher, path)
+        bring_in(project, target, block, path)
     card = load_card(path)
     logger().info("teacher of %s: %.2f%% of the test images", target, card.accuracy)
     record_teacher(open_store(project.root), project, path, [project.packed(block.dataset)])
@@ -60,13 +62,20 @@ def train(project: Project, target: str, path: Path) -> None:
 
 
 @task(cache_policy=NO_CACHE, name="bring in a teacher")
-def bring_in(project: Project, target: str, file: str, path: Path) -> None:
+def bring_in(project: Project, target: str, block: Target, path: Path) -> None:
     """Check the user's checkpoint against space and data, measure it, and file it as the target's teacher."""
+    file = block.teacher or ""
     if Path(file).name != file:
         raise UsageError(f"targets.{target}.teacher: {file!r} must be the name of a file in data/checkpoints")
     data = target_data(project, target)
     largest = SearchSpace.from_config(project.params.space).largest
-    network, card = bring_in_teacher(project.checkpoints / file, largest, data, torch.device("cpu"))
+    given = TeacherFile(
+        project.checkpoints / file,
+        parse_normalization(block.normalization) if block.normalization else None,
+        block.classes,
+        block.expect_accuracy,
+    )
+    network, card = bring_in_teacher(given, data, torch.device("cpu"), largest=largest)
     save_teacher(path, network, card)
     for other in path.parent.iterdir():  # curve and unfinished training of one that was trained here before
         if other not in (path, card_path(path)):

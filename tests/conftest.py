@@ -19,6 +19,15 @@ def shared_datasets() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_teachers() -> Path:
+    """The folder of public checkpoints; the test is skipped, visibly, where there is none."""
+    folder = Path(os.environ.get("DASS_SHARED_TEACHERS", ""))
+    if not os.environ.get("DASS_SHARED_TEACHERS") or not folder.is_dir():
+        pytest.skip("DASS_SHARED_TEACHERS does not name a folder of public checkpoints")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def file_size_limit() -> Callable[[int], AbstractContextManager[None]]:
     """Within it no file of this process may grow beyond so many bytes: the kernel refuses a write as on a full disk."""
 

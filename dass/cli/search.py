@@ -14,6 +14,7 @@ from rich.table import Table
 
 from dass.cli.progress import progress_bar
 from dass.cli.tables import print_table
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Normalization, teacher_file
 from dass.config import Search
 from dass.device import resolve_device
 from dass.errors import UsageError
@@ -35,7 +36,10 @@ from dass.training.workers import Workers, usual_count
 
 def search(
     data: Annotated[str, typer.Option(help="A dataset: its name or folder in data/raw, or a folder or zip of images.")],
-    teacher: Annotated[Path, typer.Option(help="The teacher's weights: .safetensors, or .pt of tensors only.")],
+    teacher: Annotated[Path, typer.Option(help="The teacher's weights: any file with a state_dict.")],
+    normalization: Normalization = None,
+    classes: Classes = None,
+    expect_accuracy: ExpectAccuracy = None,
     max_macs: Annotated[float | None, typer.Option(help="Millions of multiply-accumulates.", min=0)] = None,
     max_params: Annotated[float | None, typer.Option(help="Millions of parameters.", min=0)] = None,
     method: Annotated[str, typer.Option(help="dass, or ladder: slower, better, with intervals.")] = "dass",
@@ -91,7 +95,8 @@ def search(
         way = _by_ladder(ladder, place, workers or usual_count(place), effort, common)
     else:
         way = _by_dass(predictor, place, candidates, common)
-    task_at = open_task(data, teacher, raw=RAW, resolution=way.resolution, largest=way.space.largest, device=place)
+    theirs = teacher_file(teacher, normalization, classes, expect_accuracy)
+    task_at = open_task(data, theirs, raw=RAW, resolution=way.resolution, largest=way.space.largest, device=place)
     with task_at as task:
         with progress_bar("score") as progress:
             found = way.rank(task, progress)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dass.errors import UsageError
 from dass.families.blocks import HALF, IMAGE_CHANNELS, Block, Conv, Normalization, Shortcut
 from dass.families.family import Reading, Shapes, Widths
 
@@ -48,6 +49,11 @@ class PaperResNet:
             blocks: list[int] = []
             while (shape := shapes.get(f"stages.{stage}.{len(blocks)}.conv1.weight")) is not None:
                 blocks.append(shape[0])
+            if not blocks:
+                raise UsageError(
+                    f"the checkpoint looks like a {cls.name} but lacks stages.{stage}.0.conv1.weight: save the whole "
+                    "network's state_dict()"
+                )
             widths.append(tuple(blocks))
         return Reading(cls(), tuple(widths), shapes["classifier.weight"][0], {name: name for name in shapes})
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dass.errors import DassError
 from dass.files import write_bytes
-from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.elastic_resnet import ElasticResNet, Input
 from dass.networks.state_dict import check_values, read_state_dict
 from dass.sealed import read_sealed, write_sealed
 from dass.space.architecture import Architecture
@@ -137,7 +137,7 @@ def import_checkpoint(path: Path, architecture: Architecture, classes: int) -> E
     """
     weights = dict(read_state_dict(path).tensors)
     with torch.device("meta"):
-        network = ElasticResNet(architecture, classes)
+        network = ElasticResNet(architecture, classes, normalization=Input.stored(weights))
     expected = network.state_dict()
     for name, tensor in expected.items():
         if name.endswith("num_batches_tracked"):  # counts steps; older files lack it and nothing here reads it

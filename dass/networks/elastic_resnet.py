@@ -1,5 +1,7 @@
 """A residual network of any family, depth and width, as modules that can be trained."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,8 +10,6 @@ from dass.errors import UsageError
 from dass.families.blocks import HALF, IMAGE_CHANNELS, Block, Conv, Normalization
 from dass.networks.run_block import Apply, pad_channels, run_block
 from dass.space.architecture import Architecture
-
-__all__ = ["IMAGE_CHANNELS", "ElasticConv", "ElasticResNet", "Input", "Modules", "Trunk"]
 
 
 class ElasticConv(nn.Conv2d):
@@ -24,6 +24,9 @@ class ElasticConv(nn.Conv2d):
         """Draws weights as He et al. do; not on the meta device, where they are about to be replaced."""
         if not self.weight.is_meta:
             nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+
+
+INPUT = ("input.mean", "input.std")  # names of what `Input` keeps, in a network's state_dict
 
 
 class Trunk(nn.Module):
@@ -98,9 +101,10 @@ class ElasticResNet(Trunk):
         self.classes = classes
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.add_module(architecture.family.head, nn.Linear(self.blocks[-1].leaving, classes))
-        normalization = normalization or architecture.family.normalization
-        # Kept beside the weights, so that every copy and every file of the network has them.
-        self.input = Input(normalization) if normalization != HALF else None
+        usual = architecture.family.normalization
+        normalization = normalization or usual
+        # Kept beside the weights, so that every copy and every file of the network says what it expects.
+        self.input = None if normalization == usual == HALF else Input(normalization)
 
     @property
     def head(self) -> nn.Linear:
@@ -160,7 +164,16 @@ class Input(nn.Module):
     @property
     def normalization(self) -> Normalization:
         """Mean and standard deviation of each channel."""
-        (r, g, b), (dr, dg, db) = ([round(value, 6) for value in part.tolist()] for part in (self.mean, self.std))
+        stored = self.stored({f"input.{name}": tensor for name, tensor in self.named_buffers()})
+        assert stored is not None
+        return stored
+
+    @staticmethod
+    def stored(tensors: Mapping[str, Tensor]) -> Normalization | None:
+        """What the weights of a network, by name, say of it; None where they say nothing."""
+        if any(name not in tensors or tensors[name].shape != (IMAGE_CHANNELS,) for name in INPUT):
+            return None
+        (r, g, b), (dr, dg, db) = ([round(value, 6) for value in tensors[name].tolist()] for name in INPUT)
         return Normalization((r, g, b), (dr, dg, db))
 
     def forward(self, images: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from dass.networks.checkpoint import TeacherCard
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.search.run import Guide
 from dass.space.architecture import Architecture
-from dass.training.user_teacher import bring_in_teacher
+from dass.training.user_teacher import TeacherFile, bring_in_teacher
 
 IMAGES = (".zip", ".tar", ".tar.gz", ".tgz")
 
@@ -48,27 +48,33 @@ class TargetTask:
 
 @contextmanager
 def open_task(
-    dataset: str, teacher: Path, *, raw: Path, resolution: int, largest: Architecture, device: torch.device
+    dataset: str,
+    teacher: TeacherFile,
+    *,
+    raw: Path,
+    resolution: int,
+    device: torch.device,
+    largest: Architecture | None = None,
 ) -> Iterator[TargetTask]:
     """Opens dataset and teacher for as long as a search lasts.
 
     Args:
         dataset: name or folder of a packed dataset; or a folder, zip or tar of images, which are packed for the
             occasion.
-        teacher: its weights.
+        teacher: its weights, and what they cannot tell.
         raw: folder of the packed datasets.
         resolution: side of the images in pixels that the predictor works at.
-        largest: the architecture that the teacher must have.
         device: where the teacher goes.
+        largest: the architecture that the teacher must have; None for any of a supported family.
 
     Raises:
         UsageError: there is no such dataset or teacher, or the dataset is packed at another resolution.
         DassError: one of them is damaged, or they do not belong together.
     """
-    if not teacher.is_file():
-        raise UsageError(f"there is no checkpoint at {teacher}: give the path of a .safetensors or .pt file")
+    if not teacher.path.is_file():
+        raise UsageError(f"there is no checkpoint at {teacher.path}: give the path of a file of weights")
     with open_user_data(dataset, raw, resolution) as data:
-        network, card = bring_in_teacher(teacher, largest, data, device)
+        network, card = bring_in_teacher(teacher, data, device, largest=largest)
         yield TargetTask(data, network, card, _packed_folder(dataset, raw, resolution))
 
 

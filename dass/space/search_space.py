@@ -245,7 +245,9 @@ class SearchSpace:
 
     def blocks(self, stage: int, option: int) -> tuple[int, ...]:
         """Widths of the blocks of a stage's option, 0..stage_options[stage] - 1."""
-        [positions] = self._positions(stage, np.array([option], dtype=object if option > WORD else np.int64))
+        [positions] = self._positions(
+            stage, np.array([option], dtype=object if self.stage_options[stage] > WORD else np.int64)
+        )
         return tuple(self._choices[stage][position] for position in positions if position >= 0)
 
     def _widths(self, row: Sequence[int]) -> tuple[tuple[int, ...], ...]:

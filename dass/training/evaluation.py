@@ -77,6 +77,10 @@ def evaluate(network: ElasticResNet, images: Tensor, labels: Tensor, precision: 
         labels: int64 [n].
         precision: `float32` or `bfloat16`, see `forward`.
     """
-    logits = predict(network, images, precision)
+    return summarize(predict(network, images, precision), labels)
+
+
+def summarize(logits: Tensor, labels: Tensor) -> Evaluation:
+    """Accuracy and cross entropy of logits [n, classes] against labels int64 [n], n at least 1."""
     correct = (logits.argmax(1) == labels).sum().item()
     return Evaluation(100 * correct / len(labels), F.cross_entropy(logits, labels).item())

@@ -1,37 +1,87 @@
-"""The user's own teacher: a checkpoint from elsewhere, checked against space and data, and measured."""
+"""The user's own teacher: a checkpoint from elsewhere, checked against the data, and measured."""
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from dass.datasets.task_data import TaskData
-from dass.networks.checkpoint import TeacherCard, import_checkpoint, weights_id
+from dass.errors import DassError, UsageError
+from dass.families.blocks import Normalization
+from dass.families.normalization import normalization_name
+from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.importing import import_network
 from dass.space.architecture import Architecture
-from dass.training.evaluation import evaluate
+from dass.training.class_order import best_reordering, explicit_order, order_of, reorder_outputs
+from dass.training.evaluation import predict, summarize
+
+MARGIN = 1.0  # points by which a teacher may miss what is expected, beside two standard errors of the test part
+ERRORS = 3.0  # standard errors above chance up to which an accuracy counts as chance,
+NEAR_CHANCE = 0.25  # but no more than this share of the way to 100%, where there are few test images
+
+
+@dataclass(frozen=True)
+class TeacherFile:
+    """A checkpoint from elsewhere, and what its weights cannot tell.
+
+    Attributes:
+        path: the file.
+        normalization: of the images that the weights expect; None for what the file or its family says.
+        classes: class names in the order of its outputs; None for names in the file, else the dataset's order.
+        expect_accuracy: percent of the test images that it should reach; None for anything clearly above chance.
+    """
+
+    path: Path
+    normalization: Normalization | None = None
+    classes: tuple[str, ...] | None = None
+    expect_accuracy: float | None = None
 
 
 def bring_in_teacher(
-    path: Path, largest: Architecture, data: TaskData, device: torch.device
+    teacher: TeacherFile, data: TaskData, device: torch.device, *, largest: Architecture | None = None
 ) -> tuple[ElasticResNet, TeacherCard]:
     """Reads a checkpoint as the teacher of a task and measures it on the task's test images, in float32.
 
     Args:
-        path: `.safetensors`, or `.pt` of tensors only.
-        largest: the largest architecture of the search space, which it must have.
+        teacher: the file.
         data: the task, on the CPU.
         device: where it is measured.
+        largest: the architecture that it must have; None for any of a supported family.
 
     Returns:
-        The network, float32 on `device` in eval mode, and its card; recipe, seed, seconds and device stay empty,
-        since nothing is known about its training.
+        The network, float32 on `device` in eval mode, its outputs in the order of the task's classes, and its card;
+        recipe, seed, seconds and device stay empty, since nothing is known about its training.
 
     Raises:
-        DassError: the file is missing or damaged, or its weights are not of that architecture or not finite.
-        UsageError: it knows another number of classes than the task has.
+        DassError: the file is damaged, its weights are not of that architecture or not finite, or its accuracy is
+            near chance or below what is expected.
+        UsageError: there is no such file, it is of no supported family, or it knows other classes than the task.
     """
-    network = import_checkpoint(path, largest, len(data.classes)).to(device)
-    measured = evaluate(network, data.test_images.to(device), data.test_labels.to(device), "float32")
+    imported = import_network(teacher.path, normalization=teacher.normalization)
+    network = imported.network
+    if largest is not None and network.architecture != largest:
+        raise DassError(
+            f"{teacher.path} is a {network.architecture.family.name} of depths and widths "
+            f"{network.architecture.stage_label}; this search space needs a {largest.family.name} of "
+            f"{largest.stage_label}: use a teacher of that size, or another search space"
+        )
+    if network.classes != len(data.classes):
+        raise UsageError(
+            f"{teacher.path} has {network.classes} outputs, the task {data.name} has {len(data.classes)} classes: "
+            "give the dataset that the teacher was trained on"
+        )
+    order = order_of(imported.classes, data.classes) if imported.classes else None
+    if teacher.classes is not None:
+        order = explicit_order(teacher.classes, data.classes, str(teacher.path))
+    if order is not None:
+        reorder_outputs(network, order)
+    network = network.to(device)
+    logits = predict(network, data.test_images.to(device), "float32")
+    measured = summarize(logits, data.test_labels.to(device))
+    _check_accuracy(teacher, network, logits, data, measured.accuracy)
     card = TeacherCard(
         task=data.name,
         classes=data.classes,
@@ -48,3 +98,38 @@ def bring_in_teacher(
         device="",
     )
     return network, card
+
+
+def _check_accuracy(
+    teacher: TeacherFile, network: ElasticResNet, logits: Tensor, data: TaskData, accuracy: float
+) -> None:
+    """Refuses an accuracy that looks like a mistake in preprocessing or in the order of classes.
+
+    Raises:
+        DassError: see `bring_in_teacher`.
+    """
+    count, chance = len(data.test_labels), 1 / len(data.classes)
+    if teacher.expect_accuracy is not None:
+        share = min(max(teacher.expect_accuracy / 100, 0.0), 1.0)
+        margin = MARGIN + 200 * math.sqrt(share * (1 - share) / max(1, count))
+        if accuracy >= teacher.expect_accuracy - margin:
+            return
+        found = f"{accuracy:.2f}%, {teacher.expect_accuracy - accuracy:.2f} points below the expected "
+        found += f"{teacher.expect_accuracy:g}% (allowed: {margin:.2f})"
+        remedy = ""
+    elif accuracy / 100 > chance + min(
+        ERRORS * math.sqrt(chance * (1 - chance) / max(1, count)), NEAR_CHANCE * (1 - chance)
+    ):
+        return
+    else:
+        found = f"{accuracy:.2f}%, which is chance with {len(data.classes)} classes"
+        remedy = f"; if that is what it reaches, say so: expect_accuracy {accuracy:.1f}"
+    reordered = best_reordering(logits, data.test_labels)
+    named = "as listed" if teacher.classes else "alphabetical, as the dataset has them"
+    causes = (
+        f"normalization (taken: {normalization_name(network.normalization)}), order of classes (taken: {named}), "
+        f"resolution (taken: {data.resolution} pixels)"
+    )
+    if reordered > accuracy + 10 and reordered > 200 * chance:
+        remedy = f"; in another order of classes its outputs would reach {reordered:.1f}%: give its list of classes"
+    raise DassError(f"{teacher.path} reaches {found} of {count} test images: check {causes}{remedy}")

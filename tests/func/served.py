@@ -30,7 +30,7 @@ from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
 from dass.project import Project
 from dass.space.search_space import SearchSpace
-from dass.training.user_teacher import bring_in_teacher
+from dass.training.user_teacher import TeacherFile, bring_in_teacher
 from tests.e2e.sandbox import Sandbox
 
 TEACHER = "data/teachers/targets/digits/digits.safetensors"
@@ -167,7 +167,7 @@ def _teacher(path: Path, space: SearchSpace, data: TaskData) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     network = ElasticResNet(space.largest, len(data.classes)).eval()
     save_file(network.state_dict(), path)
-    save_teacher(path, *bring_in_teacher(path, space.largest, data, torch.device("cpu")))
+    save_teacher(path, *bring_in_teacher(TeacherFile(path, expect_accuracy=0), data, torch.device("cpu")))
 
 
 def addresses(log: Path) -> tuple[str, str] | None:

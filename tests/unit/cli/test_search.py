@@ -32,6 +32,7 @@ from tests.unit.ladder.test_ladder import make_task
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
 TEACHER = "mine.safetensors"
+AT_CHANCE = ("--expect-accuracy", 0)
 Search = Callable[..., dict[str, Any]]
 
 
@@ -49,7 +50,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "data" / "predictor" / "predictor.safetensors"
     save_predictor(path, MetaPredictor(model, rates, 1, TargetScale(40.0, 8.0)), card)
     torch.manual_seed(0)
-    save_file(ElasticResNet(SPACE.largest, 2).state_dict(), folder / TEACHER)
+    save_file(ElasticResNet(SPACE.largest, 2).state_dict(), folder / TEACHER)  # random: see AT_CHANCE
     for index, name in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
         (folder / "images" / name).mkdir(parents=True)
         for number in range(4):
@@ -73,7 +74,9 @@ def search(dass: Callable) -> Search:
     """Searches and gives the JSON value."""
 
     def run(*more: object, data: object = "pets", candidates: int = 30) -> dict[str, Any]:
-        said = dass("search", "--data", data, "--teacher", TEACHER, "--candidates", candidates, "--json", *more)
+        said = dass(
+            "search", "--data", data, "--teacher", TEACHER, *AT_CHANCE, "--candidates", candidates, "--json", *more
+        )
         assert said.code == 0, said.err
         return json.loads(said.out)
 
@@ -125,7 +128,9 @@ def test_the_seed_makes_the_sample(search: Search) -> None:
 
 
 def test_as_a_table(dass: Callable) -> None:
-    said = dass("search", "--data", "pets", "--teacher", TEACHER, "--candidates", 20, "--top", 3, "--max-params", 1)
+    said = dass(
+        "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--candidates", 20, "--top", 3, "--max-params", 1
+    )
     assert said.code == 0
     assert "pets: best of 20 within 1 M parameters; teacher " in said.out
     rows = [line for line in said.out.splitlines() if line.startswith("│")]
@@ -149,18 +154,18 @@ def test_as_a_table(dass: Callable) -> None:
     ],
 )
 def test_wrong_use(refuses: Callable, changes: dict[str, str], line: str) -> None:
-    options = {"--data": "pets", "--teacher": TEACHER, "--candidates": "20"} | changes
+    options = {"--data": "pets", "--teacher": TEACHER, "--candidates": "20", "--expect-accuracy": "0"} | changes
     assert line in refuses(2, "search", *(word for option in options.items() for word in option))
 
 
 def test_evolution_is_refused_without_the_ladder(refuses: Callable) -> None:
-    line = refuses(2, "search", "--data", "pets", "--teacher", TEACHER, "--evolve")
+    line = refuses(2, "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--evolve")
     assert line.startswith("--evolve: only with --method ladder")
 
 
 def test_device_from_the_environment(refuses: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DASS_DEVICE", "tpu")
-    assert "unknown device 'tpu'" in refuses(2, "search", "--data", "pets", "--teacher", TEACHER)
+    assert "unknown device 'tpu'" in refuses(2, "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE)
 
 
 @pytest.fixture
@@ -191,7 +196,7 @@ def test_how_far_the_ladder_goes_and_over_how_many_workers(
 
     monkeypatch.setattr("dass.cli.search.search_by_ladder", climb)
     monkeypatch.setattr("dass.cli.search.Workers", started)
-    use = ("search", "--data", "pets", "--teacher", TEACHER, "--method", "ladder", "--device", "cpu")
+    use = ("search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--method", "ladder", "--device", "cpu")
     for more in (
         (), ("--sprints", 0, "--starts", 60, "--evolve", "--workers", 2), ("--candidates", 5), ("--seconds", 9),
         ("--seconds", 9, "--starts", 7),
@@ -218,7 +223,7 @@ def test_a_search_by_the_ladder_needs_no_predictor(search: Search, ladder: Path,
 def test_a_ladder_of_another_recipe_is_refused(refuses: Callable, ladder: Path) -> None:
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("temperature: 6.0", "temperature: 5.0"))
-    line = refuses(2, "search", "--data", "pets", "--teacher", TEACHER, "--method", "ladder")
+    line = refuses(2, "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--method", "ladder")
     assert line.endswith("was learned with another distillation.temperature: run the `ladder` stage again")
 
 
@@ -235,26 +240,26 @@ def spoil_name(weights: dict[str, torch.Tensor]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "line"),
+    ("spoil", "code", "line"),
     [
-        (spoil_shape, "classifier.weight has shape [3, 10], expected [2, 10]"),
-        (spoil_value, "stem_bn.bias holds NaN or infinity"),
-        (spoil_name, "is not a network of this search space"),
+        (spoil_shape, 1, "classifier.bias has shape [2] where [3] is expected"),
+        (spoil_value, 1, "stem_bn.bias holds NaN"),
+        (spoil_name, 2, "stages.0.0.conv1.weight"),
     ],
 )
-def test_a_bad_teacher_is_refused(refuses: Callable, spoil: Callable, line: str) -> None:
+def test_a_bad_teacher_is_refused(refuses: Callable, spoil: Callable, code: int, line: str) -> None:
     weights = load_file(TEACHER)
     spoil(weights)
     save_file(weights, "bad.safetensors")
-    assert line in refuses(1, "search", "--data", "pets", "--teacher", "bad.safetensors")
+    assert line in refuses(code, "search", "--data", "pets", "--teacher", "bad.safetensors")
 
 
 def test_bad_images_and_a_bad_predictor_are_refused(refuses: Callable, project: Path) -> None:
     whole = Path("images.zip").read_bytes()
     Path("images.zip").write_bytes(whole[: len(whole) // 2])
-    assert "images.zip" in refuses(1, "search", "--data", "images.zip", "--teacher", TEACHER)
+    assert "images.zip" in refuses(1, "search", "--data", "images.zip", "--teacher", TEACHER, *AT_CHANCE)
     Path("empty").mkdir()
-    assert "empty" in refuses(1, "search", "--data", "empty", "--teacher", TEACHER)
+    assert "empty" in refuses(1, "search", "--data", "empty", "--teacher", TEACHER, *AT_CHANCE)
     path = project / "data" / "predictor" / "predictor.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
-    assert "predictor.safetensors" in refuses(1, "search", "--data", "pets", "--teacher", TEACHER)
+    assert "predictor.safetensors" in refuses(1, "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE)

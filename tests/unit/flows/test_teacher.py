@@ -6,6 +6,7 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from dass.config import Target
 from dass.datasets.importing import import_dataset
 from dass.networks.checkpoint import load_teacher
 from dass.networks.elastic_resnet import ElasticResNet
@@ -30,7 +31,8 @@ def test_it_takes_the_place_of_one_that_was_trained_here_with_all_that_was_left_
     for name in ("digits.safetensors", "digits.json", "digits.curve.json", "digits.safetensors.partial"):
         (path.parent / name).write_text("of the other")
 
-    bring_in.fn(project, "digits", "mine.safetensors", path)
+    given = Target(dataset="digits", teacher="mine.safetensors", expect_accuracy=0)
+    bring_in.fn(project, "digits", given, path)
 
     assert {file.name for file in path.parent.iterdir()} == {"digits.safetensors", "digits.json"}
     network, card = load_teacher(path)

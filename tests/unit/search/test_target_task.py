@@ -8,10 +8,11 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from dass.datasets.importing import import_dataset
-from dass.errors import DassError, UsageError
+from dass.errors import UsageError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.search.target_task import TargetTask, open_task, open_user_data, task_name
 from dass.space.search_space import SearchSpace
+from dass.training.user_teacher import TeacherFile
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
 CPU = torch.device("cpu")
@@ -78,9 +79,10 @@ def test_what_is_not_there_is_named_before_any_work(folder: Path) -> None:
 
 def test_a_teacher_of_another_size_is_refused(folder: Path) -> None:
     save_file(ElasticResNet(SPACE.largest, 3).state_dict(), folder / "three.safetensors")
-    with pytest.raises(DassError, match="number of classes"), _open(folder, "pets", teacher="three.safetensors"):
+    with pytest.raises(UsageError, match="3 outputs"), _open(folder, "pets", teacher="three.safetensors"):
         pass
 
 
 def _open(folder: Path, dataset: str, teacher: str = "teacher.safetensors") -> AbstractContextManager[TargetTask]:
-    return open_task(dataset, folder / teacher, raw=folder / "raw", resolution=16, largest=SPACE.largest, device=CPU)
+    given = TeacherFile(folder / teacher, expect_accuracy=50)
+    return open_task(dataset, given, raw=folder / "raw", resolution=16, largest=SPACE.largest, device=CPU)

@@ -1,0 +1,99 @@
+"""Reading names and shapes of other people's checkpoints."""
+
+import re
+from collections.abc import Mapping
+
+from dass.errors import UsageError
+from dass.families.blocks import Block
+from dass.families.family import Family, Reading, Shapes, Widths
+
+_NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+def depths(shapes: Shapes, pattern: str, family: str) -> tuple[int, ...]:
+    """Blocks of each stage.
+
+    Args:
+        shapes: of the checkpoint.
+        pattern: regular expression of a weight that each block has, with the groups stage (from 1) and position.
+        family: named in messages.
+
+    Raises:
+        UsageError: a stage lacks a block between others.
+    """
+    found: dict[int, set[int]] = {}
+    for name in shapes:
+        if match := re.fullmatch(pattern, name):
+            found.setdefault(int(match[1]), set()).add(int(match[2]))
+    counts = []
+    for stage in range(1, max(found, default=0) + 1):
+        positions = found.get(stage, set())
+        missing = set(range(max(positions, default=0) + 1)) - positions
+        if missing:
+            raise UsageError(
+                f"the checkpoint looks like a {family} but lacks block {min(missing)} of layer{stage}: "
+                "save the whole network's state_dict()"
+            )
+        counts.append(len(positions))
+    return tuple(counts)
+
+
+def shape(shapes: Shapes, name: str, family: str) -> tuple[int, ...]:
+    """The shape of the weights of a convolution.
+
+    Raises:
+        UsageError: they are missing or not those of a square convolution.
+    """
+    found = shapes.get(name)
+    if found is None or len(found) != 4 or found[2] != found[3]:
+        what = "lacks it" if found is None else f"has the shape {list(found)}"
+        raise UsageError(f"the checkpoint looks like a {family} but where {name} should be a convolution it {what}")
+    return found
+
+
+def refuse_variants(shapes: Shapes, unsupported: Mapping[str, str], family: str) -> None:
+    """Refuses variants that a family does not support.
+
+    Args:
+        shapes: of the checkpoint.
+        unsupported: what a variant is called, by a regular expression that one of its names matches.
+        family: named in messages.
+
+    Raises:
+        UsageError: a weight of such a variant is there.
+    """
+    for pattern, what in unsupported.items():
+        for name in shapes:
+            if re.search(pattern, name):
+                raise UsageError(
+                    f"the checkpoint has {what} ({name}); supported are the plain residual networks of docs/families.md"
+                )
+
+
+def reading(family: Family, widths: Widths, classes: int, renamed: Mapping[str, str]) -> Reading:
+    """A reading with the checkpoint's name of each weight of the network that it seems to be of.
+
+    Args:
+        family: the fixed parts.
+        widths: elastic widths.
+        classes: outputs of the linear layer.
+        renamed: the checkpoint's part of a name by ours.
+    """
+    names = {}
+    blocks: list[Block] = [family.stem(widths)]
+    for stage, stage_widths in enumerate(widths):
+        for position, width in enumerate(stage_widths):
+            blocks.append(family.block(stage, position, blocks[-1].leaving, width))
+    for block in blocks:
+        for conv in block.all_convs:
+            for ours in (f"{conv.name}.weight", *(f"{conv.norm}.{part}" for part in _NORM)):
+                names[ours] = _foreign(ours, renamed)
+    for part in ("weight", "bias"):
+        names[f"{family.head}.{part}"] = f"{_foreign(family.head, renamed)}.{part}"
+    return Reading(family, widths, classes, names)
+
+
+def _foreign(name: str, renamed: Mapping[str, str]) -> str:
+    for ours, theirs in renamed.items():
+        name = theirs if name == ours else name.replace(ours, theirs) if ours.startswith(".") else name
+    return name

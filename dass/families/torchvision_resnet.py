@@ -1,0 +1,130 @@
+"""ResNets as torchvision and timm name them: resnet18, 34, 50, 101, 152, wide_resnet50_2 (He et al. 2016)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from dass.errors import UsageError
+from dass.families import foreign
+from dass.families.blocks import IMAGE_CHANNELS, IMAGENET, Block, Conv, Normalization, Shortcut
+from dass.families.family import Reading, Shapes, Widths
+
+_UNSUPPORTED = {
+    r"\.(se|fc1|fc2|attn)\.": "squeeze-and-excitation or attention",
+    r"^conv1\.0\.": "a stem of several convolutions (the d and t variants)",
+    r"\.downsample\.[2-9]": "an average pool in its shortcuts",
+    r"(\.aa|\.bn_?blur|\.blur|maxpool.*filt)": "anti-aliasing",
+}
+
+
+@dataclass(frozen=True, order=True)
+class TorchvisionResNet:
+    """Four stages of basic or bottleneck blocks; stages 2 to 4 halve the resolution, and a 7x7 stem quarters it.
+
+    Elastic are the depth of a stage and, in each block, its inner channels: between the two convolutions of a basic
+    block, on both sides of the 3x3 convolution of a bottleneck. Stem, residual stream and head stay.
+
+    Attributes:
+        streams: channels of the residual stream in each stage.
+        block_kind: `basic` (two 3x3 convolutions) or `bottleneck` (1x1, 3x3, 1x1).
+        stem_width: channels of the stem.
+        stem_kernel: 7 (stride 2, then a max-pool of stride 2) or 3 (stride 1, no pool, as people have it for small
+            images).
+        projections: for each stage, whether its first block has a 1x1 convolution as shortcut.
+        stride_in: the convolution of a bottleneck that halves the resolution: 2 as in torchvision and timm, 1 as in
+            the original Caffe models.
+
+    Raises:
+        UsageError: a value out of range.
+    """
+
+    streams: tuple[int, ...]
+    block_kind: Literal["basic", "bottleneck"]
+    stem_width: int = 64
+    stem_kernel: int = 7
+    projections: tuple[bool, ...] = (False, True, True, True)
+    stride_in: Literal[1, 2] = 2
+
+    name: ClassVar[str] = "torchvision_resnet"
+    head: ClassVar[str] = "fc"
+    ends_full: ClassVar[bool] = False
+    divisor: ClassVar[int] = 8
+    normalization: ClassVar[Normalization] = IMAGENET
+    sorts_channels: ClassVar[bool] = True
+    stages: ClassVar[int] = 4
+
+    def __post_init__(self) -> None:
+        widths = (*self.streams, self.stem_width)
+        if len(self.streams) != self.stages or any(type(width) is not int or width < 1 for width in widths):
+            raise UsageError(f"{self.name}: streams must be four positive whole numbers, found {self.streams}")
+        if self.block_kind not in ("basic", "bottleneck") or self.stem_kernel not in (3, 7):
+            raise UsageError(
+                f"{self.name}: blocks are basic or bottleneck and stems 3 or 7 pixels wide, found "
+                f"{self.block_kind!r} and {self.stem_kernel!r}"
+            )
+        if len(self.projections) != self.stages or self.stride_in not in (1, 2):
+            raise UsageError(f"{self.name}: projections are one a stage and stride_in is 1 or 2")
+
+    @property
+    def reduction(self) -> int:
+        """See `Family.reduction`."""
+        return 32 if self.stem_kernel == 7 else 8
+
+    def stem(self, widths: Widths) -> Block:
+        """See `Family.stem`."""
+        large = self.stem_kernel == 7
+        conv = Conv("conv1", "bn1", IMAGE_CHANNELS, self.stem_width, self.stem_kernel, stride=2 if large else 1)
+        return Block((conv,), max_pool=large)
+
+    def block(self, stage: int, position: int, entering: int, width: int) -> Block:
+        """See `Family.block`."""
+        at, stream = f"layer{stage + 1}.{position}", self.streams[stage]
+        stride = 2 if stage > 0 and position == 0 else 1
+        if self.block_kind == "basic":
+            convs: tuple[Conv, ...] = (
+                Conv(f"{at}.conv1", f"{at}.bn1", entering, width, stride=stride),
+                Conv(f"{at}.conv2", f"{at}.bn2", width, stream),
+            )
+        else:
+            first, second = (stride, 1) if self.stride_in == 1 else (1, stride)
+            convs = (
+                Conv(f"{at}.conv1", f"{at}.bn1", entering, width, kernel=1, stride=first),
+                Conv(f"{at}.conv2", f"{at}.bn2", width, width, stride=second),
+                Conv(f"{at}.conv3", f"{at}.bn3", width, stream, kernel=1),
+            )
+        if position > 0 or not self.projections[stage]:
+            return Block(convs, Shortcut("subsample_and_pad", stride))
+        projection = Conv(f"{at}.downsample.0", f"{at}.downsample.1", entering, stream, kernel=1, stride=stride)
+        return Block(convs, Shortcut("projection", stride, projection))
+
+    @classmethod
+    def read(cls, shapes: Shapes) -> Reading | None:
+        """See `Family.read`: four stages, names of torchvision."""
+        depths = foreign.depths(shapes, r"layer(\d+)\.(\d+)\.conv1\.weight", cls.name)
+        if len(depths) != cls.stages or not all(depths):
+            return None
+        foreign.refuse_variants(shapes, _UNSUPPORTED, cls.name)
+        head = next((name for name in ("fc", "linear", "classifier") if f"{name}.weight" in shapes), None)
+        if head is None:
+            raise UsageError(f"the checkpoint looks like a {cls.name} but has no linear layer called fc")
+        stem = foreign.shape(shapes, "conv1.weight", cls.name)
+        if stem[-1] not in (3, 7):
+            raise UsageError(f"{cls.name}: stems of 3x3 and 7x7 pixels are supported, found {stem[-1]}x{stem[-1]}")
+        bottleneck = "layer1.0.conv3.weight" in shapes
+        last = "conv3" if bottleneck else "conv2"
+        streams = tuple(foreign.shape(shapes, f"layer{s}.0.{last}.weight", cls.name)[0] for s in (1, 2, 3, 4))
+        folder = next(
+            (folder for folder in ("downsample", "shortcut") if f"layer2.0.{folder}.0.weight" in shapes), None
+        )
+        if folder is None:
+            raise UsageError(f"{cls.name}: the shortcuts of stages 2 to 4 must be 1x1 convolutions, found none")
+        projections = tuple(f"layer{s}.0.{folder}.0.weight" in shapes for s in (1, 2, 3, 4))
+        family = cls(streams, "bottleneck" if bottleneck else "basic", stem[0], stem[-1], projections)
+        widths = tuple(
+            tuple(
+                foreign.shape(shapes, f"layer{stage + 1}.{position}.conv1.weight", cls.name)[0]
+                for position in range(depth)
+            )
+            for stage, depth in enumerate(depths)
+        )
+        classes = shapes[f"{head}.weight"][0]
+        return foreign.reading(family, widths, classes, {cls.head: head, ".downsample.": f".{folder}."})

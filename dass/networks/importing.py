@@ -1,0 +1,86 @@
+"""Other people's checkpoints as networks: the family read from names and shapes, then the weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dass.errors import DassError, UsageError
+from dass.families.blocks import Normalization
+from dass.families.registry import read_family
+from dass.networks.elastic_resnet import INPUT, ElasticResNet, Input
+from dass.networks.sorting import sort_channels
+from dass.networks.state_dict import check_values, read_state_dict
+from dass.space.architecture import Architecture
+
+COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True, eq=False)
+class ImportedNetwork:
+    """A network read from a file.
+
+    Attributes:
+        network: float32 on the CPU in eval mode.
+        classes: class names in the order of its outputs, where the file holds as many as it has outputs.
+    """
+
+    network: ElasticResNet
+    classes: tuple[str, ...] | None
+
+
+def import_network(
+    path: Path, *, normalization: Normalization | None = None, sort: bool | None = None
+) -> ImportedNetwork:
+    """Reads a network of any supported family from any file of weights.
+
+    Args:
+        path: the file, see `read_state_dict`.
+        normalization: of the images that the weights expect; None for what the file says, else the family's.
+        sort: whether inner channels are put in order of importance; None for the family's habit.
+
+    Raises:
+        UsageError: there is no such file, or it is of no supported family.
+        DassError: it is damaged, or a weight is missing, unknown, of another shape or not finite.
+    """
+    state = read_state_dict(path)
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.tensors.items() if name not in INPUT}
+    try:
+        reading = read_family(shapes)
+        architecture = Architecture(reading.widths, reading.family)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    normalization = normalization or Input.stored(state.tensors)
+    with torch.device("meta"):
+        network = ElasticResNet(architecture, reading.classes, normalization=normalization)
+    weights = network.state_dict()
+    for name, expected in weights.items():
+        if name in INPUT:
+            continue
+        if name.endswith(COUNTER):  # counts steps; older files lack it and nothing here reads it
+            weights[name] = torch.zeros((), dtype=torch.int64)
+            continue
+        foreign = reading.names.get(name, name)
+        if foreign not in state.tensors:
+            raise DassError(f"{path} looks like a {reading.family.name} but lacks {foreign}: save all of its weights")
+        tensor = state.tensors[foreign]
+        if tensor.shape != expected.shape:
+            raise DassError(
+                f"{path} looks like a {reading.family.name}, but {foreign} has shape {list(tensor.shape)} where "
+                f"{list(expected.shape)} is expected (grouped convolutions and other variants are not supported): see "
+                "docs/families.md"
+            )
+        weights[name] = tensor.to(expected.dtype).contiguous()
+    check_values(state.tensors, str(path))
+    unknown = set(shapes) - set(reading.names.values()) - {name for name in shapes if name.endswith(COUNTER)}
+    if unknown:
+        raise DassError(
+            f"{path} looks like a {reading.family.name} but has {len(unknown)} weights that such a network has not, "
+            f"{min(unknown)} first: see docs/families.md for what is supported"
+        )
+    network.load_state_dict(weights, assign=True)
+    if reading.family.sorts_channels if sort is None else sort:
+        sort_channels(network)
+    network.requires_grad_(True).eval()
+    named = state.classes is not None and len(state.classes) == network.classes
+    return ImportedNetwork(network, state.classes if named else None)
