@@ -4,8 +4,8 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
     """Lets `write` fill a temporary file beside `path`, then renames it into place.
 
     A reader sees the old file or the new one, never a part; after a power cut too, since the data
-    are flushed to disk before the rename.
+    are flushed to disk before the rename. A new file gets the rights that the umask gives, another
+    one keeps those of the file it replaces.
 
     Args:
         path: the final place; its folder is created.
@@ -30,11 +31,12 @@ def atomic_write(path: Path, write: Callable[[Path], None]) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        os.close(handle)
-        temporary = Path(name)
+        fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+        fresh.touch(exist_ok=False)
+        temporary = fresh
+        mode = stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR if path.exists() else temporary.stat().st_mode
         write(temporary)
-        temporary.chmod(0o644)  # after writing: a writer may put a private file of its own in the place
+        temporary.chmod(stat.S_IMODE(mode))  # after writing: a writer may put a private file of its own in the place
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -46,8 +46,46 @@ def test_a_new_file_is_whole_and_its_folder_is_made(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "new.bin"
     write_bytes(path, b"\x00new")
     assert path.read_bytes() == b"\x00new"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644  # others of the machine may read what is shared
     assert [entry.name for entry in path.parent.iterdir()] == ["new.bin"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_a_new_file_has_the_rights_that_the_umask_gives(tmp_path: Path, umask: int) -> None:
+    def write(temporary: Path) -> None:
+        temporary.unlink()
+        temporary.write_bytes(b"new")
+        temporary.chmod(0o600)  # as a writer that puts a private file of its own in the place
+
+    before = os.umask(umask)
+    try:
+        atomic_write(tmp_path / "new.bin", write)
+        write_bytes(tmp_path / "other.bin", b"new")
+    finally:
+        os.umask(before)
+    for name in ("new.bin", "other.bin"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o666 & ~umask
+
+
+@pytest.mark.parametrize(("mode", "kept"), [(0o664, 0o664), (0o600, 0o600), (0o640, 0o640), (0o444, 0o644)])
+def test_a_replaced_file_keeps_its_rights(old: Path, mode: int, kept: int) -> None:
+    """Its owner may write it, though: DVC takes that from the files in its cache."""
+    old.chmod(mode)
+    write_bytes(old, b"new")
+    assert stat.S_IMODE(old.stat().st_mode) == kept
+
+
+def test_a_file_is_of_the_group_of_its_folder_where_that_hands_it_on(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may give a folder to any group")
+    os.chown(tmp_path, -1, 12345)
+    tmp_path.chmod(0o2775)
+    write_bytes(tmp_path / "new.bin", b"new")
+    assert (tmp_path / "new.bin").stat().st_gid == 12345
+
+
+def test_a_name_too_long_for_the_disk_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DassError, match="File name too long"):
+        write_bytes(tmp_path / ("a" * 250), b"new")
 
 
 def test_the_old_file_is_there_until_the_new_one_is_whole(old: Path) -> None:
