@@ -9,12 +9,14 @@ from dass.cli.progress import progress_bar
 from dass.datasets.catalogue import KnownDataset, all_datasets, find_dataset
 from dass.datasets.check import CheckReport, check, contact_sheet
 from dass.datasets.download import download
-from dass.datasets.importing import import_dataset
+from dass.datasets.importing import ImportOptions, import_dataset
 from dass.datasets.packed import DatasetCard, PackedDataset, open_packed
 from dass.datasets.thinning import thin
 from dass.errors import UsageError
 from dass.params_file import load_params
 from dass.project import RAW
+
+_SHOWN = 30  # class names in the output
 
 data_app = typer.Typer(
     help="Bring in datasets, fetch, list and check them.\n\nExample: dass data check digits", no_args_is_help=True
@@ -37,15 +39,25 @@ def import_(
     ] = None,
     resolution: Resolution = None,
     into: Into = RAW,
+    inside: Annotated[str, typer.Option(help="Read this folder of PATH alone.", show_default=False)] = "",
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave out all images that do not decode.")
+    ] = False,
+    names: Annotated[
+        str | None,
+        typer.Option(help="Encoding of file names that are not UTF-8, such as cp932.", show_default="found out"),
+    ] = None,
 ) -> None:
     """Read a dataset and store it, packed, as INTO/NAME-RESOLUTION.
 
-    A NAME that is not in `dass data list` means a dataset of your own: train/CLASS/* and test/CLASS/*.
+    A NAME that is not in `dass data list` means a dataset of your own: train/CLASS/* and test/CLASS/*, CLASS/* alone,
+    or images with a table of labels.
 
     Example: dass data import tiny-imagenet tiny-imagenet-200.zip
     """
+    options = ImportOptions(skip_broken=skip_broken, inside=inside, names=names)
     with progress_bar(f"import {name}") as progress:
-        packed = import_dataset(name, path, into, _resolution(resolution), progress)
+        packed = import_dataset(name, path, into, _resolution(resolution), progress, options)
     _say(packed)
 
 
@@ -156,6 +168,12 @@ def _counts(card: DatasetCard) -> str:
 def _say(packed: PackedDataset) -> None:
     card = packed.card
     print(f"{packed.folder}: {_counts(card)}; split: {card.split_rule}")
+    more = f" and {len(card.classes) - _SHOWN:,} more" if len(card.classes) > _SHOWN else ""
+    print(f"classes: {', '.join(card.classes[:_SHOWN])}{more}")
+    for note in card.notes:
+        print(note)
+    if card.passed_over:
+        print(f"files passed over: {', '.join(f'{count:,} {what}' for what, count in card.passed_over.items())}")
     if card.skipped:
         print(f"skipped since it does not decode: {card.skipped[0].name} ({card.skipped[0].reason}), ...")
 

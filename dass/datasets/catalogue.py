@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from dass.datasets.archive import Archive
+from dass.datasets.archives.archive import Archive
 from dass.datasets.digits import read_digits
 from dass.datasets.glyphs import make_glyphs
 from dass.datasets.layouts.chestx import read_chestx
@@ -47,7 +47,8 @@ class KnownDataset:
         page: where its publisher offers it.
         give: what to pass to `dass data import`; empty where it is made on the spot.
         read: reads the publisher's layout.
-        marker: file or folder by which that layout is known; other archives are read as class folders.
+        markers: files or folders by which that layout is known, by the ends of their names; other archives are read as
+            class folders.
         remote: the archive, where it may be fetched without registering.
         make: for data that need no file: makes it.
     """
@@ -59,9 +60,18 @@ class KnownDataset:
     page: str
     give: str = ""
     read: Callable[[Archive], Listing] = read_class_folder
-    marker: str = ""
+    markers: tuple[str, ...] = ()
     remote: Remote | None = None
     make: Callable[[], Listing] | None = None
+
+    def is_published_as(self, archive: Archive) -> bool:
+        """Whether an archive has the publisher's layout."""
+        return any(name.endswith(self.markers) for name in archive.names + archive.folders)
+
+    @property
+    def has_telling_markers(self) -> bool:
+        """Whether the markers are files that hardly any other dataset has, not a usual ending or folder."""
+        return all("." in marker[1:] for marker in self.markers)
 
 
 _GUO = "; as in BSCD-FSL: Guo et al. A broader study of cross-domain few-shot learning. ECCV 2020"
@@ -91,7 +101,7 @@ _DATASETS = (
         page="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
         give="tiny-imagenet-200.zip, or the folder it unpacks to",
         read=read_tiny_imagenet,
-        marker="wnids.txt",
+        markers=("wnids.txt",),
         remote=Remote(
             "http://cs231n.stanford.edu/tiny-imagenet-200.zip", "90528d7ca1a48142e341f4ef8d21d0de", 248_100_043
         ),
@@ -104,7 +114,7 @@ _DATASETS = (
         page="https://data.caltech.edu/records/65de6-vp158",
         give="CUB_200_2011.tgz, or the folder it unpacks to",
         read=read_cub,
-        marker="train_test_split.txt",
+        markers=("train_test_split.txt",),
         remote=Remote(
             "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz",
             "97eceeb196236b17998738112f37df78",
@@ -119,7 +129,7 @@ _DATASETS = (
         page="https://ai.stanford.edu/~jkrause/cars/car_dataset.html (withdrawn; mirrors need registration)",
         give="a folder or zip with cars_train/, cars_test/, devkit/ and cars_test_annos_withlabels.mat",
         read=read_stanford_cars,
-        marker="devkit/cars_meta.mat",
+        markers=("cars_meta.mat",),
     ),
     KnownDataset(
         name="dtd",
@@ -129,7 +139,7 @@ _DATASETS = (
         page="https://www.robots.ox.ac.uk/~vgg/data/dtd/",
         give="dtd-r1.0.1.tar.gz, or the folder it unpacks to",
         read=read_dtd,
-        marker="labels/train1.txt",
+        markers=("labels/train1.txt",),
         remote=Remote(
             "https://www.robots.ox.ac.uk/~vgg/data/dtd/download/dtd-r1.0.1.tar.gz",
             "fff73e5086ae6bdbea199a49dfb8a4c1",
@@ -144,7 +154,7 @@ _DATASETS = (
         page="https://console.cloud.google.com/storage/browser/quickdraw_dataset/full/numpy_bitmap",
         give="a folder with the CLASS.npy files of the classes you want",
         read=read_quickdraw,
-        marker=".npy",
+        markers=(".npy",),
     ),
     KnownDataset(
         name="plantvillage",
@@ -154,7 +164,7 @@ _DATASETS = (
         page="https://github.com/spMohanty/PlantVillage-Dataset",
         give="the repository's folder or zip (raw/color is read), or a class folder with train/ and test/",
         read=read_plantvillage,
-        marker="color",
+        markers=("color",),
     ),
     KnownDataset(
         name="eurosat",
@@ -180,7 +190,7 @@ _DATASETS = (
             "them, the LesionGroupings.csv or the Test_Input/ and Test_GroundTruth.csv"
         ),
         read=read_isic,
-        marker="ISIC2018_Task3_Training_GroundTruth.csv",
+        markers=("ISIC2018_Task3_Training_GroundTruth.csv",),
     ),
     KnownDataset(
         name="chestx",
@@ -190,7 +200,7 @@ _DATASETS = (
         page="https://nihcc.app.box.com/v/ChestXray-NIHCC",
         give="a folder with Data_Entry_2017.csv, all the unpacked images_*/ and, for the official split, test_list.txt",
         read=read_chestx,
-        marker="Data_Entry_2017.csv",
+        markers=("Data_Entry_2017.csv",),
     ),
     KnownDataset(
         name="imagenet",
@@ -200,10 +210,10 @@ _DATASETS = (
         page="https://image-net.org/download.php (registration needed)",
         give=(
             "a folder with train/WNID/*.JPEG (each WNID.tar unpacked) and val/WNID/*.JPEG, or val/*.JPEG and the "
-            "unpacked ILSVRC2012_devkit_t12/"
+            "unpacked ILSVRC2012_devkit_t12/ or Kaggle's LOC_val_solution.csv"
         ),
         read=read_imagenet,
-        marker="data/ILSVRC2012_validation_ground_truth.txt",
+        markers=("ILSVRC2012_validation_ground_truth.txt", "LOC_val_solution.csv"),
     ),
 )
 

@@ -1,24 +1,56 @@
 """From what the user has to a packed dataset: the one entry point of `dass data import` and of the flows."""
 
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dass.datasets.archive import Archive, open_archive
-from dass.datasets.catalogue import KnownDataset, find_dataset
-from dass.datasets.layouts.class_folder import read_class_folder
+from dass.datasets.archives.archive import Archive
+from dass.datasets.archives.opening import open_archive
+from dass.datasets.catalogue import KnownDataset, all_datasets, find_dataset
+from dass.datasets.layouts.class_folder import NoClassFoldersError, read_class_folder
+from dass.datasets.layouts.label_table import HUGGING_FACE, find_label_tables, read_label_tables
+from dass.datasets.layouts.parts import find_parts
 from dass.datasets.listing import Listing
 from dass.datasets.packed import PackedDataset
-from dass.datasets.packing import Progress, pack
-from dass.errors import UsageError
+from dass.datasets.packing import BrokenImagesError, Progress, pack
+from dass.errors import DassError, UsageError
+from dass.files import write_text
+
+_UNDERSTOOD = (
+    "understood are train/CLASS/* and test/CLASS/*, CLASS/* alone, a table of labels beside the images, and the "
+    "layouts of `dass data list` under their names"
+)
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What the user may say of the source.
+
+    Attributes:
+        skip_broken: leave out all images that do not decode, however many.
+        inside: the folder of the source that is read; empty for all of it.
+        names: encoding of file names that are not UTF-8; None to find out.
+        broken_list: where the names of broken images are written if there are too many; None for a file in `into`.
+    """
+
+    skip_broken: bool = False
+    inside: str = ""
+    names: str | None = None
+    broken_list: Path | None = None
 
 
 def import_dataset(
-    name: str, path: Path | None, into: Path, resolution: int, progress: Progress | None = None
+    name: str,
+    path: Path | None,
+    into: Path,
+    resolution: int,
+    progress: Progress | None = None,
+    options: ImportOptions | None = None,
 ) -> PackedDataset:
     """Reads a dataset and stores it as `into/NAME-RESOLUTION`.
 
     A name of the catalogue is read in its publisher's layout, or as a class folder where the archive is one; any other
-    name means a class folder of the user's own.
+    name means images of the user's own, in class folders or with a table of labels.
 
     Args:
         name: lower-case letters, digits, `_` and `-`.
@@ -26,11 +58,13 @@ def import_dataset(
         into: folder of packed datasets.
         resolution: side of the stored squares in pixels, a multiple of 8 in 16..256.
         progress: called with (images done, images in all).
+        options: None for the usual ones.
 
     Raises:
-        UsageError: name, path or resolution is not as described.
+        UsageError: name, path, resolution or an option is not as described.
         DassError: the data cannot be read or stored.
     """
+    options = options or ImportOptions()
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,59}", name):
         raise UsageError(f"dataset name {name!r}: use lower-case letters, digits, _ and -, at most 60")
     if resolution % 8 or not 16 <= resolution <= 256:
@@ -44,13 +78,74 @@ def import_dataset(
     if path is None:
         wanted = known.give if known else "a folder, zip or tar with train/CLASS/* and test/CLASS/*"
         raise UsageError(f"{name} needs a path: {wanted}")
-    with open_archive(path, scratch=into) as archive:
-        return pack(_list(known, archive), folder, name, resolution, source=path.resolve().name, progress=progress)
+    with open_archive(path, into, options.names) as archive:
+        listing = _list(known, _inside(archive, options.inside))
+        try:
+            return pack(
+                listing,
+                folder,
+                name,
+                resolution,
+                source=path.resolve().name,
+                progress=progress,
+                skip_broken=options.skip_broken,
+            )
+        except BrokenImagesError as error:
+            broken_list = options.broken_list or into / f"{folder.name}-broken.txt"
+            write_text(broken_list, "".join(f"{image.name}\t{image.reason}\n" for image in error.skipped))
+            raise DassError(
+                f"{error}: all are named in {broken_list}; replace or remove them, or leave them out by "
+                f"`dass data import {name} {path} --skip-broken`"
+            ) from error
+
+
+def _inside(archive: Archive, folder: str) -> Archive:
+    folder = folder.strip("/")
+    if folder and folder not in archive.folders:
+        raise UsageError(f"--inside {folder}: {archive.label} has no such folder")
+    return archive.below(folder)
 
 
 def _list(known: KnownDataset | None, archive: Archive) -> Listing:
     """Chooses the reader: a set known by name is often passed on as a plain class folder."""
-    if known is None:
+    notes: tuple[str, ...] = ()
+    if known is not None and (known.is_published_as(archive) or not _has_test(archive)):
+        listing = known.read(archive)
+    else:
+        notes = _resembling(archive)
+        try:
+            listing = _list_any(archive)
+        except DassError as error:
+            raise DassError("; ".join((str(error), *notes))) from error
+    special = {f"({what})": count for what, count in archive.special.items()}
+    return replace(
+        listing,
+        passed_over={**listing.passed_over, **special},
+        notes=(*archive.notes, *notes, *listing.notes),
+    )
+
+
+def _has_test(archive: Archive) -> bool:
+    parts = find_parts({name.rsplit("/", 1)[-1] for name in archive.folders})
+    return not {"test", "eval"}.isdisjoint(parts.values())
+
+
+def _resembling(archive: Archive) -> tuple[str, ...]:
+    """A sentence on the catalogue's dataset whose layout the archive has."""
+    return tuple(
+        f"this looks like {known.title} as published, whose own classes and parts are read under the name {known.name}"
+        for known in all_datasets()
+        if known.is_published_as(archive) and known.has_telling_markers
+    )
+
+
+def _list_any(archive: Archive) -> Listing:
+    """Images of any origin: with Hugging Face's table of labels, in class folders, or with another table."""
+    if published := find_label_tables(archive, HUGGING_FACE):
+        return read_label_tables(archive, published)
+    try:
         return read_class_folder(archive)
-    as_published = any(name.endswith(known.marker) for name in archive.names + archive.folders)
-    return known.read(archive) if as_published or not archive.has("test") else read_class_folder(archive)
+    except NoClassFoldersError as error:
+        if tables := find_label_tables(archive):
+            return read_label_tables(archive, tables)
+        raise DassError(f"{error}; {_UNDERSTOOD}") from error

@@ -1,8 +1,10 @@
 """What every reader of a publisher's layout gives: classes, and which image belongs to which."""
 
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 import numpy as np
 
@@ -11,7 +13,10 @@ from dass.errors import DassError
 HASH_RULE = (
     "no official split: in each class the fifth of the images whose SHA-256 of the name is lowest is the test part"
 )
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+IMAGE_ENDINGS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k", ".jpx", ".jpf", ".qoi",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, order=True)
@@ -36,7 +41,9 @@ class Listing:
         train: images to train on.
         test: images to test on.
         read: an image file's bytes, or its pixels uint8 [h, w] or [h, w, 3].
-        split_rule: how train and test were told apart.
+        split_rule: how train and test were told apart, and which folders were taken for them.
+        passed_over: files that are not used, by their ending in lower case, and how many of each.
+        notes: what the user should know of how the data were understood, a sentence each.
     """
 
     classes: tuple[str, ...]
@@ -44,6 +51,8 @@ class Listing:
     test: tuple[Entry, ...]
     read: Callable[[str], bytes | np.ndarray]
     split_rule: str
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def check(self, label: str) -> None:
         """Refuses what no one could train on.
@@ -72,6 +81,12 @@ class Listing:
 def is_image(name: str) -> bool:
     """Whether a file's ending is that of an image."""
     return name.lower().endswith(IMAGE_ENDINGS)
+
+
+def count_endings(names: Iterable[str]) -> dict[str, int]:
+    """How many files there are of each ending (lower case, with its dot; "no ending" where there is none), sorted."""
+    endings = (PurePosixPath(name).suffix.lower() or "no ending" for name in names)
+    return dict(sorted(Counter(endings).items()))
 
 
 def hash_split(

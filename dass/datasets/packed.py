@@ -1,6 +1,8 @@
 """A packed dataset: one folder of uint8 images at the working resolution, opened by memory map."""
 
-from dataclasses import asdict, dataclass, fields
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from tokenize import TokenError
@@ -17,6 +19,7 @@ from dass.sealed import read_sealed
 
 CARD = "dataset.json"
 AGAIN = "run `dvc checkout` or import it again"
+_PATIENCE = 2.0  # seconds to wait for one folder to take the place of another
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class DatasetCard:
         test_count: images of the test part.
         skipped: images left out because they do not decode.
         sha256: hashes of the four array files.
+        passed_over: files of the source that are not used, by their ending, and how many of each.
+        notes: what the user was told of how the source was understood.
     """
 
     name: str
@@ -71,6 +76,8 @@ class DatasetCard:
     test_count: int
     skipped: tuple[SkippedImage, ...]
     sha256: FileHashes
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def content(self) -> str:
@@ -78,8 +85,9 @@ class DatasetCard:
         return content_id({"classes": self.classes, "sha256": asdict(self.sha256)})
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON value from which `from_json` makes an equal card."""
-        return asdict(self)
+        """A JSON value from which `from_json` makes an equal card; what is empty of the last two is left out."""
+        value = asdict(self)
+        return {key: part for key, part in value.items() if part or key not in ("passed_over", "notes")}
 
     @classmethod
     def from_json(cls, value: Any) -> "DatasetCard":
@@ -95,9 +103,11 @@ class DatasetCard:
                     "classes": tuple(value["classes"]),
                     "skipped": tuple(SkippedImage(**image) for image in value["skipped"]),
                     "sha256": FileHashes(**value["sha256"]),
+                    "passed_over": {str(ending): int(count) for ending, count in value.get("passed_over", {}).items()},
+                    "notes": tuple(value.get("notes", ())),
                 }
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"bad key {error}") from error
         counts = (card.resolution, card.train_count, card.test_count)
         if not all(isinstance(count, int) and count > 0 for count in counts):
@@ -131,11 +141,11 @@ class PackedDataset:
         Raises:
             DassError: a file is not what was packed.
         """
-        for field in fields(FileHashes):
-            path = self.folder / f"{field.name}.npy"
+        for array in fields(FileHashes):
+            path = self.folder / f"{array.name}.npy"
             known = path.stat()
             found = _sha256(path.resolve(), known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
-            if found != getattr(self.card.sha256, field.name):
+            if found != getattr(self.card.sha256, array.name):
                 raise DassError(f"{path} is not what was packed (SHA-256 differs): {AGAIN}")
 
 
@@ -144,12 +154,56 @@ def _sha256(path: Path, *_state: int) -> str:
     return file_sha256(path)
 
 
-def open_packed(folder: Path) -> PackedDataset:
+def open_packed(folder: Path, *, verified: bool = False) -> PackedDataset:
     """Opens a packed dataset by memory map and checks that its files belong together.
+
+    While the dataset is imported again, what is opened is the old one or the new one, whole.
+
+    Args:
+        folder: where it lies.
+        verified: compare every byte too, as `PackedDataset.verify` does.
 
     Raises:
         DassError: a file is missing, damaged or does not fit `dataset.json`.
     """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        before = _identity(folder)
+        try:
+            packed = _open(folder)
+            if verified:
+                packed.verify()
+        except (DassError, FileNotFoundError):
+            # A repeated import takes the old folder away and puts the new one in its place.
+            settled = not _is_being_replaced(folder) and _identity(folder) == before  # in this order
+            if settled or time.monotonic() > deadline:
+                raise
+        else:
+            if _identity(folder) == before:
+                return packed
+        time.sleep(0.001)
+
+
+def _is_being_replaced(folder: Path) -> bool:
+    """Whether a repeated import is about to put a new folder into this place."""
+    return not folder.exists() and old_place(folder).exists()
+
+
+def old_place(folder: Path) -> Path:
+    """Where a packed dataset lies for the moment between it and the one that replaces it."""
+    return folder.parent / f".{folder.name}.old.tmp"
+
+
+def _identity(folder: Path) -> tuple[int, ...] | None:
+    """What changes when another folder takes the place; None where there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_ctime_ns
+
+
+def _open(folder: Path) -> PackedDataset:
     if not (folder / CARD).is_file():
         raise DassError(f"{folder} is not a packed dataset (no {CARD}): make it with `dass data import`")
     try:
@@ -175,8 +229,7 @@ def load_target(folder: Path) -> TaskData:
     Raises:
         DassError: as in `open_packed` and `PackedDataset.verify`.
     """
-    packed = open_packed(folder)
-    packed.verify()
+    packed = open_packed(folder, verified=True)
     return TaskData(
         name=packed.card.name,
         classes=packed.card.classes,

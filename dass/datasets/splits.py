@@ -113,8 +113,7 @@ def load_split(folder: Path, split: Split) -> TaskData:
     Raises:
         DassError: the dataset is damaged, or is not the one that the split was made from.
     """
-    packed = open_packed(folder)
-    packed.verify()
+    packed = open_packed(folder, verified=True)
     if packed.card.content != split.content:
         raise DassError(
             f"{split.name} was made from {split.dataset} with content {split.content} but {folder} holds "

@@ -4,7 +4,7 @@ import zipfile
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-from dass.datasets.archive import open_archive
+from dass.datasets.archives.opening import open_archive
 from dass.datasets.listing import is_image
 from dass.errors import UsageError
 from dass.files import atomic_write

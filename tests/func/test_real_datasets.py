@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from dass.datasets.archive import open_archive
+from dass.datasets.archives.opening import open_archive
 from dass.datasets.check import check, contact_sheet
 from dass.datasets.importing import import_dataset
 from dass.datasets.layouts.tiny_imagenet import read_tiny_imagenet

@@ -6,7 +6,7 @@ from typing import Any
 
 import scipy.io
 
-from dass.datasets.archive import Archive
+from dass.datasets.archives.archive import Archive
 from dass.datasets.listing import is_image
 from dass.errors import DassError
 
@@ -77,6 +77,30 @@ def images_by_stem(archive: Archive) -> dict[str, str]:
                 raise DassError(f"{archive.label} has both {found[stem]} and {name}: remove one")
             found[stem] = name
     return found
+
+
+def images_in(archive: Archive, folder: str) -> dict[str, str]:
+    """Bare file name -> name, of every image in a folder called `folder`, wherever that lies: mirrors wrap folders.
+
+    Of two such folders the less deep one counts.
+    """
+    names = [name for name in archive.names if is_image(name) and f"/{name}".split("/")[-2] == folder]
+    return {name.rsplit("/", 1)[-1]: name for name in sorted(names, key=lambda name: -name.count("/"))}
+
+
+def around_images(archive: Archive, folder: str) -> Archive:
+    """The part around the least deep folder called `folder` that has images below it.
+
+    Raises:
+        DassError: there is none.
+    """
+    inner = f"/{folder}/"
+    tops = {f"/{name}".split(inner)[0].strip("/") for name in archive.names if inner in f"/{name}" and is_image(name)}
+    if not tops:
+        raise DassError(
+            f"{archive.label} has no {folder} with images: pass the folder or archive as its publisher gives it"
+        )
+    return archive.below(min(tops, key=lambda top: (top.count("/") + bool(top), top)))
 
 
 def refuse_missing(archive: Archive, missing: list[str]) -> None:

@@ -1,6 +1,6 @@
 """Reader of ChestX-ray8/14 as BSCD-FSL uses it."""
 
-from dass.datasets.archive import Archive
+from dass.datasets.archives.archive import Archive
 from dass.datasets.layouts.annotations import images_by_stem, read_rows, read_table, refuse_missing
 from dass.datasets.listing import HASH_RULE, Entry, Listing, hash_split
 

@@ -1,69 +1,253 @@
 """Reader of the form most datasets have: a folder of images for each class."""
 
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from dass.datasets.archive import Archive
-from dass.datasets.listing import HASH_RULE, Entry, Listing, hash_split, is_image
+from dass.datasets.archives.archive import Archive
+from dass.datasets.layouts.parts import HELD_OUT, Part, find_parts
+from dass.datasets.layouts.tree import Folder, make_tree
+from dass.datasets.listing import HASH_RULE, Entry, Listing, count_endings, hash_split
+from dass.datasets.pictures import find_pictures
 from dass.errors import DassError
 
-# Names under which publishers keep the images that are not for training, the preferred one first.
-_TEST_FOLDERS = ("test", "val", "valid", "validation")
+
+class NoClassFoldersError(DassError):
+    """The images do not lie in class folders; a table may say their classes."""
+
+
+@dataclass(frozen=True)
+class _Level:
+    """The folder in which classes or parts lie side by side.
+
+    Attributes:
+        folder: that folder.
+        parts: which of its folders is which part; empty where its folders are the classes.
+    """
+
+    folder: Folder
+    parts: dict[str, Part]
 
 
 def read_class_folder(archive: Archive, group: Callable[[str], str] = lambda name: name) -> Listing:
-    """Reads `train/CLASS/*` and `test/CLASS/*`, or `CLASS/*` alone, perhaps wrapped in one top folder.
+    """Reads `train/CLASS/*` and `test/CLASS/*`, or `CLASS/*` alone, perhaps wrapped in further folders.
 
-    Without `test/` a folder `val/`, `valid/` or `validation/` takes its place; without any, the images are split by
-    `HASH_RULE`. Files that are not images are passed over; images may lie in folders below that of their class.
+    Parts are known by all their usual names (`find_parts`). Without a test part with classes, a validation part takes
+    its place; without any, the images are split by `HASH_RULE`. What is not used is said in the notes and counted.
+    Images may lie in folders below that of their class.
 
     Args:
         archive: the images.
         group: where the images are split here, those with an equal group stay on one side.
 
     Raises:
-        DassError: there are no classes, a class is empty, or train and test do not have the same classes.
+        NoClassFoldersError: the images lie in no class folders.
+        DassError: a class is empty, train and test do not have the same classes, or folders that would become classes
+            look like parts or like copies of each other.
     """
-    root = _unwrapped(archive)
-    top = {name.split("/")[0] for name in root.folders}
-    if "train" not in top:
-        classes, entries = _classes(root)
-        train, test = hash_split(entries, group)
-        listing = Listing(classes, train, test, root.read, HASH_RULE)
-    elif other := next((name for name in _TEST_FOLDERS if name in top), None):
-        classes, train = _classes(root, "train")
-        test_classes, test = _classes(root, other)
-        odd = sorted(set(classes) ^ set(test_classes))
-        if odd:
-            where = "train" if odd[0] in classes else other
-            raise DassError(
-                f"{archive.label}: class {odd[0]!r} is in {where}/ only: train and {other} need the same ones"
-            )
-        listing = Listing(classes, train, test, root.read, f"as given: train/ and {other}/")
+    pictures = find_pictures(archive)
+    level = _find_level(make_tree(pictures.images, archive.folders), archive.label)
+    unused: dict[str, str] = {}
+    notes: list[str] = []
+    rule = HASH_RULE
+    if level.parts:
+        part = _train_folder(level, archive.label)
+        train_root = part.innermost()
+        test_root, unused = _test_folder(level, train_root, archive.label)
+        unused |= _beside_parts(level, train_root, archive.label)
+        classes, train = _entries(train_root, level.folder.path)
+        if test_root is None:
+            train, test = hash_split(train, group)
+        else:
+            rule = f"as given: {_inside(train_root, level)}/ and {_inside(test_root, level)}/"
+            if unused:  # another part of that name may have been meant
+                notes.append(f"{_inside(test_root, level)}/ is the test part")
+            test_classes, test = _entries(test_root, level.folder.path)
+            _refuse_other_classes(classes, test_classes, _inside(test_root, level), archive.label)
     else:
-        classes, entries = _classes(root, "train")
+        _refuse_copies(level.folder, archive.label)
+        classes, entries = _entries(level.folder, level.folder.path)
         train, test = hash_split(entries, group)
-        listing = Listing(classes, train, test, root.read, HASH_RULE)
-    listing.check(archive.label)
+    start = f"{level.folder.path}/" if level.folder.path else ""
+    used = {start + entry.name for entry in (*train, *test)}
+    counts = {name: len(list(level.folder.folders[name].all_images())) for name in unused}
+    notes += [f"{name}/ is not used: {counts[name]:,} image(s){why}" for name, why in unused.items()]
+    if loose := len(pictures.images) - len(used) - sum(counts.values()):
+        notes.append(f"{loose:,} image(s) lie outside of the class folders and are not used")
+    listing = Listing(
+        classes,
+        train,
+        test,
+        archive.below(level.folder.path).read,
+        rule,
+        count_endings(name for name in archive.names if name not in used),
+        tuple(notes),
+    )
+    try:
+        listing.check(archive.label)
+    except DassError as error:
+        others = ", ".join(f"{count:,} {ending}" for ending, count in count_endings(pictures.others).items())
+        message = f"{error} (files that are no images: {others})" if others else str(error)
+        raise (NoClassFoldersError if len(classes) < 2 else DassError)(message) from error
     return listing
 
 
-def _unwrapped(archive: Archive) -> Archive:
-    """Enters top folders as long as there is one alone, with nothing beside it but loose files that are no images."""
+def _find_level(folder: Folder, label: str) -> _Level:
+    """Enters lone folders until parts or several folders lie side by side."""
     while True:
-        top = [name for name in archive.folders if "/" not in name]
-        loose = any(is_image(name) and "/" not in name for name in archive.names)
-        if len(top) != 1 or top[0] == "train" or loose:
-            return archive
-        archive = archive.below(top[0])
+        parts = find_parts(folder.folders)
+        if _are_parts(folder, parts, label):
+            return _Level(folder, parts)
+        lone = folder.lone()
+        if lone is None:
+            return _Level(folder, {})
+        folder = lone
 
 
-def _classes(root: Archive, part: str = "") -> tuple[tuple[str, ...], tuple[Entry, ...]]:
-    """Class names (every folder is one, an empty one too) and images of one part."""
-    inside = root.below(part)
-    classes = tuple(sorted(name for name in inside.folders if "/" not in name))
-    number = {name: label for label, name in enumerate(classes)}
-    start = f"{part}/" if part else ""
-    entries = tuple(
-        Entry(number[name.split("/")[0]], start + name) for name in inside.names if "/" in name and is_image(name)
+def _are_parts(folder: Folder, parts: dict[str, Part], label: str) -> bool:
+    """Whether folders named as parts are parts: they hold class folders, where a class of such a name holds images."""
+    filled = folder.filled
+    named = [name for name in filled if name in parts]
+    others = [name for name in filled if name not in parts]
+    if not any(parts[name] == "train" for name in named):
+        if len(named) > 1 and not others:
+            raise DassError(f"{label} has {_these(named)} but no train part: rename the folder to train on to train/")
+        return False
+    if any(filled[name].filled for name in named):
+        beside = [name for name in others if filled[name].images]
+        if len(named) == 1 and beside:
+            raise DassError(
+                f"{label}: {named[0]}/ holds folders and {_these(beside)} beside it hold images: pass {named[0]}/ "
+                "alone if it is the train part; put its images directly into it if it is a class"
+            )
+        return True
+    if len(named) == 1 and others:
+        return False  # a class of that name
+    raise NoClassFoldersError(
+        f"{label}: the images lie directly in {_these(named)}: put them into a folder for each class, or add a table "
+        "of labels, metadata.csv with the columns file_name and label"
     )
-    return classes, entries
+
+
+def _train_folder(level: _Level, label: str) -> Folder:
+    filled = level.folder.filled
+    trains = [name for name, part in level.parts.items() if part == "train" and name in filled]
+    if len(trains) > 1:
+        raise DassError(f"{label}: {_these(trains)} both look like the train part: put them together or remove one")
+    return filled[trains[0]]
+
+
+def _test_folder(level: _Level, train: Folder, label: str) -> tuple[Folder | None, dict[str, str]]:
+    """The part whose images become the test part, None if there is none; and the parts that are not used, with why."""
+    chosen: Folder | None = None
+    unused: dict[str, str] = {}
+    for part in (*HELD_OUT, "unlabelled"):
+        found = [name for name, one in level.parts.items() if one == part]
+        labelled = [name for name in found if _has_classes(level.folder.folders[name], train)]
+        if len(labelled) > 1:
+            raise DassError(f"{label}: {_these(labelled)} both look like the {part} part: remove one")
+        for name in found:
+            if name not in labelled:
+                unused[name] = " without class folders"
+            elif chosen is not None or part == "unlabelled":
+                unused[name] = ""
+            else:
+                chosen = level.folder.folders[name].innermost()
+    return chosen, unused
+
+
+def _has_classes(part: Folder, train: Folder) -> bool:
+    """Whether a part holds class folders. One other folder alone, as `test/images/`, is none."""
+    inner = part.innermost()
+    if len(inner.filled) > 1:
+        return True
+    return any(_key(name) in map(_key, train.folders) for name in inner.folders)
+
+
+def _beside_parts(level: _Level, train: Folder, label: str) -> dict[str, str]:
+    """Refuses what lies beside the parts and looks like another one, or like a copy of all; gives the rest."""
+    unused: dict[str, str] = {}
+    for name, folder in level.folder.filled.items():
+        if name in level.parts:
+            continue
+        inner = folder.innermost()
+        if "train" in find_parts(inner.folders).values():
+            raise DassError(
+                f"{label}: {_inside(inner, level)}/ beside {_these(level.parts)} holds such parts itself and looks "
+                "like a copy: remove one of the two, or say which by --inside FOLDER"
+            )
+        if len(set(map(_key, inner.filled)) & set(map(_key, train.folders))) > 1:
+            raise DassError(
+                f"{label}: {name}/ beside {_these(level.parts)} holds the same classes: name it test/ or val/, "
+                "or remove it"
+            )
+        unused[name] = f" beside {_these(level.parts)}"
+    return unused
+
+
+def _refuse_copies(root: Folder, label: str) -> None:
+    """Refuses folders without images of their own that would become classes but hold classes or parts themselves."""
+    filled = root.filled
+    above = {name: set(folder.innermost().filled) for name, folder in filled.items() if not folder.images}
+    for name, inner in above.items():
+        if "train" in find_parts(inner).values() and len(find_parts(inner)) > 1:
+            raise DassError(
+                f"{label}: {name}/ holds {_these(inner)}, which look like parts: pass it alone, by "
+                f"--inside {name}; parts come first and classes within them"
+            )
+        same = inner & set(filled)
+        if same and len(same) * 2 >= len(inner):
+            raise DassError(
+                f"{label}: {name}/ holds folders named as those beside it ({_these(same)}) and looks like a copy: "
+                f"remove one of the two, or say which by --inside {_inside_of(root, name)}"
+            )
+    names = sorted(above)
+    for place, first in enumerate(names):
+        for second in names[place + 1 :]:
+            same = above[first] & above[second]
+            if len(same) > 1 and len(same) * 2 >= min(len(above[first]), len(above[second])):
+                raise DassError(
+                    f"{label}: {first}/ and {second}/ hold folders of the same names ({_these(same)}) and look like "
+                    "parts or copies, not like classes: name them train/ and test/, or pass one by --inside"
+                )
+
+
+def _refuse_other_classes(train: tuple[str, ...], test: tuple[str, ...], test_name: str, label: str) -> None:
+    odd = sorted(set(train) ^ set(test))
+    if odd:
+        where, other = ("train", test_name) if odd[0] in train else (test_name, "train")
+        more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
+        raise DassError(
+            f"{label}: class {odd[0]!r}{more} is in {where}/ and not in {other}/: both need the same ones, spelt alike"
+        )
+
+
+def _entries(root: Folder, level: str) -> tuple[tuple[str, ...], tuple[Entry, ...]]:
+    """Class names (every folder is one, an empty one too) and images, named from the folder `level`."""
+    classes = tuple(sorted(root.folders))
+    start = len(level) + 1 if level else 0
+    entries = sorted(
+        Entry(label, image[start:]) for label, name in enumerate(classes) for image in root.folders[name].all_images()
+    )
+    return classes, tuple(entries)
+
+
+def _inside(folder: Folder, level: _Level) -> str:
+    """A folder's name as seen from the level."""
+    return folder.path[len(level.folder.path) :].strip("/")
+
+
+def _inside_of(root: Folder, name: str) -> str:
+    """The full name of a folder within another."""
+    return f"{root.path}/{name}".strip("/")
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold().strip()
+
+
+def _these(names: Iterable[str]) -> str:
+    """Some names, for a message."""
+    listed = sorted(names)
+    more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
+    return ", ".join(f"{name}/" for name in listed[:4]) + more

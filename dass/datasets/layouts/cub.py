@@ -1,6 +1,6 @@
 """Reader of CUB-200-2011."""
 
-from dass.datasets.archive import Archive
+from dass.datasets.archives.archive import Archive
 from dass.datasets.layouts.annotations import read_pairs
 from dass.datasets.listing import Entry, Listing
 from dass.errors import DassError

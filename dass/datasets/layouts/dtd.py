@@ -1,6 +1,6 @@
 """Reader of the Describable Textures Dataset."""
 
-from dass.datasets.archive import Archive
+from dass.datasets.archives.archive import Archive
 from dass.datasets.layouts.annotations import read_rows
 from dass.datasets.listing import Entry, Listing
 

@@ -1,22 +1,24 @@
 """Reader of ImageNet-1K (ILSVRC 2012)."""
 
-from dass.datasets.archive import Archive
-from dass.datasets.layouts.annotations import read_mat, read_rows
+from dass.datasets.archives.archive import Archive
+from dass.datasets.layouts.annotations import around_images, read_mat, read_rows, read_table
 from dass.datasets.listing import Entry, Listing, is_image
 from dass.errors import DassError
 
+_SOLUTION = "LOC_val_solution.csv"
 _TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"
 
 
 def read_imagenet(archive: Archive) -> Listing:
-    """Reads `train/WNID/*` and, as test, `val/WNID/*`, or flat `val/*` with the unpacked devkit beside it.
+    """Reads `train/WNID/*` and, as test, `val/WNID/*`, or flat `val/*` with a table of their classes.
 
-    Classes are named by WNID. The official test labels were never published.
+    That table is the unpacked devkit's, or Kaggle's `LOC_val_solution.csv`, anywhere in the archive. Classes are named
+    by WNID. The official test labels were never published.
 
     Raises:
         DassError: a file is missing or damaged.
     """
-    root = archive.around("train")
+    root = around_images(archive, "train")  # Kaggle has one with annotations too
     wnids = tuple(sorted({name.split("/")[1] for name in root.folders if name.startswith("train/")}))
     number = {wnid: label for label, wnid in enumerate(wnids)}
     images = [name.split("/") for name in root.names if is_image(name)]
@@ -24,10 +26,9 @@ def read_imagenet(archive: Archive) -> Listing:
     validation = [path for path in images if path[0] == "val"]
     try:
         if any(len(path) == 2 for path in validation):
-            wnid_of = _ground_truth(archive, len(validation))
-            test = tuple(
-                Entry(number[wnid], "/".join(path)) for path, wnid in zip(sorted(validation), wnid_of, strict=True)
-            )
+            names = sorted("/".join(path) for path in validation)
+            wnid_of = _solution(archive, names) if archive.has(_SOLUTION) else _ground_truth(archive, len(names))
+            test = tuple(Entry(number[wnid], name) for name, wnid in zip(names, wnid_of, strict=True))
         else:
             test = tuple(Entry(number[path[1]], "/".join(path)) for path in validation)
     except KeyError as error:
@@ -35,6 +36,17 @@ def read_imagenet(archive: Archive) -> Listing:
     listing = Listing(wnids, train, test, root.read, "official: train, and val as test")
     listing.check(archive.label)
     return listing
+
+
+def _solution(archive: Archive, names: list[str]) -> list[str]:
+    """WNID of each validation image, by Kaggle's table; a row's second column begins with it, boxes follow."""
+    rows = read_table(archive.around(_SOLUTION), _SOLUTION, ("ImageId", "PredictionString"))
+    wnid_of = {image: prediction.split(" ")[0] for image, prediction in rows}
+    stems = [name.rsplit("/", 1)[-1].rsplit(".", 1)[0] for name in names]
+    missing = [stem for stem in stems if stem not in wnid_of]
+    if missing:
+        raise DassError(f"{archive.label}: {_SOLUTION} has no class for {missing[0]}: fetch it anew")
+    return [wnid_of[stem] for stem in stems]
 
 
 def _ground_truth(archive: Archive, images: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Reader of ISIC 2018 task 3 (skin lesions)."""
 
-from dass.datasets.archive import Archive
+from dass.datasets.archives.archive import Archive
 from dass.datasets.layouts.annotations import images_by_stem, read_table, refuse_missing
 from dass.datasets.listing import HASH_RULE, Entry, Listing, hash_split
 from dass.errors import DassError

@@ -1,6 +1,6 @@
 """Reader of PlantVillage (CropDisease in BSCD-FSL)."""
 
-from dass.datasets.archive import Archive
+from dass.datasets.archives.archive import Archive
 from dass.datasets.layouts.class_folder import read_class_folder
 from dass.datasets.listing import Listing
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.lib import format as npy
 
-from dass.datasets.archive import Archive
+from dass.datasets.archives.archive import Archive
 from dass.datasets.listing import HASH_RULE, Entry, Listing, hash_split
 from dass.errors import DassError
 

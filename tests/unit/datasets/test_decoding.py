@@ -1,4 +1,6 @@
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -6,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dass.datasets.decoding import UndecodableError, decode
+from dass.datasets import decoding
+from dass.datasets.decoding import UndecodableError
+
+
+def decode(source: bytes | np.ndarray, resolution: int) -> np.ndarray:
+    return decoding.decode(source, resolution).pixels
 
 
 def _file(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -19,7 +26,7 @@ def _flat(color: object, mode: str = "RGB", size: tuple[int, int] = (20, 16)) ->
     return Image.new(mode, size, color)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "DIB"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_formats(kind, mode):
     color = 120 if mode == "L" else (120, 120, 120)
@@ -47,6 +54,87 @@ def test_one_bit_and_sixteen_bit_grey():
     assert (decode(_file(_flat(1, "1")), 8) == 255).all()
     deep = Image.fromarray(np.full((16, 16), 0x8000, dtype=np.uint16))
     assert (decode(_file(deep), 8) == 0x80).all()
+
+
+def _grey(value: int, kind: str = "PNG") -> bytes:
+    return _file(Image.fromarray(np.full((8, 8), value, dtype=np.uint16)), kind)
+
+
+def _pgm(value: int, most: int) -> bytes:
+    return f"P5 8 8 {most}\n".encode() + np.full((8, 8), value, ">u2").tobytes()
+
+
+def _deep_tiff(values: tuple[int, ...], packed: bool) -> bytes:
+    """A TIFF of 16 bits a channel, which Pillow does not write either."""
+    pixels = np.tile(np.array(values, "<u2"), 64).tobytes()
+    body = zlib.compress(pixels) if packed else pixels
+    end = 8 + 2 + 9 * 12 + 4  # of the header and of one directory of nine fields
+    fields = (
+        (256, 3, 1, 8), (257, 3, 1, 8), (258, 3, 3, end), (259, 3, 1, 8 if packed else 1), (262, 3, 1, 2),
+        (273, 4, 1, end + 6), (277, 3, 1, 3), (278, 3, 1, 8), (279, 4, 1, len(body)),
+    )  # fmt: skip
+    directory = struct.pack("<H", len(fields)) + b"".join(struct.pack("<HHII", *field) for field in fields) + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8) + directory + struct.pack("<HHH", 16, 16, 16) + body
+
+
+def _deep_png(values: tuple[int, ...]) -> bytes:
+    """A PNG of 16 bits a channel, which Pillow does not write: 3 or 4 values of one pixel, everywhere."""
+    row = b"\0" + np.tile(np.array(values, ">u2"), 8).tobytes()
+    kind = {3: 2, 4: 6}[len(values)]
+    header = struct.pack(">IIBBBBB", 8, 8, 16, kind, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in ((b"IHDR", header), (b"IDAT", zlib.compress(row * 8)), (b"IEND", b""))
+    )
+
+
+# A file of 16 bits a value; the bits that it needs; a pixel where they are what the set has.
+DEEP = {
+    "8 bits": (_grey(200), 8, (200, 200, 200)),
+    "10 bits": (_grey(1023), 10, (255, 255, 255)),
+    "12 bits": (_grey(4095), 12, (255, 255, 255)),
+    "12 bits, half": (_grey(2048), 12, (128, 128, 128)),
+    "12 bits, TIFF": (_grey(2048, "TIFF"), 12, (128, 128, 128)),
+    "12 bits, JPEG 2000": (_grey(2048, "JPEG2000"), 12, (128, 128, 128)),
+    "14 bits": (_grey(8192), 14, (128, 128, 128)),
+    "15 bits are those of 16": (_grey(20_000), 16, (78, 78, 78)),
+    "16 bits": (_grey(65_535), 16, (255, 255, 255)),
+    "PGM that states its range": (_pgm(2048, 4095), 16, (128, 128, 128)),
+    "PGM that does not": (_pgm(2048, 65_535), 12, (128, 128, 128)),
+    "RGB": (_deep_png((4095, 2048, 0)), 12, (255, 128, 0)),
+    "RGB of 16 bits": (_deep_png((65_535, 256, 0)), 16, (255, 1, 0)),
+    "RGB, TIFF": (_deep_tiff((4095, 2048, 0), packed=False), 12, (255, 128, 0)),
+    "RGB, packed TIFF": (_deep_tiff((4095, 2048, 0), packed=True), 12, (255, 128, 0)),
+    "RGB with alpha": (_deep_png((4095, 2048, 0, 0)), 12, (255, 255, 255)),
+}
+
+
+@pytest.mark.parametrize(("data", "bits", "pixel"), DEEP.values(), ids=DEEP)
+def test_files_of_16_bits(data, bits, pixel):
+    assert decoding.decode(data, 8).deep_bits == bits
+    decoded = decoding.decode(data, 8, bits)
+    assert tuple(decoded.pixels[3, 3]) == pixel
+
+
+def test_what_is_brighter_than_the_depth_becomes_white():
+    assert (decoding.decode(_grey(5000), 8, 12).pixels == 255).all()
+
+
+@pytest.mark.parametrize("size", [(20_000, 20_000), (60_000, 3_001)])
+def test_too_many_pixels_are_refused_in_our_words(size):
+    header = bytearray(_file(_flat(0)))
+    header[16:24] = b"".join(side.to_bytes(4) for side in size)
+    header[29:33] = zlib.crc32(header[12:29]).to_bytes(4)
+    with pytest.raises(UndecodableError, match=r"more than 178,956,970 pixels") as caught:
+        decode(bytes(header), 8)
+    assert "bomb" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_panorama_is_read():
+    """Of more pixels than Pillow takes without a warning, 89 million."""
+    panorama = _file(_flat(7, "L", size=(90_000, 1_000)), compress_level=1)
+    assert (decode(panorama, 8) == 7).all()
 
 
 def test_cmyk():

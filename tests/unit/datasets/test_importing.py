@@ -15,7 +15,6 @@ def test_a_dataset_of_the_users_own(class_files, put_zip, tmp_path):
     assert calls[-1] == (12, 12)
 
 
-@pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="this Python is older than 3.11.4: tars are refused")
 def test_folder_zip_and_tar_give_the_same_bytes(class_files, put_zip, put_folder, tmp_path):
     files = class_files()
     tar_path = tmp_path / "set.tar.gz"

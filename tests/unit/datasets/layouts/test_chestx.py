@@ -1,6 +1,6 @@
 import pytest
 
-from dass.datasets.archive import open_archive
+from dass.datasets.archives.opening import open_archive
 from dass.datasets.layouts.chestx import read_chestx
 from dass.errors import DassError
 

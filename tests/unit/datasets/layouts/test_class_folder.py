@@ -1,7 +1,7 @@
 import pytest
 from torchvision.datasets import ImageFolder
 
-from dass.datasets.archive import open_archive
+from dass.datasets.archives.opening import open_archive
 from dass.datasets.layouts.class_folder import read_class_folder
 from dass.errors import DassError
 

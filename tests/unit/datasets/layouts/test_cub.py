@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from dass.datasets.archive import open_archive
+from dass.datasets.archives.opening import open_archive
 from dass.datasets.layouts.cub import read_cub
 from dass.datasets.packing import pack
 from dass.errors import DassError

@@ -1,7 +1,7 @@
 import pytest
 from torchvision.datasets import DTD
 
-from dass.datasets.archive import open_archive
+from dass.datasets.archives.opening import open_archive
 from dass.datasets.layouts.dtd import read_dtd
 from dass.errors import DassError
 

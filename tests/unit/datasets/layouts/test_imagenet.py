@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from dass.datasets.archive import open_archive
+from dass.datasets.archives.opening import open_archive
 from dass.datasets.layouts.imagenet import read_imagenet
 from dass.errors import DassError
 

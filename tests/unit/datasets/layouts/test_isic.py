@@ -1,6 +1,6 @@
 import pytest
 
-from dass.datasets.archive import open_archive
+from dass.datasets.archives.opening import open_archive
 from dass.datasets.layouts.isic import read_isic
 from dass.errors import DassError
 

@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 
-from dass.datasets.archive import open_archive
+from dass.datasets.archives.opening import open_archive
 from dass.datasets.layouts import quickdraw
 from dass.datasets.layouts.quickdraw import read_quickdraw
 from dass.datasets.packing import pack

@@ -1,6 +1,6 @@
 import pytest
 
-from dass.datasets.archive import open_archive
+from dass.datasets.archives.opening import open_archive
 from dass.datasets.layouts.tiny_imagenet import read_tiny_imagenet
 from dass.datasets.packing import pack
 from dass.errors import DassError

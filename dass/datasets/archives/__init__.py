@@ -1,0 +1,1 @@
+"""Folders, zips and tars of unknown origin, read safely and in one way."""

@@ -1,0 +1,100 @@
+"""Images whose classes a table says."""
+
+import json
+
+import pytest
+
+from dass.datasets.importing import import_dataset
+from dass.errors import DassError
+
+
+def _images(image_bytes, *names):
+    return {name: image_bytes(seed) for seed, name in enumerate(names)}
+
+
+def _import(folder):
+    return import_dataset("mine", folder, folder.parent / "raw", 16)
+
+
+def _csv(header, *rows):
+    return "\n".join((header, *rows)).encode()
+
+
+def _many(folder, count=10):
+    return [f"{folder}/{number}.png" for number in range(count)]
+
+
+TABLES = {
+    "Hugging Face": {
+        f"{part}/metadata.csv": _csv("file_name,label", *(f"{number}.png,{'ab'[number % 2]}" for number in range(10)))
+        for part in ("train", "test")
+    },
+    "Hugging Face, lines of JSON": {
+        f"{part}/metadata.jsonl": "\n".join(
+            json.dumps({"file_name": f"{number}.png", "label": "ab"[number % 2]}) for number in range(10)
+        ).encode()
+        for part in ("train", "test")
+    },
+    "Kaggle": {
+        "train.csv": _csv("id,breed", *(f"{number},{'ab'[number % 2]}" for number in range(10))),
+        "test_labels.csv": _csv("Image ID,Class", *(f"test/{number}.png,{'ab'[number % 2]}" for number in range(10))),
+        "sample_submission.csv": _csv("id,score", "1,0.5"),
+    },
+    "one table with a column of parts": {
+        "labels.csv": _csv(
+            "path,split,label",
+            *(f"{part}/{number}.png,{part},{'ab'[number % 2]}" for part in ("train", "test") for number in range(10)),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("tables", TABLES.values(), ids=TABLES)
+def test_layouts(image_bytes, put_folder, tables):
+    folder = put_folder(_images(image_bytes, *_many("train"), *_many("test")) | tables)
+    packed = _import(folder)
+    assert packed.card.classes == ("a", "b")
+    assert (packed.card.train_count, packed.card.test_count) == (10, 10)
+    assert packed.train_labels.tolist() == [0] * 5 + [1] * 5
+    assert next(iter(tables)) in packed.card.split_rule
+    # The same image in the same class as in folders of classes.
+    as_folders = {
+        f"{part}/{'ab'[number % 2]}/{number}.png": (folder / part / f"{number}.png").read_bytes()
+        for part in ("train", "test")
+        for number in range(10)
+    }
+    assert _import(put_folder(as_folders, "folders")).card.content == packed.card.content
+
+
+def test_a_table_of_hugging_face_goes_before_folders(image_bytes, put_folder):
+    """Snapshots hold images in numbered folders, which are no classes."""
+    images = _images(image_bytes, *_many("data/0000"), *_many("data/0001"))
+    rows = [f"000{half}/{number}.png,{'xy'[number % 2]}" for half in (0, 1) for number in range(10)]
+    card = _import(put_folder(images | {"data/metadata.csv": _csv("file_name,label", *rows)})).card
+    assert card.classes == ("x", "y")
+    assert (card.train_count, card.test_count) == (16, 4)
+
+
+def test_numbers_are_sorted_as_such(image_bytes, put_folder):
+    rows = [f"{number}.png,{number % 11}" for number in range(33)]
+    files = _images(image_bytes, *_many("images", 33)) | {"labels.csv": _csv("image,label", *rows)}
+    assert _import(put_folder(files)).card.classes == tuple(str(number) for number in range(11))
+
+
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [
+        (["0.png,a", "1.png,b", "99.png,a"], "99.png"),
+        (["0.png,a", "1.png,b", "0.png,b"], "two classes"),
+        (["0.png,a", "1.png,a"], "the class 'a' only"),
+    ],
+)
+def test_damage(image_bytes, put_folder, rows, named):
+    files = _images(image_bytes, *_many("images")) | {"labels.csv": _csv("file,label", *rows)}
+    with pytest.raises(DassError, match=named):
+        _import(put_folder(files))
+
+
+def test_class_folders_go_before_other_tables(class_files, put_folder):
+    files = class_files() | {"labels.csv": _csv("file,label", "train/cat/000.png,x", "train/dog/000.png,y")}
+    assert _import(put_folder(files)).card.classes == ("cat", "dog")
