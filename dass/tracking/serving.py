@@ -1,19 +1,23 @@
-"""A registered model over HTTP: MLflow's own scoring server behind a limit on what a request may send."""
+"""A registered model over HTTP: `ScoringApp` behind a server that does not wait for ever."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from http import HTTPStatus
-from typing import Any
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
+from dass.tracking.registry import registered
+from dass.tracking.scoring_app import ScoringApp
 from dass.tracking.store import Store, import_quietly
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
+if TYPE_CHECKING:
+    import uvicorn
+
+STUDENT = "dass.tracking.student_model"  # loads a distilled student
+HEADER_SECONDS = 10.0  # until all headers of a request have come
+CONNECTIONS = 256  # at once
 
 
 def serve_model(store: Store, uri: str, *, host: str, port: int, max_bytes: int) -> None:
-    """Answers POST /invocations, GET /ping and /version until it is stopped.
+    """Answers POST /invocations, GET /ping, /health and /version until it is stopped.
 
     Args:
         store: holds the model.
@@ -23,68 +27,69 @@ def serve_model(store: Store, uri: str, *, host: str, port: int, max_bytes: int)
         max_bytes: a larger request is answered 413 before more than that of it has been read.
 
     Raises:
-        DassError: the store failed or has no such model.
+        UsageError: the address is not that of a registered model.
+        DassError: the store failed.
     """
+    server = make_server(load_app(store, uri, max_bytes), host, port)
+    with suppress(KeyboardInterrupt):
+        server.run()
+
+
+def load_app(store: Store, uri: str, max_bytes: int) -> ScoringApp:
+    """The application that answers with a registered model; arguments and errors as in `serve_model`."""
     import_quietly("mlflow.pyfunc.scoring_server")
     import mlflow
-    import uvicorn
-    from mlflow.pyfunc import scoring_server
 
+    version = registered(store, uri)
     mlflow.set_tracking_uri(store.uri)
     with store.errors(f"load {uri}"):
-        model = mlflow.pyfunc.load_model(uri)
-    uvicorn.run(BodyLimit(scoring_server.init(model), max_bytes), host=host, port=port, log_level="warning")
+        model = mlflow.pyfunc.load_model(version.uri)
+    if model.metadata.flavors["python_function"].get("loader_module") == STUDENT:
+        # Of students filed by earlier versions: MLflow would cut fractions off before the student sees them.
+        model.metadata.signature = None
+    return ScoringApp(model, max_bytes)
 
 
-class BodyLimit:
-    """An ASGI application that passes on requests up to a size and refuses larger ones with 413.
+def make_server(app: ScoringApp, host: str, port: int) -> "uvicorn.Server":
+    """A server that closes connections which do not send a request."""
+    import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    Args:
-        app: the application behind it.
-        max_bytes: of a request's body.
-    """
+    class Impatient(H11Protocol):
+        """Hangs up where headers do not come to their end, which uvicorn waits for without limit."""
 
-    def __init__(self, app: App, max_bytes: int) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
+        _waiting: asyncio.TimerHandle | None = None
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answers one connection, as the ASGI protocol has it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        body = None if _announced(scope) > self._max_bytes else await self._read(receive)
-        if body is None:
-            await self._refuse(send)
-            return
-        waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if len(self.connections) > CONNECTIONS:
+                transport.abort()
+            self._wait()
 
-        async def replay() -> Message:
-            return waiting.pop() if waiting else await receive()
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._stop_waiting()
+            else:
+                self._wait()
 
-        await self._app(scope, replay, send)
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_waiting()
+            super().connection_lost(exc)
 
-    async def _read(self, receive: Receive) -> bytes | None:
-        """The body; None as soon as it is found to be too large, whatever it was announced as."""
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > self._max_bytes:
-                return None
-        return bytes(body)
+        def _wait(self) -> None:
+            """Sets the clock, unless it runs: a byte now and then does not put it back."""
+            if self._waiting is None:
+                self._waiting = self.loop.call_later(HEADER_SECONDS, self._hang_up)
 
-    async def _refuse(self, send: Send) -> None:
-        told = f"the request is larger than {self._max_bytes} bytes: send fewer images at once".encode()
-        headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(told)), (b"connection", b"close")]
-        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": told})
+        def _stop_waiting(self) -> None:
+            if self._waiting is not None:
+                self._waiting.cancel()
+                self._waiting = None
 
+        def _hang_up(self) -> None:
+            self._waiting = None
+            self.transport.close()
 
-def _announced(scope: Message) -> int:
-    """Content-Length, 0 where there is none or it is no number."""
-    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
-    return int(lengths[0]) if lengths and lengths[0].isdigit() else 0
+    settings: dict[str, Any] = {"ws": "none", "lifespan": "off", "log_level": "error", "http": Impatient}
+    return uvicorn.Server(uvicorn.Config(app, host=host, port=port, **settings))

@@ -115,16 +115,16 @@ padding {augmentation.crop_padding}. Recipe `{self.recipe_id}`, seed {self.seed}
 ```python
 import mlflow
 model = mlflow.pyfunc.load_model("models:/{name}@champion")
-model.predict(images)  # uint8 [n, {side}, {side}, 3], RGB; one image is image[None]
+model.predict(images)  # [n, {side}, {side}, 3], RGB, 0..255 or 0.0..1.0; one image is image[None]
 ```
 
 It answers a table: `class`, `probability`, and `p_<name>` for every class. Over HTTP (`mlflow models serve`) send \
-`{{"inputs": [[[[r, g, b], ...], ...], ...]}}` with whole numbers 0..255.
+`{{"inputs": [[[[r, g, b], ...], ...], ...]}}` with whole numbers 0..255 or numbers 0..1.
 
 ## Limits
 
 - Images must be exactly {side}x{side}: nothing is resized. Resize as training did, or accuracy drops silently.
-- MLflow's HTTP server cuts fractions off before the model sees them: images scaled to 0..1 look black.
+- Pixels are whole numbers 0..255, or floating-point numbers of 0..1 or 0..255; anything else is refused.
 - It knows these classes only and always names one of them; its probabilities are not calibrated.
 - The accuracy is that of the test images named above. Other cameras, cropping or light will lower it.
 - The weights follow the data. {self.licence}

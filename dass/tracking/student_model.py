@@ -5,6 +5,7 @@ calls `_load_pyfunc` with the folder that `save_student_model` wrote.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,10 @@ from dass.networks.checkpoint import import_checkpoint, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.sealed import read_sealed, write_sealed
 from dass.space.architecture import Architecture
+from dass.tracking.image_input import UnclearImagesError, to_pixels
+
+if TYPE_CHECKING:
+    from mlflow.exceptions import MlflowException
 
 WEIGHTS, ARCHITECTURE, DESCRIPTION = "weights.safetensors", "architecture.json", "student.json"
 CLASS, PROBABILITY, PREFIX = "class", "probability", "p_"
@@ -39,29 +44,33 @@ class StudentModel:
         self.classes = classes
         self.resolution = resolution
 
-    def predict(self, images: NDArray[np.uint8]) -> pd.DataFrame:
+    def predict(self, images: NDArray[Any]) -> pd.DataFrame:
         """Classifies images.
 
         Args:
-            images: uint8 [n, h, w, 3], RGB, h = w = `resolution`; one image is a batch of one.
+            images: [n, h, w, 3], RGB, h = w = `resolution`, as whole numbers 0..255 or as floating-point numbers of
+                0..1 or 0..255, see `dass.tracking.image_input`; one image is a batch of one.
 
         Returns:
             One row per image: `class` (the most probable class's name), `probability` (its), and `p_<name>` for
             every class in label order. Probabilities are float32 softmax outputs and sum to 1.
 
         Raises:
-            MlflowException: another type, shape or size (INVALID_PARAMETER_VALUE: a server answers 400).
+            MlflowException: another type, shape or scale (INVALID_PARAMETER_VALUE: a server answers 400).
         """
-        self._check(images)
-        probabilities = self.probabilities(images)
-        best = probabilities.argmax(axis=1) if len(images) else np.empty(0, dtype=np.int64)
+        try:
+            pixels = to_pixels(images, self.resolution)
+        except UnclearImagesError as error:
+            raise _refusal(str(error)) from error
+        probabilities = self.probabilities(pixels)
+        best = probabilities.argmax(axis=1) if len(pixels) else np.empty(0, dtype=np.int64)
         names = np.array(self.classes, dtype=object)
         frame = pd.DataFrame({CLASS: names[best], PROBABILITY: probabilities[np.arange(len(best)), best]})
         every = pd.DataFrame(probabilities, columns=[f"{PREFIX}{name}" for name in self.classes])
         return pd.concat([frame, every], axis=1)
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Softmax outputs, float64 [n, classes], for images as in `predict`, unchecked."""
+        """Softmax outputs, float64 [n, classes], for pixels uint8 [n, h, w, 3], unchecked."""
         parts = [np.empty((0, len(self.classes)))]
         with torch.inference_mode():
             for start in range(0, len(images), _BATCH):
@@ -69,18 +78,21 @@ class StudentModel:
                 parts.append(self.network(normalize(batch)).softmax(dim=1).double().numpy())
         return np.concatenate(parts)
 
-    def _check(self, images: object) -> None:
-        from mlflow.exceptions import MlflowException
 
-        side = self.resolution
-        expected = f"expected a numpy array of RGB images, uint8 [n, {side}, {side}, 3]"
-        if not isinstance(images, np.ndarray):
-            raise MlflowException.invalid_parameter_value(f"{expected}, found {type(images).__name__}")
-        if images.dtype != np.uint8:
-            raise MlflowException.invalid_parameter_value(f"{expected} with values 0..255, found {images.dtype}")
-        if images.ndim != 4 or images.shape[1:] != (side, side, 3):
-            hint = "; one image is a batch of one: image[None]" if images.ndim == 3 else ""
-            raise MlflowException.invalid_parameter_value(f"{expected}, found shape {list(images.shape)}{hint}")
+def _refusal(reason: str) -> "MlflowException":
+    """An error whose message stays as it is: MLflow's server would put all pixels that were sent before it."""
+    from mlflow.exceptions import MlflowException
+
+    class RefusedImages(MlflowException):
+        @property
+        def message(self) -> str:
+            return reason
+
+        @message.setter
+        def message(self, _longer: str) -> None:
+            pass
+
+    return RefusedImages.invalid_parameter_value(reason)
 
 
 def save_student_model(folder: Path, network: ElasticResNet, classes: tuple[str, ...], resolution: int) -> None:

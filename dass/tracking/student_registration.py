@@ -88,10 +88,11 @@ def _signature(student: StudentModel) -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 
-    side = student.resolution
     outputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.string, CLASS), ColSpec(DataType.double, PROBABILITY)]
     outputs += [ColSpec(DataType.double, f"{PREFIX}{name}") for name in student.classes]
-    return ModelSignature(Schema([TensorSpec(np.dtype(np.uint8), (-1, side, side, 3))]), Schema(outputs))
+    # No schema of the input: MLflow's server would cast numbers to it, and so make pixels of 0..1 black, before the
+    # model sees them. `StudentModel.predict` checks more than a schema can.
+    return ModelSignature(outputs=Schema(outputs))
 
 
 def _check_accuracy(card: StudentCard, correct: NDArray[np.bool_]) -> None:

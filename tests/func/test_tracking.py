@@ -105,6 +105,10 @@ def test_the_champion_answers_over_http_and_survives_nonsense(filed: Filed, serv
         assert [row["class"] for row in answer["predictions"]] == ["cat", "cat"]
         assert set(answer["predictions"][0]) == {"class", "probability", "p_ant", "p_bee", "p_cat"}
         assert abs(sum(answer["predictions"][0][f"p_{name}"] for name in filed.data.classes) - 1) < 1e-6
+        shares = [[[[value / 255 for value in pixel] for pixel in row] for row in image] for image in images]
+        assert _post(address, {"inputs": shares}) == (status, answer)
+        refused, told = _post(address, {"inputs": [[[[-0.5, 0, 0]] * 16] * 16]})
+        assert refused == 400 and told["message"].startswith("expected RGB images [n, 16, 16, 3]")
         small = [[[[0, 0, 0]] * 8] * 8]
         for nonsense in (
             {"inputs": small},
@@ -293,7 +297,7 @@ def _post(address: str, body: object) -> tuple[int, dict]:
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         with error:
-            return error.code, {}
+            return error.code, json.load(error)
 
 
 def _commit(root: Path, message: str) -> None:

@@ -66,10 +66,10 @@ def test_read_only_strided_and_no_images(model: StudentModel) -> None:
 )
 def test_anything_else_is_refused_as_the_senders_fault(model: StudentModel, shape: list[int], dtype: str) -> None:
     images = np.zeros(shape, dtype=dtype)
-    if dtype == "uint8" and len(shape) == 4 and shape[1:] == [16, 16, 3]:
+    if dtype != "bool" and len(shape) == 4 and shape[1:] == [16, 16, 3]:
         assert len(model.predict(images)) == shape[0]
         return
-    with pytest.raises(MlflowException, match=r"uint8 \[n, 16, 16, 3\]") as caught:
+    with pytest.raises(MlflowException, match=r"\[n, 16, 16, 3\]") as caught:
         model.predict(images)
     assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
 

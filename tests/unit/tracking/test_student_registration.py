@@ -2,7 +2,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import mlflow
-import numpy as np
 import pytest
 from mlflow.exceptions import MlflowException
 
@@ -39,12 +38,13 @@ def test_the_model_loads_answers_and_refuses(store: Store, register: Callable, m
     version = register(2)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     model = mlflow.pyfunc.load_model(version.uri)
-    assert model.metadata.signature.inputs.inputs[0].shape == (-1, 16, 16, 3)
+    assert model.metadata.signature.inputs is None  # MLflow's server would cast to it
     assert model.metadata.signature.outputs.input_names() == ["class", "probability", "p_ant", "p_bee", "p_cat"]
     example = model.input_example
-    assert (example.shape, example.dtype) == ((2, 16, 16, 3), np.uint8)
+    assert example.shape == (2, 16, 16, 3)
     assert list(model.predict(example)["class"]) == ["cat", "cat"]
-    for wrong in (example[0], example[:, :8], example.astype(np.float32), [[1, 2]]):
+    assert list(model.predict(example / 255)["class"]) == ["cat", "cat"]
+    for wrong in (example[0], example[:, :8], example - 0.5, [[1, 2]]):
         with pytest.raises(MlflowException) as caught:
             model.predict(wrong)
         assert caught.value.error_code == "INVALID_PARAMETER_VALUE"

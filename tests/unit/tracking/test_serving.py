@@ -1,0 +1,305 @@
+"""Served models and what people and adversaries send them: never a 5xx, never a wrong class.
+
+A new report is one more row of `ANSWERED` or `REFUSED`.
+"""
+
+import http.client
+import io
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, Schema, TensorSpec
+
+from dass.errors import UsageError
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.space.architecture import Architecture
+from dass.tracking import scoring_app, serving
+from dass.tracking.scoring_app import ScoringApp
+from dass.tracking.serving import load_app, make_server
+from dass.tracking.store import Store, import_quietly
+from dass.tracking.student_model import StudentModel, save_student_model
+
+MAX_BYTES = 200_000
+SIDE = 8
+JSON = {"Content-Type": "application/json"}
+
+
+def network() -> ElasticResNet:
+    """Tells bright images from dark ones: the class is one of three bands of brightness."""
+    torch.manual_seed(3)
+    made = ElasticResNet(Architecture(((4,), (8,), (8,), (8,))), 3).train()
+    with torch.no_grad():
+        made(torch.rand(32, 3, SIDE, SIDE) * torch.linspace(0, 2, 32)[:, None, None, None] - 1)
+    return made.eval()
+
+
+CLASSES = ("ant", "bee", "cat")
+
+
+def pictures(count: int = 4) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """A real server of a real model, which waits for headers and bodies a second each."""
+    import_quietly("mlflow.pyfunc.scoring_server")
+    folder = tmp_path_factory.mktemp("served")
+    save_student_model(folder / "student", network(), CLASSES, SIDE)
+    mlflow.pyfunc.save_model(
+        folder / "model", loader_module="dass.tracking.student_model", data_path=str(folder / "student"),
+        signature=ModelSignature(outputs=Schema([ColSpec("string", "class")])), pip_requirements=["torch"],
+        input_example=pictures(1),
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serving, "HEADER_SECONDS", 1.0)
+        patch.setattr(scoring_app, "BODY_SECONDS", 1.0)
+        app = ScoringApp(mlflow.pyfunc.load_model(str(folder / "model")), MAX_BYTES)
+        server = make_server(app, "127.0.0.1", 0)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield server.servers[0].sockets[0].getsockname()
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def address_of_the_store() -> Iterator[None]:
+    """Loading a model sets MLflow's address for the whole process."""
+    yield
+    mlflow.set_tracking_uri(None)
+
+
+def ask(
+    address: tuple[str, int], body: bytes, headers: dict[str, str] | None = None, method: str = "POST",
+    path: str = "/invocations",
+) -> tuple[int, bytes]:  # fmt: skip
+    connection = http.client.HTTPConnection(*address, timeout=20)
+    try:
+        connection.request(method, path, body, JSON if headers is None else headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def inputs(images: Any) -> bytes:
+    return json.dumps({"inputs": images.tolist() if isinstance(images, np.ndarray) else images}).encode()
+
+
+def with_black(images: np.ndarray) -> np.ndarray:
+    return np.concatenate([images[:3], np.zeros_like(images[:1])])
+
+
+# what is sent -> the pixels that it stands for
+ANSWERED: dict[str, tuple[Callable[[np.ndarray], Any], Callable[[np.ndarray], np.ndarray]]] = {
+    "whole numbers 0..255": (lambda x: x, lambda x: x),
+    "floats 0..255": (lambda x: x.astype(float), lambda x: x),
+    "floats 0..255 with fractions": (lambda x: np.clip(x + 0.3, 0, 255), lambda x: x),
+    "floats 0..1": (lambda x: x / 255, lambda x: x),
+    "floats 0..1 of four digits": (lambda x: (x / 255).round(4), lambda x: x),
+    "floats 0..1, one image black": (lambda x: with_black(x / 255), with_black),
+    "floats 0..255, one image black": (lambda x: with_black(x / 1.0), with_black),
+    "dark floats 0..1": (lambda x: (x // 10) / 255, lambda x: x // 10),
+    "black": (lambda x: x * 0, lambda x: x * 0),
+    "no images": (lambda x: x[:0].reshape(0, SIDE, SIDE, 3), lambda x: x[:0]),
+}
+
+
+@pytest.mark.parametrize("row", [row for row in ANSWERED if row != "no images"])
+def test_answered_over_http(row: str, address: tuple[str, int]) -> None:
+    send, meant = ANSWERED[row]
+    status, answer = ask(address, inputs(send(pictures())))
+    assert status == 200, answer
+    rows = json.loads(answer)["predictions"]
+    expected = StudentModel(network(), CLASSES, SIDE).probabilities(meant(pictures()))
+    np.testing.assert_allclose([[one[f"p_{name}"] for name in CLASSES] for one in rows], expected, atol=1e-5)
+    assert [one["class"] for one in rows] == [CLASSES[index] for index in expected.argmax(axis=1)]
+
+
+WHOLE, FRACTIONS = ("uint8", "int16", "int64", "uint64"), ("float16", "float32", "float64")
+
+
+@pytest.mark.parametrize(
+    ("row", "dtype"),
+    [
+        (row, dtype)
+        for row, (send, _) in ANSWERED.items()
+        for dtype in (*(WHOLE if send(pictures()).dtype.kind == "u" else ()), *FRACTIONS)
+    ],
+)
+def test_answered_in_python(row: str, dtype: str) -> None:
+    send, meant = ANSWERED[row]
+    sent = send(pictures())
+    model = StudentModel(network(), CLASSES, SIDE)
+    found = model.predict(sent.astype(dtype)).iloc[:, 2:].to_numpy(dtype=float)
+    np.testing.assert_allclose(found, model.probabilities(meant(pictures())), atol=0.02 if dtype == "float16" else 1e-5)
+
+
+def parquet() -> bytes:
+    buffer = io.BytesIO()
+    pd.DataFrame({"a": np.zeros(100)}).to_parquet(buffer)
+    return buffer.getvalue()
+
+
+def image(value: Any, count: int = 1) -> list[Any]:
+    return [[[[value] * 3] * SIDE] * SIDE] * count
+
+
+UNIT = (pictures() / 255).tolist()
+# what is sent -> status, body, headers
+REFUSED: dict[str, tuple[int, bytes, dict[str, str]]] = {
+    "normalised -1..1": (400, inputs(pictures() / 127.5 - 1), JSON),
+    "normalised by mean and std": (400, inputs(np.abs(pictures() / 60.0)), JSON),
+    "beyond 1 by little": (400, inputs(pictures() / 254.0), JSON),
+    "both scales": (400, inputs([*UNIT[:2], *pictures(2).tolist()]), JSON),
+    "whole numbers 0 and 1": (400, inputs(pictures() // 128), JSON),
+    "above 255": (400, inputs(image(300)), JSON),
+    "below 0": (400, inputs(image(-1)), JSON),
+    "NaN": (400, inputs(image(float("nan"))), JSON),
+    "infinity": (400, b'{"inputs": ' + json.dumps(image(7)).encode().replace(b"7", b"1e999", 1) + b"}", JSON),
+    "truth values": (400, inputs(image(True)), JSON),
+    "text": (400, inputs(image("r")), JSON),
+    "nulls": (400, inputs(image(None)), JSON),
+    "another size": (400, inputs([[[[0, 0, 0]] * 4] * 4]), JSON),
+    "one image": (400, inputs(pictures()[0]), JSON),
+    "ragged": (400, inputs([[[[0, 0, 0]], [[0]]]]), JSON),
+    "a word": (400, inputs("cat"), JSON),
+    "another key": (400, json.dumps({"images": UNIT}).encode(), JSON),
+    "two keys": (400, json.dumps({"inputs": UNIT, "instances": UNIT}).encode(), JSON),
+    "params": (400, json.dumps({"inputs": "x", "params": [1]}).encode(), JSON),
+    "a data frame": (400, json.dumps({"dataframe_split": {"columns": ["a"], "data": [[1]]}}).encode(), JSON),
+    "a list": (400, b"[1, 2]", JSON),
+    "a number": (400, b"7", JSON),
+    "no body": (400, b"", JSON),
+    "no JSON": (400, b'{"inputs": [', JSON),
+    "no UTF-8": (400, b'{"inputs": "\xff\xfe"}', JSON),
+    "UTF-16": (400, '{"inputs": 1}'.encode("utf-16"), JSON),
+    "deep": (400, b'{"inputs": ' + b"[" * 90_000 + b"]" * 90_000 + b"}", JSON),
+    "deep objects": (400, b'{"inputs":' * 9_000 + b"1" + b"}" * 9_000, JSON),
+    "a long number": (400, b'{"inputs": [' + b"9" * 5_000 + b"]}", JSON),
+    "many empty lists": (400, b'{"inputs": [' + b"[]," * 60_000 + b"[]]}", JSON),
+    "too large": (413, b" " * (MAX_BYTES + 1), JSON),
+    "parquet": (415, parquet(), {"Content-Type": "application/vnd.apache.parquet"}),
+    "CSV": (415, b"a,b\n1,2\n", {"Content-Type": "text/csv"}),
+    "no content type": (415, inputs(UNIT), {}),
+    "another character set": (415, inputs(UNIT), {"Content-Type": "application/json; charset=utf-16"}),
+    "another parameter": (415, inputs(UNIT), {"Content-Type": "application/json; boundary=x"}),
+    "compressed": (415, inputs(UNIT), {**JSON, "Content-Encoding": "gzip"}),
+    "a huge announcement": (413, b"", {**JSON, "Content-Length": str(10**15)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", REFUSED)
+def test_refused(row: str, address: tuple[str, int]) -> None:
+    status, body, headers = REFUSED[row]
+    found, answer = ask(address, body, headers)
+    assert found == status, answer
+    reason = json.loads(answer)["message"]
+    assert reason.isprintable() and len(reason) < 500
+    assert "[[" not in reason and "Traceback" not in reason
+    assert ask(address, inputs(pictures()))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/ping", 200), ("GET", "/health", 200), ("GET", "/version", 200), ("HEAD", "/ping", 200),
+        ("GET", "/invocations", 405), ("PUT", "/invocations", 405), ("POST", "/ping", 405), ("GET", "/docs", 404),
+        ("POST", "/", 404),
+    ],
+)  # fmt: skip
+def test_pages(method: str, path: str, status: int, address: tuple[str, int]) -> None:
+    assert ask(address, b"", {}, method, path)[0] == status
+
+
+def test_content_types_as_clients_write_them(address: tuple[str, int]) -> None:
+    for kind in ("application/json", "Application/JSON; charset=UTF-8", 'application/json; charset="utf-8"'):
+        assert ask(address, inputs(pictures()), {"Content-Type": kind})[0] == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /invoc", b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-"])
+def test_half_sent_headers_are_hung_up_on(sent: bytes, address: tuple[str, int]) -> None:
+    connections = [socket.create_connection(address, timeout=20) for _ in range(30)]
+    for connection in connections:
+        connection.sendall(sent)
+    assert ask(address, inputs(pictures()))[0] == 200
+    for connection in connections:
+        with connection:
+            assert connection.recv(1000) == b""
+
+
+def test_a_byte_now_and_then_does_not_keep_a_connection(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=20) as connection:
+        connection.sendall(b"POST /invocations HTTP/1.1\r\n")
+        with pytest.raises(OSError):
+            for _ in range(100):
+                connection.sendall(b"x")
+                time.sleep(0.1)
+
+
+def test_a_slow_body_is_answered_408(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, timeout=20) as connection:
+        head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+        connection.sendall(head)
+        assert b" 408 " in connection.recv(1000)
+
+
+def test_many_connections_leave_room_for_others(address: tuple[str, int]) -> None:
+    connections = [socket.create_connection(address, timeout=20) for _ in range(serving.CONNECTIONS + 50)]
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:  # the first are hung up on while the last are still there
+        try:
+            assert ask(address, inputs(pictures()))[0] == 200
+            break
+        except (ConnectionError, http.client.HTTPException):
+            time.sleep(0.1)
+    else:
+        pytest.fail("no answer")
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "models:/nothing/1", "models:/dass-student-pets/9", "models:/dass-student-pets@nobody", "runs:/abc/model",
+        "/tmp", ".", "mlartifacts", "models:/dass-student-pets", "models:/m-0123456789abcdef", "file:///etc",
+        "http://example.org/model", "models:/../1", "",
+    ],
+)  # fmt: skip
+def test_addresses_of_no_registered_model(uri: str, store: Store, register: Callable[..., Any]) -> None:
+    if uri.startswith("models:/dass"):
+        register(2)
+    with pytest.raises(UsageError) as caught:
+        load_app(store, uri, MAX_BYTES)
+    assert str(caught.value).isprintable()
+
+
+def test_a_student_filed_before_sees_fractions_too(store: Store, tmp_path: Path) -> None:
+    save_student_model(tmp_path / "student", network(), CLASSES, SIDE)
+    old = ModelSignature(Schema([TensorSpec(np.dtype(np.uint8), (-1, SIDE, SIDE, 3))]))
+    mlflow.pyfunc.save_model(
+        tmp_path / "model", loader_module="dass.tracking.student_model", data_path=str(tmp_path / "student"),
+        signature=old, pip_requirements=["torch"],
+        input_example=pictures(1),
+    )  # fmt: skip
+    store.client.create_registered_model("old")
+    store.client.create_model_version("old", str(tmp_path / "model"))
+    app = load_app(store, "models:/old/1", MAX_BYTES)
+    rows = json.loads(app._score(inputs(pictures() / 255)).body)["predictions"]
+    expected = StudentModel(network(), CLASSES, SIDE).probabilities(pictures())
+    np.testing.assert_allclose([[one[f"p_{name}"] for name in CLASSES] for one in rows], expected, atol=1e-5)
