@@ -16,7 +16,7 @@ from dass.tracking.stage_runs import log_students
 from dass.tracking.store import Store, open_store
 from dass.tracking.target_runs import add_student, log_target
 from dass.training.user_teacher import TeacherFile
-from flows.runtime import RECORDING, device
+from flows.runtime import RECORDING, device, logger
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def open_given(project: Project, dataset: str, teacher: str) -> Iterator[TargetT
     largest = SearchSpace.from_config(project.params.space).largest
     with open_task(
         dataset, TeacherFile(project.root / teacher), raw=project.raw, largest=largest, device=device(),
-        resolution=project.params.data.resolution,
+        resolution=project.params.data.resolution, tell=logger().info,
     ) as given:  # fmt: skip
         yield given
 

@@ -16,8 +16,6 @@ from dass.errors import UsageError
 from dass.params_file import load_params
 from dass.project import RAW
 
-_SHOWN = 30  # class names in the output
-
 data_app = typer.Typer(
     help="Bring in datasets, fetch, list and check them.\n\nExample: dass data check digits", no_args_is_help=True
 )
@@ -168,14 +166,8 @@ def _counts(card: DatasetCard) -> str:
 def _say(packed: PackedDataset) -> None:
     card = packed.card
     print(f"{packed.folder}: {_counts(card)}; split: {card.split_rule}")
-    more = f" and {len(card.classes) - _SHOWN:,} more" if len(card.classes) > _SHOWN else ""
-    print(f"classes: {', '.join(card.classes[:_SHOWN])}{more}")
-    for note in card.notes:
-        print(note)
-    if card.passed_over:
-        print(f"files passed over: {', '.join(f'{count:,} {what}' for what, count in card.passed_over.items())}")
-    if card.skipped:
-        print(f"skipped since it does not decode: {card.skipped[0].name} ({card.skipped[0].reason}), ...")
+    for line in card.remarks:
+        print(line)
 
 
 def _print_report(report: CheckReport) -> None:

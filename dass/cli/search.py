@@ -1,6 +1,7 @@
 """`dass search`: rank students for a dataset and a teacher, without any pipeline."""
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -96,7 +97,9 @@ def search(
     else:
         way = _by_dass(predictor, place, candidates, common)
     theirs = teacher_file(teacher, normalization, classes, expect_accuracy)
-    task_at = open_task(data, theirs, raw=RAW, resolution=way.resolution, largest=way.space.largest, device=place)
+    task_at = open_task(
+        data, theirs, raw=RAW, resolution=way.resolution, largest=way.space.largest, device=place, tell=_tell
+    )
     with task_at as task:
         with progress_bar("score") as progress:
             found = way.rank(task, progress)
@@ -114,6 +117,11 @@ def search(
     title = f"{found.target}: {which} of {len(found.ranking)} within {budget}; teacher {found.teacher_accuracy:.2f}%"
     print_table(_table(title, shown, times))
     print(f"{found.seconds:.1f} s, {1000 * found.seconds / len(found.ranking):.2f} ms per candidate")
+
+
+def _tell(line: str) -> None:
+    """To stderr, since stdout is the ranking's."""
+    print(line, file=sys.stderr)
 
 
 @dataclass(frozen=True)

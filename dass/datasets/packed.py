@@ -19,6 +19,7 @@ from dass.sealed import read_sealed
 
 CARD = "dataset.json"
 AGAIN = "run `dvc checkout` or import it again"
+_SHOWN = 30  # class names in a line
 _PATIENCE = 2.0  # seconds to wait for one folder to take the place of another
 
 
@@ -83,6 +84,19 @@ class DatasetCard:
     def content(self) -> str:
         """12 hex digits of everything that a training run could see of the dataset."""
         return content_id({"classes": self.classes, "sha256": asdict(self.sha256)})
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know of how the source was read, in lines: classes, notes, and what was left out."""
+        more = f" and {len(self.classes) - _SHOWN:,} more" if len(self.classes) > _SHOWN else ""
+        lines = [f"classes: {', '.join(self.classes[:_SHOWN])}{more}", *self.notes]
+        if self.passed_over:
+            counts = ", ".join(f"{count:,} {what}" for what, count in self.passed_over.items())
+            lines.append(f"files passed over: {counts}")
+        if self.skipped:
+            first = self.skipped[0]
+            lines.append(f"{len(self.skipped):,} image(s) do not decode, the first is {first.name} ({first.reason})")
+        return tuple(lines)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value from which `from_json` makes an equal card; what is empty of the last two is left out."""

@@ -1,16 +1,17 @@
 """The task that a search is for: a dataset and its teacher, of params.yaml or brought by the user."""
 
 import re
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from dass.datasets.archives.opening import ENDINGS
 from dass.datasets.catalogue import find_dataset
-from dass.datasets.importing import import_dataset
+from dass.datasets.importing import ImportOptions, import_dataset
+from dass.datasets.leftovers import scratch_folder
 from dass.datasets.packed import CARD, load_target
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
@@ -19,8 +20,6 @@ from dass.networks.elastic_resnet import ElasticResNet
 from dass.search.run import Guide
 from dass.space.architecture import Architecture
 from dass.training.user_teacher import TeacherFile, bring_in_teacher
-
-IMAGES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,7 @@ def open_task(
     resolution: int,
     device: torch.device,
     largest: Architecture | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Iterator[TargetTask]:
     """Opens dataset and teacher for as long as a search lasts.
 
@@ -66,6 +66,7 @@ def open_task(
         resolution: side of the images in pixels that the predictor works at.
         device: where the teacher goes.
         largest: the architecture that the teacher must have; None for any of a supported family.
+        tell: called with each line that the user should know of images that are packed for the occasion.
 
     Raises:
         UsageError: there is no such dataset or teacher, or the dataset is packed at another resolution.
@@ -73,13 +74,15 @@ def open_task(
     """
     if not teacher.path.is_file():
         raise UsageError(f"there is no checkpoint at {teacher.path}: give the path of a file of weights")
-    with open_user_data(dataset, raw, resolution) as data:
+    with open_user_data(dataset, raw, resolution, tell) as data:
         network, card = bring_in_teacher(teacher, data, device, largest=largest)
         yield TargetTask(data, network, card, _packed_folder(dataset, raw, resolution))
 
 
 @contextmanager
-def open_user_data(dataset: str, raw: Path, resolution: int) -> Iterator[TaskData]:
+def open_user_data(
+    dataset: str, raw: Path, resolution: int, tell: Callable[[str], None] = lambda line: None
+) -> Iterator[TaskData]:
     """A packed dataset by name or folder, or images packed for the occasion; arguments as in `open_task`.
 
     Raises:
@@ -93,8 +96,13 @@ def open_user_data(dataset: str, raw: Path, resolution: int) -> Iterator[TaskDat
             raise UsageError(f"{packed} is packed at {data.resolution} pixels but the predictor works at {resolution}")
         yield data
     elif path.exists():
-        with tempfile.TemporaryDirectory() as scratch:
-            yield load_target(import_dataset(task_name(path), path, Path(scratch), resolution).folder)
+        name = task_name(path)
+        options = ImportOptions(broken_list=raw / f"{name}-{resolution}-broken.txt")
+        with scratch_folder() as scratch:
+            made = import_dataset(name, path, scratch, resolution, options=options)
+            for line in made.card.remarks:
+                tell(line)
+            yield load_target(made.folder)
     else:
         named = raw / f"{dataset}-{resolution}"
         raise UsageError(f"{dataset}: neither a packed dataset ({named}) nor a folder or zip of images")
@@ -108,8 +116,7 @@ def _packed_folder(dataset: str, raw: Path, resolution: int) -> Path | None:
 def task_name(path: Path) -> str:
     """The name of a task whose images are at `path`: what the path ends in, as a name of the catalogue may be."""
     stem = path.resolve().name.lower()
-    for ending in IMAGES:
-        stem = stem.removesuffix(ending)
+    stem = stem.removesuffix(max((ending for ending in ENDINGS if stem.endswith(ending)), key=len, default=""))
     name = re.sub(r"[^a-z0-9_-]+", "-", stem).strip("-_")[:50] or "images"
     known = find_dataset(name)
     return f"my-{name}" if known is not None and known.make is not None else name

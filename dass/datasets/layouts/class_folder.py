@@ -54,16 +54,16 @@ def read_class_folder(archive: Archive, group: Callable[[str], str] = lambda nam
         part = _train_folder(level, archive.label)
         train_root = part.innermost()
         test_root, unused = _test_folder(level, train_root, archive.label)
-        unused |= _beside_parts(level, train_root, archive.label)
         classes, train = _entries(train_root, level.folder.path)
         if test_root is None:
             train, test = hash_split(train, group)
         else:
             rule = f"as given: {_inside(train_root, level)}/ and {_inside(test_root, level)}/"
-            if unused:  # another part of that name may have been meant
+            if unused:  # another part may have been meant
                 notes.append(f"{_inside(test_root, level)}/ is the test part")
             test_classes, test = _entries(test_root, level.folder.path)
             _refuse_other_classes(classes, test_classes, _inside(test_root, level), archive.label)
+        unused |= _beside_parts(level, train_root, archive.label)
     else:
         _refuse_copies(level.folder, archive.label)
         classes, entries = _entries(level.folder, level.folder.path)

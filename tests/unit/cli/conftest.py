@@ -50,7 +50,7 @@ def dass(project: Path, capsys: pytest.CaptureFixture[str]) -> Dass:
         out, err = capsys.readouterr()
         code = ended.value.code
         assert isinstance(code, int)
-        if err:
+        if code and err:
             assert err.count("\n") == 1
             assert "Traceback" not in err
         return Said(code, out, err)

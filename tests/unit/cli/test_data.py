@@ -72,12 +72,51 @@ def test_duplicates_and_skipped_images_are_shown(images):
     (images / "train" / "cat" / "broken.png").write_bytes(b"no image")
     said = _run("import", "mine", "mine", "--resolution", "16", "--into", "elsewhere")
     assert "1 skipped; split: as given" in said
-    assert "does not decode: train/cat/broken.png (not an image of a known format)" in said
+    assert "1 image(s) do not decode, the first is train/cat/broken.png (not an image of a known format)" in said
     said = _run("check", "mine", "--resolution", "16", "--into", "elsewhere", "--sheet", "a/b.png")
     assert "in train and test: 1" in said
     assert "(cat) = test" in said
     assert "train: train/cat/broken.png" in said
     assert Path("a/b.png").is_file()
+
+
+def test_the_output_names_classes_and_what_is_passed_over(images):
+    (images / "train" / "cat" / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    (images / "train" / "cat" / "b.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    (images / "extra").mkdir()
+    (images / "extra" / "1.jpg").write_bytes((images / "train" / "cat" / "1.png").read_bytes())
+    said = _run("import", "mine", "mine", "--resolution", "16")
+    for text in ("classes: cat, dog", "2 .heic", "1 .jpg", "extra/ is not used"):
+        assert text in said
+    card = open_packed(Path("data/raw/mine-16")).card
+    assert card.passed_over == {".heic": 2, ".jpg": 1}
+    assert len(card.notes) == 1
+
+
+def test_all_broken_images_are_listed_and_may_be_left_out(images):
+    (images / "train" / "cat" / "0.png").write_bytes(b"no image")
+    (images / "test" / "dog" / "2.png").write_bytes(b"")
+    error = str(_fail("import", "mine", "mine", "--resolution", "16"))
+    listed = Path("data/raw/mine-16-broken.txt")
+    assert str(listed) in error and "--skip-broken" in error
+    lines = [line.split("\t") for line in listed.read_text().splitlines()]
+    assert [line[0] for line in lines] == ["train/cat/0.png", "test/dog/2.png"]
+    assert all(len(line) == 2 and line[1] for line in lines)
+    said = _run("import", "mine", "mine", "--resolution", "16", "--skip-broken")
+    assert "5 train and 5 test images, 2 skipped" in said
+    (images / "test" / "dog" / "0.png").write_bytes(b"")
+    (images / "test" / "dog" / "1.png").write_bytes(b"")
+    assert "no test image of class 'dog'" in str(_fail("import", "mine", "mine", "--resolution", "16", "--skip-broken"))
+
+
+@pytest.mark.parametrize("ending", ["", ".jfif", ".jpe", ".JPG", ".img", ".png"])
+@pytest.mark.parametrize("kind", ["JPEG", "AVIF", "JPEG2000", "PNG", "WEBP"])
+def test_an_image_is_told_by_its_content(images, kind, ending):
+    Image.new("RGB", (9, 9), (200, 10, 10)).save(images / "train" / "cat" / f"more{ending}", kind)
+    (images / "train" / "cat" / "BM.csv").write_text("BMW,1\nP5,2\n")
+    said = _run("import", "mine", "mine", "--resolution", "16")
+    assert "7 train and 6 test images" in said and "1 .csv" in said
+    assert (np.abs(open_packed(Path("data/raw/mine-16")).train_images[:, 8, 8, 0].astype(int) - 200) < 12).sum() == 1
 
 
 def test_list_shows_terms_ways_and_what_is_there(images):

@@ -103,6 +103,24 @@ def test_packed_by_name_or_folder_and_images_in_a_folder_or_zip_rank_alike(searc
     assert not list(Path().glob("**/dataset-16"))  # what was packed for the occasion is gone
 
 
+def test_what_is_left_out_of_images_is_told(dass: Callable) -> None:
+    """On stderr, so that the ranking is all of stdout; too many broken images end the search, and are listed."""
+
+    def run() -> Any:
+        return dass("search", "--data", "images", "--teacher", TEACHER, *AT_CHANCE, "--candidates", 5, "--json")
+
+    Path("images/train/cat/0.png").write_bytes(b"broken")
+    Path("images/train/cat/notes.txt").write_text("hello")
+    said = run()
+    assert said.code == 0 and json.loads(said.out)["target"] == "images"
+    assert "train/cat/0.png" in said.err and "1 .txt" in said.err and "cat, dog" in said.err
+    Path("images/train/dog/1.png").write_bytes(b"")
+    said = run()
+    listed = Path("data/raw/images-16-broken.txt")
+    assert said.code == 1 and str(listed) in said.err and "--skip-broken" in said.err
+    assert [line.split("\t")[0] for line in listed.read_text().splitlines()] == ["train/cat/0.png", "train/dog/1.png"]
+
+
 def test_within_a_budget(search: Search) -> None:
     macs = sorted(row["macs"] for row in search("--top", 100)["ranking"])
     limit = macs[15] / 1e6
