@@ -5,6 +5,7 @@ import pytest
 import scipy.io
 
 from dass.datasets.archives.opening import open_archive
+from dass.datasets.importing import import_dataset
 from dass.datasets.layouts.imagenet import read_imagenet
 from dass.errors import DassError
 
@@ -70,3 +71,40 @@ def test_damage(flat, put_zip):
     ):
         with open_archive(put_zip(damaged)) as archive, pytest.raises(DassError, match=message):
             read_imagenet(archive)
+
+
+@pytest.fixture
+def kaggle(image_bytes):
+    """The competition's archive: annotations in folders of the same names, a flat test part, a table for val."""
+    files = {
+        f"ILSVRC/Data/CLS-LOC/train/{wnid}/{wnid}_{number}.JPEG": image_bytes(number, kind="JPEG")
+        for wnid in WNIDS
+        for number in range(3)
+    }
+    rows = ["ImageId,PredictionString"]
+    for number, wnid in enumerate((*WNIDS, *WNIDS[::-1]), 1):
+        name = f"ILSVRC2012_val_{number:08}"
+        files[f"ILSVRC/Data/CLS-LOC/val/{name}.JPEG"] = image_bytes(kind="JPEG")
+        files[f"ILSVRC/Annotations/CLS-LOC/val/{name}.xml"] = b"<annotation/>"
+        rows.insert(1, f"{name},{wnid} 85 1 499 272 {wnid} 1 2 3 4 ")
+    files[f"ILSVRC/Annotations/CLS-LOC/train/{WNIDS[0]}/{WNIDS[0]}_0.xml"] = b"<annotation/>"
+    files["ILSVRC/Data/CLS-LOC/test/ILSVRC2012_test_00000001.JPEG"] = image_bytes(kind="JPEG")
+    return files | {"LOC_val_solution.csv": "\n".join(rows).encode()}
+
+
+def test_kaggle(kaggle, put_zip, tmp_path):
+    packed = import_dataset("imagenet", put_zip(kaggle), tmp_path / "raw", 16)
+    assert packed.card.classes == WNIDS
+    assert packed.train_labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert packed.test_labels.tolist() == [0, 0, 1, 1, 2, 2]
+    with open_archive(put_zip(kaggle)) as archive:
+        assert [entry.label for entry in read_imagenet(archive).test] == [0, 1, 2, 2, 1, 0]
+    kaggle["LOC_val_solution.csv"] = b"ImageId,PredictionString\nILSVRC2012_val_00000001,n01440764 1 2 3 4\n"
+    with open_archive(put_zip(kaggle)) as archive, pytest.raises(DassError, match="ILSVRC2012_val_00000002"):
+        read_imagenet(archive)
+
+
+def test_another_name_is_told_which_one_to_use(kaggle, put_zip, tmp_path):
+    card = import_dataset("mine", put_zip(kaggle), tmp_path / "raw", 16).card
+    assert card.train_count + card.test_count == 9  # those of train/, with a hint at the official validation images
+    assert any("under the name imagenet" in note for note in card.notes)

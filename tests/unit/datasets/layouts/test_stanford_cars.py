@@ -72,3 +72,21 @@ def test_damage(files, put_zip, name, data, message):
     left = {key: value for key, value in files.items() if value is not None}
     with open_archive(put_zip(left)) as archive, pytest.raises(DassError, match=message):
         read_stanford_cars(archive)
+
+
+def test_each_folder_wrapped_as_on_kaggle(files, put_zip):
+    with open_archive(put_zip(files)) as archive:
+        official = read_stanford_cars(archive)
+        images = [official.read(entry.name) for entry in (*official.train, *official.test)]
+    wraps = {"cars_train/": "cars_train/", "cars_test/": "cars_test/", "devkit/": "car_devkit/"}
+    wrapped = {}
+    for name, data in files.items():
+        inside = name.removeprefix("stanford_cars/")
+        wrapped[next((wrap for start, wrap in wraps.items() if inside.startswith(start)), "") + inside] = data
+    with open_archive(put_zip(wrapped)) as archive:
+        listing = read_stanford_cars(archive)
+        assert [listing.read(entry.name) for entry in (*listing.train, *listing.test)] == images
+        assert [entry.label for entry in listing.test] == [entry.label for entry in official.test]
+    del wrapped["cars_train/cars_train/00002.jpg"]
+    with open_archive(put_zip(wrapped)) as archive, pytest.raises(DassError, match=r"cars_train/00002\.jpg"):
+        read_stanford_cars(archive)

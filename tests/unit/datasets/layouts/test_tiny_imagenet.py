@@ -59,3 +59,24 @@ def test_a_class_without_training_images(files, put_zip):
     left = {name: data for name, data in files.items() if "train/n02" not in name}
     with open_archive(put_zip(left)) as archive, pytest.raises(DassError, match="'n02000000 crane' has no train"):
         read_tiny_imagenet(archive)
+
+
+@pytest.mark.parametrize("inner", ["", "images/"])
+@pytest.mark.parametrize("with_table", [True, False])
+def test_validation_images_in_class_folders(files, put_zip, inner, with_table):
+    """As mirrors have them, with or without the table, which then names places that are not there."""
+    with open_archive(put_zip(files)) as archive:
+        official = read_tiny_imagenet(archive)
+    table = "tiny-imagenet-200/val/val_annotations.txt"
+    for line in files[table].decode().splitlines():
+        name, wnid = line.split("\t")[:2]
+        image = files.pop(f"tiny-imagenet-200/val/images/{name}")
+        files[f"tiny-imagenet-200/val/{wnid}/{inner}{name}"] = image
+    if not with_table:
+        del files[table]
+    with open_archive(put_zip(files)) as archive:
+        listing = read_tiny_imagenet(archive)
+        assert listing.classes == official.classes
+        assert sorted(entry.label for entry in listing.test) == [0, 0, 1, 1, 2, 2]
+        names = {(entry.label, entry.name.rsplit("/", 1)[-1]) for entry in listing.test}
+        assert names == {(entry.label, entry.name.rsplit("/", 1)[-1]) for entry in official.test}
