@@ -11,6 +11,8 @@ from dass.datasets.listing import HASH_RULE, Entry, Listing, count_endings, hash
 from dass.datasets.pictures import find_pictures
 from dass.errors import DassError
 
+_NEVER_USED: tuple[Part, ...] = ("unlabelled", "sample")
+
 
 class NoClassFoldersError(DassError):
     """The images do not lie in class folders; a table may say their classes."""
@@ -141,15 +143,15 @@ def _test_folder(level: _Level, train: Folder, label: str) -> tuple[Folder | Non
     """The part whose images become the test part, None if there is none; and the parts that are not used, with why."""
     chosen: Folder | None = None
     unused: dict[str, str] = {}
-    for part in (*HELD_OUT, "unlabelled"):
+    for part in (*HELD_OUT, *_NEVER_USED):
         found = [name for name, one in level.parts.items() if one == part]
         labelled = [name for name in found if _has_classes(level.folder.folders[name], train)]
-        if len(labelled) > 1:
+        if len(labelled) > 1 and part not in _NEVER_USED:
             raise DassError(f"{label}: {_these(labelled)} both look like the {part} part: remove one")
         for name in found:
             if name not in labelled:
                 unused[name] = " without class folders"
-            elif chosen is not None or part == "unlabelled":
+            elif chosen is not None or part in _NEVER_USED:
                 unused[name] = ""
             else:
                 chosen = level.folder.folders[name].innermost()
@@ -213,13 +215,14 @@ def _refuse_copies(root: Folder, label: str) -> None:
 
 
 def _refuse_other_classes(train: tuple[str, ...], test: tuple[str, ...], test_name: str, label: str) -> None:
-    odd = sorted(set(train) ^ set(test))
-    if odd:
-        where, other = ("train", test_name) if odd[0] in train else (test_name, "train")
-        more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
-        raise DassError(
-            f"{label}: class {odd[0]!r}{more} is in {where}/ and not in {other}/: both need the same ones, spelt alike"
-        )
+    if set(train) == set(test):
+        return
+    lone = [
+        f"{', '.join(map(repr, own[:3]))}{f' and {len(own) - 3} more' if len(own) > 3 else ''} in {part}/ only"
+        for part, own in (("train", sorted(set(train) - set(test))), (test_name, sorted(set(test) - set(train))))
+        if own
+    ]
+    raise DassError(f"{label}: class {' and class '.join(lone)}: both parts need the same classes, spelt alike")
 
 
 def _entries(root: Folder, level: str) -> tuple[tuple[str, ...], tuple[Entry, ...]]:

@@ -104,7 +104,7 @@ def read_label_tables(archive: Archive, names: Iterable[str]) -> Listing:
 def _tables(archive: Archive, names: Iterable[str]) -> list[_Table]:
     found = []
     for name in names:
-        if name.lower().endswith(_ENDINGS):
+        if name.lower().endswith(_ENDINGS) and "submission" not in name.lower():  # which holds no true labels
             try:
                 rows = _rows(name, archive.text(name))
             except (DassError, ValueError, csv.Error):
@@ -125,7 +125,8 @@ def _tables(archive: Archive, names: Iterable[str]) -> list[_Table]:
 def _rows(name: str, text: str) -> list[dict[str, object]]:
     if name.lower().endswith(".jsonl"):
         return [dict(json.loads(line)) for line in text.splitlines() if line.strip()]
-    return list(csv.DictReader(io.StringIO(text), delimiter="\t" if name.lower().endswith(".tsv") else ","))
+    header = text.partition("\n")[0]
+    return list(csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=header.count)))
 
 
 def _text(row: dict[str, object], column: str) -> str:
@@ -172,7 +173,8 @@ class _Finder:
         ]
         exact = [image for image in found if image == f"{self._folder}/{wanted}".removeprefix("/")]
         near = [image for image in found if image.startswith(self._near)]
-        return next((some[0] for some in (exact, found, near) if len(some) == 1), None)
+        trains = [image for image in found if "train" in find_parts(image.split("/")[:-1]).values()]
+        return next((some[0] for some in (exact, found, near, trains) if len(some) == 1), None)
 
 
 def _by_number(label: str) -> tuple[bool, int, str]:

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Literal
 
-Part = Literal["train", "test", "eval", "val", "dev", "unlabelled"]
+Part = Literal["train", "test", "eval", "val", "dev", "unlabelled", "sample"]
 
 # Parts that may serve as test images, the preferred one first.
 HELD_OUT: tuple[Part, ...] = ("test", "eval", "val", "dev")
@@ -16,6 +16,7 @@ _WORDS: dict[Part, str] = {
     "val": "val valid validation validate 验证 验证集",
     "dev": "dev development",
     "unlabelled": "pred predict prediction unlabeled unlabelled",
+    "sample": "sample samples",
 }
 _PART_OF = {word: part for part, words in _WORDS.items() for word in words.split()}
 # What may stand beside such a word and changes nothing.
@@ -50,6 +51,8 @@ def _read(name: str) -> tuple[Part, tuple[str, ...]] | None:
         joined = _JOINED.fullmatch(word)
         words += [joined[1]] if joined else [word]
     parts = [_PART_OF[word] for word in words if word in _PART_OF]
+    if "sample" in parts:  # of a part, as `trainingSample`
+        parts = ["sample"]
     if len(parts) != 1:
         return None
     return parts[0], tuple(word for word in words if word not in _PART_OF and word not in _FILLERS)

@@ -73,6 +73,10 @@ UNDERSTOOD = {
     "images in folders of each class": (
         {"train": {"n1": {"images": 5}, "n2": {"images": 5}}}, ("n1", "n2"), 8, 2, [],
     ),
+    "samples of a part, and a flat test": (
+        {"trainingSet": {"trainingSet": CAT_DOG}, "trainingSample": {"trainingSample": CAT_DOG}, "testSet": 3},
+        ("cat", "dog"), 8, 2, ["trainingSample/", "testSet/"],
+    ),
     "samples beside the parts": (
         {"train": CAT_DOG, "test": CAT_DOG, "samples": 3}, ("cat", "dog"), 10, 10, ["samples/"],
     ),

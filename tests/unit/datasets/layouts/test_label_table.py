@@ -38,7 +38,7 @@ TABLES = {
     "Kaggle": {
         "train.csv": _csv("id,breed", *(f"{number},{'ab'[number % 2]}" for number in range(10))),
         "test_labels.csv": _csv("Image ID,Class", *(f"test/{number}.png,{'ab'[number % 2]}" for number in range(10))),
-        "sample_submission.csv": _csv("id,score", "1,0.5"),
+        "sample_submission.csv": _csv("id,breed", "1,a"),
     },
     "one table with a column of parts": {
         "labels.csv": _csv(
@@ -54,9 +54,9 @@ def test_layouts(image_bytes, put_folder, tables):
     folder = put_folder(_images(image_bytes, *_many("train"), *_many("test")) | tables)
     packed = _import(folder)
     assert packed.card.classes == ("a", "b")
+    assert next(iter(tables)) in packed.card.split_rule
     assert (packed.card.train_count, packed.card.test_count) == (10, 10)
     assert packed.train_labels.tolist() == [0] * 5 + [1] * 5
-    assert next(iter(tables)) in packed.card.split_rule
     # The same image in the same class as in folders of classes.
     as_folders = {
         f"{part}/{'ab'[number % 2]}/{number}.png": (folder / part / f"{number}.png").read_bytes()
@@ -64,6 +64,15 @@ def test_layouts(image_bytes, put_folder, tables):
         for number in range(10)
     }
     assert _import(put_folder(as_folders, "folders")).card.content == packed.card.content
+
+
+def test_labels_of_the_train_part_alone(image_bytes, put_folder):
+    """The test part has images of the same names."""
+    rows = [f"{number};{'ab'[number % 2]}" for number in range(10)]
+    files = _images(image_bytes, *_many("train"), *_many("test")) | {"labels.csv": _csv("id;breed", *rows)}
+    card = _import(put_folder(files)).card
+    assert (card.classes, card.train_count, card.test_count) == (("a", "b"), 8, 2)
+    assert card.passed_over == {".csv": 1, ".png": 10}
 
 
 def test_a_table_of_hugging_face_goes_before_folders(image_bytes, put_folder):
