@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from dass.errors import DassError
 from dass.files import content_id
+from dass.tracking.address import page_address
 from dass.tracking.lineage import Lineage
 from dass.tracking.store import Kind, Store
 
@@ -152,7 +153,7 @@ def file_page(store: Store, run_id: str, name: str) -> str | None:
 
 
 def _pages(store: Store) -> str:
-    return (os.environ.get(PAGES) or (store.uri if store.uri.startswith("http") else "")).rstrip("/")
+    return page_address(os.environ.get(PAGES) or store.uri) or ""
 
 
 @contextmanager

@@ -7,12 +7,11 @@ project folder is used, created once. `python -m dass.tracking.store` creates it
 import importlib
 import logging
 import os
-import re
 import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from dass.errors import DassError
+from dass.tracking.address import shown, without_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,7 +50,7 @@ class Store:
             "active run", so that threads and processes cannot log into each other's.
     """
 
-    uri: str
+    uri: str = field(repr=False)  # it may hold a password
     artifact_root: Path | None
     client: "MlflowClient"
 
@@ -67,7 +67,9 @@ class Store:
             except MlflowException as error:
                 experiment = self.client.get_experiment_by_name(name)  # another process was faster
                 if experiment is None:
-                    raise DassError(f"cannot create experiment {name} in {shown(self.uri)}: {error}") from error
+                    raise DassError(
+                        f"cannot create experiment {name} in {shown(self.uri)}: {_reason(error, self.uri)}"
+                    ) from error
         if experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
         return experiment.experiment_id
@@ -89,7 +91,7 @@ class Store:
             yield
         except (MlflowException, requests.RequestException, OSError) as error:
             raise DassError(
-                f"cannot {doing} in {shown(self.uri)}: {_reason(error)}; results already on disk are kept: "
+                f"cannot {doing} in {shown(self.uri)}: {_reason(error, self.uri)}; results already on disk are kept: "
                 "put the tracking store right, then run the same command again"
             ) from error
 
@@ -100,11 +102,6 @@ def tracking_uri(root: Path) -> str:
     if not uri.startswith("sqlite:///"):
         return uri
     return f"sqlite:///{(root.resolve() / uri.removeprefix('sqlite:///')).resolve()}"
-
-
-def shown(uri: str) -> str:
-    """An address without its password, for messages."""
-    return re.sub(r"://\S*@", "://***@", uri)
 
 
 def prepare(root: Path) -> None:
@@ -157,7 +154,7 @@ def open_store(root: Path) -> Store:
         client.search_experiments(max_results=1)
     except Exception as error:  # MLflow raises a dozen kinds here, from five libraries
         raise DassError(
-            f"cannot open the tracking store {shown(uri)}: {_reason(error)}; start the server, or set "
+            f"cannot open the tracking store {shown(uri)}: {_reason(error, uri)}; start the server, or set "
             "MLFLOW_TRACKING_URI right, or unset it to use mlflow.db in the project folder"
         ) from error
     return Store(uri, _artifact_root(uri, root), client)
@@ -246,13 +243,15 @@ def _deepest(error: BaseException) -> BaseException:
     return deepest
 
 
-def _reason(error: BaseException) -> str:
-    """What went wrong in one line: the refused connection or file under a tower of exceptions, else the top."""
+def _reason(error: BaseException, uri: str) -> str:
+    """What went wrong in one line: the refused connection or file under a tower of exceptions, else the top.
+
+    Nothing of it tells what the store's address keeps secret.
+    """
     deepest = _deepest(error)
-    if isinstance(deepest, OSError):
-        return deepest.strerror or str(deepest)
-    text = " ".join(str(error).split("\n", 1)[0].split()) or type(error).__name__
-    return shown(text if len(text) <= 300 else text[:297] + "...")
+    said = (deepest.strerror or str(deepest)) if isinstance(deepest, OSError) else str(error).split("\n", 1)[0]
+    text = " ".join(without_secrets(said, uri).split()) or type(error).__name__  # before anything is cut in two
+    return text if len(text) <= 300 else text[:297] + "..."
 
 
 def _wrapped(error: BaseException) -> BaseException | None:
