@@ -35,9 +35,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 mlflow.db: | $(VENV)/.installed
 	$(BIN)/python -m dass.tracking.store
 
-repro: setup  ## run the whole pipeline of params.yaml (dvc repro) under one Prefect server
-	$(BIN)/python -m flows.server dvc repro $(ARGS)
-	@$(BIN)/dass report
+repro: setup  ## run the whole pipeline of params.yaml (dvc repro), or what ARGS says
+	$(BIN)/dvc repro $(ARGS)
+	@$(if $(filter-out -%,$(ARGS)),,$(BIN)/dass report)
 
 plan: setup  ## say how long each stage will take on this machine, before it runs
 	$(BIN)/dass plan $(ARGS)
@@ -49,7 +49,7 @@ serve: setup  ## open both pages with runs to start from Prefect's, and work for
 	$(BIN)/python -m flows.serve
 
 gpu-reset: setup  ## free slots that killed runs left taken (of GPUs and of DVC's writer); only while nothing runs
-	$(BIN)/python -m flows.server $(BIN)/python -m flows.slots
+	$(BIN)/python -m flows.run slots
 
 test: setup lint typecheck  ## set up, check style and types, run the test suite
 	$(BIN)/python -m pytest $(ARGS)

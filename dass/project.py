@@ -1,5 +1,7 @@
 """Where everything of a project lies: the one place that knows the folders under `data/`."""
 
+import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,26 @@ from dass.params_file import load_params
 RAW = Path("data/raw")
 PREDICTOR_FILE = Path("data/predictor/predictor.safetensors")
 LADDER_FILE = Path("data/ladder/ladder.safetensors")
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The project that a folder lies in: the nearest folder upwards with a params.yaml, or `start` where there is none.
+
+    Args:
+        start: the folder (default: the current one).
+    """
+    start = (start or Path.cwd()).resolve()
+    return next((folder for folder in (start, *start.parents) if (folder / "params.yaml").is_file()), start)
+
+
+def keep_state_in(root: Path) -> None:
+    """Has libraries keep what they cache in the project, since a home may be missing or read-only.
+
+    Call it before matplotlib is imported; what the user has set stays.
+    """
+    if (root / "params.yaml").is_file():
+        os.environ.setdefault("MPLCONFIGDIR", str(root / ".state" / "matplotlib"))
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it then keeps it elsewhere, and tells so in five lines
 
 
 @dataclass(frozen=True)
@@ -27,12 +49,12 @@ class Project:
 
     @classmethod
     def open(cls, root: Path | None = None) -> "Project":
-        """Reads the project in `root` (default: the current folder).
+        """Reads the project in `root` (default: the one that the current folder lies in).
 
         Raises:
             UsageError: there is no valid params.yaml.
         """
-        root = (root or Path.cwd()).resolve()
+        root = root.resolve() if root else find_root()
         return cls(root, load_params(root / "params.yaml"))
 
     @property
@@ -43,6 +65,11 @@ class Project:
     def packed(self, dataset: str) -> Path:
         """Folder of a packed dataset at the working resolution."""
         return self.raw / f"{dataset}-{self.params.data.resolution}"
+
+    @property
+    def names_note(self) -> Path:
+        """What stage `names` leaves once params.yaml is checked."""
+        return self.root / "data" / "names"
 
     @property
     def splits(self) -> Path:

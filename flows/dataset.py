@@ -8,7 +8,7 @@ from dass.datasets.catalogue import find_dataset
 from dass.datasets.check import check, contact_sheet
 from dass.datasets.importing import import_dataset
 from dass.datasets.packed import CARD, open_packed
-from dass.errors import DassError
+from dass.errors import DassError, UsageError
 from dass.project import Project
 from dass.tracking.lineage import lineage
 from dass.tracking.stage_runs import log_dataset
@@ -21,6 +21,8 @@ from flows.stage import run_stage
 def dataset(name: str) -> None:
     """Make a dataset that needs no download, or verify the one that was imported, and report on it."""
     project = Project.open()
+    if name not in project.params.datasets:
+        raise UsageError(f"params.yaml has no dataset {name!r}: it has {', '.join(project.params.datasets)}")
     folder = project.packed(name)
     known = find_dataset(name)
     if known is not None and known.make is not None:

@@ -32,7 +32,7 @@ from flows.repro import lay, repro, stage_names
 from flows.runtime import run_link
 from flows.search import Method, draw, embedded, rank_candidates, show, show_picture
 from flows.slots import dvc_slot
-from flows.stage import hide_tracebacks
+from flows.stage import begin_run
 from flows.students import students
 from flows.target_students import target_students
 
@@ -66,7 +66,7 @@ def pipeline(
         overwrite: Lose edits of params.yaml that no preset holds.
         until: Stop after this stage, such as meta_train or register@digits. Empty for all.
     """
-    hide_tracebacks()
+    begin_run()
     root = Path.cwd()
     with dvc_slot():
         if preset != "params.yaml":
@@ -111,7 +111,7 @@ def search_students(
             gives intervals. Empty for the method of params.yaml.
         seconds: How long a search by the ladder may take: it tries as many as fit. Empty for what params.yaml says.
     """
-    hide_tracebacks()
+    begin_run()
     project = Project.open()
     by_ladder = (method or project.params.search.method) == "ladder"
     stage, file = ("ladder", project.ladder_file) if by_ladder else ("meta_train", project.predictor_file)
@@ -162,7 +162,7 @@ def distil_one(
         seed: Of batch order and augmentation.
         then: Only distil it; or also register it, and make it champion if it is better than the present one.
     """
-    hide_tracebacks()
+    begin_run()
     project = Project.open()
     student = Architecture.from_json(architecture)
     SearchSpace.from_config(project.params.space).check(student)
@@ -193,7 +193,7 @@ def build_database(of: str = "source", count: Count | None = None) -> None:
         of: `source` for the source tasks, or a target of params.yaml.
         count: Students of each task, those that are there included. Empty for the number in params.yaml.
     """
-    hide_tracebacks()
+    begin_run()
     project = Project.open()
     if of != "source":
         project.target(of)
@@ -227,7 +227,7 @@ def meta_train(
         learning_rate: Of the outer steps.
         champion: Make it the champion of dass-predictor.
     """
-    hide_tracebacks()
+    begin_run()
     wanted = {
         "episodes": episodes, "query": query, "inner_steps": inner_steps, "inner_rate": inner_rate,
         "learning_rate": learning_rate,

@@ -1,6 +1,6 @@
 """Beyond the pipeline: whether a search by the ladder does better among children of the best than at random.
 
-    python -m flows.evolve 3 cifar10 plantvillage rsscn7
+    python -m flows.run evolve 3 cifar10 plantvillage rsscn7
 
 Both ways look at equally many candidates from equally many rungs, and the pick of each is distilled.
 """
@@ -53,7 +53,7 @@ def evolve(seeds: int, *names: str) -> None:
         UsageError: no target is named.
     """
     if not names:
-        raise UsageError("name the targets: python -m flows.evolve SEEDS TARGET ...")
+        raise UsageError("name the targets: python -m flows.run evolve SEEDS TARGET ...")
     project, rows = Project.open(), []
     columns, block = ("target", "candidates", "predicted %", "reached %", "seconds"), project.params.search
     effort = f"{block.candidates} candidates, {block.starts} starts, {block.sprints} sprints"

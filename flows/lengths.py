@@ -1,6 +1,6 @@
 """Beyond the pipeline: what evidence says of students that are distilled for longer.
 
-    python -m flows.lengths 4 24 cifar10 rsscn7
+    python -m flows.run lengths 4 24 cifar10 rsscn7
 
 Target students of the finished study are distilled anew for so many times as long, and what is known of them beforehand
 is held against what they reach then. It goes on where it was stopped; DVC does not know of it.
@@ -59,7 +59,7 @@ def lengths(times: int, count: int, *names: str) -> None:
         UsageError: no target is named.
     """
     if not names:
-        raise UsageError("name the targets: python -m flows.lengths TIMES COUNT TARGET ...")
+        raise UsageError("name the targets: python -m flows.run lengths TIMES COUNT TARGET ...")
     project = Project.open()
     rows: list[CorrelationRow] = []
     for name in names:

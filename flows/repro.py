@@ -19,8 +19,8 @@ from prefect.client.schemas.objects import TaskRun
 
 from dass.errors import DassError, UsageError
 from dass.presets import lay_preset
+from flows.processes import STOP_SECONDS, end_family
 from flows.runtime import Progress, logger
-from flows.server import STOP_SECONDS, end_family
 from flows.stage import RUN_TAG
 
 STAGE = re.compile(r"(?:Running s|S)tage '([^']+)'")  # dvc's word on each stage: it runs, is cached or is unchanged

@@ -4,22 +4,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.workers.process import ProcessWorker
 
 from dass.errors import DassError
 from dass.tracking.runs import PAGES
-from flows.server import prefect_server, run_group, when_stopped
-from flows.stage import exit_with_line
+from flows.exits import exit_with_line, when_stopped
+from flows.processes import run_group
+from flows.proxies import settle_proxies
+from flows.server import prefect_server
 from flows.ui import mlflow_pages
-
-POOL = "dass"
+from flows.worker import create_pool
 
 
 def main() -> None:
@@ -27,43 +24,37 @@ def main() -> None:
     root = Path.cwd()
     when_stopped(lambda _: sys.exit(0))
     with exit_with_line(), prefect_server(root) as api, mlflow_pages(root) as pages:
+        settle_proxies(api)
         environment = {**os.environ, "PREFECT_API_URL": api, PAGES: os.environ.get(PAGES) or pages}
         create_pool(api)
         deploy(root, environment)
         print(f"Prefect  {api.removesuffix('/api')}/deployments\nMLflow   {environment[PAGES]}", flush=True)
         print("Start runs from the first page; Ctrl-C stops them and what was started here.", flush=True)
-        run_group(_prefect("worker", "start", "--pool", POOL, "--type", "process"), environment)
-
-
-def create_pool(api: str) -> None:
-    """Makes the work pool of prefect.yaml, unless it is there: its runs are processes on the worker's machine."""
-    pool = WorkPoolCreate(
-        name=POOL, type=ProcessWorker.type, base_job_template=ProcessWorker.get_default_base_job_template()
-    )
-    with (
-        temporary_settings({PREFECT_API_URL: api}),
-        get_client(sync_client=True) as client,
-        suppress(ObjectAlreadyExists),
-    ):
-        client.create_work_pool(pool)
+        run_group([sys.executable, "-m", "flows.worker", str(os.getpid())], environment)
 
 
 def deploy(root: Path, environment: Mapping[str, str]) -> None:
-    """Sends the deployments of prefect.yaml to the server.
+    """Sends the deployments of prefect.yaml to the server of PREFECT_API_URL.
 
     Raises:
         DassError: it does not take them.
     """
     done = subprocess.run(
-        _prefect("--no-prompt", "deploy", "--all"), cwd=root, env=environment, capture_output=True, text=True,
-        check=False,
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"], cwd=root, env=environment,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
         raise DassError(f"prefect.yaml was not taken: {' '.join((done.stdout + done.stderr)[-1500:].split())}")
+    _close_forms(environment["PREFECT_API_URL"])
 
 
-def _prefect(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "prefect", *arguments]
+def _close_forms(api: str) -> None:
+    """Has the server refuse arguments that no deployment has, before a run exists."""
+    with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+        for deployment in client.read_deployments():
+            schema = {**(deployment.parameter_openapi_schema or {}), "additionalProperties": False}
+            body = {"parameter_openapi_schema": schema}
+            client.request("PATCH", "/deployments/{id}", path_params={"id": deployment.id}, json=body)
 
 
 if __name__ == "__main__":

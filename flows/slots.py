@@ -1,7 +1,7 @@
 """Slots that runs take in turns: the one writer of DVC's files, and the GPUs of a machine.
 
 They are Prefect's global concurrency limits, so they hold for all runs under one server, and its pages show who
-waits. A killed run's slot comes free by itself within five minutes; `python -m flows.slots` frees all at once.
+waits. A killed run's slot comes free by itself within five minutes; `python -m flows.run slots` frees all at once.
 """
 
 import socket
@@ -14,7 +14,7 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists
 
-from flows.stage import exit_with_line
+from flows.exits import exit_with_line
 
 DVC = "dvc"
 GPU = "gpu-"

@@ -2,19 +2,18 @@
 
 import logging
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 
 from httpx import HTTPError
 from prefect import tags
 
-from dass.errors import DassError, UsageError
+from dass.errors import DassError
+from flows.exits import KEPT, exit_with_line, raise_when_terminated
+from flows.processes import end_with_parent
 
 RUN_TAG = "DASS_STARTED_BY"
-KEPT = "what was finished is kept, the same command goes on from there"
+RUN_ID = "PREFECT__FLOW_RUN_ID"  # set by a worker for the process of a run
 
 
 def run_stage(flow: Callable[..., object], *arguments: str) -> None:
@@ -24,7 +23,7 @@ def run_stage(flow: Callable[..., object], *arguments: str) -> None:
     task in hand is finished first.
     """
     hide_tracebacks()
-    signal.signal(signal.SIGTERM, _stop)  # Prefect's own handler ends the run first, then calls this one
+    raise_when_terminated()  # Prefect's own handler ends the run first, then calls this one
     started_by = os.environ.get(RUN_TAG)  # the deployment's run, by which the page finds those of its stages
     with exit_with_line(), tags(*([started_by] if started_by else [])):
         try:
@@ -35,34 +34,17 @@ def run_stage(flow: Callable[..., object], *arguments: str) -> None:
             os._exit(1)  # in order, Prefect would first look for its server for minutes
 
 
+def begin_run() -> None:
+    """What a deployment's flow does first: it ends with its worker, and tells what the user can mend in one line."""
+    if os.environ.get(RUN_ID):
+        end_with_parent()
+    hide_tracebacks()
+
+
 def hide_tracebacks() -> None:
     """Makes Prefect log a `DassError`, and its own server's absence, without a traceback: the line says all."""
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_without_traceback)
-
-
-@contextmanager
-def exit_with_line() -> Iterator[None]:
-    """Turns a `DassError` into its line on stderr and an exit code: 2 for wrong use, else 1.
-
-    So too a stop: 143 after SIGTERM, 130 after Ctrl-C.
-    """
-    try:
-        yield
-    except DassError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
-    except (KeyboardInterrupt, StoppedError) as error:
-        print(f"stopped: {KEPT}", file=sys.stderr)
-        sys.exit(128 + (signal.SIGTERM if isinstance(error, StoppedError) else signal.SIGINT))
-
-
-class StoppedError(BaseException):
-    """This process was told to stop; no handler of failures shall catch it."""
-
-
-def _stop(_: int, __: FrameType | None) -> None:
-    raise StoppedError
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

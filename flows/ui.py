@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dass.errors import DassError
+from dass.tracking.address import page_address
 from dass.tracking.store import open_store
-from flows.server import HOST, answers, end_family, free_port, prefect_server, when_stopped
-from flows.stage import exit_with_line
+from flows.exits import exit_with_line, when_stopped
+from flows.processes import end_family
+from flows.server import START_SECONDS, address_of, answers, listen, prefect_server
 
 MLFLOW_PORT = 5000
-START_SECONDS = 120
 
 
 def main() -> None:
@@ -35,19 +36,17 @@ def mlflow_pages(root: Path) -> Iterator[str]:
         DassError: the store cannot be opened, or the server does not answer in time.
     """
     store = open_store(root)
-    if store.uri.startswith("http"):
-        yield store.uri
+    if found := page_address(store.uri):
+        yield found
         return
-    port = free_port(MLFLOW_PORT)
-    address = f"http://{HOST}:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", store.uri, "--default-artifact-root", str(store.artifact_root)]
     log = root / ".prefect" / "mlflow.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    with listen(MLFLOW_PORT) as listener, log.open("ab") as output:
+        address = address_of(listener)
         server = subprocess.Popen(
-            command, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}, stdout=output, stderr=subprocess.STDOUT
-        )
+            [sys.executable, "-m", "flows.mlflow_pages", str(listener.fileno()), str(os.getpid())], cwd=root,
+            pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
     try:
         until = time.monotonic() + START_SECONDS
         while not answers(address):

@@ -1,6 +1,7 @@
 """A throw-away project under `make serve`, with models that never learned anything: ready at once, real otherwise."""
 
 import json
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -177,6 +178,13 @@ def addresses(log: Path) -> tuple[str, str] | None:
     if "started!" not in text or len(lines) < 2:
         return None
     return lines["Prefect"].removesuffix("/deployments"), lines["MLflow"]
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def table(artifact: dict[str, Any]) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ import pytest
 
 from dass.errors import UsageError
 from flows.cluster import Cluster
-from flows.server import end_family, free_port
-from tests.func.served import until
+from flows.processes import end_family
+from tests.func.served import free_port, until
 from tests.func.students_stage import EACH, TASKS, Stage, last_line
 
 # The scheduler imports torch to read the first job, which where cores are shared takes longer than it may be silent.
@@ -46,7 +46,7 @@ def test_records_are_the_same_and_a_worker_that_dies_loses_none(stage: Stage) ->
 @pytest.mark.timeout(2400)
 @needs_dask
 def test_a_cluster_that_is_not_there_is_one_line(stage: Stage) -> None:
-    code, out = stage.run(DASS_DASK=f"tcp://127.0.0.1:{free_port(0)}", DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="2s")
+    code, out = stage.run(DASS_DASK=f"tcp://127.0.0.1:{free_port()}", DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="2s")
     assert code == 1
     assert last_line(out).startswith("error: no Dask scheduler answers at DASS_DASK=tcp://127.0.0.1")
 
@@ -70,7 +70,7 @@ def test_without_an_address_or_without_the_extra(monkeypatch: pytest.MonkeyPatch
 @contextmanager
 def cluster(stage: Stage) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A scheduler and two workers, each with half a GPU of its own in name; its address, and the workers."""
-    address = f"tcp://127.0.0.1:{free_port(0)}"
+    address = f"tcp://127.0.0.1:{free_port()}"
     log = (stage.sandbox.root / "dask.log").open("ab")
 
     def start(*command: str) -> subprocess.Popen[bytes]:

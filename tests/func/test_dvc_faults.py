@@ -65,8 +65,7 @@ def test_a_damaged_cache_object_is_found_by_its_hash_and_what_it_held_made_again
         assert cached.read_text() == "1,2\n1,2\n"
 
 
-@pytest.mark.parametrize("command", [["-m", "dvc", "repro"], ["-m", "flows.server", "dvc", "repro"]])
-def test_a_second_repro_says_that_one_is_at_work_and_the_first_goes_on(project: Path, command: list[str]) -> None:
+def test_a_second_repro_says_that_one_is_at_work_and_the_first_goes_on(project: Path) -> None:
     (project / "wait").touch()
     first = subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro"], cwd=project, env=_environment(), text=True,
@@ -74,9 +73,7 @@ def test_a_second_repro_says_that_one_is_at_work_and_the_first_goes_on(project: 
     )  # fmt: skip
     try:
         until((project / "ran.txt").exists, 60, "the first to be at work")
-        second = subprocess.run(
-            [sys.executable, *command], cwd=project, env=_environment(), capture_output=True, text=True, check=False
-        )
+        second = _dvc(project, "repro")
     finally:
         (project / "wait").unlink()
         out, _ = first.communicate(timeout=60)

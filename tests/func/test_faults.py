@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from dass.files import file_sha256
-from flows.server import answers, free_port, prefect_server
-from tests.func.served import until
+from flows.server import answers, prefect_server
+from tests.func.served import free_port, until
 from tests.func.students_stage import EACH, TASKS, Stage, last_line
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(2400)]
@@ -62,7 +62,7 @@ def test_without_its_mlflow_server_it_stops_and_goes_on_when_that_is_back(stage:
     assert last_line(out).startswith(f"error: cannot open the tracking store {NOBODY}")
     assert stage.records() == {}  # known before any work
 
-    port = free_port(0)
+    port = free_port()
     tracking = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
     with mlflow_server(tmp_path, port):
         running = stage.begin(records=2, **tracking)

@@ -18,8 +18,8 @@ from dass.tracking.lineage import lineage
 from dass.tracking.promotion import promote
 from dass.tracking.runs import RunContent, record_run
 from dass.tracking.store import open_store
-from flows.server import answers, free_port
-from tests.func.served import until
+from flows.server import answers
+from tests.func.served import free_port, until
 from tests.func.test_tracking import CHAMPION, _data, _register
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(1800)]
@@ -37,7 +37,7 @@ def database() -> Iterator[tuple[str, "Postgres"]]:
     if not all(tools):
         pytest.skip("no PostgreSQL here: initdb and pg_ctl are not found")
     folder = Path(tempfile.mkdtemp(prefix="dass-postgres-"))
-    postgres = Postgres(*tools, folder, free_port(0))
+    postgres = Postgres(*tools, folder, free_port())
     try:
         postgres.make("secret")
         with postgres.running():
@@ -91,7 +91,7 @@ def test_runs_models_and_aliases_outlive_the_server_and_the_database(
 ) -> None:
     uri, postgres = database
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    port = free_port(0)
+    port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     content = RunContent("teachers", "split0", lineage(tmp_path, []), metrics={"accuracy": 40.0})
     with server(uri, tmp_path, port):

@@ -1,4 +1,4 @@
-"""One real Prefect server per command: started, shared, taken over, stopped."""
+"""The project's own Prefect server: started by the first stage, shared, taken over, gone by itself."""
 
 import json
 import os
@@ -6,31 +6,24 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 from dass.errors import DassError, UsageError
 from flows import server
-from flows.server import free_port, prefect_server, run_group
+from flows.processes import run_group
+from flows.server import listen, prefect_server
+from tests.func.served import until
 
 ROOT = Path(__file__).parents[2]
 User = subprocess.Popen[str]
 NOBODY = "http://127.0.0.1:9"  # the port of a service that no machine runs any more
-PROXY = dict.fromkeys(("HTTP_PROXY", "http_proxy"), NOBODY)
-
-# What a command does under a server: it asks, as Prefect would, the address that it was given.
-ASK = """
-import os, sys, urllib.request
-from pathlib import Path
-print(os.environ["PREFECT_API_URL"], urllib.request.urlopen(os.environ["PREFECT_API_URL"] + "/health").status)
-print(Path(".prefect/server.json").read_text().replace("\\n", ""))
-sys.exit(7)
-"""
+PROXY = {"HTTP_PROXY": NOBODY, "http_proxy": NOBODY, "ALL_PROXY": "socks5://127.0.0.1:9"}
 
 # Another process that uses a project's server until it is told to go, or dies.
 USE = """
@@ -61,12 +54,20 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), **more}
 
 
-def run_main(root: Path, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """`python -m flows.server COMMAND` in a project."""
+def run(root: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """`python -m flows.run ...` in a project."""
     return subprocess.run(
-        [sys.executable, "-m", "flows.server", *command],
+        [sys.executable, "-m", "flows.run", *words],
         cwd=root, env=environment(**more), capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
+
+
+def note_of(root: Path) -> dict:
+    return json.loads((root / ".prefect" / "server.json").read_text())
+
+
+def is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.fixture
@@ -89,48 +90,57 @@ def another_user() -> Iterator[Callable[[Path], tuple[User, str]]]:
             user.communicate("go\n")
 
 
-def test_a_command_has_a_server_while_it_lasts(tmp_path: Path) -> None:
-    """Behind a proxy too, and whatever an earlier run left: here a note whose number is now another process's."""
-    (tmp_path / ".prefect").mkdir()
-    me = {"pid": os.getpid(), "started": 0.0}
-    note = tmp_path / ".prefect" / "server.json"
-    note.write_text(json.dumps({"api": NOBODY, "process": me, "users": [me]}))
+def test_stages_alone_share_a_server_that_ends_by_itself(tmp_path: Path) -> None:
+    """Whatever the home's profile, the proxies and a note that was copied with the project say."""
+    home, project = tmp_path / "home", tmp_path / "project"
+    (home / ".prefect").mkdir(parents=True)
+    (home / ".prefect" / "profiles.toml").write_text(
+        f'active = "theirs"\n[profiles.theirs]\nPREFECT_API_URL = "{NOBODY}/api"\n'
+    )
+    (project / ".prefect").mkdir(parents=True)
+    (project / "prefect.toml").write_bytes((ROOT / "prefect.toml").read_bytes())
+    me = {"pid": os.getpid(), "started": psutil.Process().create_time() - psutil.boot_time()}
+    note = {"api": f"{NOBODY}/api", "home": str(tmp_path / "other" / ".prefect"), "process": me, "users": [me]}
+    (project / ".prefect" / "server.json").write_text(json.dumps(note))
 
-    done = run_main(tmp_path, sys.executable, "-c", ASK, **PROXY)
-    assert done.returncode == 7, done.stderr
-    address, noted = done.stdout.splitlines()
-    api, status = address.split()
-    found = json.loads(noted)
-    assert (status, found["api"]) == ("200", api)
-    assert found["process"]["pid"] not in (os.getpid(), found["users"][0]["pid"])
-    assert len(found["users"]) == 1
-
-    assert not answers(api)
-    assert not psutil.pid_exists(found["process"]["pid"])
-    assert not note.exists()
-    assert (tmp_path / ".prefect" / "prefect.db").exists()  # its state stays in the project
+    outside = {"HOME": str(home), "DASS_IDLE_SECONDS": "5", **PROXY}
+    pids = []
+    for _ in range(2):
+        done = run(project, "slots", **outside)
+        assert (done.returncode, done.stdout) == (0, "freed: nothing was taken\n"), done.stderr
+        pids.append(note_of(project)["process"]["pid"])
+    assert pids[0] == pids[1] != os.getpid()
+    assert note_of(project)["users"] == []
+    assert (project / ".prefect" / "prefect.db").exists()  # its state stays in the project
+    until(lambda: is_gone(pids[0]), 40, "the server to end by itself")
+    assert not (project / ".prefect" / "server.json").exists()
+    assert [path.name for path in home.rglob("*") if path.is_file()] == ["profiles.toml"]
 
 
 def test_a_server_is_shared_taken_over_and_stopped_by_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, another_user: Callable[[Path], tuple[User, str]]
 ) -> None:
     killed, api = another_user(tmp_path)
+    run_id = a_run_at_work(api)
     killed.communicate("die\n")
     assert killed.returncode == -signal.SIGKILL
     assert answers(api)  # left behind
 
-    pid = json.loads((tmp_path / ".prefect" / "server.json").read_text())["process"]["pid"]
+    pid = note_of(tmp_path)["process"]["pid"]
     with prefect_server(tmp_path) as taken_over:
         assert taken_over == api
+        lost = httpx.get(f"{api}/flow_runs/{run_id}").json()
+        assert lost["state_type"] == "CRASHED"  # nobody carries it on
+        alive = a_run_at_work(api)
         with prefect_server(tmp_path) as again:
             assert again == api
         other, same = another_user(tmp_path)
         assert same == api
+        assert httpx.get(f"{api}/flow_runs/{alive}").json()["state_type"] == "RUNNING"
 
         monkeypatch.setenv("PREFECT_API_URL", f"{api}/")
         with prefect_server(tmp_path / "elsewhere") as given:  # of somebody else: used, and left alone
             assert given == f"{api}/"
-        stops_what_it_started(tmp_path, api)
         monkeypatch.delenv("PREFECT_API_URL")
         a_stage_tells_its_failure_in_one_line(tmp_path, api)
         assert answers(api)
@@ -138,31 +148,52 @@ def test_a_server_is_shared_taken_over_and_stopped_by_the_last(
     other.communicate("go\n")
     assert other.returncode == 0
     assert not answers(api)
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert is_gone(pid)
     assert not (tmp_path / ".prefect" / "server.json").exists()
 
 
-def stops_what_it_started(root: Path, api: str) -> None:
-    """A command that is told to stop takes along all that it has started, but not a server that was given."""
-    for stop, before in ((signal.SIGTERM, []), (signal.SIGHUP, []), (signal.SIGTERM, ["nohup"])):
-        started = root / f"started-{stop}{len(before)}"
-        script = f"sleep 300 & echo $! > {started}.tmp; mv {started}.tmp {started}; wait"
-        command = subprocess.Popen(
-            [*before, sys.executable, "-m", "flows.server", "sh", "-c", script],
-            cwd=root, env=environment(PREFECT_API_URL=api), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        while not started.exists():
-            time.sleep(0.05)
-        if before:  # its terminal may be closed
-            command.send_signal(signal.SIGHUP)
-            time.sleep(0.3)
-            assert command.poll() is None
-        command.send_signal(stop)
-        command.send_signal(stop)  # as a closed terminal does
-        assert command.wait() == 128 + stop
-        sleeper = int(started.read_text())
-        assert not psutil.pid_exists(sleeper) or psutil.Process(sleeper).status() == psutil.STATUS_ZOMBIE
-    assert answers(api)
+def a_run_at_work(api: str) -> str:
+    flow = httpx.post(f"{api}/flows/", json={"name": "any"}).json()["id"]
+    body = {"flow_id": flow, "state": {"type": "RUNNING", "name": "Running"}}
+    return httpx.post(f"{api}/flow_runs/", json=body).raise_for_status().json()["id"]
+
+
+def test_a_server_that_was_killed_is_replaced(tmp_path: Path, another_user: Callable[[Path], tuple[User, str]]) -> None:
+    user, _ = another_user(tmp_path)
+    first = note_of(tmp_path)["process"]["pid"]
+    os.kill(first, signal.SIGKILL)
+    with prefect_server(tmp_path) as api:
+        assert answers(api)
+        assert note_of(tmp_path)["process"]["pid"] != first
+    user.communicate("go\n")
+
+
+# Starts a process that is to end with it, and one more below that; says their numbers.
+FOLLOWED = """
+import os, subprocess, sys, time
+from flows.processes import end_with_parent
+if sys.argv[1] == "child":
+    below = subprocess.Popen(["sleep", "300"])
+    print(below.pid, flush=True)
+    end_with_parent(int(sys.argv[2]))
+else:
+    child = subprocess.Popen([sys.executable, __file__, "child", str(os.getpid())], start_new_session=True)
+    print(child.pid, flush=True)
+time.sleep(300)
+"""
+
+
+def test_what_follows_its_parent_ends_with_all_it_started_when_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "followed.py").write_text(FOLLOWED)
+    parent = subprocess.Popen(
+        [sys.executable, str(tmp_path / "followed.py"), "parent"], env=environment(), stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    with parent.stdout:
+        pids = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.kill()
+        parent.wait()
+        until(lambda: all(map(is_gone, pids)), 30, "the others to end")
 
 
 # A stage whose task fails in a way that the user can mend.
@@ -197,9 +228,7 @@ def a_stage_tells_its_failure_in_one_line(root: Path, api: str) -> None:
 
 
 def test_a_server_that_cannot_start_is_told_with_its_log(tmp_path: Path) -> None:
-    done = run_main(
-        tmp_path, "true", PREFECT_SERVER_DATABASE_CONNECTION_URL="sqlite+aiosqlite:////proc/none/prefect.db"
-    )
+    done = run(tmp_path, "slots", PREFECT_SERVER_DATABASE_CONNECTION_URL="sqlite+aiosqlite:////proc/none/prefect.db")
     assert (done.returncode, done.stdout) == (1, "")
     log = tmp_path / ".prefect" / "server.log"
     assert done.stderr == f"error: the Prefect server did not start: its last words are in {log}\n"
@@ -228,14 +257,28 @@ def test_an_address_of_another_service_is_no_server(tmp_path: Path, monkeypatch:
             pass
 
 
-def test_main_tells_wrong_use_and_failure_in_one_line(tmp_path: Path) -> None:
-    done = run_main(tmp_path)
-    assert (done.returncode, done.stderr) == (
-        2, "error: which command? For example: python -m flows.server dvc repro\n"
-    )  # fmt: skip
-    done = run_main(tmp_path, "true", PREFECT_API_URL=NOBODY)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: no Prefect server answers at") and done.stderr.count("\n") == 1
+@pytest.mark.parametrize(
+    ("words", "more", "code", "named"),
+    [
+        ([], {}, 2, "''"),
+        (["../evil"], {}, 2, "../evil"),
+        (["nothing"], {}, 2, "nothing"),
+        (["slots"], {"PREFECT_API_URL": NOBODY}, 1, NOBODY),
+        (
+            ["slots"],
+            {"PREFECT_API_URL": "http://prefect.invalid/api", "HTTP_PROXY": "nonsense://x"},
+            1,
+            "prefect.invalid",
+        ),
+    ],
+)
+def test_wrong_use_and_failure_are_one_line(
+    tmp_path: Path, words: list[str], more: dict[str, str], code: int, named: str
+) -> None:
+    done = run(tmp_path, *words, **more)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert named in done.stderr
 
 
 def test_exit_codes_are_passed_on() -> None:
@@ -247,7 +290,9 @@ def test_exit_codes_are_passed_on() -> None:
 
 
 def test_a_port_that_is_taken_is_not_given() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with listen(0) as taken:  # nobody has asked it anything yet
         port = taken.getsockname()[1]
-        assert free_port(port) != port
-    assert free_port(port) == port
+        with listen(port) as other:
+            assert other.getsockname()[1] != port
+    with listen(port) as free:
+        assert free.getsockname()[1] == port

@@ -35,6 +35,7 @@ def outs() -> Iterator[str]:
 
 def test_its_folders_are_the_pipelines(project: Project) -> None:
     folders = [
+        project.names_note,
         project.packed("digits"),
         project.splits,
         project.source_teachers,

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from dass.errors import DassError, UsageError
-from flows.stage import _without_traceback, exit_with_line
+from flows.exits import exit_with_line
+from flows.stage import _without_traceback
 
 
 @pytest.mark.parametrize(("error", "code"), [(DassError("no room\non the disk"), 1), (UsageError("no target"), 2)])

@@ -1,0 +1,56 @@
+"""`python -m flows.run STAGE`: a stage of dvc.yaml, or another module of this package, under the project's server.
+
+Which dataset or target a stage is about comes from DVC's variable DVC_STAGE (`teacher@digits`), not from its command:
+what params.yaml says never passes a shell. By hand: `python -m flows.run teacher digits`.
+"""
+
+import os
+import re
+import runpy
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dass.errors import UsageError
+from dass.project import keep_state_in
+from flows.exits import exit_with_line, raise_when_terminated
+from flows.processes import end_with_parent
+from flows.proxies import settle_proxies
+from flows.server import prefect_server
+
+
+def main() -> None:
+    """Joins or starts the server before Prefect is imported, which then knows no other; ends as the module does."""
+    raise_when_terminated()
+    with exit_with_line():
+        module, arguments = asked(sys.argv[1:], os.environ)
+        if "DVC_STAGE" in os.environ:
+            end_with_parent()  # a second `dvc repro` may come as soon as the first is gone
+        keep_state_in(Path.cwd())
+        with prefect_server(Path.cwd(), linger=True) as api:
+            settle_proxies(api)
+            os.environ["PREFECT_API_URL"] = api
+            sys.argv[1:] = arguments
+            runpy.run_module(f"flows.{module}", run_name="__main__", alter_sys=True)
+
+
+def asked(words: Sequence[str], environment: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The module to run and its arguments.
+
+    Args:
+        words: of the command line.
+        environment: where DVC says which stage it runs: `dvc.yaml:teacher@digits`, or without the file.
+
+    Raises:
+        UsageError: there is no such module.
+    """
+    module, *arguments = words or [""]
+    if not re.fullmatch(r"[a-z_]+", module) or not Path(__file__).with_name(f"{module}.py").exists():
+        raise UsageError(f"there is no stage {module!r}: for example `python -m flows.run splits`")
+    name = environment.get("DVC_STAGE", "")
+    item = re.fullmatch(rf"(?:.*:)?{module}@(.*)", name, re.DOTALL)
+    return module, arguments or ([item[1]] if item else [])
+
+
+if __name__ == "__main__":
+    main()
