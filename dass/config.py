@@ -6,16 +6,31 @@ the key.
 """
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from dass.errors import UsageError
 from dass.families.normalization import parse_normalization
+from dass.families.registry import FAMILIES
 from dass.files import content_id
 from dass.method_names import FEW_SHOT, METHODS, REFERENCE
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
+
+
+def _limit(value: object) -> object:
+    number = value.removesuffix("%") if isinstance(value, str) and value.endswith("%") else value
+    try:
+        amount = float(number) if number is not value or type(value) in (int, float) else math.nan  # type: ignore[arg-type]
+    except ValueError:
+        amount = math.nan
+    if not 0 < amount < math.inf or (number is not value and amount > 100):
+        raise ValueError(f"must be millions above 0 or a share of the teacher's such as 40%, found {value!r:.60}")
+    return value
+
+
+Limit = Annotated[float | str, BeforeValidator(_limit)]  # millions, or a share of what the teacher has
 Percentage = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -23,6 +38,16 @@ class Block(BaseModel):
     """Base of every block: immutable, no unknown keys, no silent conversion, finite numbers only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _ascending_to_one(ratios: tuple[float, ...]) -> tuple[float, ...]:
+    if list(ratios) != sorted(set(ratios)) or ratios[0] <= 0 or ratios[-1] != 1.0:
+        raise ValueError("ratios must ascend within (0, 1] and end in 1.0")
+    return ratios
 
 
 class Data(Block):
@@ -36,31 +61,24 @@ class Data(Block):
 
 
 class Space(Block):
-    """The student search space (Appendix A).
+    """The student search space of the paper's family (Appendix A).
 
     Attributes:
+        family: `paper_resnet`, and so if left out.
         widths: full width of each of the four stages, in channels.
         max_depth: blocks of the deepest stage, 1..5.
         ratios: allowed width ratios, ascending, ending in 1.0.
         granularity: `stage` (one ratio for all blocks of a stage but the last) or `block`.
     """
 
+    family: Literal["paper_resnet"] = "paper_resnet"
     widths: tuple[int, int, int, int]
     max_depth: int = Field(ge=1, le=5)
     ratios: tuple[float, ...] = Field(min_length=1)
     granularity: Literal["stage", "block"]
 
-    @field_validator("widths", "ratios", mode="before")
-    @classmethod
-    def _from_list(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
-
-    @field_validator("ratios")
-    @classmethod
-    def _ordered(cls, ratios: tuple[float, ...]) -> tuple[float, ...]:
-        if list(ratios) != sorted(set(ratios)) or ratios[0] <= 0 or ratios[-1] != 1.0:
-            raise ValueError("ratios must ascend within (0, 1] and end in 1.0")
-        return ratios
+    _from_list = field_validator("widths", "ratios", mode="before")(_as_tuple)
+    _ordered = field_validator("ratios")(_ascending_to_one)
 
     @model_validator(mode="after")
     def _whole_channels(self) -> "Space":
@@ -70,6 +88,41 @@ class Space(Block):
             channels = [round(width * ratio) for ratio in self.ratios]
             if channels[0] < 1 or len(set(channels)) != len(channels):
                 raise ValueError(f"two ratios give the same number of channels at {width} of widths")
+        return self
+
+
+class NamedSpace(Block):
+    """The students of a teacher that people know by a name, such as resnet20 or resnet50 (`docs/families.md`).
+
+    Attributes:
+        family: of the teacher, another than the paper's.
+        network: the teacher's name in that family.
+        ratios: allowed width ratios, ascending, ending in 1.0; widths are rounded to multiples of `divisor`.
+        granularity: `stage` (one ratio for all blocks of a stage) or `block`.
+        divisor: whole number that widths are multiples of; null for the family's.
+    """
+
+    family: str
+    network: str
+    ratios: tuple[float, ...] = Field(min_length=1)
+    granularity: Literal["stage", "block"]
+    divisor: int | None = Field(ge=1, le=256, default=None)
+
+    _from_list = field_validator("ratios", mode="before")(_as_tuple)
+    _ordered = field_validator("ratios")(_ascending_to_one)
+
+    @field_validator("family")
+    @classmethod
+    def _has_names(cls, name: str) -> str:
+        if name not in FAMILIES:
+            raise ValueError(f"there is no network family {name!r}: there are {', '.join(FAMILIES)}")
+        return name
+
+    @model_validator(mode="after")
+    def _known(self) -> "NamedSpace":
+        networks = FAMILIES[self.family].networks()
+        if self.network not in networks:
+            raise ValueError(f"family {self.family} has no network {self.network!r}: there are {', '.join(networks)}")
         return self
 
 
@@ -227,26 +280,29 @@ class Search(Block):
 
     Attributes:
         method: `dass` predicts from the response to noise and adapts by the guide, as the paper has it; `ladder`
-            collects further evidence about the promising candidates (`docs/ladder.md`).
+            collects further evidence about the promising candidates (`docs/ladder.md`); `race` lets candidates train
+            for some steps, the better half go on, until one is left, and needs nothing that was learned.
         candidates: distinct architectures sampled and ranked.
-        starts: the ladder looks at the remapped start of this many of them, the best by what is free.
-        sprints: and lets this many of those take the first steps of distillation.
+        starts: the ladder looks at the remapped start of this many of them, the best by what is free; the race of
+            this many of them.
+        sprints: and lets this many of those take the first steps of distillation; the race starts with so many.
         steps: of the longest sprint; the ladder is learned up to it.
         evolve: the ladder draws a quarter of the candidates at random, the others as children of the best so far.
         top: how many of the ranking are kept in the report.
-        max_macs: millions of multiply-accumulates (conv + linear) of the pick; null for no limit.
-        max_params: millions of parameters of the pick; null for no limit.
+        max_macs: millions of multiply-accumulates (conv + linear) of the pick, or a share of the teacher's such as
+            `40%`; null for no limit.
+        max_params: millions of parameters of the pick, or a share; null for no limit.
     """
 
-    method: Literal["dass", "ladder"]
+    method: Literal["dass", "ladder", "race"]
     candidates: int = Field(ge=1, le=1_000_000)
     starts: int = Field(ge=1, le=1_000_000)
     sprints: int = Field(ge=0, le=100_000)
     steps: Literal[5, 10, 20, 50]
     evolve: bool
     top: int = Field(ge=1, le=10_000)
-    max_macs: float | None = Field(gt=0, default=None)
-    max_params: float | None = Field(gt=0, default=None)
+    max_macs: Limit | None = None
+    max_params: Limit | None = None
 
     @model_validator(mode="after")
     def _narrowing(self) -> "Search":
@@ -280,8 +336,8 @@ class Target(Block):
     evaluate: bool = True
     repeat: bool = False
     halves: bool = False
-    max_macs: float | None = Field(gt=0, default=None)
-    max_params: float | None = Field(gt=0, default=None)
+    max_macs: Limit | None = None
+    max_params: Limit | None = None
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -363,6 +419,14 @@ class Evaluation(Block):
         return self
 
 
+SPACE_TAGS = ("<paper>", "<named>")  # which kind of space is meant; no part of any key
+
+
+def _space_tag(value: Any) -> str:
+    family = value.get("family", "paper_resnet") if isinstance(value, dict) else getattr(value, "family", None)
+    return SPACE_TAGS[family != "paper_resnet" and isinstance(value, dict | NamedSpace)]
+
+
 class Params(Block):
     """The whole of params.yaml.
 
@@ -376,7 +440,9 @@ class Params(Block):
     seed: int = Field(ge=0, le=2**31 - 1)
     datasets: tuple[Name, ...] = Field(min_length=1)
     data: Data
-    space: Space
+    space: Annotated[
+        Annotated[Space, Tag(SPACE_TAGS[0])] | Annotated[NamedSpace, Tag(SPACE_TAGS[1])], Discriminator(_space_tag)
+    ]
     source: Source
     teacher: TeacherRecipe
     distillation: DistillationRecipe

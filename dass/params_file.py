@@ -6,7 +6,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from dass.config import Params
+from dass.config import SPACE_TAGS, Params
 from dass.errors import UsageError
 
 
@@ -49,7 +49,8 @@ def parse_params(values: object, where: str) -> Params:
         return Params.model_validate(values)
     except ValidationError as error:
         first, *others = error.errors()
-        key = [".".join(str(part) for part in first["loc"])] if first["loc"] else []  # a check of the whole names it
+        parts = [str(part) for part in first["loc"] if part not in SPACE_TAGS]
+        key = [".".join(parts)] if parts else []  # a check of the whole names it
         more = [f"({len(others)} more after this)"] if others else []
         line = ": ".join([where, *key, " ".join([_problem(first), *more])])
         raise UsageError(" ".join(line.split())) from error

@@ -14,7 +14,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import AfterValidator, Field
 
-from dass.config import Predictor
+from dass.config import Limit, Predictor
 from dass.errors import DassError, UsageError
 from dass.files import content_id
 from dass.project import Project
@@ -48,14 +48,13 @@ def _architecture(text: str) -> str:
 Dataset = Annotated[str, Field(min_length=1, max_length=1000)]
 TeacherFile = Annotated[str, Field(pattern=r"\.(safetensors|pt|pth)$", max_length=1000)]
 ArchitectureJson = Annotated[str, Field(pattern=r'^\s*\{\s*"widths"\s*:'), AfterValidator(_architecture)]
-Millions = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 @flow(name="pipeline")
 def pipeline(
-    preset: Literal["params.yaml", "demo", "small", "medium", "paper"] = "params.yaml",
+    preset: Literal["params.yaml", "demo", "small", "medium", "paper", "cifar_resnet", "resnet18"] = "params.yaml",
     overwrite: bool = False,
     until: str = "",
 ) -> None:
@@ -84,8 +83,8 @@ def pipeline(
 def search_students(
     dataset: Dataset,
     teacher: TeacherFile,
-    max_macs: Millions | None = None,
-    max_params: Millions | None = None,
+    max_macs: Limit | None = None,
+    max_params: Limit | None = None,
     candidates: Count | None = None,
     top: Annotated[int, Field(ge=1, le=1000)] = 10,
     seed: Seed = 0,
@@ -100,8 +99,9 @@ def search_students(
             with train/CLASS/* and test/CLASS/*.
         teacher: Path, on the worker's machine, of the teacher's weights: .safetensors, or .pt of tensors only. It must
             be the largest network of the search space.
-        max_macs: Most that a student may cost, in millions of multiply-accumulates per image.
-        max_params: Most that a student may weigh, in millions of parameters.
+        max_macs: Most that a student may cost, in millions of multiply-accumulates per image, or as a share of
+            the teacher's such as 40%.
+        max_params: Most that a student may weigh, in millions of parameters, or as a share.
         candidates: Architectures to draw within the budget and to score. Empty for the number in params.yaml.
         top: How many of the ranking to show.
         seed: Of the draw, and of the distillation.
@@ -120,7 +120,9 @@ def search_students(
     with open_given(project, dataset, teacher) as given, tempfile.TemporaryDirectory() as temporary:
         folder, name = Path(temporary), given.data.name
         count = candidates or project.params.search.candidates
-        found = rank_candidates(project, given, Budget(max_macs, max_params), count, seed, method, seconds)
+        found = rank_candidates(
+            project, given, Budget.of(max_macs, max_params, given.teacher_cost), count, seed, method, seconds
+        )
         save_search(folder / "search.json", found)
         draw(found, given, folder / "pareto.png")
         show(found, top)

@@ -73,7 +73,7 @@ def evolve(seeds: int, *names: str) -> None:
 def search(project: Project, name: str, seed: int) -> Found:
     """One search by the ladder, and its pick distilled."""
     given, target = target_task(project, name), read_target(project, name)
-    budget = target_budget(project, name)
+    budget = target_budget(project, name, given)
     result = rank_candidates(project, given, budget, project.params.search.candidates, seed, "ladder")
     folder = project.lengths / name
     folder.mkdir(parents=True, exist_ok=True)

@@ -19,16 +19,16 @@ from dass.predictor.checkpoint import load_predictor
 from dass.project import Project
 from dass.search.candidates import MILLION, Budget, Candidate
 from dass.search.climb import Climbed, Effort, search_by_ladder
+from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult, save_search, search_students
 from dass.search.target_task import TargetTask
-from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 from flows.runtime import Progress, device, logger, workers
 from flows.slots import gpu_slot
 from flows.stage import run_stage
 from flows.teacher import target_task
 
-Method = Literal["dass", "ladder"]
+Method = Literal["dass", "ladder", "race"]
 
 
 @flow(name="search", flow_run_name="search-{target}")
@@ -37,7 +37,9 @@ def search(target: str) -> None:
     project = Project.open()
     block = project.params.search
     given = target_task(project, target)
-    result = rank_candidates(project, given, target_budget(project, target), block.candidates, project.params.seed)
+    result = rank_candidates(
+        project, given, target_budget(project, target, given), block.candidates, project.params.seed
+    )
     folder = project.search(target)
     save_search(project.search_file(target), result)
     draw(result, given, folder / "pareto.png")
@@ -63,15 +65,18 @@ def rank_candidates(
         count: of candidates.
         seed: of the sample.
         method: None for that of params.yaml.
-        seconds: how long a search by the ladder may take, in place of a number of sprints.
+        seconds: how long a search by the ladder or a race may take, in place of a number of sprints.
 
     Raises:
-        UsageError: seconds for a search that is not by the ladder.
+        UsageError: seconds for a search by `dass`.
     """
-    if (method or project.params.search.method) == "ladder":
+    method = method or project.params.search.method
+    if method == "ladder":
         return climb_candidates(project, given, budget, count, seed, seconds)
+    if method == "race":
+        return race_candidates(project, given, budget, count, seed, seconds)
     if seconds is not None:
-        raise UsageError("seconds limit a search by the ladder: `dass` looks at all candidates")
+        raise UsageError("seconds limit a search by the ladder or a race: `dass` looks at all candidates")
     return adapt_and_rank(project, given, budget, count, seed)
 
 
@@ -105,22 +110,43 @@ def climb_candidates(
         )  # fmt: skip
 
 
+@task(cache_policy=NO_CACHE, name="race")
+def race_candidates(
+    project: Project, given: TargetTask, budget: Budget, count: int, seed: int, seconds: float | None
+) -> SearchResult:
+    """Let candidates train, the better half go on, until one is left."""
+    params, place = project.params, device()
+    space = SearchSpace.below(
+        given.teacher.architecture,
+        params.space.ratios,
+        params.space.granularity,
+        getattr(params.space, "divisor", None),
+    )
+    students = max(1, params.search.sprints)
+    size = RaceSize(min(count, max(students, params.search.starts)), students, seconds)
+    with gpu_slot(place):
+        return search_by_race(
+            given, space, params.distillation, budget=budget, size=size, seed=seed, device=place,
+            progress=Progress(f"student steps of {given.card.task}", 0, 1),
+        )  # fmt: skip
+
+
 def _say_rung(rung: Climbed) -> None:
     logger().info("rung %s: %d candidates in %.1f s", rung.rung, rung.candidates, rung.seconds)
 
 
-def target_budget(project: Project, target: str) -> Budget:
+def target_budget(project: Project, target: str, given: TargetTask) -> Budget:
     """The target's own limits, else those of the search block."""
     own, common = project.target(target), project.params.search
-    return Budget(
+    return Budget.of(
         common.max_macs if own.max_macs is None else own.max_macs,
         common.max_params if own.max_params is None else own.max_params,
+        given.teacher_cost,
     )
 
 
 def draw(result: SearchResult, given: TargetTask, path: Path) -> None:
     """Draw the candidates' Pareto front, and the teacher."""
-    teacher = cost(given.teacher.architecture, given.data.resolution, len(given.data.classes))
     place = {candidate: index for index, candidate in enumerate(result.ranking)}
     figure = pareto(
         [candidate.cost.macs / MILLION for candidate in result.ranking],
@@ -129,7 +155,7 @@ def draw(result: SearchResult, given: TargetTask, path: Path) -> None:
         title=f"{result.target}: candidates of the search",
         picked=place[result.pick],
         max_macs=result.budget.max_macs,
-        teacher_macs=teacher.macs / MILLION,
+        teacher_macs=given.teacher_cost.macs / MILLION,
         teacher_accuracy=result.teacher_accuracy,
     )
     save(figure, path)

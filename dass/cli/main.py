@@ -14,6 +14,7 @@ from dass.cli.search import search
 from dass.cli.serve import serve
 from dass.cli.students import students_app
 from dass.cli.study import study
+from dass.cli.teacher import teacher_app
 from dass.cli.trace import trace
 from dass.errors import DassError, UsageError
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(preset_app, name="preset")
 app.add_typer(students_app, name="students")
+app.add_typer(teacher_app, name="teacher")
 app.command()(plan)
 app.command()(describe)
 app.command()(search)

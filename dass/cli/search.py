@@ -22,6 +22,7 @@ from dass.errors import UsageError
 from dass.evidence.store import EvidenceStore
 from dass.files import file_id
 from dass.ladder.checkpoint import check_fits, load_ladder
+from dass.networks.importing import import_network
 from dass.params_file import load_params
 from dass.predictor.checkpoint import load_predictor
 from dass.project import LADDER_FILE, PREDICTOR_FILE, RAW
@@ -29,9 +30,12 @@ from dass.search.candidates import MILLION, Budget, Candidate
 from dass.search.climb import Effort, Progress, search_by_ladder
 from dass.search.latency import measure_latency, measure_parts
 from dass.search.pareto import pareto_front
+from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult, candidate_json, search_students
 from dass.search.target_task import TargetTask, open_task
-from dass.space.search_space import SearchSpace
+from dass.space.cost import Cost
+from dass.space.search_space import RATIOS, SearchSpace
+from dass.training.user_teacher import TeacherFile
 from dass.training.workers import Workers, usual_count
 
 
@@ -41,21 +45,29 @@ def search(
     normalization: Normalization = None,
     classes: Classes = None,
     expect_accuracy: ExpectAccuracy = None,
-    max_macs: Annotated[float | None, typer.Option(help="Millions of multiply-accumulates.", min=0)] = None,
-    max_params: Annotated[float | None, typer.Option(help="Millions of parameters.", min=0)] = None,
-    method: Annotated[str, typer.Option(help="dass, or ladder: slower, better, with intervals.")] = "dass",
+    max_macs: Annotated[
+        str | None, typer.Option(help="Millions of multiply-accumulates, or a share of the teacher's: 40%.")
+    ] = None,
+    max_params: Annotated[str | None, typer.Option(help="Millions of parameters, or a share: 40%.")] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="dass; ladder: slower, better, with intervals; race: students train and the better half go on, for "
+            "any teacher, nothing learned is needed."
+        ),
+    ] = "dass",
     candidates: Annotated[int, typer.Option(help="Architectures to score at most.", min=1)] = 3000,
     starts: Annotated[
         int | None,
-        typer.Option(help="ladder: how many are tried on one batch; as params.yaml says if left out.", min=1),
+        typer.Option(help="ladder, race: how many are tried on one batch; as params.yaml says if left out.", min=1),
     ] = None,
     sprints: Annotated[
         int | None,
-        typer.Option(help="ladder: how many take the first steps of distillation; likewise.", min=0),
+        typer.Option(help="ladder, race: how many take the first steps of distillation; likewise.", min=0),
     ] = None,
     seconds: Annotated[
         float | None,
-        typer.Option(help="ladder: how long to search; as many sprint as fit, in place of --sprints.", min=1),
+        typer.Option(help="ladder, race: how long to search; as many train as fit, in place of --sprints.", min=1),
     ] = None,
     evolve: Annotated[
         bool | None, typer.Option(help="ladder: children of the best, not random candidates; likewise.")
@@ -66,6 +78,10 @@ def search(
     latency: Annotated[bool, typer.Option(help="Measure the shown ones' latency on the device.")] = False,
     top: Annotated[int, typer.Option(help="How many to show.", min=1)] = 10,
     seed: Annotated[int, typer.Option(help="Of the sample.", min=0)] = 0,
+    resolution: Annotated[
+        int | None,
+        typer.Option(help="race: side of the images in pixels. If left out: that of the teacher's family.", min=8),
+    ] = None,
     predictor: Annotated[Path, typer.Option(help="dass: the meta-learned predictor.")] = PREDICTOR_FILE,
     ladder: Annotated[Path, typer.Option(help="ladder: the ladder.")] = LADDER_FILE,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", envvar="DASS_DEVICE")] = "auto",
@@ -79,30 +95,38 @@ def search(
 
     Example: dass search --data digits --teacher data/teachers/targets/digits/digits.safetensors --max-macs 4
     """
-    if method not in ("dass", "ladder"):
-        raise UsageError(f"--method {method}: there are dass and ladder")
+    if method not in ("dass", "ladder", "race"):
+        raise UsageError(f"--method {method}: there are dass, ladder and race")
     if front not in (None, "macs", "parameters", "latency"):
         raise UsageError(f"--front {front}: there are macs, parameters and latency")
     effort_options = {"--starts": starts, "--sprints": sprints, "--seconds": seconds, "--evolve": evolve}
-    if method != "ladder" and (given := [name for name, value in effort_options.items() if value is not None]):
-        raise UsageError(f"{', '.join(given)}: only with --method ladder, dass looks at all candidates")
+    if method == "dass" and (given := [name for name, value in effort_options.items() if value is not None]):
+        raise UsageError(f"{', '.join(given)}: not with --method dass, which looks at all candidates")
+    if method == "race" and evolve is not None:
+        raise UsageError("--evolve: only with --method ladder")
+    if method != "race" and resolution is not None:
+        raise UsageError("--resolution: only with --method race; a predictor works at the resolution it was learned at")
+    Budget.of(max_macs, max_params, Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
     place = resolve_device(device)
-    budget = Budget(max_macs, max_params)
-    common = {"budget": budget, "seed": seed}
-    if method == "ladder":
+    theirs = teacher_file(teacher, normalization, classes, expect_accuracy)
+    common = {"seed": seed}
+    if method == "race":
+        takes_part = partial(_race_size, starts=starts, sprints=sprints, seconds=seconds)
+        way = _by_race(theirs, place, resolution, takes_part, common)
+    elif method == "ladder":
         effort = partial(
             Effort.of, candidates=candidates, seconds=seconds, starts=starts, sprints=sprints, evolve=evolve
         )
         way = _by_ladder(ladder, place, workers or usual_count(place), effort, common)
     else:
         way = _by_dass(predictor, place, candidates, common)
-    theirs = teacher_file(teacher, normalization, classes, expect_accuracy)
     task_at = open_task(
         data, theirs, raw=RAW, resolution=way.resolution, largest=way.space.largest, device=place, tell=_tell
     )
     with task_at as task:
         with progress_bar("score") as progress:
-            found = way.rank(task, progress)
+            budget = Budget.of(max_macs, max_params, task.teacher_cost)
+            found = way.rank(task, budget, progress)
         size = (task.data.resolution, len(task.data.classes), place)
         shown = _front(found, front, *size) if front else found.ranking[:top]
         times = [measure_latency(one.architecture, *size) for one in shown] if latency or front == "latency" else []
@@ -130,15 +154,15 @@ class _Way:
 
     space: SearchSpace
     resolution: int
-    rank: Callable[[TargetTask, Progress], SearchResult]
+    rank: Callable[[TargetTask, Budget, Progress], SearchResult]
 
 
 def _by_dass(file: Path, place: torch.device, candidates: int, common: Mapping[str, Any]) -> _Way:
     predictor, card = load_predictor(_made(file, "predictor"), place)
 
-    def rank(task: TargetTask, progress: Progress) -> SearchResult:
+    def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
         return search_students(
-            predictor, card, file_id(file), task.guide, count=candidates, progress=progress, **common
+            predictor, card, file_id(file), task.guide, budget=budget, count=candidates, progress=progress, **common
         )
 
     return _Way(card.space, card.resolution, rank)
@@ -155,14 +179,40 @@ def _by_ladder(
     params = load_params(Path("params.yaml"))
     check_fits(card, card.space, card.resolution, params.distillation, file)
 
-    def rank(task: TargetTask, progress: Progress) -> SearchResult:
+    def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
         with Workers(count) as workers:
             return search_by_ladder(
                 ladder, card, file_id(file), task, params.distillation, workers=workers, store=EvidenceStore(None),
-                device=place, effort=effort_of(params.search), progress=progress, **common,
+                device=place, budget=budget, effort=effort_of(params.search), progress=progress, **common,
             )  # fmt: skip
 
     return _Way(card.space, card.resolution, rank)
+
+
+def _by_race(
+    teacher: TeacherFile,
+    place: torch.device,
+    resolution: int | None,
+    size_of: Callable[[Search], RaceSize],
+    common: Mapping[str, Any],
+) -> _Way:
+    params = load_params(Path("params.yaml"))
+    architecture = import_network(teacher.path).network.architecture
+    space = SearchSpace.below(architecture, RATIOS, "block")
+
+    def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
+        recipe = params.distillation
+        return search_by_race(
+            task, space, recipe, budget=budget, size=size_of(params.search), device=place, progress=progress, **common
+        )
+
+    side = resolution or architecture.family.usual_resolution or params.data.resolution
+    return _Way(space, side, rank)
+
+
+def _race_size(block: Search, starts: int | None, sprints: int | None, seconds: float | None) -> RaceSize:
+    students = sprints or max(1, block.sprints)
+    return RaceSize(max(students, starts or min(block.starts, 8 * students)), students, seconds)
 
 
 def _made(file: Path, name: str) -> Path:
@@ -185,11 +235,14 @@ def _front(
 def _table(title: str, shown: Sequence[Candidate], times: Sequence[float]) -> Table:
     table = Table(title=title)
     climbed = any(candidate.rung for candidate in shown)
-    columns = ["place", "depths / widths", "predicted %", *(["80% interval", "evidence"] if climbed else [])]
+    intervals = any(candidate.low is not None for candidate in shown)
+    accuracy = "predicted %" if intervals or not climbed else "held-out %"
+    columns = ["place", "depths / widths", accuracy, *(["80% interval"] * intervals), *(["evidence"] * climbed)]
     for column in (*columns, "M MACs", "M parameters", *(["ms"] if times else []), "arch_id"):
         table.add_column(column, justify="left" if column == "depths / widths" else "right")
     for position, candidate in enumerate(shown, start=1):
-        interval = [f"{candidate.low:.1f}-{candidate.high:.1f}", candidate.rung] if climbed else []
+        interval = [f"{candidate.low:.1f}-{candidate.high:.1f}"] if intervals else []
+        interval += [candidate.rung] if climbed else []
         table.add_row(
             str(position), candidate.architecture.stage_label, f"{candidate.predicted:.2f}", *interval,
             f"{candidate.cost.macs / MILLION:.3f}", f"{candidate.cost.parameters / MILLION:.4f}",

@@ -68,7 +68,7 @@ def sprint(
         [f], one value for each of `columns(steps)`.
     """
     precision = resolve_precision(recipe.precision, teacher.device)
-    shown, held_out = _divide(data, recipe.batch_size, precision)
+    shown, held_out = divide(data, recipe.batch_size, precision)
     student = remap(teacher, architecture)
     member = Member(student, recipe, teacher.device)
 
@@ -78,11 +78,11 @@ def sprint(
 
     losses: list[Tensor] = []
     read: list[float] = []
-    for soft, batch in zip(soft_labels, _batches(shown, recipe, seed, precision), strict=False):
+    for soft, batch in zip(soft_labels, batches(shown, recipe, seed, precision), strict=False):
         losses.append(member.step(batch, soft, loss, recipe.learning_rate, precision))
         if len(losses) in READINGS:
             tail = torch.stack(losses[len(losses) // 2 :]).mean()
-            read += [float(tail), *_look(student, held_out, precision)]
+            read += [float(tail), *look(student, held_out, precision)]
     return np.array(read)
 
 
@@ -111,13 +111,13 @@ def soft_labels_job(
     """The teacher's logits for the batches of a sprint, which are the same for all students: [steps, b, classes]."""
     teacher = teacher.to(device).to(memory_format=torch.channels_last).eval()
     precision = resolve_precision(recipe.precision, device)
-    shown, _ = _divide(load().to(device), recipe.batch_size, precision)
-    batches = islice(_batches(shown, recipe, seed, precision), steps)
-    return torch.stack([forward(teacher, batch.images, precision).cpu() for batch in batches])
+    shown, _ = divide(load().to(device), recipe.batch_size, precision)
+    first = islice(batches(shown, recipe, seed, precision), steps)
+    return torch.stack([forward(teacher, batch.images, precision).cpu() for batch in first])
 
 
 @torch.no_grad()
-def _look(student: ElasticResNet, held_out: Batch, precision: str) -> tuple[float, float]:
+def look(student: ElasticResNet, held_out: Batch, precision: str) -> tuple[float, float]:
     """Accuracy and cross entropy, with the images' own statistics; the running ones are left as they are."""
     kept = {name: buffer.clone() for name, buffer in student.named_buffers()}
     logits = forward(student, held_out.images, precision)
@@ -127,7 +127,7 @@ def _look(student: ElasticResNet, held_out: Batch, precision: str) -> tuple[floa
     return float(accuracy), float(F.cross_entropy(logits, held_out.labels))
 
 
-def _divide(data: TaskData, batch_size: int, precision: str) -> tuple[TaskData, Batch]:
+def divide(data: TaskData, batch_size: int, precision: str) -> tuple[TaskData, Batch]:
     """The images to train on, at least a batch, and those to look at, drawn the same way for every student.
 
     Where a batch takes all images, these are looked at.
@@ -140,7 +140,8 @@ def _divide(data: TaskData, batch_size: int, precision: str) -> tuple[TaskData, 
     return shown, Batch(normalize(data.train_images[chosen], PRECISIONS[precision]), data.train_labels[chosen])
 
 
-def _batches(data: TaskData, recipe: DistillationRecipe, seed: int, precision: str) -> Iterator[Batch]:
+def batches(data: TaskData, recipe: DistillationRecipe, seed: int, precision: str) -> Iterator[Batch]:
+    """Batches of one epoch after the other, without end."""
     epoch = 0
     while True:
         yield from epoch_batches(data, recipe, seed, epoch, precision)

@@ -1,12 +1,13 @@
 """ResNets for small images: three stages of basic blocks (He et al. 2016, section 4.2): ResNet-20, 32, 44, 56, 110."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from dass.errors import UsageError
 from dass.families import foreign
 from dass.families.blocks import IMAGE_CHANNELS, IMAGENET, Block, Conv, Normalization, Shortcut
-from dass.families.family import Reading, Shapes, Widths
+from dass.families.family import Family, Reading, Shapes, Widths
 
 _UNSUPPORTED = {
     r"\.conv3\.weight$": "bottleneck blocks in three stages",
@@ -40,6 +41,7 @@ class CifarResNet:
     normalization: ClassVar[Normalization] = IMAGENET  # as the widest-spread checkpoints were trained
     sorts_channels: ClassVar[bool] = True
     stages: ClassVar[int] = 3
+    usual_resolution: ClassVar[int | None] = 32
     reduction: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
@@ -66,6 +68,16 @@ class CifarResNet:
             return Block(convs, Shortcut("subsample_and_pad", stride))
         projection = Conv(f"{at}.shortcut.0", f"{at}.shortcut.1", entering, stream, kernel=1, stride=stride)
         return Block(convs, Shortcut("projection", stride, projection))
+
+    @classmethod
+    def networks(cls) -> Mapping[str, tuple[Family, Widths]]:
+        """See `Family.networks`: resnet20 to resnet110; with `_b` those whose shortcuts are convolutions."""
+        named: dict[str, tuple[Family, Widths]] = {}
+        for blocks in (3, 5, 7, 9, 18):
+            widths = tuple((width,) * blocks for width in (16, 32, 64))
+            named[f"resnet{6 * blocks + 2}"] = (cls(), widths)
+            named[f"resnet{6 * blocks + 2}_b"] = (cls(shortcut="B"), widths)
+        return named
 
     @classmethod
     def read(cls, shapes: Shapes) -> Reading | None:

@@ -63,6 +63,11 @@ class Family(Protocol):
         """Side of the input over the side of the last stage's output."""
         ...
 
+    @property
+    def usual_resolution(self) -> int | None:
+        """Side in pixels of the images that such networks are mostly trained on; None where there is no habit."""
+        ...
+
     def stem(self, widths: Widths) -> Block:
         """What comes before the first stage, for a network of these widths."""
         ...
@@ -76,6 +81,11 @@ class Family(Protocol):
             entering: channels of its input.
             width: its elastic width in channels.
         """
+        ...
+
+    @classmethod
+    def networks(cls) -> Mapping[str, tuple["Family", Widths]]:
+        """Family and full widths of the networks that people know by a name."""
         ...
 
     @classmethod

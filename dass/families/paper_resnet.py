@@ -1,11 +1,12 @@
 """The paper's network (Appendix A; shortcuts and strides as in the authors' released code)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from dass.errors import UsageError
 from dass.families.blocks import HALF, IMAGE_CHANNELS, Block, Conv, Normalization, Shortcut
-from dass.families.family import Reading, Shapes, Widths
+from dass.families.family import Family, Reading, Shapes, Widths
 
 
 @dataclass(frozen=True, order=True)
@@ -23,6 +24,7 @@ class PaperResNet:
     normalization: ClassVar[Normalization] = HALF
     sorts_channels: ClassVar[bool] = False
     stages: ClassVar[int] = 4
+    usual_resolution: ClassVar[int | None] = None
     reduction: ClassVar[int] = 8
 
     def stem(self, widths: Widths) -> Block:
@@ -38,6 +40,11 @@ class PaperResNet:
             Conv(f"{at}.conv2", f"{at}.bn2", width, width),
         )
         return Block(convs, Shortcut("crop_or_pad", stride))
+
+    @classmethod
+    def networks(cls) -> Mapping[str, tuple[Family, Widths]]:
+        """See `Family.networks`; the paper's have no names."""
+        return {}
 
     @classmethod
     def read(cls, shapes: Shapes) -> Reading | None:

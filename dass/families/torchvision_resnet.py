@@ -1,18 +1,29 @@
 """ResNets as torchvision and timm name them: resnet18, 34, 50, 101, 152, wide_resnet50_2 (He et al. 2016)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from dass.errors import UsageError
 from dass.families import foreign
 from dass.families.blocks import IMAGE_CHANNELS, IMAGENET, Block, Conv, Normalization, Shortcut
-from dass.families.family import Reading, Shapes, Widths
+from dass.families.family import Family, Reading, Shapes, Widths
 
 _UNSUPPORTED = {
     r"\.(se|fc1|fc2|attn)\.": "squeeze-and-excitation or attention",
     r"^conv1\.0\.": "a stem of several convolutions (the d and t variants)",
     r"\.downsample\.[2-9]": "an average pool in its shortcuts",
     r"(\.aa|\.bn_?blur|\.blur|maxpool.*filt)": "anti-aliasing",
+}
+
+# Kind of block, blocks of each stage, inner width of the first stage, residual stream over 64 times the stage's factor.
+_NAMED: dict[str, tuple[Literal["basic", "bottleneck"], tuple[int, ...], int, int]] = {
+    "resnet18": ("basic", (2, 2, 2, 2), 64, 1),
+    "resnet34": ("basic", (3, 4, 6, 3), 64, 1),
+    "resnet50": ("bottleneck", (3, 4, 6, 3), 64, 4),
+    "resnet101": ("bottleneck", (3, 4, 23, 3), 64, 4),
+    "resnet152": ("bottleneck", (3, 8, 36, 3), 64, 4),
+    "wide_resnet50_2": ("bottleneck", (3, 4, 6, 3), 128, 4),
 }
 
 
@@ -69,6 +80,11 @@ class TorchvisionResNet:
         """See `Family.reduction`."""
         return 32 if self.stem_kernel == 7 else 8
 
+    @property
+    def usual_resolution(self) -> int | None:
+        """See `Family.usual_resolution`."""
+        return 224 if self.stem_kernel == 7 else 32
+
     def stem(self, widths: Widths) -> Block:
         """See `Family.stem`."""
         large = self.stem_kernel == 7
@@ -95,6 +111,18 @@ class TorchvisionResNet:
             return Block(convs, Shortcut("subsample_and_pad", stride))
         projection = Conv(f"{at}.downsample.0", f"{at}.downsample.1", entering, stream, kernel=1, stride=stride)
         return Block(convs, Shortcut("projection", stride, projection))
+
+    @classmethod
+    def networks(cls) -> Mapping[str, tuple[Family, Widths]]:
+        """See `Family.networks`; with `_3x3` those with a stem for small images."""
+        named: dict[str, tuple[Family, Widths]] = {}
+        for name, (kind, depths, width, times) in _NAMED.items():
+            widths = tuple((width * 2**stage,) * depth for stage, depth in enumerate(depths))
+            streams = tuple(64 * times * 2**stage for stage in range(cls.stages))
+            projections = (kind == "bottleneck", True, True, True)
+            named[name] = (cls(streams, kind, projections=projections), widths)
+            named[f"{name}_3x3"] = (cls(streams, kind, stem_kernel=3, projections=projections), widths)
+        return named
 
     @classmethod
     def read(cls, shapes: Shapes) -> Reading | None:

@@ -1,10 +1,12 @@
 """The architectures that a search looks at, with what they cost."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from dass.errors import UsageError
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost, cost
 from dass.space.search_space import SearchSpace
@@ -24,6 +26,20 @@ class Budget:
     max_macs: float | None = None
     max_params: float | None = None
 
+    @classmethod
+    def of(cls, max_macs: float | str | None, max_params: float | str | None, teacher: Cost) -> "Budget":
+        """Limits as people give them: millions, or a share of the teacher's such as `40%`.
+
+        Args:
+            max_macs: on multiply-accumulates.
+            max_params: on parameters.
+            teacher: what the teacher costs.
+
+        Raises:
+            UsageError: neither a number above 0 nor a share of at most 100%.
+        """
+        return cls(_millions(max_macs, teacher.macs), _millions(max_params, teacher.parameters))
+
     def allows(self, spent: Cost) -> bool:
         """Whether a cost is within both limits; at a limit is within."""
         within_macs = self.max_macs is None or spent.macs <= self.max_macs * MILLION
@@ -37,6 +53,21 @@ class Budget:
         if self.max_params is not None:
             limits.append(f"{self.max_params:g} M parameters")
         return " and ".join(limits) or "no limit"
+
+
+def _millions(limit: float | str | None, whole: int) -> float | None:
+    """A limit in millions; see `Budget.of`."""
+    if limit is None:
+        return None
+    text = str(limit).strip()
+    share = text.endswith("%")
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf or (share and number > 100):
+        raise UsageError(f"{limit!r} is no limit: give millions, such as 2.5, or a share of the teacher's, such as 40%")
+    return number / 100 * whole / MILLION if share else number
 
 
 @dataclass(frozen=True)

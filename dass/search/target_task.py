@@ -19,6 +19,7 @@ from dass.networks.checkpoint import TeacherCard
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.search.run import Guide
 from dass.space.architecture import Architecture
+from dass.space.cost import Cost, cost
 from dass.training.user_teacher import TeacherFile, bring_in_teacher
 
 
@@ -38,6 +39,11 @@ class TargetTask:
     teacher: ElasticResNet
     card: TeacherCard
     packed: Path | None = None
+
+    @property
+    def teacher_cost(self) -> Cost:
+        """What the teacher costs on one image of the task."""
+        return cost(self.teacher.architecture, self.data.resolution, len(self.data.classes))
 
     @property
     def guide(self) -> Guide:

@@ -31,7 +31,9 @@ class Limits:
         classes: outputs of the linear layer.
 
     Attributes:
-        smallest: the cheapest member's cost, in words.
+        least_macs: fewest multiply-accumulates of a member.
+        least_params: fewest parameters of a member, perhaps another one.
+        smallest: both, in words.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Limits:
         self._linear = np.array([channels * classes, (channels + 1) * classes])
         self._tables = _tables(largest, choices, resolution)
         least = self._linear + sum(self._least(stage, count) for stage, count in enumerate(counts))
+        self.least_macs, self.least_params = (int(number) for number in least)
         self.smallest = f"{least[0] / 1e6:.2f} M MACs and {least[1] / 1e6:.3f} M parameters"
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[np.bool_]:

@@ -9,18 +9,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dass.config import Space
+from dass.config import NamedSpace, Space
 from dass.errors import UsageError
 from dass.families.blocks import halved
 from dass.families.family import Family
 from dass.families.paper_resnet import PAPER_RESNET
-from dass.families.registry import family_from_json, family_to_json
+from dass.families.registry import FAMILIES, family_from_json, family_to_json
 from dass.space.architecture import Architecture
 from dass.space.limits import Limits
 
 ENUMERABLE = 2**21  # spaces up to this size are sampled exactly; the tables' space has 37^4 = 1,874,161
 DRAWS = 4096  # architectures drawn at a time from larger spaces
 PATIENCE = 256  # rounds without a new architecture after which a larger space counts as exhausted
+RATIOS = tuple(eighth / 8 for eighth in range(2, 9))  # of a space that neither params.yaml nor a predictor fixes
 WORD = 2**62  # option numbers up to this one are machine words, larger ones Python's integers
 
 
@@ -48,9 +49,36 @@ class SearchSpace:
     divisor: int = 1
 
     @classmethod
-    def from_config(cls, space: Space) -> "SearchSpace":
+    def from_config(cls, space: Space | NamedSpace) -> "SearchSpace":
         """The space that a validated `params.yaml` block describes."""
+        if isinstance(space, NamedSpace):
+            family, widths = FAMILIES[space.family].networks()[space.network]
+            return cls.below(Architecture(widths, family), space.ratios, space.granularity, space.divisor)
         return cls(space.widths, space.max_depth, space.ratios, space.granularity)
+
+    @classmethod
+    def below(
+        cls,
+        teacher: Architecture,
+        ratios: tuple[float, ...],
+        granularity: Literal["stage", "block"],
+        divisor: int | None = None,
+    ) -> "SearchSpace":
+        """The space whose largest member is a teacher; `divisor` None for the family's.
+
+        Raises:
+            UsageError: the teacher's blocks of a stage differ in width.
+        """
+        for stage, widths in enumerate(teacher.widths, start=1):
+            if len(set(widths)) > 1:
+                raise UsageError(
+                    f"the teacher's stage {stage} has blocks of different widths ({', '.join(map(str, widths))}): "
+                    "teachers of equal widths within a stage are supported"
+                )
+        full = tuple(widths[0] for widths in teacher.widths)
+        depths: int | tuple[int, ...] = teacher.depths if len(set(teacher.depths)) > 1 else teacher.depths[0]
+        family = teacher.family
+        return cls(full, depths, ratios, granularity, family, family.divisor if divisor is None else divisor)
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "SearchSpace":
@@ -230,10 +258,7 @@ class SearchSpace:
             raise UsageError("a limit on MACs or parameters needs the resolution and the number of classes")
         fits = None
         if limited and resolution and classes:
-            fits = Limits(
-                self.largest, self._choices, self.stage_options, self._positions, max_macs, max_params,
-                resolution=resolution, classes=classes,
-            )  # fmt: skip
+            fits = self.limits(max_macs, max_params, resolution=resolution, classes=classes)
         chosen = self._sample_exactly(n, rng, fits) if self.size <= ENUMERABLE else self._sample_by_draws(n, rng, fits)
         if len(chosen) < n and not (fewer and len(chosen)):
             smallest = f"; the smallest member has {fits.smallest}" if fits else ""
@@ -242,6 +267,13 @@ class SearchSpace:
                 f"{' within the limits' if fits else ''}{smallest}: ask for fewer or widen the space or the limits"
             )
         return [Architecture(self._widths(row), self.family) for row in chosen]
+
+    def limits(self, max_macs: float | None, max_params: float | None, *, resolution: int, classes: int) -> Limits:
+        """Which samples stay within limits, and what the cheapest members cost; arguments as in `sample`."""
+        return Limits(
+            self.largest, self._choices, self.stage_options, self._positions, max_macs, max_params,
+            resolution=resolution, classes=classes,
+        )  # fmt: skip
 
     def blocks(self, stage: int, option: int) -> tuple[int, ...]:
         """Widths of the blocks of a stage's option, 0..stage_options[stage] - 1."""

@@ -149,7 +149,6 @@ def test_an_unknown_key_is_named(block: Key) -> None:
             for found in (list(range(10)), [8, 8])
         ),
         ("students.repeated", 21, "students: repeated cannot exceed per_target"),
-        ("search.max_macs", 0, "search.max_macs: Input should be greater than 0, found 0"),
         ("evaluation.methods", ["DaSS", "x"], "evaluation.methods: there is no method 'x': see docs/evaluation.md"),
         ("evaluation.methods", ["DaSS", "DaSS"], "evaluation.methods: 'DaSS' stands twice"),
         ("evaluation.methods", ["MACs"], "evaluation: methods must have DaSS among them"),
@@ -257,3 +256,37 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path.write_text((ROOT / "presets" / "demo.yaml").read_text() + "seed: 1\n")
     with pytest.raises(UsageError, match="key 'seed' stands twice"):
         load_params(path)
+
+
+@pytest.mark.parametrize("value", [0, "140%", "0%", "-5%", "%", "5", [1], True, float("inf")])
+def test_a_limit_is_millions_or_a_share(value: object) -> None:
+    assert refused(changed(("search", "max_macs"), value)).startswith("params.yaml: search.max_macs: ")
+
+
+@pytest.mark.parametrize("value", [0.5, 3, "40%", "12.5%", "100%", None])
+def test_limits_that_hold(value: object) -> None:
+    assert parse_params(changed(("search", "max_macs"), value), "params.yaml").search.max_macs == value
+
+
+SPACE = {"family": "cifar_resnet", "network": "resnet20", "ratios": [0.5, 1.0], "granularity": "block"}
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"family": "vit"}, "space.family"), ({"network": "resnet21"}, "resnet21"), ({"family": 3}, "space.family"),
+        ({"ratios": [1.0, 0.5]}, "space.ratios"), ({"divisor": 0}, "space.divisor"), ({"widths": [1]}, "space.widths"),
+        ({"family": "paper_resnet"}, "space.widths"),
+    ],
+)  # fmt: skip
+def test_a_space_below_a_named_network(change: dict[str, object], key: str) -> None:
+    assert parse_params(changed(("space",), SPACE), "params.yaml").space.family == "cifar_resnet"
+    assert key in refused(changed(("space",), SPACE | change))
+
+
+def test_what_only_a_teacher_of_the_users_own_can_have() -> None:
+    own = {"dataset": "digits", "teacher": "mine.pt", "normalization": "imagenet", "classes": ["a", "b"]}
+    target = parse_params(changed(("targets", "digits"), own), "params.yaml").targets["digits"]
+    assert (target.normalization, target.classes) == ("imagenet", ("a", "b"))
+    assert "normalization" in refused(changed(("targets", "digits"), own | {"teacher": None}))
+    assert "six numbers" in refused(changed(("targets", "digits"), own | {"normalization": "1,2"}))

@@ -69,7 +69,7 @@ def test_a_group_alone_shows_its_help(words: tuple[str, ...], dass: Callable) ->
         ("nothing", r"No such command 'nothing'; `dass --help` shows how"),
         ("data zzz", r"No such command 'zzz'; `dass data --help` shows how"),
         ("data thn", r"No such command 'thn'\. Did you mean 'thin'\? `dass data --help` shows how"),
-        ("search --max-macs -1 --data x --teacher y", r"Invalid value for '--max-macs': .*"),
+        ("search --max-macs -1 --data x --teacher y", "'-1' is no limit: .*"),
     ],
 )
 def test_wrong_use_of_options_is_one_line(arguments: str, line: str, refuses: Callable) -> None:

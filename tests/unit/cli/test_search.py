@@ -166,8 +166,8 @@ def test_as_a_table(dass: Callable) -> None:
         ({"--max-macs": "0.01"}, "the smallest member has"),
         ({"--device": "tpu"}, "unknown device 'tpu'"),
         ({"--candidates": "few"}, "Invalid value for '--candidates'"),
-        ({"--starts": "9", "--sprints": "0"}, "--starts, --sprints: only with --method ladder, dass looks at all"),
-        ({"--seconds": "9"}, "--seconds: only with --method ladder"),
+        ({"--starts": "9", "--sprints": "0"}, "--starts, --sprints: not with --method dass"),
+        ({"--seconds": "9"}, "--seconds: not with --method dass"),
         ({"--workers": "0", "--method": "ladder"}, "Invalid value for '--workers'"),
     ],
 )
@@ -178,7 +178,7 @@ def test_wrong_use(refuses: Callable, changes: dict[str, str], line: str) -> Non
 
 def test_evolution_is_refused_without_the_ladder(refuses: Callable) -> None:
     line = refuses(2, "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--evolve")
-    assert line.startswith("--evolve: only with --method ladder")
+    assert line.startswith("--evolve: not with --method dass")
 
 
 def test_device_from_the_environment(refuses: Callable, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,92 @@
+"""`dass teacher`: what a checkpoint is, before anything is done with it."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Normalization, teacher_file
+
+teacher_app = typer.Typer(
+    no_args_is_help=True,
+    help="The user's own teachers.\n\nExample: dass teacher inspect resnet56.th --data cifar10.zip",
+)
+
+
+@teacher_app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(help="The teacher's weights: any file with a state_dict.")],
+    data: Annotated[
+        str | None, typer.Option(help="Measure it on a dataset: name or folder in data/raw, or a folder or zip.")
+    ] = None,
+    normalization: Normalization = None,
+    classes: Classes = None,
+    expect_accuracy: ExpectAccuracy = None,
+    resolution: Annotated[
+        int | None, typer.Option(help="Side of the images in pixels. If left out: that of the teacher's family.", min=8)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say of what family a teacher is, what it costs and reaches, and which students it can have.
+
+    Example: dass teacher inspect resnet56.th --data cifar10.zip
+    """
+    given = teacher_file(file, normalization, classes, expect_accuracy)
+    facts = _facts(given, data, resolution)
+    if as_json:
+        print(json.dumps(facts))
+        return
+    from rich.table import Table
+
+    from dass.cli.tables import print_table
+
+    table = Table("quantity", "value", title=str(file))
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), _shown(value))
+    print_table(table)
+
+
+def _facts(given: Any, data: str | None, resolution: int | None) -> dict[str, Any]:
+    import torch
+
+    from dass.families.normalization import normalization_name
+    from dass.networks.importing import import_network
+    from dass.project import RAW
+    from dass.search.target_task import open_task
+    from dass.space.cost import cost
+    from dass.space.search_space import RATIOS, SearchSpace
+
+    read = import_network(given.path, normalization=given.normalization)
+    network, architecture = read.network, read.network.architecture
+    side = resolution or architecture.family.usual_resolution or 64
+    space = SearchSpace.below(architecture, RATIOS, "block")
+    spent = cost(architecture, side, network.classes)
+    limits = space.limits(None, None, resolution=side, classes=network.classes)
+    facts: dict[str, Any] = {
+        "family": architecture.family.name,
+        "depths_and_widths": architecture.stage_label,
+        "classes": network.classes,
+        "class_names": list(read.classes) if read.classes else None,
+        "normalization": normalization_name(network.normalization),
+        "resolution": side,
+        "parameters": spent.parameters,
+        "macs": spent.macs,
+        "smallest_student_parameters": limits.least_params,
+        "smallest_student_macs": limits.least_macs,
+        "students": space.size,
+    }
+    if data is not None:
+        with open_task(data, given, raw=RAW, resolution=side, device=torch.device("cpu")) as task:
+            facts |= {"accuracy": task.card.accuracy, "test_images": len(task.data.test_labels)}
+    return facts
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return "-" if value is None else str(value)
+    if isinstance(value, int):
+        return f"{value:,}" if value < 10**12 else f"{value:.2e}"
+    if isinstance(value, list):
+        return ", ".join(value[:8]) + (f", ... ({len(value)})" if len(value) > 8 else "")
+    return f"{value:.2f}%" if isinstance(value, float) else str(value)

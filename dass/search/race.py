@@ -1,0 +1,209 @@
+"""Search by successive halving: students train, the better half go on, until one is left.
+
+Nothing that was learned is needed, so the method works for any teacher (Jamieson and Talwalkar 2016). Students go on
+from where they stopped; none is trained twice.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dass.config import DistillationRecipe
+from dass.datasets.task_data import TaskData
+from dass.device import repeatable, resolve_precision
+from dass.errors import DassError
+from dass.evidence.recalibrated import names, recalibrated_rows
+from dass.evidence.sprint import batches, divide, look
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.remapping import remap
+from dass.search.candidates import Budget, Candidate, sample_candidates
+from dass.search.run import SearchResult
+from dass.search.target_task import TargetTask
+from dass.space.architecture import Architecture
+from dass.space.cost import cost
+from dass.space.search_space import SearchSpace
+from dass.training.batches import Batch
+from dass.training.evaluation import forward
+from dass.training.losses import distillation_loss
+from dass.training.member import Member
+
+FIRST = 10  # steps of the first round; each later one is twice as long
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class RaceSize:
+    """How many students take part.
+
+    Attributes:
+        candidates: architectures that are tried on one batch, at least 1.
+        students: the best of them by their loss there, which train, at least 1.
+        seconds: None, or how long the search may take: as many students start as fit. What is found then depends on
+            how fast the machine is.
+    """
+
+    candidates: int
+    students: int
+    seconds: float | None = None
+
+
+@dataclass(eq=False)
+class _Runner:
+    """A student in training.
+
+    Attributes:
+        architecture: its own.
+        member: network and optimizer; None while it has not started and after it has dropped out.
+        steps: taken so far.
+        loss: mean cross entropy on held-out training images.
+        accuracy: percent of these.
+    """
+
+    architecture: Architecture
+    member: Member | None = None
+    steps: int = 0
+    loss: float = math.inf
+    accuracy: float = 0.0
+
+
+@repeatable()
+def search_by_race(
+    task: TargetTask,
+    space: SearchSpace,
+    recipe: DistillationRecipe,
+    *,
+    budget: Budget,
+    size: RaceSize,
+    seed: int,
+    device: torch.device,
+    progress: Progress | None = None,
+) -> SearchResult:
+    """Ranks candidates of one target by how far they come.
+
+    A fifth of the training images, at most 256, is held out and decides; test images are not looked at.
+
+    Args:
+        task: the target.
+        space: of its teacher's students.
+        recipe: of the distillation; training goes at its full rate.
+        budget: what candidates may cost.
+        size: how many take part.
+        seed: of the sample, and of batch order and augmentation.
+        device: where students train.
+        progress: called with student steps done and in all.
+
+    Returns:
+        Those that took steps, the longest first and by loss among equals; `predicted` is their accuracy on held-out
+        training images after so many steps, not that after distillation.
+
+    Raises:
+        UsageError: nothing fits the budget.
+        DassError: every student diverged.
+    """
+    started = time.perf_counter()
+    teacher = task.teacher.to(device).to(memory_format=torch.channels_last).eval()
+    data, classes = task.data, len(task.data.classes)
+    drawn = sample_candidates(space, size.candidates, seed, resolution=data.resolution, classes=classes, budget=budget)
+    rows = recalibrated_rows(
+        teacher, drawn, data, alpha=recipe.alpha, temperature=recipe.temperature, seed=seed, precision=recipe.precision
+    )
+    losses = rows[:, names(space.family.stages).index("start_loss")]
+    order = np.argsort(np.where(np.isfinite(losses), losses, np.inf), kind="stable")[: size.students]
+    runners = [_Runner(drawn[index]) for index in order]
+    course = _Course(teacher, data.to(device), recipe, seed, device)
+    rounds = max(1, math.ceil(math.log2(len(runners))))
+    steps, done = FIRST, 0
+    since = time.perf_counter()
+    left = math.inf if size.seconds is None else max(0.0, size.seconds - (since - started)) / rounds
+    going: list[_Runner] = []
+    for runner in runners:
+        if going and time.perf_counter() - since > left:
+            break
+        course.run(runner, steps)
+        going.append(runner)
+        done += steps
+        if progress:
+            progress(done, rounds * steps * len(runners))
+    took_part = going
+    while len(going) > 1:
+        going = sorted(going, key=lambda runner: runner.loss)
+        for runner in going[len(going) // 2 :]:
+            runner.member = None
+        going = going[: len(going) // 2]
+        if len(going) == 1:
+            break
+        done, steps = done + steps * len(going), 2 * steps
+        for runner in going:
+            course.run(runner, steps)
+        if progress:
+            progress(min(done, rounds * FIRST * len(runners)), rounds * FIRST * len(runners))
+    finite = [runner for runner in took_part if math.isfinite(runner.loss)]
+    if not finite:
+        raise DassError(f"every student of {data.name} diverged in its first steps: lower distillation.learning_rate")
+    ranking = [
+        Candidate(
+            runner.architecture,
+            runner.accuracy,
+            cost(runner.architecture, data.resolution, classes),
+            rung=f"{runner.steps} steps",
+        )
+        for runner in sorted(finite, key=lambda runner: (-runner.steps, runner.loss))
+    ]
+    return SearchResult(
+        target=task.card.task,
+        teacher_id=task.card.teacher_id,
+        teacher_accuracy=task.card.accuracy,
+        predictor_id="",
+        budget=budget,
+        pick=ranking[0],
+        ranking=tuple(ranking),
+        seconds=time.perf_counter() - started,
+    )
+
+
+class _Course:
+    """The batches that all students see in the same order, with the teacher's logits for them."""
+
+    def __init__(
+        self,
+        teacher: ElasticResNet,
+        data: TaskData,
+        recipe: DistillationRecipe,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self._teacher = teacher
+        self._recipe = recipe
+        self._device = device
+        self._precision = resolve_precision(recipe.precision, device)
+        shown, self._held_out = divide(data, recipe.batch_size, self._precision)
+        self._stream = batches(shown, recipe, seed, self._precision)
+        self._seen: list[tuple[Batch, Tensor]] = []
+
+    def run(self, runner: _Runner, steps: int) -> None:
+        """Takes a student on to so many steps and looks at it."""
+        if runner.member is None:
+            runner.member = Member(remap(self._teacher, runner.architecture), self._recipe, self._device)
+        for step in range(runner.steps, steps):
+            batch, soft = self._batch(step)
+            runner.member.step(batch, soft, self._loss, self._recipe.learning_rate, self._precision)
+        runner.steps = steps
+        accuracy, loss = look(runner.member.network, self._held_out, self._precision)
+        runner.accuracy, runner.loss = 100 * accuracy, loss if math.isfinite(loss) else math.inf
+
+    def _batch(self, step: int) -> tuple[Batch, Tensor]:
+        while len(self._seen) <= step:
+            batch = next(self._stream)
+            with torch.no_grad():
+                self._seen.append((batch, forward(self._teacher, batch.images, self._precision)))
+        return self._seen[step]
+
+    def _loss(self, logits: Tensor, labels: Tensor, soft: Tensor | None) -> Tensor:
+        assert soft is not None  # each step has its own
+        return distillation_loss(logits, labels, soft, self._recipe.alpha, self._recipe.temperature)

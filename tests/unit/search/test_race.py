@@ -1,0 +1,87 @@
+"""Successive halving over students that train."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dass.errors import DassError, UsageError
+from dass.networks.checkpoint import TeacherCard, weights_id
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.search.candidates import Budget
+from dass.search.race import FIRST, RaceSize, search_by_race
+from dass.search.run import SearchResult
+from dass.search.target_task import TargetTask
+from dass.space.cost import cost
+from dass.training.recipes import train_teacher
+from tests.samples import RECIPE, SPACE, TEACHER_RECIPE, rows_task
+
+CPU = torch.device("cpu")
+FLOAT32 = RECIPE.model_copy(update={"precision": "float32"})
+
+
+@pytest.fixture(scope="module")
+def task() -> TargetTask:
+    data = rows_task()
+    teacher, result = train_teacher(data, SPACE.largest, TEACHER_RECIPE, seed=0, device=CPU)
+    card = TeacherCard(
+        task="rows", classes=data.classes, architecture=SPACE.largest, resolution=16, accuracy=result.accuracy,
+        loss=1.0, teacher_id=weights_id(teacher), data_id=data.data_id, train_images=70, recipe_id="r", seed=0,
+        seconds=1.0, device="cpu",
+    )  # fmt: skip
+    return TargetTask(data, teacher, card)
+
+
+def race(task: TargetTask, size: RaceSize, budget: Budget | None = None, **more: object) -> SearchResult:
+    return search_by_race(task, SPACE, FLOAT32, budget=budget or Budget(), size=size, seed=0, device=CPU, **more)  # type: ignore[arg-type]
+
+
+def test_half_go_on_for_twice_as_long(task: TargetTask) -> None:
+    found = race(task, RaceSize(candidates=20, students=8))
+    steps = [int(candidate.rung.split()[0]) for candidate in found.ranking]
+    assert steps == [4 * FIRST] * 2 + [2 * FIRST] * 2 + [FIRST] * 4
+    assert found.pick == found.ranking[0]
+    assert all(0 <= candidate.predicted <= 100 for candidate in found.ranking)
+    assert len({candidate.architecture for candidate in found.ranking}) == 8
+
+
+def test_the_same_seed_gives_the_same_ranking_and_test_images_play_no_part(task: TargetTask) -> None:
+    size = RaceSize(candidates=6, students=4)
+    found = race(task, size)
+    spoilt = replace(task, data=replace(task.data, test_images=255 - task.data.test_images))
+    for other in (race(task, size), race(spoilt, size)):
+        assert [(one.architecture, one.predicted) for one in other.ranking] == [
+            (one.architecture, one.predicted) for one in found.ranking
+        ]
+
+
+def test_within_the_budget(task: TargetTask) -> None:
+    limit = cost(SPACE.largest, 16, 4).macs * 0.5 / 1e6
+    found = race(task, RaceSize(candidates=10, students=4), Budget(max_macs=limit))
+    assert all(candidate.cost.macs <= limit * 1e6 for candidate in found.ranking)
+    with pytest.raises(UsageError, match="smallest member"):
+        race(task, RaceSize(candidates=10, students=4), Budget(max_macs=1e-6))
+
+
+def test_no_time_leaves_one_student(task: TargetTask) -> None:
+    assert len(race(task, RaceSize(candidates=8, students=8, seconds=0.001)).ranking) == 1
+
+
+def test_one_student_needs_no_rival(task: TargetTask) -> None:
+    [only] = race(task, RaceSize(candidates=1, students=1)).ranking
+    assert only.rung == f"{FIRST} steps"
+
+
+def test_progress_ends_at_the_whole(task: TargetTask) -> None:
+    told: list[tuple[int, int]] = []
+    race(task, RaceSize(candidates=8, students=8), progress=lambda *numbers: told.append(numbers))
+    assert all(done <= whole for done, whole in told)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_divergence_is_an_error(task: TargetTask) -> None:
+    broken = ElasticResNet(SPACE.largest, 4)
+    with torch.no_grad():
+        broken.head.weight.fill_(float("inf"))
+    with pytest.raises(DassError, match="diverged"):
+        race(replace(task, teacher=broken), RaceSize(candidates=4, students=2))
