@@ -18,19 +18,30 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := true
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup repro plan ui serve gpu-reset test lint typecheck format bench lock clean distclean
+# An environment that was copied or moved with its project runs the code of the old place: it is made anew.
+INSTALLED_IN := $(shell cat $(VENV)/.installed 2>/dev/null)
+ifneq ($(INSTALLED_IN),)
+ifneq ($(INSTALLED_IN),$(CURDIR))
+MOVED := moved
+endif
+endif
+
+.PHONY: help moved setup repro plan ui serve gpu-reset test lint typecheck format bench lock clean distclean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.installed mlflow.db  ## install the pinned environment into .venv and create the tracking database
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+moved:
+	rm -rf $(VENV)
+
+$(VENV)/.installed: requirements.lock pyproject.toml $(MOVED)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11: set PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	echo '$(CURDIR)' > $@
 
 mlflow.db: | $(VENV)/.installed
 	$(BIN)/python -m dass.tracking.store

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from dass.errors import DassError
 from dass.tracking.address import shown, without_secrets
+from dass.tracking.local_database import check_database, database_advice
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -113,11 +114,8 @@ def prepare(root: Path) -> None:
     Raises:
         DassError: the database cannot be created or is locked by a process that does not finish.
     """
-    uri = tracking_uri(root)
-    if not uri.startswith("sqlite:///"):
-        return
-    path = Path(uri.removeprefix("sqlite:///"))
-    if path.exists():
+    path = _sqlite_file(tracking_uri(root))
+    if path is None or path.exists():
         return
     if any(sign in str(path) for sign in "?#%"):
         raise DassError(f"{path}: a sqlite address cannot hold '?', '#' or '%': move the project or rename the folder")
@@ -141,10 +139,12 @@ def open_store(root: Path) -> Store:
         root: the project folder, which holds mlflow.db and mlartifacts/ unless `MLFLOW_TRACKING_URI` is set.
 
     Raises:
-        DassError: the address is not usable or nothing answers there (known within a minute).
+        DassError: the address is not usable, nothing answers there (known within a minute), or mlflow.db is damaged.
     """
     uri = tracking_uri(root)
     prepare(root)
+    if path := _sqlite_file(uri):
+        check_database(path)
     _check_database_server(uri)
     import_quietly("mlflow" if uri.startswith("http") else "mlflow.store.tracking.sqlalchemy_store")
     from mlflow import MlflowClient
@@ -154,8 +154,7 @@ def open_store(root: Path) -> Store:
         client.search_experiments(max_results=1)
     except Exception as error:  # MLflow raises a dozen kinds here, from five libraries
         raise DassError(
-            f"cannot open the tracking store {shown(uri)}: {_reason(error, uri)}; start the server, or set "
-            "MLFLOW_TRACKING_URI right, or unset it to use mlflow.db in the project folder"
+            f"cannot open the tracking store {shown(uri)}: {_reason(error, uri)}; {_advice(error, uri)}"
         ) from error
     return Store(uri, _artifact_root(uri, root), client)
 
@@ -185,10 +184,20 @@ def quiet(name: str) -> Iterator[None]:
         logger.setLevel(level)
 
 
+def _sqlite_file(uri: str) -> Path | None:
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def _advice(error: BaseException, uri: str) -> str:
+    if _sqlite_file(uri):
+        return database_advice(_deepest(error))
+    return "start the server, or set MLFLOW_TRACKING_URI right, or unset it to use mlflow.db in the project folder"
+
+
 def _artifact_root(uri: str, root: Path) -> Path | None:
     """Files lie beside a sqlite database; a server decides for itself."""
-    if uri.startswith("sqlite:///"):
-        return Path(uri.removeprefix("sqlite:///")).parent / "mlartifacts"
+    if path := _sqlite_file(uri):
+        return path.parent / "mlartifacts"
     return None if uri.startswith("http") else root.resolve() / "mlartifacts"
 
 
