@@ -1,5 +1,6 @@
-"""Reads params.yaml; what it may hold is `dass.config`."""
+"""Finds and reads params.yaml; what it may hold is `dass.config`."""
 
+import os
 from pathlib import Path
 
 import yaml
@@ -8,6 +9,22 @@ from pydantic_core import ErrorDetails
 
 from dass.config import SPACE_TAGS, Params
 from dass.errors import UsageError
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The project that a folder lies in: the nearest folder upwards with a params.yaml, or `start` where there is none.
+
+    Args:
+        start: the folder (default: the current one).
+    """
+    start = (start or Path.cwd()).resolve()
+    return next((folder for folder in (start, *start.parents) if (folder / "params.yaml").is_file()), start)
+
+
+def in_project(path: Path) -> Path:
+    """A path of the project's own, such as `data/raw`, as the current folder, which may lie below, reaches it."""
+    root = find_root()
+    return path if root == Path.cwd() else Path(os.path.relpath(root / path))
 
 
 def load_params(path: Path) -> Params:

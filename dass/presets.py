@@ -1,4 +1,4 @@
-"""Presets: whole params.yaml files in `presets/`, of the current folder as everything that names no other."""
+"""Presets: whole params.yaml files in `presets/`, of the project that the current folder lies in."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import yaml
 from dass.config import Params
 from dass.errors import UsageError
 from dass.files import write_text
-from dass.params_file import load_params
+from dass.params_file import in_project, load_params
 
 FOLDER = Path("presets")
 
@@ -18,7 +18,7 @@ def preset_paths() -> list[Path]:
     Raises:
         UsageError: there are none here.
     """
-    found = sorted(FOLDER.glob("*.yaml"))
+    found = sorted(in_project(FOLDER).glob("*.yaml"))
     if not found:
         raise UsageError(f"no {FOLDER}/*.yaml here: run from the project's root")
     return found
@@ -52,8 +52,8 @@ def lay_preset(name: str, *, force: bool = False) -> None:
         UsageError: there is no such preset, or there are such edits.
     """
     preset_params(name)
-    text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
-    params = Path("params.yaml")
+    text = (in_project(FOLDER) / f"{name}.yaml").read_text(encoding="utf-8")
+    params = in_project(Path("params.yaml"))
     if params.exists() and not force:
         present = _values(params)
         if all(present != _values(path) for path in preset_paths()):

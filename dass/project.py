@@ -7,22 +7,12 @@ from pathlib import Path
 
 from dass.config import Params, Target
 from dass.errors import UsageError
-from dass.params_file import load_params
+from dass.params_file import find_root, load_params
 
 # Relative to the root; what the command line looks at without any params.yaml.
 RAW = Path("data/raw")
 PREDICTOR_FILE = Path("data/predictor/predictor.safetensors")
 LADDER_FILE = Path("data/ladder/ladder.safetensors")
-
-
-def find_root(start: Path | None = None) -> Path:
-    """The project that a folder lies in: the nearest folder upwards with a params.yaml, or `start` where there is none.
-
-    Args:
-        start: the folder (default: the current one).
-    """
-    start = (start or Path.cwd()).resolve()
-    return next((folder for folder in (start, *start.parents) if (folder / "params.yaml").is_file()), start)
 
 
 def keep_state_in(root: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dass.errors import UsageError
+from dass.params_file import find_root
 from dass.project import keep_state_in
 from flows.exits import exit_with_line, raise_when_terminated
 from flows.processes import end_with_parent
@@ -26,8 +27,10 @@ def main() -> None:
         module, arguments = asked(sys.argv[1:], os.environ)
         if "DVC_STAGE" in os.environ:
             end_with_parent()  # a second `dvc repro` may come as soon as the first is gone
-        keep_state_in(Path.cwd())
-        with prefect_server(Path.cwd(), linger=True) as api:
+        root = find_root()
+        os.chdir(root)  # where prefect.toml is
+        keep_state_in(root)
+        with prefect_server(root, linger=True) as api:
             settle_proxies(api)
             os.environ["PREFECT_API_URL"] = api
             sys.argv[1:] = arguments

@@ -10,6 +10,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from dass.errors import DassError
+from dass.params_file import find_root
 from dass.tracking.runs import PAGES
 from flows.exits import exit_with_line, when_stopped
 from flows.processes import run_group
@@ -21,7 +22,8 @@ from flows.worker import create_pool
 
 def main() -> None:
     """Starts what is not yet running, prints the addresses, and works until it is told to stop."""
-    root = Path.cwd()
+    root = find_root()
+    os.chdir(root)  # where prefect.toml is
     when_stopped(lambda _: sys.exit(0))
     with exit_with_line(), prefect_server(root) as api, mlflow_pages(root) as pages:
         settle_proxies(api)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dass.errors import DassError
+from dass.params_file import find_root
 from dass.tracking.address import page_address
 from dass.tracking.store import open_store
 from flows.exits import exit_with_line, when_stopped
@@ -21,7 +22,8 @@ MLFLOW_PORT = 5000
 
 def main() -> None:
     """Starts what is not yet running, prints the addresses, waits."""
-    root = Path.cwd()
+    root = find_root()
+    os.chdir(root)  # where prefect.toml is
     when_stopped(lambda _: sys.exit(0))
     with exit_with_line(), prefect_server(root) as api, mlflow_pages(root) as pages:
         print(f"Prefect  {api.removesuffix('/api')}\nMLflow   {pages}\nCtrl-C stops what was started.", flush=True)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from dass.cli.paths import own
 from dass.cli.progress import progress_bar
 from dass.datasets.catalogue import KnownDataset, all_datasets, find_dataset
 from dass.datasets.check import CheckReport, check, contact_sheet
@@ -13,7 +14,7 @@ from dass.datasets.importing import ImportOptions, import_dataset
 from dass.datasets.packed import DatasetCard, PackedDataset, open_packed
 from dass.datasets.thinning import thin
 from dass.errors import UsageError
-from dass.params_file import load_params
+from dass.params_file import in_project, load_params
 from dass.project import RAW
 
 data_app = typer.Typer(
@@ -26,7 +27,8 @@ Resolution = Annotated[
     int | None,
     typer.Option(help="Side of the stored images in pixels.", show_default="data.resolution of params.yaml"),
 ]
-Into = Annotated[Path, typer.Option(help="Folder of the packed datasets.")]
+Into = Annotated[Path, typer.Option(help="Folder of the packed datasets.", callback=own(RAW))]
+DOWNLOADS = Path(".state/downloads")
 
 
 @data_app.command("import")
@@ -64,7 +66,9 @@ def download_(
     name: Annotated[str, typer.Argument(help="A name of `dass data list`.", show_default=False)],
     resolution: Resolution = None,
     into: Into = RAW,
-    keep: Annotated[Path, typer.Option(help="Folder where the fetched archive stays.")] = Path(".state/downloads"),
+    keep: Annotated[
+        Path, typer.Option(help="Folder where the fetched archive stays.", callback=own(DOWNLOADS))
+    ] = DOWNLOADS,
 ) -> None:
     """Fetch a dataset from its publisher, verify and import it; a broken transfer goes on where it stopped.
 
@@ -136,7 +140,7 @@ def check_(
     packed = open_packed(folder)
     report = check(packed)
     _print_report(report)
-    picture = sheet or Path("reports/data") / f"{folder.name}.png"
+    picture = sheet or in_project(Path("reports/data")) / f"{folder.name}.png"
     contact_sheet(packed, picture)
     print(f"contact sheet: {picture}")
 
@@ -144,7 +148,7 @@ def check_(
 def _resolution(asked: int | None) -> int:
     if asked is not None:
         return asked
-    params = Path("params.yaml")
+    params = in_project(Path("params.yaml"))
     if not params.exists():
         raise UsageError("no params.yaml here to take the resolution from: give --resolution")
     return load_params(params).data.resolution

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from dass.cli.tables import print_table
-from dass.params_file import load_params
+from dass.params_file import in_project, load_params
 from dass.presets import lay_preset, preset_paths
 
 preset_app = typer.Typer(help="Presets of params.yaml.\n\nExample: dass preset use small", no_args_is_help=True)
@@ -19,7 +19,8 @@ def list_presets() -> None:
 
     Example: dass preset list
     """
-    current = load_params(Path("params.yaml")).preset if Path("params.yaml").exists() else None
+    params_file = in_project(Path("params.yaml"))
+    current = load_params(params_file).preset if params_file.exists() else None
     table = Table("", "preset", "resolution", "sources x students", "targets", "what for")
     for path in preset_paths():
         params = load_params(path)

@@ -1,11 +1,11 @@
 """`dass promote` and `dass rollback`: which version of a registered model is the champion."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dass.errors import UsageError
+from dass.params_file import find_root
 from dass.tracking.promotion import Verdict, crown
 from dass.tracking.promotion import promote as judge
 from dass.tracking.promotion import rollback as go_back
@@ -27,7 +27,7 @@ def promote(
 
     Example: dass promote models:/dass-predictor/2 --why "trained on twice the students"
     """
-    store = open_store(Path.cwd())
+    store = open_store(find_root())
     candidate = registered(store, model)
     _say(judge(store, candidate) if why is None else crown(store, candidate, _given(why)))
 
@@ -40,7 +40,7 @@ def rollback(
 
     Example: dass rollback dass-student-digits --why "confuses 3 and 8 on the new camera"
     """
-    _say(go_back(open_store(Path.cwd()), name.removeprefix("models:/"), _given(why)))
+    _say(go_back(open_store(find_root()), name.removeprefix("models:/"), _given(why)))
 
 
 def _given(why: str) -> str:

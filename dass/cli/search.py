@@ -13,6 +13,7 @@ import torch
 import typer
 from rich.table import Table
 
+from dass.cli.paths import own
 from dass.cli.progress import progress_bar
 from dass.cli.tables import print_table
 from dass.cli.teacher_file import Classes, ExpectAccuracy, Normalization, teacher_file
@@ -23,7 +24,7 @@ from dass.evidence.store import EvidenceStore
 from dass.files import file_id
 from dass.ladder.checkpoint import check_fits, load_ladder
 from dass.networks.importing import import_network
-from dass.params_file import load_params
+from dass.params_file import in_project, load_params
 from dass.predictor.checkpoint import load_predictor
 from dass.project import LADDER_FILE, PREDICTOR_FILE, RAW
 from dass.search.candidates import MILLION, Budget, Candidate
@@ -82,8 +83,10 @@ def search(
         int | None,
         typer.Option(help="race: side of the images in pixels. If left out: that of the teacher's family.", min=8),
     ] = None,
-    predictor: Annotated[Path, typer.Option(help="dass: the meta-learned predictor.")] = PREDICTOR_FILE,
-    ladder: Annotated[Path, typer.Option(help="ladder: the ladder.")] = LADDER_FILE,
+    predictor: Annotated[
+        Path, typer.Option(help="dass: the meta-learned predictor.", callback=own(PREDICTOR_FILE))
+    ] = PREDICTOR_FILE,
+    ladder: Annotated[Path, typer.Option(help="ladder: the ladder.", callback=own(LADDER_FILE))] = LADDER_FILE,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", envvar="DASS_DEVICE")] = "auto",
     workers: Annotated[
         int | None,
@@ -121,7 +124,13 @@ def search(
     else:
         way = _by_dass(predictor, place, candidates, common)
     task_at = open_task(
-        data, theirs, raw=RAW, resolution=way.resolution, largest=way.space.largest, device=place, tell=_tell
+        data,
+        theirs,
+        raw=in_project(RAW),
+        resolution=way.resolution,
+        largest=way.space.largest,
+        device=place,
+        tell=_tell,
     )
     with task_at as task:
         with progress_bar("score") as progress:
@@ -176,7 +185,7 @@ def _by_ladder(
     common: Mapping[str, Any],
 ) -> _Way:
     ladder, card = load_ladder(_made(file, "ladder"))
-    params = load_params(Path("params.yaml"))
+    params = load_params(in_project(Path("params.yaml")))
     check_fits(card, card.space, card.resolution, params.distillation, file)
 
     def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
@@ -196,7 +205,7 @@ def _by_race(
     size_of: Callable[[Search], RaceSize],
     common: Mapping[str, Any],
 ) -> _Way:
-    params = load_params(Path("params.yaml"))
+    params = load_params(in_project(Path("params.yaml")))
     architecture = import_network(teacher.path).network.architecture
     space = SearchSpace.below(architecture, RATIOS, "block")
 

@@ -1,10 +1,10 @@
 """`dass serve`: a registered model over HTTP."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dass.params_file import find_root
 from dass.tracking.serving import serve_model
 from dass.tracking.store import open_store
 
@@ -22,4 +22,4 @@ def serve(
     Example: dass serve models:/dass-student-digits@champion --port 5001
     """
     print(f"{model} at http://{host}:{port}/invocations")
-    serve_model(open_store(Path.cwd()), model, host=host, port=port, max_bytes=int(max_megabytes * MEGABYTE))
+    serve_model(open_store(find_root()), model, host=host, port=port, max_bytes=int(max_megabytes * MEGABYTE))

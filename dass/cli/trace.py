@@ -2,11 +2,11 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dass.params_file import find_root
 from dass.tracking.store import open_store
 from dass.tracking.trace import trace as find_trace
 
@@ -19,7 +19,8 @@ def trace(
 
     Example: dass trace models:/dass-student-digits@champion
     """
-    found = find_trace(open_store(Path.cwd()), model, Path.cwd())
+    root = find_root()
+    found = find_trace(open_store(root), model, root)
     if as_json:
         print(json.dumps(asdict(found), indent=2))
         return

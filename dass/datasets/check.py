@@ -5,7 +5,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -127,6 +126,8 @@ def contact_sheet(packed: PackedDataset, path: Path, max_classes: int = 40, per_
 
 
 def _font() -> ImageFont.FreeTypeFont:
+    import matplotlib  # late: where it keeps its state is known by then
+
     return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), 11)
 
 

@@ -4,7 +4,6 @@ import unicodedata
 from functools import cache, partial
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -47,6 +46,8 @@ class _Masks:
     """Each character in each face, drawn once."""
 
     def __init__(self) -> None:
+        import matplotlib  # late: where it keeps its state is known by then
+
         folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
         files = sorted(path for path in folder.glob("DejaVu*.ttf") if "Display" not in path.name)
         # The basic layout is in every Pillow, so the bytes do not depend on what else is installed.

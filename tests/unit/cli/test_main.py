@@ -1,7 +1,10 @@
 """What all commands share: help with examples, one line for an error, exit codes."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 from typer.main import get_command
 
 from dass.cli.main import app, main
+from tests.unit.cli.conftest import Dass
 
 
 def commands() -> Iterator[tuple[str, ...]]:
@@ -121,3 +125,33 @@ def test_a_path_that_nothing_can_be_at(path: str, refuses: Callable, project: Pa
         (project / f"data/{file}").mkdir(parents=True)
     assert path[:50] in refuses(2, "search", "--data", "digits", "--teacher", "x.pt", "--predictor", path)
     assert path[:50] in refuses(2, "students", "import", "source", path)
+
+
+def test_a_folder_below_the_project_is_as_good(dass: Dass, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert dass("data", "import", "digits").code == 0
+    below = project / "data" / "raw"
+    monkeypatch.chdir(below)
+    listed = dass("data", "list")
+    assert "digits at 16x16" in listed.out
+    assert dass("data", "import", "digits", "--resolution", "24").code == 0
+    assert (project / "data" / "raw" / "digits-24").is_dir()
+    assert dass("data", "check", "digits").code == 0
+    assert dass("preset", "use", "small").code == 0
+    assert (project / "params.yaml").read_bytes() == (project / "presets" / "small.yaml").read_bytes()
+    said = dass("serve", "models:/dass-student-digits@nobody")
+    assert said.code == 2 and "dass-student-digits" in said.err
+    assert (project / "mlflow.db").exists()
+    assert {path.name for path in below.iterdir() if not path.name.startswith(".")} == {"digits-16", "digits-24"}
+
+
+def test_a_home_that_cannot_be_written_is_no_matter(project: Path) -> None:
+    home = project / "home"
+    home.write_text("not a folder")  # as read-only, for whoever runs the tests
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "XDG"))}
+    code = "from dass.cli.main import main; main(['data', 'import', 'glyphs', '--resolution', '16'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, env={**outside, "HOME": str(home)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, "matplotlib" in done.stderr.lower()) == (0, False), done.stderr
+    assert (project / ".state" / "matplotlib").is_dir()
