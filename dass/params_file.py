@@ -1,11 +1,14 @@
 """Finds and reads params.yaml; what it may hold is `dass.config`."""
 
 import os
+import warnings
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import YAMLError
 
 from dass.config import SPACE_TAGS, Params
 from dass.errors import UsageError
@@ -27,6 +30,23 @@ def in_project(path: Path) -> Path:
     return path if root == Path.cwd() else Path(os.path.relpath(root / path))
 
 
+def read_yaml(text: str) -> object:
+    """What YAML says, as DVC understands it: YAML 1.2, where 012 is twelve and `yes` a word.
+
+    Raises:
+        ValueError: it is not YAML, or a key stands twice, of which others would silently take the last.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an anchor that is used again
+            return YAML(typ="safe", pure=True).load(text)
+    except DuplicateKeyError as error:
+        raise ValueError(_twice(error)) from error
+    except Exception as error:  # beside its own kind the library lets half a dozen of Python's pass
+        what = "" if isinstance(error, YAMLError | ValueError) else f"a value cannot be read, {type(error).__name__}: "
+        raise ValueError(f"{what}{error}") from error
+
+
 def load_params(path: Path) -> Params:
     """Reads and checks a params.yaml.
 
@@ -35,23 +55,12 @@ def load_params(path: Path) -> Params:
             the message names file and key.
     """
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        values = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}; run from the project's root") from error
-    except (yaml.YAMLError, ValueError) as error:  # not UTF-8, a date that is none, a number that Python refuses
+    except ValueError as error:  # not UTF-8 either
         raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     return parse_params(values, str(path))
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which YAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if isinstance(key, str) and keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
 
 
 def parse_params(values: object, where: str) -> Params:
@@ -71,6 +80,12 @@ def parse_params(values: object, where: str) -> Params:
         more = [f"({len(others)} more after this)"] if others else []
         line = ": ".join([where, *key, " ".join([_problem(first), *more])])
         raise UsageError(" ".join(line.split())) from error
+
+
+def _twice(error: DuplicateKeyError) -> str:
+    """Which key it is; what follows in ruamel's words is advice to programmers."""
+    line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+    return f"{str(error.problem).partition(' with ')[0].removeprefix('found duplicate ')}{line} stands twice"
 
 
 def _problem(error: ErrorDetails) -> str:

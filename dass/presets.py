@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import yaml
-
 from dass.config import Params
 from dass.errors import UsageError
 from dass.files import write_text
-from dass.params_file import in_project, load_params
+from dass.params_file import in_project, load_params, read_yaml
 
 FOLDER = Path("presets")
 
@@ -64,6 +62,6 @@ def lay_preset(name: str, *, force: bool = False) -> None:
 def _values(path: Path) -> object:
     """What a file says, or the file itself where it cannot be read as YAML and so equals nothing."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError):
+        return read_yaml(path.read_text(encoding="utf-8"))
+    except ValueError:
         return path

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from dass.config import Augmentation, Params, recipe_id
 from dass.errors import UsageError
-from dass.params_file import load_params, parse_params
+from dass.params_file import load_params, parse_params, read_yaml
 from tests.samples import RECIPE
 
 ROOT = Path(__file__).parents[2]
@@ -199,7 +199,10 @@ def test_something_else_than_blocks(values: object) -> None:
         b"\x00",
         b"a: 2020-13-45",
         b"a: 0x_",
-        b"? [1]\n: 2",
+        b"!!int ",
+        b"!!bool a",
+        b"? - - a.",
+        b"[" * 3000,
         b"a: !!python/name:os.system",
         b"a: *b",
     ],
@@ -254,8 +257,28 @@ def test_a_recipes_id_names_everything_that_can_change_a_result() -> None:
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text((ROOT / "presets" / "demo.yaml").read_text() + "seed: 1\n")
-    with pytest.raises(UsageError, match="key 'seed' stands twice"):
+    with pytest.raises(UsageError, match=r'key "seed" in line \d+ stands twice'):
         load_params(path)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["012", "0o17", "0x1F", "1_000", "0777", "08", "1e3", "1:30", "yes", "on", "1.", "+5", "~", "0b11", "'12'"],
+)
+def test_a_value_is_what_dvc_takes_it_for(tmp_path: Path, written: str) -> None:
+    from dvc.utils.serialize import load_yaml
+
+    path = tmp_path / "params.yaml"
+    path.write_text(f"seed: {written}\n")
+    ours = read_yaml(path.read_text())
+    theirs = load_yaml(str(path))
+    assert (ours, type(ours["seed"])) == (theirs, type(theirs["seed"]))
+    path.write_text((ROOT / "presets" / "demo.yaml").read_text().replace("seed: 0", f"seed: {written}"))
+    if type(theirs["seed"]) is int:
+        assert load_params(path).seed == theirs["seed"]
+    else:
+        with pytest.raises(UsageError, match="seed"):
+            load_params(path)
 
 
 @pytest.mark.parametrize("value", [0, "140%", "0%", "-5%", "%", "5", [1], True, float("inf")])
