@@ -2,11 +2,14 @@
 
 import io
 import sys
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 RESIZE_RULE = (
     "shorter side resized (antialiased bicubic), then the central square; a large JPEG is decoded at the smallest DCT "
@@ -20,6 +23,10 @@ DEEP_RULE = (
 )
 # What image datasets are made of. EPS and the like, which would start other programs, are not among them.
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "QOI")
+
+# Pixels from which an image takes up to gigabytes on its way: one at a time, whatever the number of threads.
+_LARGE = 20_000_000
+_ONE_LARGE = threading.Lock()
 
 
 class UndecodableError(ValueError):
@@ -55,31 +62,35 @@ def decode(source: bytes | np.ndarray, resolution: int, deep_bits: int = 16) -> 
     if not isinstance(source, np.ndarray) and not source:
         raise UndecodableError("an empty file")
     try:
-        found_bits = 0
         if isinstance(source, np.ndarray):
-            image = Image.fromarray(source)
-        else:
-            image, values = _open(source, resolution)
+            return Decoded(_square(Image.fromarray(source), resolution))
+        image = Image.open(io.BytesIO(source), formats=FORMATS)
+        with _ONE_LARGE if image.width * image.height > _LARGE else nullcontext():
+            values = _load(image, source, resolution)
             if values is not None:
-                image, found_bits = _from_deep(values, deep_bits)
-        image = _to_rgb(image)
+                shallow, found_bits = _from_deep(values, deep_bits)
+                return Decoded(_square(shallow, resolution), found_bits)
+            return Decoded(_square(image, resolution))
     except UnidentifiedImageError as error:
         raise UndecodableError("not an image of a known format") from error
     except Image.DecompressionBombError as error:
         raise UndecodableError(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from error
     except Exception as error:  # a decoder fed with arbitrary bytes raises nearly anything
         raise UndecodableError(str(error) or type(error).__name__) from error
+
+
+def _square(image: Image.Image, resolution: int) -> np.ndarray:
+    image = _to_rgb(image)
     width, height = image.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
     # A resize of this box also sees the pixels around it: the same as resizing the whole and cropping, with less work.
     square = (left, top, left + side, top + side)
-    return Decoded(np.asarray(image.resize((resolution, resolution), Image.Resampling.BICUBIC, box=square)), found_bits)
+    return np.asarray(image.resize((resolution, resolution), Image.Resampling.BICUBIC, box=square))
 
 
-def _open(data: bytes, resolution: int) -> tuple[Image.Image, np.ndarray | None]:
-    """The loaded image, and the values 0..65535 of a 16-bit file, [h, w] or [h, w, channels]; None for others."""
-    image = Image.open(io.BytesIO(data), formats=FORMATS)
+def _load(image: ImageFile, data: bytes, resolution: int) -> np.ndarray | None:
+    """Reads the pixels; gives the values 0..65535 of a 16-bit file, [h, w] or [h, w, channels]; None for others."""
     # Of 16-bit colours Pillow keeps the upper byte alone, which is little of a 12-bit picture; asked for the other
     # order of bytes it gives the lower ones.
     swapped = [tile._replace(args=_other_byte(tile.args)) for tile in image.tile]
@@ -90,10 +101,10 @@ def _open(data: bytes, resolution: int) -> tuple[Image.Image, np.ndarray | None]
         lower = Image.open(io.BytesIO(data), formats=FORMATS)
         lower.tile = swapped
         lower.load()
-        return image, np.asarray(image).astype(np.uint16) << 8 | np.asarray(lower)
+        return np.asarray(image).astype(np.uint16) << 8 | np.asarray(lower)
     # Pillow brings a PGM of any depth to 0..65535, in a mode of 32 bits.
     is_deep_grey = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
-    return image, np.asarray(image) if is_deep_grey else None
+    return np.asarray(image) if is_deep_grey else None
 
 
 def _other_byte(arguments: Any) -> Any:

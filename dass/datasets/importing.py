@@ -10,7 +10,7 @@ from dass.datasets.catalogue import KnownDataset, all_datasets, find_dataset
 from dass.datasets.layouts.class_folder import NoClassFoldersError, read_class_folder
 from dass.datasets.layouts.label_table import HUGGING_FACE, find_label_tables, read_label_tables
 from dass.datasets.layouts.parts import find_parts
-from dass.datasets.listing import Listing
+from dass.datasets.listing import Listing, count_endings
 from dass.datasets.packed import PackedDataset
 from dass.datasets.packing import BrokenImagesError, Progress, pack
 from dass.errors import DassError, UsageError
@@ -111,6 +111,8 @@ def _list(known: KnownDataset | None, archive: Archive) -> Listing:
     notes: tuple[str, ...] = ()
     if known is not None and (known.is_published_as(archive) or not _has_test(archive)):
         listing = known.read(archive)
+        if not listing.passed_over:
+            listing = replace(listing, passed_over=_not_listed(listing, archive))
     else:
         notes = _resembling(archive)
         try:
@@ -123,6 +125,18 @@ def _list(known: KnownDataset | None, archive: Archive) -> Listing:
         passed_over={**listing.passed_over, **special},
         notes=(*archive.notes, *notes, *listing.notes),
     )
+
+
+def _not_listed(listing: Listing, archive: Archive) -> dict[str, int]:
+    """Counts the files that no entry names; a publisher's reader may name its images from a folder inside."""
+    used = {entry.name for entry in (*listing.train, *listing.test)}
+
+    def is_used(name: str) -> bool:
+        parts = name.split("/")
+        return any("/".join(parts[start:]) in used for start in range(len(parts)))
+
+    left = [name for name in archive.names if not is_used(name)]
+    return count_endings(left) if len(left) < len(archive.names) else {}  # entries may be parts of files
 
 
 def _has_test(archive: Archive) -> bool:

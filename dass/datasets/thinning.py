@@ -5,20 +5,20 @@ from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
 from dass.datasets.archives.opening import open_archive
+from dass.datasets.layouts.parts import find_parts
 from dass.datasets.listing import is_image
 from dass.errors import UsageError
 from dass.files import atomic_write
 
-TESTS = {"test", "tests", "val", "valid", "validation"}
 MADE = (1980, 1, 1, 0, 0, 0)  # the time of every file in a zip made here, so that equal contents give equal bytes
 
 
 def thin(archive: Path, out: Path, per_folder: int) -> tuple[int, int]:
     """Copies an archive, but of each folder of training images no more than `per_folder`, evenly over sorted names.
 
-    Training images are those with a folder named `train` above them and none named as a part for tests. Other images
-    and other files are copied, but for hidden ones and empty folders. So a layout that says where each image belongs by
-    its folder stays whole; one with lists of training images does not.
+    Training images are those with a folder named as a train part above them and none named as another part. Other
+    images and files are copied, but for hidden ones and empty folders. So a layout that says where each image
+    belongs by its folder stays whole; one with lists of training images does not.
 
     Args:
         archive: a folder, .zip or .tar.
@@ -40,12 +40,13 @@ def thin(archive: Path, out: Path, per_folder: int) -> tuple[int, int]:
         raise UsageError(f"{out} is, or lies in, what is to be thinned: give another place")
     with open_archive(archive) as files:
         folders: dict[str, list[str]] = defaultdict(list)
+        part_of = find_parts({part for folder in files.folders for part in folder.split("/")})
         for name in files.names:
             above = PurePosixPath(name).parent
-            if is_image(name) and "train" in above.parts and not TESTS.intersection(above.parts):
+            if is_image(name) and {part_of.get(part) for part in above.parts} - {None} == {"train"}:
                 folders[str(above)].append(name)
         if not folders:
-            raise UsageError(f"{archive} has no images below a folder named train: nothing to thin")
+            raise UsageError(f"{archive} has no images below a folder named train or the like: nothing to thin")
         dropped = {name for names in folders.values() for name in names} - {
             names[index * len(names) // per_folder] if len(names) > per_folder else names[index]
             for names in folders.values()

@@ -41,6 +41,8 @@ class Archive:
             data = self.open_bytes(name, MAX_FILE + 1 if limit < 0 else limit)
         except (KeyError, FileNotFoundError) as error:
             raise DassError(f"{self.label} has no file {name}: fetch it anew or complete it") from error
+        except PermissionError as error:
+            raise DassError(f"{self.label}: {name} cannot be read ({error.strerror}): fix its permissions") from error
         except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
             raise DassError(f"{self.label}: {name} cannot be read ({error}): fetch the archive anew") from error
         if limit < 0 and len(data) > MAX_FILE:

@@ -51,16 +51,16 @@ def _listed(zipped: zipfile.ZipFile, path: Path, names: str | None) -> Archive:
     members: dict[str, zipfile.ZipInfo] = {}
     folders: set[str] = set()
     for member in zipped.infolist():
-        stored = _stored_name(member)
-        budget.entry(member.filename)
-        name = safe_name(spell(stored, encoding), label)
+        spelt = spell(_stored_name(member), encoding)
+        name = safe_name(spelt, label)
+        budget.entry(name)
         if not name:  # `./`, as some tools begin with
             continue
         if stat.S_ISLNK(member.external_attr >> 16):
             raise DassError(f"{label}: {name} is a symbolic link, which is not followed: zip the file itself")
         if member.flag_bits & 1:
             raise DassError(f"{label}: {name} is encrypted: unpack it with its password and pass the folder")
-        if member.is_dir() or spell(stored, encoding).endswith("\\"):
+        if member.is_dir() or spelt.endswith("\\"):
             folders.add(name)
             continue
         if name in members:

@@ -32,6 +32,13 @@ def test_what_it_writes_is_imported_as_before(class_files, put_zip, tmp_path):
     assert card.train_count == 2 * len(whole.classes)
 
 
+@pytest.mark.parametrize("parts", [("Training", "Testing"), ("seg_train/seg_train", "seg_test/seg_test")])
+def test_parts_of_any_usual_name(class_files, put_zip, tmp_path, parts):
+    assert thin(put_zip(class_files(parts=parts)), tmp_path / "thin.zip", 2) == (4, 6)
+    card = import_dataset("mine", tmp_path / "thin.zip", tmp_path / "raw", 16).card
+    assert (card.train_count, card.test_count) == (4, 6)
+
+
 @pytest.mark.parametrize(
     ("files", "out", "per_folder", "message"),
     [

@@ -1,6 +1,7 @@
 import pytest
 
 from dass.datasets.archives.opening import open_archive
+from dass.datasets.importing import import_dataset
 from dass.datasets.layouts.tiny_imagenet import read_tiny_imagenet
 from dass.datasets.packing import pack
 from dass.errors import DassError
@@ -80,3 +81,8 @@ def test_validation_images_in_class_folders(files, put_zip, inner, with_table):
         assert sorted(entry.label for entry in listing.test) == [0, 0, 1, 1, 2, 2]
         names = {(entry.label, entry.name.rsplit("/", 1)[-1]) for entry in listing.test}
         assert names == {(entry.label, entry.name.rsplit("/", 1)[-1]) for entry in official.test}
+
+
+def test_what_is_not_used_is_counted(files, put_zip, tmp_path):
+    card = import_dataset("tiny-imagenet", put_zip(files), tmp_path / "raw", 16).card
+    assert card.passed_over == {".jpeg": 1, ".txt": 6}
