@@ -11,6 +11,7 @@ from dass.datasets.archives.budget import Budget
 from dass.datasets.archives.names import choose_encoding, encoding_note, spell
 from dass.errors import DassError
 
+_MAX_VISITS = 10  # of one folder: links that fork at each of a few steps lead to millions of paths
 Identity = tuple[int, int]  # disk and place on it: what makes a folder one and the same
 
 
@@ -25,12 +26,14 @@ def read_folder(root: Path, names: str | None = None) -> Archive:
         names: the encoding of its file names; None to find out.
 
     Raises:
-        DassError: a folder cannot be read, two names are the same in composed Unicode, or there is far too much.
+        DassError: a folder cannot be read, two names are the same in composed Unicode, links fork again and again, or
+            there is far too much.
         UsageError: `names` does not fit.
     """
     files: list[str] = []
     folders: list[str] = []
     special: Counter[str] = Counter()
+    visits: Counter[Identity] = Counter()
     budget = Budget(str(root))
     # Each folder to be read with the identities of those it lies in, itself included.
     waiting: list[tuple[str, tuple[Identity, ...]]] = [("", (_identity(root.stat()),))]
@@ -46,6 +49,9 @@ def read_folder(root: Path, names: str | None = None) -> Archive:
             elif (identity := _identity(status)) in above:
                 special["link in a circle"] += 1
             else:
+                visits[identity] += 1
+                if visits[identity] > _MAX_VISITS:
+                    raise DassError(f"{root / path} is reached by more than {_MAX_VISITS} links: remove some")
                 folders.append(path)
                 waiting.append((path, (*above, identity)))
 

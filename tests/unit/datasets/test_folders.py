@@ -152,6 +152,15 @@ def test_links_are_followed_but_not_in_circles(image_bytes, put_folder):
     assert card.passed_over == {"(link in a circle)": 1}
 
 
+def test_links_that_fork_at_each_step_are_refused(image_bytes, put_folder):
+    folder = put_folder({f"{number}/1.png": image_bytes() for number in range(24)})
+    for number in range(23):
+        for name in ("left", "right"):
+            (folder / str(number) / name).symlink_to(folder / str(number + 1))
+    with pytest.raises(DassError, match="more than 10 links"):
+        _import(folder)
+
+
 def test_a_link_that_leads_nowhere_is_named(image_bytes, put_folder):
     folder = put_folder(_tree(image_bytes, CAT_DOG))
     (folder / "cat" / "gone.png").symlink_to(folder / "unmounted")

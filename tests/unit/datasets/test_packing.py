@@ -5,6 +5,7 @@ import os
 import resource
 import threading
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
+from dass.datasets import packed as packed_module
 from dass.datasets.archives.opening import open_archive
 from dass.datasets.layouts.class_folder import read_class_folder
 from dass.datasets.listing import Entry, Listing
@@ -197,30 +199,58 @@ def test_what_killed_imports_left_goes_and_what_is_in_use_stays(tmp_path):
     assert open_packed(tmp_path / "lost-16").card.name == "lost"
 
 
+def _digest(images):
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(images))
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def _shaded(shade: int) -> Listing:
+    """Contents of one shape that differ in every pixel."""
+    listing = _listing()
+    return replace(listing, read=lambda name: np.full((8, 8), shade, dtype=np.uint8))
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_an_import_between_the_files_of_an_open_is_seen(tmp_path, monkeypatch, place):
+    """What is opened is of one import, here the second, wherever that comes between."""
+    folder, real, calls = tmp_path / "set-16", packed_module._load, []
+    pack(_shaded(1), folder, "set", 16, source="s")
+
+    def load(*arguments):
+        calls.append(arguments[1])
+        if len(calls) == place + 1:
+            pack(_shaded(2), folder, "set", 16, source="s")
+        return real(*arguments)
+
+    monkeypatch.setattr(packed_module, "_load", load)
+    packed = open_packed(folder)
+    assert packed.train_images.max() == packed.test_images.max() == 2
+    assert _digest(packed.train_images) == packed.card.sha256.train_images
+
+
 def test_what_is_opened_while_it_is_imported_again_is_whole(tmp_path):
-    """Two contents take turns; every card that is read fits the images that are read with it."""
+    """Three contents take turns; every card that is read fits the images that are read with it."""
     folder, stop = tmp_path / "set-16", threading.Event()
 
     def import_in_turns() -> None:
         while not stop.is_set():
-            for number in (4, 5):
-                pack(_listing(number), folder, "set", 16, source="s")
+            for listing in (_shaded(1), _shaded(2), _listing(5)):
+                pack(listing, folder, "set", 16, source="s")
 
-    pack(_listing(4), folder, "set", 16, source="s")
+    pack(_shaded(1), folder, "set", 16, source="s")
     writer = threading.Thread(target=import_in_turns)
     writer.start()
     seen = set()
     try:
-        for _ in range(1500):
-            packed = open_packed(folder)
-            buffer = io.BytesIO()
-            np.save(buffer, np.asarray(packed.train_images))
-            assert hashlib.sha256(buffer.getvalue()).hexdigest() == packed.card.sha256.train_images
-            seen.add(packed.card.train_count)
+        for _ in range(1000):
+            packed = open_packed(folder, verified=True)
+            assert _digest(packed.train_images) == packed.card.sha256.train_images
+            seen.add(packed.card.content)
     finally:
         stop.set()
         writer.join()
-    assert seen == {8, 10}
+    assert len(seen) == 3
 
 
 def test_a_folder_of_something_else_is_not_replaced(tmp_path):
