@@ -27,7 +27,7 @@ from dass.tracking.runs import file_page
 from flows.distil import distil_student
 from flows.given import given_files, open_given, record_distilled, record_search, record_student
 from flows.meta_train import learn
-from flows.register import file_student
+from flows.register import file_student, predictors
 from flows.repro import lay, repro, stage_names
 from flows.runtime import run_link
 from flows.search import Method, draw, embedded, rank_candidates, show, show_picture
@@ -97,8 +97,8 @@ def search_students(
     Args:
         dataset: Name of a packed dataset, such as digits; or path, on the worker's machine, of a folder, zip or tar
             with train/CLASS/* and test/CLASS/*.
-        teacher: Path, on the worker's machine, of the teacher's weights: .safetensors, or .pt of tensors only. It must
-            be the largest network of the search space.
+        teacher: Path, on the worker's machine, of the teacher's weights. It must be the largest network of the
+            search space, but for the method `race`.
         max_macs: Most that a student may cost, in millions of multiply-accumulates per image, or as a share of
             the teacher's such as 40%.
         max_params: Most that a student may weigh, in millions of parameters, or as a share.
@@ -108,16 +108,21 @@ def search_students(
         then: Stop at the ranking; or distil the best student too; or also register it, and make it champion if it is
             better than the present one.
         method: `dass` predicts from the response to noise; `ladder` also tries the promising ones for a moment and
-            gives intervals. Empty for the method of params.yaml.
-        seconds: How long a search by the ladder may take: it tries as many as fit. Empty for what params.yaml says.
+            gives intervals; `race` trains some, lets the better half go on, and takes teachers of any family. Empty for
+            the method of params.yaml.
+        seconds: How long a search by the ladder or a race may take: as many are tried as fit. Empty for what
+            params.yaml says.
     """
     begin_run()
     project = Project.open()
-    by_ladder = (method or project.params.search.method) == "ladder"
-    stage, file = ("ladder", project.ladder_file) if by_ladder else ("meta_train", project.predictor_file)
-    if not file.exists():
+    chosen = method or project.params.search.method
+    stage, file = ("ladder", project.ladder_file) if chosen == "ladder" else ("meta_train", project.predictor_file)
+    if chosen != "race" and not file.exists():
         raise UsageError(f"there is no {file.stem} yet: run `pipeline` until {stage} first")
-    with open_given(project, dataset, teacher) as given, tempfile.TemporaryDirectory() as temporary:
+    with (
+        open_given(project, dataset, teacher, any_family=chosen == "race") as given,
+        tempfile.TemporaryDirectory() as temporary,
+    ):
         folder, name = Path(temporary), given.data.name
         count = candidates or project.params.search.candidates
         found = rank_candidates(
@@ -126,12 +131,13 @@ def search_students(
         save_search(folder / "search.json", found)
         draw(found, given, folder / "pareto.png")
         show(found, top)
-        inputs = [*given_files(project, given, teacher), file.parent]
+        inputs = [*given_files(project, given, teacher), *predictors(project, found)]
         store, run_id, came_from = record_search(project, given, found, top=top, folder=folder, inputs=inputs)
         show_picture(found, file_page(store, run_id, "pareto.png") or embedded(folder / "pareto.png"))
         said = [
             f"Best of {len(found.ranking)} candidates for {name} ({found.budget}): **{found.pick.predicted:.2f}%** "
-            f"predicted at {found.pick.cost.macs / MILLION:.2f} M MACs, teacher {given.card.accuracy:.2f}%.",
+            f"{'predicted' if found.predictor_id else f'of held-out training images after {found.pick.rung}'} at "
+            f"{found.pick.cost.macs / MILLION:.2f} M MACs, teacher {given.card.accuracy:.2f}%.",
             run_link(store, run_id),
         ]
         if then != "rank":

@@ -226,7 +226,7 @@ def metrics(project: Project, found: Findings) -> dict[str, Any]:
         summary["targets"][name] = {
             "teacher_accuracy": teacher.accuracy,
             "pick": picked.architecture,
-            "pick_predicted": search.pick.predicted,
+            "pick_predicted": search.predicted,
             "pick_accuracy": picked.accuracy,
             "pick_macs": picked.macs,
             "pick_parameters": picked.parameters,

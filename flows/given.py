@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prefect import task
 
+from dass.networks.importing import import_network
 from dass.project import Project
 from dass.search.run import SearchResult
 from dass.search.target_task import TargetTask, open_task
@@ -20,17 +21,26 @@ from flows.runtime import RECORDING, device, logger
 
 
 @contextmanager
-def open_given(project: Project, dataset: str, teacher: str) -> Iterator[TargetTask]:
-    """Open the dataset and the teacher that a run was given, at the project's resolution and in its search space.
+def open_given(project: Project, dataset: str, teacher: str, *, any_family: bool = False) -> Iterator[TargetTask]:
+    """Open the dataset and the teacher that a run was given, at the project's resolution.
+
+    Args:
+        project: gives resolution and search space.
+        dataset: name or path.
+        teacher: path of its weights.
+        any_family: take a teacher of any family, at its family's resolution; else it must be of the search space.
 
     Raises:
         UsageError: one of them is not there or is packed at another resolution.
         DassError: one of them is damaged, or they do not belong together.
     """
-    largest = SearchSpace.from_config(project.params.space).largest
+    file, resolution = project.root / teacher, project.params.data.resolution
+    largest = None if any_family else SearchSpace.from_config(project.params.space).largest
+    if any_family:
+        resolution = import_network(file).network.architecture.family.usual_resolution or resolution
     with open_task(
-        dataset, TeacherFile(project.root / teacher), raw=project.raw, largest=largest, device=device(),
-        resolution=project.params.data.resolution, tell=logger().info,
+        dataset, TeacherFile(file), raw=project.raw, largest=largest, device=device(), resolution=resolution,
+        tell=logger().info,
     ) as given:  # fmt: skip
         yield given
 

@@ -34,7 +34,7 @@ def register(target: str) -> None:
     came_from = lineage(
         project.root,
         [project.packed(dataset), project.target_teacher(target), project.search(target), project.distilled(target),
-         project.predictor, *([project.ladder] if found.pick.rung else [])],
+         *predictors(project, found)],
     )  # fmt: skip
     store = open_store(project.root)
     run_id = log_target(
@@ -51,12 +51,18 @@ def register(target: str) -> None:
         project.reports / "targets" / target / "registered.json",
         {
             "model": version.name, "version": version.version, "alias": verdict.alias, "reason": verdict.reason,
-            "run_id": run_id, "predicted_accuracy": found.pick.predicted,
+            "run_id": run_id, "predicted_accuracy": found.predicted,
             "distilled_accuracy": student.final_accuracy, "teacher_accuracy": given.card.accuracy,
             "macs": student.macs, "parameters": student.params, "architecture": student.architecture.stage_label,
             "arch_id": student.architecture.arch_id,
         },
     )  # fmt: skip
+
+
+def predictors(project: Project, found: SearchResult) -> list[Path]:
+    """The folders of what ranked a search's candidates."""
+    ladder = [project.ladder] if found.method == "ladder" else []
+    return [] if found.method == "race" else [project.predictor, *ladder]
 
 
 @task(name="file the student", **RECORDING)
@@ -92,14 +98,14 @@ def file_student(
         target=data.name, dataset=dataset, data_id=student.data_id, classes=data.classes, resolution=data.resolution,
         architecture=student.architecture, macs=student.macs, parameters=student.params,
         teacher_id=student.teacher_id, teacher_accuracy=teacher.accuracy,
-        predictor_id=found.predictor_id if found else "", predicted_accuracy=found.pick.predicted if found else None,
+        predictor_id=found.predictor_id if found else "", predicted_accuracy=found.predicted if found else None,
         distilled_accuracy=student.final_accuracy, test_images=len(data.test_labels),
         recipe=project.params.distillation.for_images(len(data.train_labels)), recipe_id=student.recipe_id,
         seed=student.seed, licence=known.licence if known else "the user's own data",
     )  # fmt: skip
     version = register_student(store, run_id, network=network, data=data, card=card, lineage=came_from)
     verdict = promote(store, version)
-    if found and not found.pick.rung:  # the ladder has no adapted predictor
+    if found and found.method == "dass":  # nothing else has an adapted predictor
         adapted = register_adapted(
             store, run_id, checkpoint=project.predictor_file, teacher=given.teacher.cpu(),
             teacher_card=teacher, lineage=came_from,

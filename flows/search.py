@@ -195,11 +195,8 @@ def row(candidate: Candidate) -> dict[str, str | float | int]:
     return {
         "depths / widths": candidate.architecture.stage_label,
         "predicted accuracy": round(candidate.predicted, 2),
-        **(
-            {"80% interval": f"{candidate.low:.1f} to {candidate.high:.1f}", "evidence": candidate.rung}
-            if candidate.rung
-            else {}
-        ),
+        **({} if candidate.low is None else {"80% interval": f"{candidate.low:.1f} to {candidate.high:.1f}"}),
+        **({"evidence": candidate.rung} if candidate.rung else {}),
         "M MACs": round(candidate.cost.macs / MILLION, 3),
         "M parameters": round(candidate.cost.parameters / MILLION, 4),
         "arch_id": candidate.architecture.arch_id,

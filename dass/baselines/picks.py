@@ -23,12 +23,13 @@ class Pick:
     candidate: Candidate
 
 
-LADDER_SEARCH = "ladder"  # the name of a search by the ladder, which no method of the comparison is: it has all rungs
+# What searches are called that no method of the comparison is: the ladder with all its rungs, and a race.
+SEARCHES = {"dass": REFERENCE, "ladder": "ladder", "race": "race"}
 
 
 def searcher(search: SearchResult) -> str:
-    """By whom a search was made: DaSS or the ladder."""
-    return LADDER_SEARCH if search.pick.rung else REFERENCE
+    """By whom a search was made: DaSS, the ladder or a race."""
+    return SEARCHES[search.method]
 
 
 def picks_of(methods: Sequence[str], scores: Sequence[Scores], search: SearchResult, seed: int) -> list[Pick]:

@@ -43,7 +43,7 @@ def _cells(found: dict[str, Any]) -> list[str]:
     return [
         f"{found['teacher_accuracy']:.2f}",
         found["pick"],
-        f"{found['pick_predicted']:.2f}",
+        "-" if found["pick_predicted"] is None else f"{found['pick_predicted']:.2f}",
         f"{found['pick_accuracy']:.2f}",
         f"{found['pick_macs'] / 1e6:.2f} M",
         f"{found['pick_parameters'] / 1e3:.1f} k",

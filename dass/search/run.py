@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class SearchResult:
         target: the task searched for.
         teacher_id: its teacher.
         teacher_accuracy: percent of the test images: the guide.
-        predictor_id: the predictor that ranked.
+        predictor_id: the predictor that ranked; empty for a race.
         budget: what the pick may cost.
         pick: the best within the budget.
         ranking: all candidates, the best first.
@@ -48,6 +48,18 @@ class SearchResult:
     pick: Candidate
     ranking: tuple[Candidate, ...]
     seconds: float
+
+    @property
+    def method(self) -> Literal["dass", "ladder", "race"]:
+        """What ranked: the paper's predictor, the ladder, or a race."""
+        if not self.predictor_id:
+            return "race"
+        return "ladder" if self.pick.rung else "dass"
+
+    @property
+    def predicted(self) -> float | None:
+        """Percent that the pick is predicted to reach; None for a race, which predicts nothing."""
+        return None if self.method == "race" else self.pick.predicted
 
     @property
     def front(self) -> list[Candidate]:

@@ -36,7 +36,7 @@ def log_target(
         store: where.
         lineage: code and data that it came from.
         teacher: of the target.
-        predictor_id: of the predictor that ranked.
+        predictor_id: of the predictor that ranked; empty for a race, which predicts nothing.
         candidates: how many were ranked.
         budget: of the pick.
         ranking: the best of them, best first; the run's table.
@@ -58,7 +58,7 @@ def log_target(
         },
         metrics={
             "teacher_accuracy": teacher.accuracy,
-            "predicted_accuracy": pick.predicted,
+            **({"predicted_accuracy": pick.predicted} if predictor_id else {}),
             "macs": pick.cost.macs,
             "parameters": pick.cost.parameters,
             **({"seconds": seconds} if seconds is not None else {}),
