@@ -62,7 +62,7 @@ def promote(store: Store, candidate: RegisteredVersion) -> Verdict:
         UsageError: the version keeps no test images, as a predictor: only `crown` decides there.
         DassError: the store failed.
     """
-    with store.errors(f"promote {candidate.uri}"):
+    with store.alone(f"model {candidate.name}"), store.errors(f"promote {candidate.uri}"):
         while True:
             champion = _champion(store, candidate.name)
             if champion is None:
@@ -87,7 +87,7 @@ def crown(store: Store, candidate: RegisteredVersion, why: str) -> Verdict:
     Raises:
         DassError: the store failed.
     """
-    with store.errors(f"promote {candidate.uri}"):
+    with store.alone(f"model {candidate.name}"), store.errors(f"promote {candidate.uri}"):
         champion = _champion(store, candidate.name)
         if champion is not None and int(champion.version) == candidate.version:
             return Verdict(candidate.name, candidate.version, CHAMPION, candidate.version, "it is champion already")
@@ -105,7 +105,7 @@ def rollback(store: Store, name: str, why: str) -> Verdict:
     Raises:
         DassError: there is no champion, or none before it, or the store failed.
     """
-    with store.errors(f"roll back {name}"):
+    with store.alone(f"model {name}"), store.errors(f"roll back {name}"):
         champion = _champion(store, name)
         if champion is None:
             raise UsageError(f"{name} has no champion to roll back: see `dass trace models:/{name}@champion`")

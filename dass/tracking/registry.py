@@ -70,7 +70,10 @@ def find_version(store: Store, name: str, key: str) -> RegisteredVersion | None:
     """The version of `name` that was filed under `key`, if any."""
     with store.errors(f"look up {name}"):
         versions = store.client.search_model_versions(f"name = '{name}' and tags.`{KEY}` = '{key}'")
-    return RegisteredVersion(name, int(versions[0].version), versions[0].run_id or "") if versions else None
+    if not versions:
+        return None
+    first = min(versions, key=lambda version: int(version.version))
+    return RegisteredVersion(name, int(first.version), first.run_id or "")
 
 
 def model_version(store: Store, uri: str) -> "ModelVersion":
@@ -127,7 +130,8 @@ def register_model(
 ) -> RegisteredVersion:
     """Packs a folder as an MLflow model that belongs to a run, and registers it, without an alias.
 
-    The version appears last and whole: a kill before leaves a model that no version names.
+    The version appears last and whole: a kill before leaves a model that no version names. What was filed under the
+    same key before, or meanwhile by another process, is kept and given in its place.
 
     Args:
         store: where.
@@ -145,7 +149,9 @@ def register_model(
     every = {**tags, **lineage.tags(), KEY: key}
     write_text(package.folder / "card.md", card)
     write_json(package.folder / "card.json", every)
-    with store.errors(f"register {name}"):
+    with store.alone(f"model {name}"), store.errors(f"register {name}"):
+        if (found := find_version(store, name, key)) is not None:
+            return found
         model_id, location = _log_model(store, run_id, name, package)
         _ensure_model(store, name)
         created = store.client.create_model_version(
@@ -157,6 +163,10 @@ def register_model(
             model_id=model_id,
             await_creation_for=0,  # the stores that this is for answer when it is done
         )
+        first = find_version(store, name, key)
+        if first is not None and first.version < int(created.version):  # of another machine, which shares the server
+            store.client.delete_model_version(name, created.version)
+            return first
     return RegisteredVersion(name, int(created.version), run_id)
 
 

@@ -104,7 +104,8 @@ def record_run(store: Store, content: RunContent) -> str:
     """Records a run, unless the same result is there already.
 
     A stage that was killed after this call, or while it ran, records the same content again: a finished run with
-    the same key is found and kept, an unfinished one is ended as KILLED and replaced by a new one.
+    the same key is found and kept, an unfinished one is ended as KILLED and replaced by a new one. Another process
+    that records the same content at the same time is waited for.
 
     Args:
         store: where.
@@ -119,7 +120,8 @@ def record_run(store: Store, content: RunContent) -> str:
     missing = [path for path in content.files if not path.is_file()]
     if missing:
         raise DassError(f"cannot record run {content.name}: {missing[0]} is missing; run the stage that makes it")
-    with store.errors(f"record run {content.kind}/{content.name}"):
+    doing = f"record run {content.kind}/{content.name}"
+    with store.alone(f"run {content.key[0]}"), store.errors(doing):  # one of sixteen locks, not one for each run
         experiment = store.experiment_id(content.kind)
         for run in store.client.search_runs([experiment], f"tags.`{KEY}` = '{content.key}'"):
             if run.info.status == "FINISHED":

@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import socket
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 
 from dass.errors import DassError
+from dass.files import content_id
 from dass.tracking.address import shown, without_secrets
 from dass.tracking.local_database import check_database, database_advice
 
@@ -37,6 +39,7 @@ _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
 }
 _LOCK_SECONDS = 120
+_ALONE_SECONDS = 600  # longer than files take to a slow server
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -74,6 +77,33 @@ class Store:
         if experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
         return experiment.experiment_id
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Lets one process at a time do something that looks first and then writes, such as promote a model.
+
+        Processes on one machine wait for each other; those of others, which share a server, are not known here.
+
+        Args:
+            what: names it, the model's name say; others may go on with something else.
+
+        Raises:
+            DassError: another process takes too long.
+        """
+        path = _lock_file(self.uri, what)
+        try:
+            lock = FileLock(path, timeout=_ALONE_SECONDS)
+            lock.acquire()
+        except Timeout as error:
+            raise DassError(
+                f"another process is at {what} for over {_ALONE_SECONDS} s: stop it, then run the same command again"
+            ) from error
+        except OSError as error:
+            raise DassError(f"cannot lock {path}: {error.strerror or error}: fix its permissions") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:
@@ -192,6 +222,13 @@ def _advice(error: BaseException, uri: str) -> str:
     if _sqlite_file(uri):
         return database_advice(_deepest(error))
     return "start the server, or set MLFLOW_TRACKING_URI right, or unset it to use mlflow.db in the project folder"
+
+
+def _lock_file(uri: str, what: str) -> Path:
+    """Beside a sqlite database; for a server among the user's own temporary files."""
+    if (database := _sqlite_file(uri)) is not None:
+        return database.with_name(f".{database.name}.{content_id(what)}.lock")
+    return Path(tempfile.gettempdir()) / f"dass-{os.getuid()}-{content_id([uri, what])}.lock"
 
 
 def _artifact_root(uri: str, root: Path) -> Path | None:

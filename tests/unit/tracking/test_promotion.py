@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -89,9 +90,10 @@ def test_a_winner_is_crowned_and_rolled_back_for_good(
         rollback(store, NAME, "once more")
 
 
-def test_of_two_judged_at_once_the_better_is_champion(
+def test_of_two_judged_at_once_on_two_machines_the_better_is_champion(
     store: Store, register: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Store, "alone", lambda *_: nullcontext())  # which knows the processes of one machine only
     monkeypatch.setattr("dass.tracking.promotion.SIGNIFICANCE", 0.3)
     promote(store, register(0))
     worse, better = register(1), register(2)  # 34 and 36 of 100
