@@ -1,6 +1,7 @@
 """A fresh store per test, and students and predictors to put into it."""
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,8 @@ def _own_address(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     current = tmp_path_factory.mktemp("current")
     monkeypatch.chdir(current)
     yield
+    if mlflow := sys.modules.get("mlflow"):
+        mlflow.set_tracking_uri(None)  # which holds for the whole process, once a test has set it
     assert list(current.iterdir()) == []
 
 

@@ -76,13 +76,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int
         thread.join()
 
 
-@pytest.fixture(autouse=True)
-def address_of_the_store() -> Iterator[None]:
-    """Loading a model sets MLflow's address for the whole process."""
-    yield
-    mlflow.set_tracking_uri(None)
-
-
 def ask(
     address: tuple[str, int], body: bytes, headers: dict[str, str] | None = None, method: str = "POST",
     path: str = "/invocations",
