@@ -17,6 +17,7 @@ from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
 from dass.networks.checkpoint import TeacherCard
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.file_kind import file_kind
 from dass.search.run import Guide
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost, cost
@@ -78,8 +79,7 @@ def open_task(
         UsageError: there is no such dataset or teacher, or the dataset is packed at another resolution.
         DassError: one of them is damaged, or they do not belong together.
     """
-    if not teacher.path.is_file():
-        raise UsageError(f"there is no checkpoint at {teacher.path}: give the path of a file of weights")
+    file_kind(teacher.path)  # before images are packed
     with open_user_data(dataset, raw, resolution, tell) as data:
         network, card = bring_in_teacher(teacher, data, device, largest=largest)
         yield TargetTask(data, network, card, _packed_folder(dataset, raw, resolution))
@@ -101,7 +101,7 @@ def open_user_data(
         if data.resolution != resolution:
             raise UsageError(f"{packed} is packed at {data.resolution} pixels but the predictor works at {resolution}")
         yield data
-    elif path.exists():
+    elif _there(path):
         name = task_name(path)
         options = ImportOptions(broken_list=raw / f"{name}-{resolution}-broken.txt")
         with scratch_folder() as scratch:
@@ -116,7 +116,15 @@ def open_user_data(
 
 def _packed_folder(dataset: str, raw: Path, resolution: int) -> Path | None:
     folders = (raw / f"{dataset}-{resolution}", Path(dataset))
-    return next((folder for folder in folders if (folder / CARD).exists()), None)
+    return next((folder for folder in folders if _there(folder / CARD)), None)
+
+
+def _there(path: Path) -> bool:
+    """Whether something is at a path; a name that nothing can have is the name of nothing."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def task_name(path: Path) -> str:

@@ -20,6 +20,7 @@ from dass.training.evaluation import predict, summarize
 
 MARGIN = 1.0  # points by which a teacher may miss what is expected, beside two standard errors of the test part
 ERRORS = 3.0  # standard errors above chance up to which an accuracy counts as chance,
+REORDERED = 25.0  # points that another order of classes must gain to be thought the right one
 NEAR_CHANCE = 0.25  # but no more than this share of the way to 100%, where there are few test images
 
 
@@ -109,6 +110,8 @@ def _check_accuracy(
         DassError: see `bring_in_teacher`.
     """
     count, chance = len(data.test_labels), 1 / len(data.classes)
+    reordered = best_reordering(logits, data.test_labels)
+    gain = REORDERED + 100 * ERRORS * 0.5 / math.sqrt(max(1, count))  # in few images an order is easily found
     if teacher.expect_accuracy is not None:
         share = min(max(teacher.expect_accuracy / 100, 0.0), 1.0)
         margin = MARGIN + 200 * math.sqrt(share * (1 - share) / max(1, count))
@@ -117,6 +120,8 @@ def _check_accuracy(
         found = f"{accuracy:.2f}%, {teacher.expect_accuracy - accuracy:.2f} points below the expected "
         found += f"{teacher.expect_accuracy:g}% (allowed: {margin:.2f})"
         remedy = ""
+    elif reordered > accuracy + gain:
+        found, remedy = f"{accuracy:.2f}%", ""
     elif accuracy / 100 > chance + min(
         ERRORS * math.sqrt(chance * (1 - chance) / max(1, count)), NEAR_CHANCE * (1 - chance)
     ):
@@ -124,7 +129,6 @@ def _check_accuracy(
     else:
         found = f"{accuracy:.2f}%, which is chance with {len(data.classes)} classes"
         remedy = f"; if that is what it reaches, say so: expect_accuracy {accuracy:.1f}"
-    reordered = best_reordering(logits, data.test_labels)
     named = "as listed" if teacher.classes else "alphabetical, as the dataset has them"
     causes = (
         f"normalization (taken: {normalization_name(network.normalization)}), order of classes (taken: {named}), "

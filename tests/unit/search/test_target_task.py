@@ -8,7 +8,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from dass.datasets.importing import import_dataset
-from dass.errors import UsageError
+from dass.errors import DassError, UsageError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.search.target_task import TargetTask, open_task, open_user_data, task_name
 from dass.space.search_space import SearchSpace
@@ -74,6 +74,23 @@ def test_what_is_not_there_is_named_before_any_work(folder: Path) -> None:
         pytest.raises(UsageError, match="packed at 16 pixels but the predictor works at 24"),
         open_user_data(packed, folder / "raw", 24),
     ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("dataset", "teacher"),
+    [("pets", "t" * 300), ("d" * 300, "teacher.safetensors"), ("pets", "."), ("pets", "/etc"), ("a/" * 3000, ".")],
+    ids=lambda name: name[:8],
+)
+def test_paths_that_nothing_can_be_at(dataset: str, teacher: str, folder: Path) -> None:
+    with pytest.raises(UsageError), _open(folder, dataset, teacher=teacher):
+        pass
+
+
+@pytest.mark.parametrize("content", [b"version https://git-lfs.github.com/spec/v1\n", b"<html>", b"", b"root:x:0:0\n"])
+def test_what_is_no_checkpoint_is_named_before_images_are_packed(content: bytes, folder: Path) -> None:
+    (folder / "junk.pt").write_bytes(content)
+    with pytest.raises(DassError, match=r"junk\.pt"), _open(folder, "nowhere", teacher="junk.pt"):
         pass
 
 
