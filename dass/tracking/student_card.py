@@ -67,6 +67,7 @@ class StudentCard:
             "teacher_id": self.teacher_id,
             "predictor_id": self.predictor_id,
             "arch_id": self.architecture.arch_id,
+            "family": self.architecture.family.name,
             "architecture": self.architecture.stage_label,
             "distilled_accuracy": f"{self.distilled_accuracy:.4f}",
             "test_images": str(self.test_images),
@@ -96,6 +97,7 @@ A small image classifier, distilled from a larger teacher for the task `{self.ta
 | Task | {len(self.classes)} classes: {names} |
 | Data | `{self.dataset}` at {side}x{side}, content `{self.data_id}` |
 | Teacher | `{self.teacher_id}`, {self.teacher_accuracy:.2f} % |
+| Family | {self.architecture.family.name} |
 | Architecture | {self.architecture.stage_label} (depths / widths), id `{self.architecture.arch_id}` |
 | Size | {self.parameters:,} parameters, {self.macs / 1e6:.2f} M multiply-accumulates per image |
 | Predicted accuracy | {predicted}{predictor} |
