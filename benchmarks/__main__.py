@@ -19,6 +19,7 @@ class Benchmark(StrEnum):
     DISTILLING = "distilling"
     META_TRAINING = "meta_training"
     EVIDENCE = "evidence"
+    FAMILIES = "families"
     LOADING = "loading"
 
 

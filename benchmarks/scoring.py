@@ -13,12 +13,14 @@ from torch import Tensor
 from benchmarks.meta_training import PlainPredictor, Size
 from benchmarks.report import BenchmarkRow, convolution_rate, peak_memory_mib, reset_peak_memory, timed
 from dass.device import computes_bfloat16, resolve_device
+from dass.families.blocks import halved
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import fixed_noise
 from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import AdaptedPredictor, MetaPredictor, score_candidates
 from dass.predictor.tasks import TargetScale
 from dass.space.architecture import Architecture
+from dass.space.cost import blocks_cost
 from dass.space.search_space import SearchSpace
 
 CLASSES = 10
@@ -135,15 +137,14 @@ def operations(architectures: Sequence[Architecture], resolution: int) -> int:
     seen = set()
     total = 0
     for architecture in architectures:
-        entering = architecture.widths[0][0]
-        for stage, blocks in enumerate(architecture.widths):
-            area = (resolution >> stage) ** 2
-            for position, width in enumerate(blocks):
-                beginning = (architecture.widths[:stage], blocks[: position + 1])
-                if beginning not in seen:
-                    seen.add(beginning)
-                    total += 2 * 9 * area * width * (entering + width)
-                entering = width
+        stem, *blocks = architecture.blocks
+        side = halved(resolution, stem.stride)
+        for position, block in enumerate(blocks):
+            beginning = tuple(blocks[: position + 1])
+            if beginning not in seen:
+                seen.add(beginning)
+                total += 2 * blocks_cost((block,), side).macs
+            side = halved(side, block.stride)
     return total
 
 
