@@ -8,7 +8,17 @@ the key.
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from dass.errors import UsageError
 from dass.families.normalization import parse_normalization
@@ -31,6 +41,15 @@ def _limit(value: object) -> object:
 
 
 Limit = Annotated[float | str, BeforeValidator(_limit)]  # millions, or a share of what the teacher has
+
+
+def _file_name(text: str) -> str:
+    if "/" in text or text in ("", ".", "..") or any(ord(sign) < ord(" ") for sign in text) or len(text.encode()) > 255:
+        raise ValueError(f"{text!r:.60} must be the name of a file in data/checkpoints")
+    return text
+
+
+FileName = Annotated[str, AfterValidator(_file_name)]
 Percentage = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -329,7 +348,7 @@ class Target(Block):
     """
 
     dataset: Name
-    teacher: str | None = None
+    teacher: FileName | None = None
     normalization: str | None = None
     classes: tuple[str, ...] | None = None
     expect_accuracy: Percentage | None = None

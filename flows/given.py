@@ -1,11 +1,13 @@
 """What the deployments that bring their own dataset and teacher share: opening them, and recording what came out."""
 
+import errno
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prefect import task
 
+from dass.errors import UsageError
 from dass.networks.importing import import_network
 from dass.project import Project
 from dass.search.run import SearchResult
@@ -34,6 +36,8 @@ def open_given(project: Project, dataset: str, teacher: str, *, any_family: bool
         UsageError: one of them is not there or is packed at another resolution.
         DassError: one of them is damaged, or they do not belong together.
     """
+    for path in (dataset, teacher):
+        _can_exist(project.root / path)
     file, resolution = project.root / teacher, project.params.data.resolution
     largest = None if any_family else SearchSpace.from_config(project.params.space).largest
     if any_family:
@@ -101,3 +105,15 @@ def record_distilled(
     run_id = log_students(store, came_from, task=record.task, records=[record])
     add_student(store, run_id, accuracy=record.final_accuracy, files=[path, path.with_suffix(".json")])
     return store, run_id, came_from
+
+
+def _can_exist(path: Path) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):  # the name of a packed dataset; else it is told of later
+        try:
+            path.stat()
+        except ValueError as error:
+            raise UsageError(f"{str(path)!r:.100} cannot be a path: {error}") from error
+        except OSError as error:
+            if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+                raise UsageError(f"{str(path)!r:.100} cannot be a path: {error.strerror}") from error
+            raise

@@ -13,7 +13,6 @@ from dass.config import Target
 from dass.datasets.halves import halved
 from dass.datasets.packed import load_target
 from dass.datasets.task_data import TaskData
-from dass.errors import UsageError
 from dass.families.normalization import parse_normalization
 from dass.networks.checkpoint import card_path, load_card, load_teacher, save_teacher
 from dass.project import Project
@@ -64,13 +63,10 @@ def train(project: Project, target: str, path: Path) -> None:
 @task(cache_policy=NO_CACHE, name="bring in a teacher")
 def bring_in(project: Project, target: str, block: Target, path: Path) -> None:
     """Check the user's checkpoint against space and data, measure it, and file it as the target's teacher."""
-    file = block.teacher or ""
-    if Path(file).name != file:
-        raise UsageError(f"targets.{target}.teacher: {file!r} must be the name of a file in data/checkpoints")
     data = target_data(project, target)
     largest = SearchSpace.from_config(project.params.space).largest
     given = TeacherFile(
-        project.checkpoints / file,
+        project.checkpoints / (block.teacher or ""),
         parse_normalization(block.normalization) if block.normalization else None,
         block.classes,
         block.expect_accuracy,

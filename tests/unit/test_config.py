@@ -313,3 +313,11 @@ def test_what_only_a_teacher_of_the_users_own_can_have() -> None:
     assert (target.normalization, target.classes) == ("imagenet", ("a", "b"))
     assert "normalization" in refused(changed(("targets", "digits"), own | {"teacher": None}))
     assert "six numbers" in refused(changed(("targets", "digits"), own | {"normalization": "1,2"}))
+
+
+@pytest.mark.parametrize("name", ["../x.pt", "/etc/passwd", "a\0b.pt", "a\nb.pt", "", ".", "..", "ä" * 128 + ".pt"])
+def test_a_teacher_is_the_name_of_a_file(name: str) -> None:
+    target = {"digits": {"dataset": "digits", "teacher": name}}
+    assert refused(changed(("targets",), target)).startswith("params.yaml: targets.digits.teacher: ")
+    target["digits"]["teacher"] = "my weights, ä.pt"
+    assert parse_params(changed(("targets",), target), "params.yaml").targets["digits"].teacher == "my weights, ä.pt"
