@@ -1,7 +1,5 @@
 """What a folder, a zip and a tar look like to all readers: files by name."""
 
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -43,7 +41,9 @@ class Archive:
             raise DassError(f"{self.label} has no file {name}: fetch it anew or complete it") from error
         except PermissionError as error:
             raise DassError(f"{self.label}: {name} cannot be read ({error.strerror}): fix its permissions") from error
-        except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        except DassError:
+            raise
+        except Exception as error:  # what unpacks arbitrary bytes raises nearly anything
             raise DassError(f"{self.label}: {name} cannot be read ({error}): fetch the archive anew") from error
         if limit < 0 and len(data) > MAX_FILE:
             raise DassError(

@@ -6,7 +6,6 @@ import lzma
 import os
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,12 +63,12 @@ def _unpacked(path: Path, store: IO[bytes], names: str | None) -> Archive:
         with path.open("rb") as packed, _uncompressed(packed) as stream:
             places, folders = _copy(_Metered(stream, budget), store, budget)
         store.flush()
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except DassError:
+        raise
+    except Exception as error:  # what unpacks arbitrary bytes raises nearly anything
+        if isinstance(error, OSError) and error.errno is not None:  # gzip and bz2 have none for damaged data
+            raise DassError(f"cannot unpack {path}: {error.strerror or error}; free space") from error
         raise DassError(f"{path} is not a whole tar file ({error}): it may be cut short, fetch it again") from error
-    except OSError as error:
-        if error.errno is None:  # gzip and bz2 say so of damaged data
-            raise DassError(f"{path} is not a whole tar file ({error}): it may be cut short, fetch it again") from error
-        raise DassError(f"cannot unpack {path}: {error.strerror or error}; free space") from error
 
     raw = [*places, *folders]
     encoding = choose_encoding(raw, "latin-1", names)

@@ -38,7 +38,7 @@ def read_zip(path: Path, names: str | None = None) -> Iterator[Archive]:
     """
     try:
         zipped = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except Exception as error:  # zipfile raises nearly anything on damaged lists
         raise DassError(f"{path} is not a whole zip file ({error}): it may be cut short, fetch it again") from error
     with zipped:
         yield _listed(zipped, path, names)

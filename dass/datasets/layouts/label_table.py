@@ -107,7 +107,7 @@ def _tables(archive: Archive, names: Iterable[str]) -> list[_Table]:
         if name.lower().endswith(_ENDINGS) and "submission" not in name.lower():  # which holds no true labels
             try:
                 rows = _rows(name, archive.text(name))
-            except (DassError, ValueError, csv.Error):
+            except (DassError, ValueError, TypeError, RecursionError, csv.Error):
                 continue  # no such table: images may have tables of other things beside them
             columns = {_plain(key): key for key in (rows[0] if rows else ())}
             file, label, part = (

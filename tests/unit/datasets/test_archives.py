@@ -10,7 +10,7 @@ import zipfile
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dass.datasets.archives.names import safe_name
@@ -429,3 +429,35 @@ def test_a_kill_leaves_nothing_of_a_tar(tmp_path):
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
     assert list((tmp_path / "raw").iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """One archive of each kind, as bytes."""
+    folder = tmp_path_factory.mktemp("whole")
+    files = {f"train/{name}/{number}.png": os.urandom(60) for name in ("caf\u00e9", "dog") for number in range(3)}
+    made = {mode: _put_tar(folder / "set.tar", files, mode).read_bytes() for mode in ("w", "w:gz", "w:xz", "w:bz2")}
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
+        with zipfile.ZipFile(folder / "set.zip", "w", method) as zipped:
+            for name, data in files.items():
+                zipped.writestr(name, data)
+        made[f"zip {method}"] = (folder / "set.zip").read_bytes()
+    return made
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kind=st.integers(0, 7), flips=st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), min_size=1, max_size=4))
+@pytest.mark.filterwarnings("ignore")  # zipfile warns of odd fields; here only the outcome counts
+def test_a_damaged_archive_is_read_or_refused_in_one_line(whole, tmp_path, kind, flips):
+    name, data = list(whole.items())[kind]
+    damaged = bytearray(data)
+    for place, change in flips:
+        damaged[int(place * (len(damaged) - 1))] ^= change
+    path = tmp_path / ("set.zip" if name.startswith("zip") else "set.tar")
+    path.write_bytes(damaged)
+    try:
+        with open_archive(path, tmp_path) as archive:
+            for inside in archive.names:
+                archive.read(inside)
+    except DassError as error:
+        assert str(path) in str(error)

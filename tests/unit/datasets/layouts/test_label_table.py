@@ -104,6 +104,27 @@ def test_damage(image_bytes, put_folder, rows, named):
         _import(put_folder(files))
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xfe",
+        b"a,b\n\0,1",
+        b'"',
+        b"file,label\n",
+        b"file\n1\n",
+        b"label,label\n1,2",
+        b"5",
+        b"[1]",
+        b"[" * 9999,
+    ],
+)
+@pytest.mark.parametrize("name", ["labels.csv", "labels.tsv", "train/labels.jsonl", "train/metadata.jsonl"])
+def test_what_is_no_table_of_labels_is_passed_over(class_files, put_folder, name, data):
+    card = _import(put_folder(class_files() | {name: data})).card
+    assert (card.classes, card.passed_over) == (("cat", "dog"), {f".{name.rsplit('.')[-1]}": 1})
+
+
 def test_class_folders_go_before_other_tables(class_files, put_folder):
     files = class_files() | {"labels.csv": _csv("file,label", "train/cat/000.png,x", "train/dog/000.png,y")}
     assert _import(put_folder(files)).card.classes == ("cat", "dog")
