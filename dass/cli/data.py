@@ -40,6 +40,9 @@ def import_(
     resolution: Resolution = None,
     into: Into = RAW,
     inside: Annotated[str, typer.Option(help="Read this folder of PATH alone.", show_default=False)] = "",
+    labels: Annotated[
+        str, typer.Option(help="Take the classes from this table in PATH, not from folders.", show_default=False)
+    ] = "",
     skip_broken: Annotated[
         bool, typer.Option("--skip-broken", help="Leave out all images that do not decode.")
     ] = False,
@@ -55,7 +58,7 @@ def import_(
 
     Example: dass data import tiny-imagenet tiny-imagenet-200.zip
     """
-    options = ImportOptions(skip_broken=skip_broken, inside=inside, names=names)
+    options = ImportOptions(skip_broken=skip_broken, inside=inside, labels=labels, names=names)
     with progress_bar(f"import {name}") as progress:
         packed = import_dataset(name, path, into, _resolution(resolution), progress, options)
     _say(packed)

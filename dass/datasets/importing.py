@@ -8,7 +8,7 @@ from dass.datasets.archives.archive import Archive
 from dass.datasets.archives.opening import open_archive
 from dass.datasets.catalogue import KnownDataset, all_datasets, find_dataset
 from dass.datasets.layouts.class_folder import NoClassFoldersError, read_class_folder
-from dass.datasets.layouts.label_table import HUGGING_FACE, find_label_tables, read_label_tables
+from dass.datasets.layouts.label_table import find_label_tables, read_label_tables
 from dass.datasets.layouts.parts import find_parts
 from dass.datasets.listing import Listing, count_endings
 from dass.datasets.packed import PackedDataset
@@ -29,12 +29,14 @@ class ImportOptions:
     Attributes:
         skip_broken: leave out all images that do not decode, however many.
         inside: the folder of the source that is read; empty for all of it.
+        labels: the table of the source, as seen from `inside`, that says the classes; empty to find out.
         names: encoding of file names that are not UTF-8; None to find out.
         broken_list: where the names of broken images are written if there are too many; None for a file in `into`.
     """
 
     skip_broken: bool = False
     inside: str = ""
+    labels: str = ""
     names: str | None = None
     broken_list: Path | None = None
 
@@ -79,7 +81,7 @@ def import_dataset(
         wanted = known.give if known else "a folder, zip or tar with train/CLASS/* and test/CLASS/*"
         raise UsageError(f"{name} needs a path: {wanted}")
     with open_archive(path, into, options.names) as archive:
-        listing = _list(known, _inside(archive, options.inside))
+        listing = _list(known, _inside(archive, options.inside), options.labels)
         try:
             return pack(
                 listing,
@@ -106,10 +108,14 @@ def _inside(archive: Archive, folder: str) -> Archive:
     return archive.below(folder)
 
 
-def _list(known: KnownDataset | None, archive: Archive) -> Listing:
+def _list(known: KnownDataset | None, archive: Archive, labels: str) -> Listing:
     """Chooses the reader: a set known by name is often passed on as a plain class folder."""
     notes: tuple[str, ...] = ()
-    if known is not None and (known.is_published_as(archive) or not _has_test(archive)):
+    if labels:
+        if labels not in archive.names:
+            raise UsageError(f"--labels {labels}: {archive.label} has no such file")
+        listing = read_label_tables(archive, (labels,))
+    elif known is not None and (known.is_published_as(archive) or not _has_test(archive)):
         listing = known.read(archive)
         if not listing.passed_over:
             listing = replace(listing, passed_over=_not_listed(listing, archive))
@@ -155,11 +161,14 @@ def _resembling(archive: Archive) -> tuple[str, ...]:
 
 def _list_any(archive: Archive) -> Listing:
     """Images of any origin: with Hugging Face's table of labels, in class folders, or with another table."""
-    if published := find_label_tables(archive, HUGGING_FACE):
+    if published := find_label_tables(archive, hugging_face=True):
         return read_label_tables(archive, published)
+    tables = find_label_tables(archive)
     try:
-        return read_class_folder(archive)
+        listing = read_class_folder(archive)
+        notes = (f"{table} has classes too; --labels {table} takes them, not the folders" for table in tables)
+        return replace(listing, notes=(*listing.notes, *notes))
     except NoClassFoldersError as error:
-        if tables := find_label_tables(archive):
+        if tables:
             return read_label_tables(archive, tables)
         raise DassError(f"{error}; {_UNDERSTOOD}") from error

@@ -17,11 +17,23 @@ from dass.datasets.listing import HASH_RULE, Entry, Listing, count_endings, hash
 from dass.datasets.pictures import find_pictures
 from dass.errors import DassError
 
-HUGGING_FACE = ("metadata.csv", "metadata.jsonl")
+_HUGGING_FACE = ("metadata.csv", "metadata.jsonl")
 _ENDINGS = (".csv", ".tsv", ".jsonl")
 # Names of columns, the preferred one first; blanks, dashes and case do not count.
 _FILE = ("filename", "filepath", "imagepath", "imagename", "path", "file", "image", "imageid", "img", "id", "name")
-_LABEL = ("classname", "labelname", "label", "labels", "class", "category", "target", "species", "breed", "diagnosis")
+_LABEL = (
+    "classname",
+    "labelname",
+    "label",
+    "labels",
+    "class",
+    "category",
+    "target",
+    "species",
+    "breed",
+    "diagnosis",
+    "dx",
+)
 _TABLE_WORDS = re.compile(r"(?i)labels?|annotations?|annos?|metadata|solution")
 _PART = ("split", "set", "subset", "part")
 
@@ -40,15 +52,24 @@ class _Table:
     """A table that has a column of images and one of classes."""
 
     name: str
+    file_column: str
     rows: tuple[_Row, ...]
 
 
-def find_label_tables(archive: Archive, called: tuple[str, ...] = _ENDINGS) -> tuple[str, ...]:
-    """Names of the tables that have a column of files and one of classes, among those whose names end as said."""
-    return tuple(table.name for table in _tables(archive, (name for name in archive.names if name.endswith(called))))
+def find_label_tables(archive: Archive, *, hugging_face: bool = False) -> tuple[str, ...]:
+    """Names of the tables that have a column of files and one of classes.
+
+    Args:
+        archive: the images.
+        hugging_face: only those that Hugging Face reads before folders: `metadata.csv` with `file_name`.
+    """
+    names = [name for name in archive.names if not hugging_face or name.rsplit("/", 1)[-1] in _HUGGING_FACE]
+    return tuple(
+        table.name for table in _tables(archive, names) if not hugging_face or table.file_column == "file_name"
+    )
 
 
-def read_label_tables(archive: Archive, names: Iterable[str]) -> Listing:
+def read_label_tables(archive: Archive, names: tuple[str, ...]) -> Listing:
     """Reads the classes of images from tables with a header line.
 
     A table has a column of files (`file_name` and the like; paths from the table's folder or bare names, with or
@@ -60,12 +81,18 @@ def read_label_tables(archive: Archive, names: Iterable[str]) -> Listing:
         names: the tables to read.
 
     Raises:
-        DassError: an image is missing or has two classes, a part is unknown, or a class is empty.
+        DassError: a table is none, an image is missing or has two classes, a part is unknown, or a class is empty.
     """
     pictures = find_pictures(archive)
     label_of: dict[Part | None, dict[str, str]] = defaultdict(dict)
     missing: list[str] = []
-    for table in _tables(archive, names):
+    tables = _tables(archive, names)
+    if len(tables) < len(names):
+        raise DassError(
+            f"{archive.label}: {', '.join(names)} must have a header line with a column of files, such as file_name, "
+            "and one of classes, such as label"
+        )
+    for table in tables:
         find = _Finder(pictures.images, table.name)
         for row in table.rows:
             image = find(row.file)
@@ -91,9 +118,9 @@ def read_label_tables(archive: Archive, names: Iterable[str]) -> Listing:
         rule += f"train, and {held_out} as test"
     used = {entry.name for entry in (*train, *test)}
     notes = tuple(
-        f"the part {part} is not used: {len(images):,} images"
+        f"{f'the part {part}' if part else 'what is in no part'} is not used: {len(images):,} images"
         for part, images in entries.items()
-        if part is not None and part not in ("train", held_out)
+        if part not in ("train" if "train" in entries else None, held_out)
     )
     passed_over = count_endings(name for name in archive.names if name not in used)
     listing = Listing(classes, train, test, archive.read, rule, passed_over, notes)
@@ -118,7 +145,7 @@ def _tables(archive: Archive, names: Iterable[str]) -> list[_Table]:
                     _Row(spell(_text(row, file)), spell(_text(row, label)), _text(row, part) if part else "")
                     for row in rows
                 ]
-                found.append(_Table(name, tuple(row for row in read if row.file and row.label)))
+                found.append(_Table(name, file, tuple(row for row in read if row.file and row.label)))
     return found
 
 

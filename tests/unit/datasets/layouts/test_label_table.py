@@ -4,16 +4,16 @@ import json
 
 import pytest
 
-from dass.datasets.importing import import_dataset
-from dass.errors import DassError
+from dass.datasets.importing import ImportOptions, import_dataset
+from dass.errors import DassError, UsageError
 
 
 def _images(image_bytes, *names):
     return {name: image_bytes(seed) for seed, name in enumerate(names)}
 
 
-def _import(folder):
-    return import_dataset("mine", folder, folder.parent / "raw", 16)
+def _import(folder, options=None):
+    return import_dataset("mine", folder, folder.parent / "raw", 16, options=options)
 
 
 def _csv(header, *rows):
@@ -125,6 +125,18 @@ def test_what_is_no_table_of_labels_is_passed_over(class_files, put_folder, name
     assert (card.classes, card.passed_over) == (("cat", "dog"), {f".{name.rsplit('.')[-1]}": 1})
 
 
-def test_class_folders_go_before_other_tables(class_files, put_folder):
-    files = class_files() | {"labels.csv": _csv("file,label", "train/cat/000.png,x", "train/dog/000.png,y")}
-    assert _import(put_folder(files)).card.classes == ("cat", "dog")
+def test_class_folders_go_before_other_tables_unless_the_user_says_so(image_bytes, put_folder):
+    """As with archives whose images lie in folders by number, with a table beside them."""
+    images = _images(image_bytes, *_many("part_1"), *_many("part_2"))
+    rows = [f"part_{half}/{number},{'xy'[number % 2]}" for half in (1, 2) for number in range(10)]
+    for name in ("HAM_metadata.csv", "metadata.csv"):
+        folder = put_folder(images | {name: _csv("image_id,dx", *rows), "other.csv": b"a,b\n1,2\n"}, f"of {name}")
+        card = _import(folder).card
+        assert card.classes == ("part_1", "part_2")
+        assert any(f"--labels {name}" in note for note in card.notes)
+        card = _import(folder, ImportOptions(labels=name)).card
+        assert (card.classes, card.train_count, card.test_count) == (("x", "y"), 16, 4)
+    with pytest.raises(UsageError, match=r"no\.csv"):
+        _import(folder, ImportOptions(labels="no.csv"))
+    with pytest.raises(DassError, match=r"other\.csv must have"):
+        _import(folder, ImportOptions(labels="other.csv"))
