@@ -175,7 +175,8 @@ def _decoded(
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         for batch in _batches(listing, entries):
             pending.append(pool.submit(work, batch))
-            if len(pending) > _THREADS:
+            large = sum(len(source) for _, source in batch) > _BATCH_BYTES  # then no other is read meanwhile
+            while pending and (large or len(pending) > _THREADS):
                 yield from pending.popleft().result()
         while pending:
             yield from pending.popleft().result()
@@ -200,7 +201,7 @@ def _decode(source: bytes | np.ndarray, resolution: int, deep_bits: int) -> Deco
     try:
         return decode(source, resolution, deep_bits)
     except UndecodableError as error:
-        return error
+        return UndecodableError(str(error))  # a new one: the frames of the other hold the whole file
 
 
 class _ImageFile:

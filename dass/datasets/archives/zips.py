@@ -1,5 +1,6 @@
 """Reader of a zip, in place."""
 
+import io
 import stat
 import struct
 import zipfile
@@ -14,6 +15,7 @@ from dass.datasets.archives.names import choose_encoding, encoding_note, safe_na
 from dass.errors import DassError
 
 _UTF8_FLAG = 0x800
+_CHUNK = 2**20
 _UNICODE_PATH = 0x7075  # an extra field of Info-ZIP and WinRAR: the name in UTF-8
 _METHODS = {
     9: "Deflate64 (as Windows does beyond 2 GB)", 20: "Zstandard", 93: "Zstandard", 95: "XZ", 96: "JPEG", 98: "PPMd"
@@ -75,8 +77,12 @@ def _listed(zipped: zipfile.ZipFile, path: Path, names: str | None) -> Archive:
         members[name] = member
 
     def read(name: str, limit: int) -> bytes:
-        with zipped.open(members[name]) as file:
-            return file.read(limit)
+        left = members[name].file_size if limit < 0 else min(limit, members[name].file_size)
+        found = io.BytesIO()
+        with zipped.open(members[name]) as file:  # by parts: zipfile holds what it is asked for three times
+            while left > 0 and (chunk := file.read(min(left, _CHUNK))):
+                left -= found.write(chunk)
+        return found.getvalue()
 
     return Archive(
         label, visible(members), visible(with_parents(members, folders)), read, notes=encoding_note(raw, encoding)

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import threading
+import tracemalloc
 import zlib
 from dataclasses import replace
 
@@ -278,6 +279,18 @@ def test_a_damaged_zip_member_stops_the_import(tmp_path, class_files, put_zip):
         pack(read_class_folder(archive), tmp_path / "set-16", "set", 16, source="set.zip")
     assert _visible(tmp_path) == ["set.zip"]
     assert threading.active_count() == 1
+
+
+def test_files_too_large_to_wait_in_memory_are_taken_one_by_one(tmp_path):
+    """Of broken files, too, whose errors would hold on to them."""
+    listing = _listing(20)
+    large = replace(listing, read=lambda name: bytes(40 * 2**20))
+    tracemalloc.start()
+    with pytest.raises(DassError, match="decode"):
+        pack(large, tmp_path / "set-16", "set", 16, source="s", skip_broken=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * 40 * 2**20
 
 
 def test_a_huge_image_is_undecodable(tmp_path, image_bytes):
