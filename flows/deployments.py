@@ -5,7 +5,6 @@ descriptions below are those of the page's form.
 """
 
 import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,6 +17,7 @@ from dass.config import Limit, Predictor
 from dass.errors import DassError, UsageError
 from dass.files import content_id
 from dass.project import Project
+from dass.scratch import scratch_folder
 from dass.search.candidates import MILLION, Budget
 from dass.search.run import save_search
 from dass.space.architecture import Architecture
@@ -121,9 +121,9 @@ def search_students(
         raise UsageError(f"there is no {file.stem} yet: run `pipeline` until {stage} first")
     with (
         open_given(project, dataset, teacher, any_family=chosen == "race") as given,
-        tempfile.TemporaryDirectory() as temporary,
+        scratch_folder() as folder,
     ):
-        folder, name = Path(temporary), given.data.name
+        name = given.data.name
         count = candidates or project.params.search.candidates
         found = rank_candidates(
             project, given, Budget.of(max_macs, max_params, given.teacher_cost), count, seed, method, seconds
@@ -174,9 +174,9 @@ def distil_one(
     project = Project.open()
     student = Architecture.from_json(architecture)
     SearchSpace.from_config(project.params.space).check(student)
-    with open_given(project, dataset, teacher) as given, tempfile.TemporaryDirectory() as temporary:
+    with open_given(project, dataset, teacher) as given, scratch_folder() as folder:
         name = given.data.name
-        path = Path(temporary) / f"{name}.safetensors"
+        path = folder / f"{name}.safetensors"
         record = distil_student(project, given, student, seed, path)
         inputs = given_files(project, given, teacher)
         store, run_id, came_from = record_distilled(project, record, path, inputs)

@@ -1,6 +1,5 @@
 """Gathers evidence about students of one task: in worker processes, each measurement once."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from dass.evidence.store import EvidenceStore, Row
 from dass.files import content_id
 from dass.networks.checkpoint import weights_id
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.scratch import scratch_folder
 from dass.space.architecture import Architecture
 from dass.training.workers import Workers
 
@@ -208,8 +208,8 @@ def _each(seconds: float, architectures: Sequence[Architecture]) -> float:
 @contextmanager
 def _training_part(data: TaskData) -> Iterator[Load]:
     """The training images in a file for as long as workers need them; the test part is not among what they get."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "train_images.npy"
+    with scratch_folder() as folder:
+        path = folder / "train_images.npy"
         np.save(path, data.train_images.permute(0, 2, 3, 1).cpu().numpy())
         yield partial(_load, path, data.train_labels.cpu().numpy(), data.name, data.classes, data.data_id)
 

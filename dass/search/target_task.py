@@ -11,13 +11,13 @@ import torch
 from dass.datasets.archives.opening import ENDINGS
 from dass.datasets.catalogue import find_dataset
 from dass.datasets.importing import ImportOptions, import_dataset
-from dass.datasets.leftovers import scratch_folder
 from dass.datasets.packed import CARD, load_target
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
 from dass.networks.checkpoint import TeacherCard
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.file_kind import file_kind
+from dass.scratch import scratch_folder
 from dass.search.run import Guide
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost, cost

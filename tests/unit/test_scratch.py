@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from dass.datasets.leftovers import scratch_folder
+from dass.scratch import scratch_folder
 
 PROGRAM = """
 import os, signal
-from dass.datasets.leftovers import scratch_folder
+from dass.scratch import scratch_folder
 with scratch_folder() as folder:
     (folder / "images.npy").write_bytes(b"x")
     print(folder, flush=True)
@@ -37,7 +37,7 @@ def test_what_a_killed_process_left_goes_with_the_next(temporary):
     assert len(left) == 1
     with scratch_folder():
         assert left[0].exists()  # its owner may be about to take its lock
-    os.utime(left[0], (0, 0))
+    os.utime(left[0] / ".owner.lock", (0, 0))
     with scratch_folder() as folder:
         assert list(temporary.iterdir()) == [folder]
     assert not list(temporary.iterdir())
@@ -49,7 +49,7 @@ def test_what_is_in_use_stays(temporary):
     ) as other:
         assert other.stdout is not None
         used = Path(other.stdout.readline().strip())
-        os.utime(used, (0, 0))
+        os.utime(used / ".owner.lock", (0, 0))
         with scratch_folder():
             assert (used / "images.npy").exists()
         other.communicate("\n")
