@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from dass.errors import UsageError
+from dass.families.family import lay_out
 from dass.families.normalization import parse_normalization
 from dass.families.registry import FAMILIES
 from dass.files import content_id
@@ -119,6 +120,7 @@ class NamedSpace(Block):
         ratios: allowed width ratios, ascending, ending in 1.0; widths are rounded to multiples of `divisor`.
         granularity: `stage` (one ratio for all blocks of a stage) or `block`.
         divisor: whole number that widths are multiples of; null for the family's.
+        layout: strides and pools other than that network usually has, such as `{stem_stride: 1, max_pool: false}`.
     """
 
     family: str
@@ -126,6 +128,7 @@ class NamedSpace(Block):
     ratios: tuple[float, ...] = Field(min_length=1)
     granularity: Literal["stage", "block"]
     divisor: int | None = Field(ge=1, le=256, default=None)
+    layout: dict[str, int | bool] = Field(default_factory=dict)
 
     _from_list = field_validator("ratios", mode="before")(_as_tuple)
     _ordered = field_validator("ratios")(_ascending_to_one)
@@ -142,6 +145,10 @@ class NamedSpace(Block):
         networks = FAMILIES[self.family].networks()
         if self.network not in networks:
             raise ValueError(f"family {self.family} has no network {self.network!r}: there are {', '.join(networks)}")
+        try:
+            lay_out(networks[self.network][0], self.layout)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
         return self
 
 

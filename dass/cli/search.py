@@ -16,7 +16,7 @@ from rich.table import Table
 from dass.cli.paths import own
 from dass.cli.progress import progress_bar
 from dass.cli.tables import print_table
-from dass.cli.teacher_file import Classes, ExpectAccuracy, Normalization, teacher_file
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, teacher_file
 from dass.config import Search
 from dass.device import resolve_device
 from dass.errors import UsageError
@@ -46,6 +46,7 @@ def search(
     normalization: Normalization = None,
     classes: Classes = None,
     expect_accuracy: ExpectAccuracy = None,
+    layout: Layout = None,
     max_macs: Annotated[
         str | None, typer.Option(help="Millions of multiply-accumulates, or a share of the teacher's: 40%.")
     ] = None,
@@ -111,7 +112,7 @@ def search(
         raise UsageError("--resolution: only with --method race; a predictor works at the resolution it was learned at")
     Budget.of(max_macs, max_params, Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
     place = resolve_device(device)
-    theirs = teacher_file(teacher, normalization, classes, expect_accuracy)
+    theirs = teacher_file(teacher, normalization, classes, expect_accuracy, layout)
     common = {"seed": seed}
     if method == "race":
         takes_part = partial(_race_size, starts=starts, sprints=sprints, seconds=seconds)
@@ -206,7 +207,7 @@ def _by_race(
     common: Mapping[str, Any],
 ) -> _Way:
     params = load_params(in_project(Path("params.yaml")))
-    architecture = import_network(teacher.path).network.architecture
+    architecture = import_network(teacher.path, layout=teacher.layout).network.architecture
     space = SearchSpace.below(architecture, RATIOS, "block")
 
     def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dass.cli.teacher_file import Classes, ExpectAccuracy, Normalization, teacher_file
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, teacher_file
 
 teacher_app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +23,7 @@ def inspect(
     normalization: Normalization = None,
     classes: Classes = None,
     expect_accuracy: ExpectAccuracy = None,
+    layout: Layout = None,
     resolution: Annotated[
         int | None, typer.Option(help="Side of the images in pixels. If left out: that of the teacher's family.", min=8)
     ] = None,
@@ -32,7 +33,7 @@ def inspect(
 
     Example: dass teacher inspect resnet56.th --data cifar10.zip
     """
-    given = teacher_file(file, normalization, classes, expect_accuracy)
+    given = teacher_file(file, normalization, classes, expect_accuracy, layout)
     facts = _facts(given, data, resolution)
     if as_json:
         print(json.dumps(facts))
@@ -57,7 +58,7 @@ def _facts(given: Any, data: str | None, resolution: int | None) -> dict[str, An
     from dass.space.cost import cost
     from dass.space.search_space import RATIOS, SearchSpace
 
-    read = import_network(given.path, normalization=given.normalization)
+    read = import_network(given.path, normalization=given.normalization, layout=given.layout)
     network, architecture = read.network, read.network.architecture
     side = resolution or architecture.family.usual_resolution or 64
     space = SearchSpace.below(architecture, RATIOS, "block")

@@ -39,6 +39,7 @@ class CifarResNet:
     ends_full: ClassVar[bool] = False
     divisor: ClassVar[int] = 8
     normalization: ClassVar[Normalization] = IMAGENET  # as the widest-spread checkpoints were trained
+    layout: ClassVar[tuple[str, ...]] = ()
     sorts_channels: ClassVar[bool] = True
     stages: ClassVar[int] = 3
     usual_resolution: ClassVar[int | None] = 32

@@ -1,9 +1,10 @@
 """What every network family states about itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
+from dass.errors import UsageError
 from dass.families.blocks import Block, Normalization
 
 Widths = tuple[tuple[int, ...], ...]
@@ -27,6 +28,23 @@ class Reading:
     names: Mapping[str, str]
 
 
+def lay_out(family: "Family", layout: Mapping[str, int | bool]) -> "Family":
+    """A family with other values of what weights cannot tell, such as the stride of the stem.
+
+    Args:
+        family: as read by the usual rule.
+        layout: values by field, of `family.layout`.
+
+    Raises:
+        UsageError: the family has no such field, or not such a value.
+    """
+    for name in layout:
+        if name not in family.layout:
+            known = ", ".join(family.layout) or "nothing"
+            raise UsageError(f"layout: weights of a {family.name} leave open {known}, not {name}")
+    return replace(family, **layout)  # type: ignore[type-var]  # every family is a dataclass
+
+
 class Family(Protocol):
     """The fixed parts of a kind of residual network; hashable, compared by value.
 
@@ -39,6 +57,7 @@ class Family(Protocol):
         ends_full: whether the last block of each stage keeps its full width.
         divisor: whole number that widths are multiples of unless the search space says otherwise.
         normalization: what its networks expect unless their files say otherwise.
+        layout: the fields that weights cannot tell, see `lay_out`.
         sorts_channels: whether inner channels are put in order of importance when a checkpoint is imported.
     """
 
@@ -47,6 +66,7 @@ class Family(Protocol):
     ends_full: ClassVar[bool]
     divisor: ClassVar[int]
     normalization: ClassVar[Normalization]
+    layout: ClassVar[tuple[str, ...]]
     sorts_channels: ClassVar[bool]
 
     def __hash__(self) -> int:

@@ -22,6 +22,7 @@ class PaperResNet:
     ends_full: ClassVar[bool] = True
     divisor: ClassVar[int] = 1
     normalization: ClassVar[Normalization] = HALF
+    layout: ClassVar[tuple[str, ...]] = ()
     sorts_channels: ClassVar[bool] = False
     stages: ClassVar[int] = 4
     usual_resolution: ClassVar[int | None] = None

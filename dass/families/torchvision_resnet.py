@@ -38,8 +38,10 @@ class TorchvisionResNet:
         streams: channels of the residual stream in each stage.
         block_kind: `basic` (two 3x3 convolutions) or `bottleneck` (1x1, 3x3, 1x1).
         stem_width: channels of the stem.
-        stem_kernel: 7 (stride 2, then a max-pool of stride 2) or 3 (stride 1, no pool, as people have it for small
-            images).
+        stem_kernel: side of the stem's convolution, 7 or 3.
+        stem_stride: its stride: read as 2 where the kernel is 7, as 1 where it is 3, as people have it for small
+            images.
+        max_pool: whether a max-pool of stride 2 follows: read likewise.
         projections: for each stage, whether its first block has a 1x1 convolution as shortcut.
         stride_in: the convolution of a bottleneck that halves the resolution: 2 as in torchvision and timm, 1 as in
             the original Caffe models.
@@ -52,6 +54,8 @@ class TorchvisionResNet:
     block_kind: Literal["basic", "bottleneck"]
     stem_width: int = 64
     stem_kernel: int = 7
+    stem_stride: int = 2
+    max_pool: bool = True
     projections: tuple[bool, ...] = (False, True, True, True)
     stride_in: Literal[1, 2] = 2
 
@@ -60,6 +64,7 @@ class TorchvisionResNet:
     ends_full: ClassVar[bool] = False
     divisor: ClassVar[int] = 8
     normalization: ClassVar[Normalization] = IMAGENET
+    layout: ClassVar[tuple[str, ...]] = ("stem_stride", "max_pool", "stride_in")
     sorts_channels: ClassVar[bool] = True
     stages: ClassVar[int] = 4
 
@@ -72,24 +77,26 @@ class TorchvisionResNet:
                 f"{self.name}: blocks are basic or bottleneck and stems 3 or 7 pixels wide, found "
                 f"{self.block_kind!r} and {self.stem_kernel!r}"
             )
-        if len(self.projections) != self.stages or self.stride_in not in (1, 2):
-            raise UsageError(f"{self.name}: projections are one a stage and stride_in is 1 or 2")
+        strides = (self.stem_stride, self.stride_in)
+        if any(type(stride) is not int or stride not in (1, 2) for stride in strides):
+            raise UsageError(f"{self.name}: stem_stride and stride_in are 1 or 2, found {strides}")
+        if type(self.max_pool) is not bool or len(self.projections) != self.stages:
+            raise UsageError(f"{self.name}: max_pool is true or false, and projections are one a stage")
 
     @property
     def reduction(self) -> int:
         """See `Family.reduction`."""
-        return 32 if self.stem_kernel == 7 else 8
+        return 8 * self.stem_stride * (2 if self.max_pool else 1)
 
     @property
     def usual_resolution(self) -> int | None:
         """See `Family.usual_resolution`."""
-        return 224 if self.stem_kernel == 7 else 32
+        return 224 if self.reduction == 32 else 32
 
     def stem(self, widths: Widths) -> Block:
         """See `Family.stem`."""
-        large = self.stem_kernel == 7
-        conv = Conv("conv1", "bn1", IMAGE_CHANNELS, self.stem_width, self.stem_kernel, stride=2 if large else 1)
-        return Block((conv,), max_pool=large)
+        conv = Conv("conv1", "bn1", IMAGE_CHANNELS, self.stem_width, self.stem_kernel, stride=self.stem_stride)
+        return Block((conv,), max_pool=self.max_pool)
 
     def block(self, stage: int, position: int, entering: int, width: int) -> Block:
         """See `Family.block`."""
@@ -121,7 +128,7 @@ class TorchvisionResNet:
             streams = tuple(64 * times * 2**stage for stage in range(cls.stages))
             projections = (kind == "bottleneck", True, True, True)
             named[name] = (cls(streams, kind, projections=projections), widths)
-            named[f"{name}_3x3"] = (cls(streams, kind, stem_kernel=3, projections=projections), widths)
+            named[f"{name}_3x3"] = (cls(streams, kind, 64, 3, 1, False, projections), widths)
         return named
 
     @classmethod
@@ -146,7 +153,10 @@ class TorchvisionResNet:
         if folder is None:
             raise UsageError(f"{cls.name}: the shortcuts of stages 2 to 4 must be 1x1 convolutions, found none")
         projections = tuple(f"layer{s}.0.{folder}.0.weight" in shapes for s in (1, 2, 3, 4))
-        family = cls(streams, "bottleneck" if bottleneck else "basic", stem[0], stem[-1], projections)
+        large = stem[-1] == 7
+        family = cls(
+            streams, "bottleneck" if bottleneck else "basic", stem[0], stem[-1], 2 if large else 1, large, projections
+        )
         widths = tuple(
             tuple(
                 foreign.shape(shapes, f"layer{stage + 1}.{position}.conv1.weight", cls.name)[0]

@@ -1,5 +1,6 @@
 """Other people's checkpoints as networks: the family read from names and shapes, then the weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import torch
 
 from dass.errors import DassError, UsageError
 from dass.families.blocks import Normalization
+from dass.families.family import Family, lay_out
 from dass.families.registry import read_family
 from dass.networks.elastic_resnet import INPUT, ElasticResNet, Input
 from dass.networks.sorting import sort_channels
@@ -30,13 +32,21 @@ class ImportedNetwork:
 
 
 def import_network(
-    path: Path, *, normalization: Normalization | None = None, sort: bool | None = None
+    path: Path,
+    *,
+    normalization: Normalization | None = None,
+    layout: Mapping[str, int | bool] | None = None,
+    expected: Family | None = None,
+    sort: bool | None = None,
 ) -> ImportedNetwork:
     """Reads a network of any supported family from any file of weights.
 
     Args:
         path: the file, see `read_state_dict`.
         normalization: of the images that the weights expect; None for what the file says, else the family's.
+        layout: what else weights cannot tell, see `dass.families.family.lay_out`; None for that of
+            `expected`, else the family's rules.
+        expected: the family that the network should be of.
         sort: whether inner channels are put in order of importance; None for the family's habit.
 
     Raises:
@@ -47,14 +57,16 @@ def import_network(
     shapes = {name: tuple(tensor.shape) for name, tensor in state.tensors.items() if name not in INPUT}
     try:
         reading = read_family(shapes)
-        architecture = Architecture(reading.widths, reading.family)
+        if layout is None and expected is not None and expected.name == reading.family.name:
+            layout = {name: getattr(expected, name) for name in expected.layout}
+        architecture = Architecture(reading.widths, lay_out(reading.family, layout or {}))
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     normalization = normalization or Input.stored(state.tensors)
     with torch.device("meta"):
         network = ElasticResNet(architecture, reading.classes, normalization=normalization)
     weights = network.state_dict()
-    for name, expected in weights.items():
+    for name, empty in weights.items():
         if name in INPUT:
             continue
         if name.endswith(COUNTER):  # counts steps; older files lack it and nothing here reads it
@@ -64,13 +76,13 @@ def import_network(
         if foreign not in state.tensors:
             raise DassError(f"{path} looks like a {reading.family.name} but lacks {foreign}: save all of its weights")
         tensor = state.tensors[foreign]
-        if tensor.shape != expected.shape:
+        if tensor.shape != empty.shape:
             raise DassError(
                 f"{path} looks like a {reading.family.name}, but {foreign} has shape {list(tensor.shape)} where "
-                f"{list(expected.shape)} is expected (grouped convolutions and other variants are not supported): see "
+                f"{list(empty.shape)} is expected (grouped convolutions and other variants are not supported): see "
                 "docs/families.md"
             )
-        weights[name] = tensor.to(expected.dtype).contiguous()
+        weights[name] = tensor.to(empty.dtype).contiguous()
     check_values(state.tensors, str(path))
     unknown = set(shapes) - set(reading.names.values()) - {name for name in shapes if name.endswith(COUNTER)}
     if unknown:

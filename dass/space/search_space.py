@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dass.config import NamedSpace, Space
 from dass.errors import UsageError
 from dass.families.blocks import halved
-from dass.families.family import Family
+from dass.families.family import Family, lay_out
 from dass.families.paper_resnet import PAPER_RESNET
 from dass.families.registry import FAMILIES, family_from_json, family_to_json
 from dass.space.architecture import Architecture
@@ -53,6 +53,7 @@ class SearchSpace:
         """The space that a validated `params.yaml` block describes."""
         if isinstance(space, NamedSpace):
             family, widths = FAMILIES[space.family].networks()[space.network]
+            family = lay_out(family, space.layout)
             return cls.below(Architecture(widths, family), space.ratios, space.granularity, space.divisor)
         return cls(space.widths, space.max_depth, space.ratios, space.granularity)
 

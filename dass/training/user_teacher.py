@@ -1,6 +1,7 @@
 """The user's own teacher: a checkpoint from elsewhere, checked against the data, and measured."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +34,15 @@ class TeacherFile:
         normalization: of the images that the weights expect; None for what the file or its family says.
         classes: class names in the order of its outputs; None for names in the file, else the dataset's order.
         expect_accuracy: percent of the test images that it should reach; None for anything clearly above chance.
+        layout: strides and pools that weights cannot tell, see `dass.families.family.lay_out`; None for those of the
+            search space where there is one, else its family's rules.
     """
 
     path: Path
     normalization: Normalization | None = None
     classes: tuple[str, ...] | None = None
     expect_accuracy: float | None = None
+    layout: Mapping[str, int | bool] | None = None
 
 
 def bring_in_teacher(
@@ -61,7 +65,10 @@ def bring_in_teacher(
             near chance or below what is expected.
         UsageError: there is no such file, it is of no supported family, or it knows other classes than the task.
     """
-    imported = import_network(teacher.path, normalization=teacher.normalization)
+    expected = largest.family if largest else None
+    imported = import_network(
+        teacher.path, normalization=teacher.normalization, layout=teacher.layout, expected=expected
+    )
     network = imported.network
     if largest is not None and network.architecture != largest:
         raise DassError(

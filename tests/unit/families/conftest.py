@@ -19,11 +19,11 @@ SPACES = {
     ),
     "bottleneck": SearchSpace(
         (8, 8, 16, 16), (2, 1, 3, 2), EIGHTHS, "block",
-        TorchvisionResNet((32, 40, 48, 64), "bottleneck", 16, 3, (True, True, True, True)), divisor=4,
+        TorchvisionResNet((32, 40, 48, 64), "bottleneck", 16, 3, 1, False, (True,) * 4), divisor=4,
     ),
     "bottleneck, stride in conv1": SearchSpace(
         (8, 8, 16, 16), (2, 1, 3, 2), EIGHTHS, "block",
-        TorchvisionResNet((32, 40, 48, 64), "bottleneck", 16, 7, (True, True, True, True), 1), divisor=4,
+        TorchvisionResNet((32, 40, 48, 64), "bottleneck", 16, 7, 2, False, (True,) * 4, 1), divisor=4,
     ),
 }  # fmt: skip
 CLASSES = 5

@@ -10,7 +10,7 @@ import torchvision
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from dass.errors import DassError
+from dass.errors import DassError, UsageError
 from dass.families.blocks import HALF, IMAGENET
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.importing import import_network
@@ -185,3 +185,24 @@ def test_what_does_not_fit_is_named(tmp_path: Path, name: str, tensor: Tensor | 
     with pytest.raises(DassError, match=noun) as refused:
         import_network(tmp_path / "teacher.pt")
     assert "\n" not in str(refused.value)
+
+
+@torch.no_grad()
+def test_strides_and_pools_that_weights_cannot_tell_are_given(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    theirs = uneven(torchvision.models.resnet18(weights=None, num_classes=CLASSES))
+    theirs.conv1.stride, theirs.maxpool = (1, 1), nn.Identity()
+    torch.save(theirs.state_dict(), tmp_path / "teacher.pth")
+    ours = import_network(tmp_path / "teacher.pth", layout={"stem_stride": 1, "max_pool": False}).network
+    expected = theirs(normalized(pixels(32)))
+    torch.testing.assert_close(ours(2 * pixels(32) - 1), expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+    assert ours.architecture.family.reduction == 8
+    expected_family = ours.architecture.family
+    assert import_network(tmp_path / "teacher.pth", expected=expected_family).network.architecture == ours.architecture
+
+
+@pytest.mark.parametrize("layout", [{"stem_stride": 3}, {"max_pool": 2}, {"depth": 1}, {"streams": 1}])
+def test_a_layout_that_is_none(tmp_path: Path, layout: dict[str, int]) -> None:
+    torch.save(torchvision.models.resnet18(weights=None, num_classes=3).state_dict(), tmp_path / "teacher.pth")
+    with pytest.raises(UsageError, match=r"layout|stride|max_pool"):
+        import_network(tmp_path / "teacher.pth", layout=layout)
