@@ -14,7 +14,7 @@ def splits() -> None:
     """Cut the source dataset into the source tasks of params.yaml."""
     project = Project.open()
     source = project.params.source
-    packed = open_packed(project.packed(source.dataset))
+    packed = open_packed(project.packed(source.dataset), verified=True)
     made = make_splits(packed, source.groups, source.classes_per_group, project.params.seed)
     for index in source.splits:
         write_split(project.splits / f"{made[index].name}.json", made[index])

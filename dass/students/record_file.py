@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dass.errors import DassError
+from dass.errors import DassError, brief
 from dass.files import atomic_write
 from dass.students.record import StudentRecord
 
@@ -43,7 +43,7 @@ def read_records(path: Path) -> list[StudentRecord]:
         table = pq.ParquetFile(path, page_checksum_verification=True).read()
     except (pa.ArrowException, OSError) as error:
         raise DassError(
-            f"{path} is damaged ({' '.join(str(error).split()):.120}): it was left as it is; restore it with "
+            f"{path} is damaged ({brief(error)}): it was left as it is; restore it with "
             "`dvc checkout` or from an export, or move it away to build it anew"
         ) from error
     version = (table.schema.metadata or {}).get(VERSION_KEY)

@@ -5,6 +5,7 @@ nothing else changes between two of them, so the answer is a 4xx whose message i
 """
 
 import asyncio
+import io
 import json
 import logging
 import re
@@ -24,12 +25,15 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 JSON = "application/json"
+STUDENT = "dass.tracking.student_model"  # loads a distilled student
 BODY_SECONDS = 30.0  # until all of a request has come, and until all of an answer has gone
 TURNS = 2  # requests that are scored at once: each takes the memory of its parsed body
 BODIES = 8  # times the limit of one, for the bodies of all requests together
 DEPTH = 32  # of lists and objects within each other
 DIGITS = re.compile(rb"[0-9]{500}")  # no number needs so many, and Python refuses to read some that have
-BYTES_PER_LIST = 4  # on average at least; those of pixels have seven
+BYTES_PER_LIST = 4  # on average at least; those of small architectures have five
+BYTES_PER_PIXEL = 7  # of images, their lists of rows and images included
+TEXTS = 16  # times the body, for an array that gives each of its texts the room of the longest
 _REASON = 400  # characters of it that are told
 
 
@@ -76,6 +80,7 @@ class ScoringApp:
     def __init__(self, model: "PyFuncModel", max_bytes: int) -> None:
         self._model = model
         self._schema = model.metadata.get_input_schema()
+        self._takes_images = model.metadata.flavors["python_function"].get("loader_module") == STUDENT
         self._max_bytes = max_bytes
         self._held = 0  # bytes of bodies that have come and are not scored yet
         self._turns = asyncio.Semaphore(TURNS)
@@ -158,9 +163,13 @@ class ScoringApp:
         from mlflow.exceptions import MlflowException
         from mlflow.pyfunc import scoring_server
 
-        _check_json(body)
+        _check_json(body, BYTES_PER_PIXEL if self._takes_images else BYTES_PER_LIST)
         try:
+            if self._takes_images:
+                return self._classified(body)
             scored = scoring_server.invocations(body, JSON, self._model, self._schema)
+        except RefusedError:
+            raise
         except MemoryError:
             raise self._too_large() from None
         except MlflowException as error:
@@ -172,12 +181,30 @@ class ScoringApp:
             raise RefusedError(HTTPStatus.BAD_REQUEST, reason) from error
         return Answer(scored.status, scored.response.encode(), scored.mimetype)
 
+    def _classified(self, body: bytes) -> Answer:
+        """A student's answer to images, without the copies of lists that MLflow makes of any input."""
+        from mlflow.pyfunc import scoring_server
 
-def _check_json(body: bytes) -> None:
+        if body.count(b'"') != 2:  # a key and no text: numpy would give each text the room of the longest
+            raise RefusedError(HTTPStatus.BAD_REQUEST, 'send {"inputs": [...]} or {"instances": [...]}: images alone')
+        request = json.loads(body)
+        if not isinstance(request, dict) or not request.keys() <= {"inputs", "instances"}:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, 'send {"inputs": [...]} or {"instances": [...]}: images alone')
+        [images] = map(np.array, request.values())
+        answer = io.StringIO()
+        scoring_server.predictions_to_json(self._model.predict(images), answer)
+        return Answer(HTTPStatus.OK, answer.getvalue().encode())
+
+
+def _check_json(body: bytes, bytes_per_list: int) -> None:
     """Refuses, at the price of one look, what would cost a parser its stack, minutes or gigabytes.
 
+    Args:
+        body: of the request.
+        bytes_per_list: that its lists have on average at least.
+
     Raises:
-        RefusedError: not UTF-8, too deep, numbers too long, or lists of next to nothing.
+        RefusedError: not UTF-8, too deep, numbers too long, lists of next to nothing, or texts of unlike length.
     """
     try:
         body.decode()
@@ -190,8 +217,11 @@ def _check_json(body: bytes) -> None:
     steps = opened.astype(np.int8) - ((signs == ord("]")) | (signs == ord("}"))).astype(np.int8)
     if len(steps) and np.cumsum(steps, dtype=np.int32).max() > DEPTH:
         raise RefusedError(HTTPStatus.BAD_REQUEST, f"the request has lists more than {DEPTH} deep within each other")
-    if opened.sum() * BYTES_PER_LIST > len(body) + 1000:
+    if opened.sum() * bytes_per_list > len(body) + 1000:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "the request has next to nothing but lists without numbers")
+    quotes = np.flatnonzero(signs == ord('"'))
+    if len(quotes) > 1 and int(np.diff(quotes).max()) * (len(quotes) // 2) > TEXTS * len(body):
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "the request has many texts and one that is far longer")
 
 
 async def _send(answer: Answer, send: Send) -> None:

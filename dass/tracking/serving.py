@@ -5,13 +5,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dass.tracking.registry import registered
-from dass.tracking.scoring_app import ScoringApp
+from dass.tracking.scoring_app import STUDENT, ScoringApp
 from dass.tracking.store import Store, import_quietly
 
 if TYPE_CHECKING:
     import uvicorn
 
-STUDENT = "dass.tracking.student_model"  # loads a distilled student
 HEADER_SECONDS = 10.0  # until all headers of a request have come
 CONNECTIONS = 256  # at once
 

@@ -31,6 +31,8 @@ from dass.search.candidates import Budget, Candidate
 from dass.search.run import SearchResult, load_search, save_search
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost
+from dass.students.database import StudentDatabase
+from dass.students.record import StudentRecord
 from dass.students.trained import TrainedStudent, load_student, save_student
 from dass.tracking.student_model import load_student_model, save_student_model
 from dass.training.checkpoint import Checkpoint, TrainingState
@@ -66,6 +68,10 @@ PREDICTOR = PredictorCard(
     SPACE, 16, 3, ("split0",), ("split1",), 24.0, ("a" * 12,), 1000, 120, 0.71, 0, "float32", "cpu", "2", 12.5
 )
 SPLIT = Split(0, "glyphs", "c" * 12, (1, 4), (0, 3, 5), (1, 2, 7))
+RECORD = StudentRecord(
+    "digits", SMALL.arch_id, "{}", 0, "e" * 12, "a" * 12, "d" * 12, 10.25, 97.5, 96.25, 0.5, 1.5, 1000, 100, 2.5, "cpu",
+    "2", "2030-01-01T00:00:00+00:00", "",
+)  # fmt: skip
 ROWS = {f"{number:012d}": Row(np.array([number + 0.5, 2.0]), 0.25) for number in range(8)}
 
 
@@ -132,6 +138,10 @@ KEPT = {
         lambda folder: {
             name: (row.values.tolist(), row.seconds) for name, row in EvidenceStore(folder).read("key").items()
         },
+    ),
+    "student records": Kept(
+        lambda folder: StudentDatabase(folder).append("digits", [RECORD]),
+        lambda folder: StudentDatabase(folder).read_all("digits"),
     ),
     "a dataset": Kept(write_packed, read_packed),
     "a predictor": Kept(write_predictor, read_predictor),

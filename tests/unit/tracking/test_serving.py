@@ -185,6 +185,8 @@ REFUSED: dict[str, tuple[int, bytes, dict[str, str]]] = {
     "deep objects": (400, b'{"inputs":' * 9_000 + b"1" + b"}" * 9_000, JSON),
     "a long number": (400, b'{"inputs": [' + b"9" * 5_000 + b"]}", JSON),
     "many empty lists": (400, b'{"inputs": [' + b"[]," * 60_000 + b"[]]}", JSON),
+    "texts of unlike length": (400, b'{"inputs": ["' + b"x" * 50_000 + b'"' + b',""' * 40_000 + b"]}", JSON),
+    "lists of one": (400, b'{"inputs": [' + b"[1]," * 40_000 + b"[1]]}", JSON),
     "too large": (413, b" " * (MAX_BYTES + 1), JSON),
     "parquet": (415, parquet(), {"Content-Type": "application/vnd.apache.parquet"}),
     "CSV": (415, b"a,b\n1,2\n", {"Content-Type": "text/csv"}),
@@ -217,6 +219,15 @@ def test_refused(row: str, address: tuple[str, int]) -> None:
 )  # fmt: skip
 def test_pages(method: str, path: str, status: int, address: tuple[str, int]) -> None:
     assert ask(address, b"", {}, method, path)[0] == status
+
+
+def test_a_request_takes_memory_in_proportion_to_its_size() -> None:
+    """Of a model of another kind, whose input MLflow parses: what is sent there is bounded before it is parsed."""
+    with pytest.raises(scoring_app.RefusedError):
+        scoring_app._check_json(b'["' + b"x" * 5_000 + b'"' + b',""' * 50_000 + b"]", scoring_app.BYTES_PER_LIST)
+    architectures = json.dumps({"inputs": [json.dumps({"widths": [[2], [4], [4], [8]]})] * 5_000}).encode()
+    scoring_app._check_json(architectures, scoring_app.BYTES_PER_LIST)
+    scoring_app._check_json(inputs(pictures(100)), scoring_app.BYTES_PER_PIXEL)
 
 
 def test_content_types_as_clients_write_them(address: tuple[str, int]) -> None:
