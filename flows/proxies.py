@@ -1,18 +1,11 @@
-"""What the environment says of proxies, and how this machine's own servers are reached past them."""
+"""Proxies that Prefect's client cannot use."""
 
 import os
 
 from dass.errors import UsageError
+from dass.tracking.proxies import is_here, to_this_machine
 
-LOCAL = ("127.0.0.1", "localhost")
 _NAMES = ("http_proxy", "https_proxy", "all_proxy")
-
-
-def to_this_machine() -> dict[str, str]:
-    """What to add to an environment, so that this machine's servers are reached directly."""
-    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    value = ",".join(dict.fromkeys(filter(None, (*known.split(","), *LOCAL))))
-    return {"no_proxy": value, "NO_PROXY": value}
 
 
 def settle_proxies(api: str) -> None:
@@ -34,7 +27,7 @@ def settle_proxies(api: str) -> None:
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         named = [name for known in _NAMES for name in (known, known.upper()) if os.environ.get(name)]
         tracking = os.environ.get("MLFLOW_TRACKING_URI", "")
-        if _is_here(api) and (not tracking.strip().lower().startswith("http") or _is_here(tracking)):
+        if is_here(api) and (not tracking.strip().lower().startswith("http") or is_here(tracking)):
             for name in named:
                 del os.environ[name]
             return
@@ -42,7 +35,3 @@ def settle_proxies(api: str) -> None:
         raise UsageError(
             f"the proxy named by {', '.join(named)} cannot be used: {reason}; correct or unset it"
         ) from error
-
-
-def _is_here(address: str) -> bool:
-    return any(f"//{host}{end}" in f"{address}/" for host in LOCAL for end in (":", "/"))

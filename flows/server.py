@@ -23,8 +23,9 @@ from filelock import FileLock
 
 from dass.errors import DassError
 from dass.files import write_json
+from dass.tracking.address import shown
+from dass.tracking.proxies import by_way_of, proxies_for, to_this_machine
 from flows.processes import Process, end_family
-from flows.proxies import to_this_machine
 
 START_SECONDS = 900  # a new database takes a slow machine minutes; one that has died is told of at once
 ANSWER_SECONDS = 5
@@ -50,7 +51,10 @@ def prefect_server(root: Path, *, linger: bool = False) -> Iterator[str]:
     given = os.environ.get("PREFECT_API_URL")
     if given:
         if not answers(given):
-            raise DassError(f"no Prefect server answers at PREFECT_API_URL={given}: start it or unset the variable")
+            way = f" ({by_way_of(named)})" if (named := proxies_for(given)) else ""
+            raise DassError(
+                f"no Prefect server answers at PREFECT_API_URL={shown(given)}{way}: start it or unset the variable"
+            )
         yield given
         return
     home = root.resolve() / ".prefect"
@@ -180,7 +184,7 @@ def _join(home: Path) -> tuple[Server, subprocess.Popen[bytes] | None, bool]:
 
 def _leave(home: Path, linger: bool) -> None:
     """Takes this process off the note, and stops the server where no other uses it and it shall not linger."""
-    with _lock(home):
+    with suppress(OSError, DassError), _lock(home):  # a note that cannot be written: who has ended does not count
         server = read_note(home)
         if server is None:
             return

@@ -23,6 +23,7 @@ from dass.errors import DassError
 from dass.files import content_id
 from dass.tracking.address import shown, without_secrets
 from dass.tracking.local_database import check_database, database_advice
+from dass.tracking.proxies import by_way_of, is_here, proxies_for, to_this_machine
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -175,6 +176,8 @@ def open_store(root: Path) -> Store:
     prepare(root)
     if path := _sqlite_file(uri):
         check_database(path)
+    elif is_here(uri):
+        os.environ.update(to_this_machine())
     _check_database_server(uri)
     import_quietly("mlflow" if uri.startswith("http") else "mlflow.store.tracking.sqlalchemy_store")
     from mlflow import MlflowClient
@@ -221,6 +224,8 @@ def _sqlite_file(uri: str) -> Path | None:
 def _advice(error: BaseException, uri: str) -> str:
     if _sqlite_file(uri):
         return database_advice(_deepest(error))
+    if named := proxies_for(uri):
+        return f"{by_way_of(named)}: correct or unset that, or start the server"
     return "start the server, or set MLFLOW_TRACKING_URI right, or unset it to use mlflow.db in the project folder"
 
 
