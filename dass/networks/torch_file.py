@@ -28,15 +28,17 @@ _STORAGES = {
     "QInt8Storage": torch.int8, "QUInt8Storage": torch.uint8, "QInt32Storage": torch.int32,
 }  # fmt: skip
 _DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
-# Modules of Python whose objects people keep beside weights; any other name of Python's own library is a request to
-# run something.
+# Parts of Python whose objects people keep beside weights. They are stood in for like those of anybody else; any other
+# name of Python's own library is a request to run something, and the file is refused for it.
 _HARMLESS = {
-    "_codecs", "argparse", "collections", "copyreg", "datetime", "decimal", "enum", "fractions", "functools",
-    "logging", "numbers", "pathlib", "random", "re", "time", "types", "typing", "uuid", "zoneinfo",
+    "_codecs", "argparse", "array", "collections", "configparser", "copy", "copyreg", "dataclasses", "datetime",
+    "decimal", "enum", "fractions", "functools", "inspect", "ipaddress", "itertools", "logging", "math",
+    "numbers", "operator", "optparse", "pathlib", "queue", "random", "re", "statistics", "string", "struct",
+    "threading", "time", "traceback", "types", "typing", "uuid", "warnings", "weakref", "zoneinfo",
 }  # fmt: skip
 _HARMLESS_BUILTINS = {
-    "bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "range", "set",
-    "slice", "str", "tuple",
+    "bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "getattr", "int", "list", "object", "range",
+    "set", "slice", "str", "tuple", "type",
 }  # fmt: skip
 _PYTHON = sys.stdlib_module_names | {"commands", "exceptions"}  # the last two are of Python 2
 _OF_PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # names that pickles of protocol 2 still use

@@ -7,10 +7,15 @@ import argparse
 import io
 import os
 import pickle
+import random
 import types
 import zipfile
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +80,25 @@ def with_optimizer() -> dict[str, Any]:
     return {"model": weights(), "optimizer": optimizer.state_dict(), "lr_scheduler": {"last_epoch": 3}}
 
 
+class Stage(Enum):
+    LAST = 3
+
+
+def training_objects() -> dict[str, Any]:
+    """What careless scripts save along with the weights."""
+    model = nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    return {
+        "optimizer": optimizer, "scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 3),
+        "loss": nn.CrossEntropyLoss(),
+        "device": torch.device("cpu"), "size": torch.Size([1, 2]), "dtype": torch.float16, "stage": Stage.LAST,
+        "when": datetime(2030, 1, 1, tzinfo=UTC), "out": Path("runs"), "seen": {"a", "b"}, "frozen": frozenset({1}),
+        "counted": Counter("abc"), "rng": (torch.get_rng_state(), np.random.get_state(), random.getstate()),
+        "function": nn.functional.relu, "partial": partial(nn.functional.relu), "bound": Path("x").joinpath,
+        "version": Decimal("1.5"), "seeded": np.random.default_rng(0), "bytes": b"raw",
+    }  # fmt: skip
+
+
 def without_sums(path: Path) -> None:
     torch.serialization.set_crc32_options(False)
     try:
@@ -111,6 +135,9 @@ READ = {
     "a dictionary of a class": ("x.pt", torch_file({"model": weights(), "config": Config(lr=0.1)})),
     "a default dictionary": ("x.pt", torch_file({"net": weights(), "history": defaultdict(list, loss=[1.0])})),
     "a namespace of types": ("x.pt", legacy({"net": weights(), "cfg": types.SimpleNamespace(a={1, 2})})),
+    "whole objects of a training": ("x.pt", torch_file({"state_dict": weights(), **training_objects()})),
+    "whole objects of a training before 1.6": ("x.pt", legacy({"net": weights(), **training_objects()})),
+    "pickle protocol 5": ("x.pt", torch_file({"net": weights(), **training_objects()}, pickle_protocol=5)),
     "pickle protocol 4": ("x.pt", torch_file({"net": weights(), "acc": np.float32(1)}, pickle_protocol=4)),
     "parameters": ("x.pt", torch_file({name: nn.Parameter(one, False) for name, one in weights().items()})),
     **{
