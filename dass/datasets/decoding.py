@@ -24,6 +24,12 @@ DEEP_RULE = (
 # What image datasets are made of. EPS and the like, which would start other programs, are not among them.
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000", "QOI")
 
+# What servers and repositories give in place of images, by its beginning.
+_IN_PLACE = {
+    b"version https://git-lfs": "a pointer of Git LFS, not the image: `git lfs pull` brings it",
+    b"<!": "a web page, not an image",
+    b"<html": "a web page, not an image",
+}
 # Pixels from which an image takes up to gigabytes on its way: one at a time, whatever the number of threads.
 _LARGE = 20_000_000
 _ONE_LARGE = threading.Lock()
@@ -72,7 +78,9 @@ def decode(source: bytes | np.ndarray, resolution: int, deep_bits: int = 16) -> 
                 return Decoded(_square(shallow, resolution), found_bits)
             return Decoded(_square(image, resolution))
     except UnidentifiedImageError as error:
-        raise UndecodableError("not an image of a known format") from error
+        begin = b"" if isinstance(source, np.ndarray) else source[:99].lstrip()
+        what = next((what for start, what in _IN_PLACE.items() if begin.startswith(start)), None)
+        raise UndecodableError(what or "not an image of a known format") from error
     except Image.DecompressionBombError as error:
         raise UndecodableError(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from error
     except Exception as error:  # a decoder fed with arbitrary bytes raises nearly anything

@@ -68,7 +68,9 @@ def _unpacked(path: Path, store: IO[bytes], names: str | None) -> Archive:
     except Exception as error:  # what unpacks arbitrary bytes raises nearly anything
         if isinstance(error, OSError) and error.errno is not None:  # gzip and bz2 have none for damaged data
             raise DassError(f"cannot unpack {path}: {error.strerror or error}; free space") from error
-        raise DassError(f"{path} is not a whole tar file ({error}): it may be cut short, fetch it again") from error
+        raise DassError(
+            f"{path} is not a whole tar file ({error}): it may be no tar, or cut short, fetch it again"
+        ) from error
 
     raw = [*places, *folders]
     encoding = choose_encoding(raw, "latin-1", names)

@@ -1,5 +1,6 @@
 """Reader of images whose classes a table says: Hugging Face's `metadata.csv`, or a CSV beside flat folders."""
 
+import codecs
 import csv
 import io
 import json
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from dass.datasets.archives.archive import Archive
-from dass.datasets.archives.names import spell
+from dass.datasets.archives.names import choose_encoding, spell
 from dass.datasets.layouts.annotations import refuse_missing
 from dass.datasets.layouts.parts import HELD_OUT, Part, find_parts
 from dass.datasets.listing import HASH_RULE, Entry, Listing, count_endings, hash_split
@@ -133,7 +134,7 @@ def _tables(archive: Archive, names: Iterable[str]) -> list[_Table]:
     for name in names:
         if name.lower().endswith(_ENDINGS) and "submission" not in name.lower():  # which holds no true labels
             try:
-                rows = _rows(name, archive.text(name))
+                rows = _rows(name, _decoded(archive.read(name)))
             except (DassError, ValueError, TypeError, RecursionError, csv.Error):
                 continue  # no such table: images may have tables of other things beside them
             columns = {_plain(key): key for key in (rows[0] if rows else ())}
@@ -147,6 +148,13 @@ def _tables(archive: Archive, names: Iterable[str]) -> list[_Table]:
                 ]
                 found.append(_Table(name, file, tuple(row for row in read if row.file and row.label)))
     return found
+
+
+def _decoded(data: bytes) -> str:
+    """The text of a table: spreadsheets write it in UTF-16, or in the encoding of their country, too."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    return data.decode(choose_encoding([data], "cp1252")).removeprefix("\ufeff")
 
 
 def _rows(name: str, text: str) -> list[dict[str, object]]:

@@ -195,6 +195,18 @@ def test_damaged_bytes_decode_or_are_named_so(cut, flips):
         assert str(error)
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "empty"), (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html></html>", "web page"), (b"hello", "known format"),
+    ],
+)  # fmt: skip
+def test_what_is_in_place_of_an_image_is_named(data, said):
+    with pytest.raises(UndecodableError, match=said):
+        decode(data, 8)
+
+
 @pytest.mark.parametrize("data", [b"", b"not an image", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
 def test_what_is_no_image(data):
     with pytest.raises(UndecodableError):

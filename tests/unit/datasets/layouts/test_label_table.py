@@ -84,6 +84,16 @@ def test_a_table_of_hugging_face_goes_before_folders(image_bytes, put_folder):
     assert (card.train_count, card.test_count) == (16, 4)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "label"),
+    [("utf-8-sig", "caf\u00e9"), ("utf-16", "caf\u00e9"), ("cp1252", "caf\u00e9"), ("gbk", "小麦病害")],
+)
+def test_tables_of_spreadsheets(image_bytes, put_folder, encoding, label):
+    rows = "\r\n".join(("image,label", *(f"{number},{(label, 'dog')[number % 2]}" for number in range(10))))
+    files = _images(image_bytes, *_many("images")) | {"labels.csv": rows.encode(encoding)}
+    assert set(_import(put_folder(files)).card.classes) == {label, "dog"}
+
+
 def test_numbers_are_sorted_as_such(image_bytes, put_folder):
     rows = [f"{number}.png,{number % 11}" for number in range(33)]
     files = _images(image_bytes, *_many("images", 33)) | {"labels.csv": _csv("image,label", *rows)}
