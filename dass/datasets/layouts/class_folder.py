@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dass.datasets.archives.archive import Archive
 from dass.datasets.layouts.parts import HELD_OUT, Part, find_parts
@@ -31,6 +31,18 @@ class _Level:
     parts: dict[str, Part]
 
 
+@dataclass(frozen=True)
+class _Found:
+    """Classes and images, named from the level, how the parts were told apart, and what is not used, with why."""
+
+    classes: tuple[str, ...]
+    train: tuple[Entry, ...]
+    test: tuple[Entry, ...]
+    rule: str
+    unused: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
 def read_class_folder(archive: Archive, group: Callable[[str], str] = lambda name: name) -> Listing:
     """Reads `train/CLASS/*` and `test/CLASS/*`, or `CLASS/*` alone, perhaps wrapped in further folders.
 
@@ -49,39 +61,22 @@ def read_class_folder(archive: Archive, group: Callable[[str], str] = lambda nam
     """
     pictures = find_pictures(archive)
     level = _find_level(make_tree(pictures.images, archive.folders), archive.label)
-    unused: dict[str, str] = {}
-    notes: list[str] = []
-    rule = HASH_RULE
-    if level.parts:
-        part = _train_folder(level, archive.label)
-        train_root = part.innermost()
-        test_root, unused = _test_folder(level, train_root, archive.label)
-        classes, train = _entries(train_root, level.folder.path)
-        if test_root is None:
-            train, test = hash_split(train, group)
-        else:
-            rule = f"as given: {_inside(train_root, level)}/ and {_inside(test_root, level)}/"
-            if unused:  # another part may have been meant
-                notes.append(f"{_inside(test_root, level)}/ is the test part")
-            test_classes, test = _entries(test_root, level.folder.path)
-            _refuse_other_classes(classes, test_classes, _inside(test_root, level), archive.label)
-        unused |= _beside_parts(level, train_root, archive.label)
-    else:
-        _refuse_copies(level.folder, archive.label)
-        classes, entries = _entries(level.folder, level.folder.path)
-        train, test = hash_split(entries, group)
+    found = _read_parts(level, group, archive.label) if level.parts else _read_classes(level, group, archive.label)
     start = f"{level.folder.path}/" if level.folder.path else ""
-    used = {start + entry.name for entry in (*train, *test)}
-    counts = {name: len(list(level.folder.folders[name].all_images())) for name in unused}
-    notes += [f"{name}/ is not used: {counts[name]:,} image(s){why}" for name, why in unused.items()]
+    used = {start + entry.name for entry in (*found.train, *found.test)}
+    counts = {name: len(list(level.folder.folders[name].all_images())) for name in found.unused}
+    notes = [
+        *found.notes,
+        *(f"{name}/ is not used: {counts[name]:,} image(s){why}" for name, why in found.unused.items()),
+    ]
     if loose := len(pictures.images) - len(used) - sum(counts.values()):
         notes.append(f"{loose:,} image(s) lie outside of the class folders and are not used")
     listing = Listing(
-        classes,
-        train,
-        test,
+        found.classes,
+        found.train,
+        found.test,
         archive.below(level.folder.path).read,
-        rule,
+        found.rule,
         count_endings(name for name in archive.names if name not in used),
         tuple(notes),
     )
@@ -90,8 +85,29 @@ def read_class_folder(archive: Archive, group: Callable[[str], str] = lambda nam
     except DassError as error:
         others = ", ".join(f"{count:,} {ending}" for ending, count in count_endings(pictures.others).items())
         message = f"{error} (files that are no images: {others})" if others else str(error)
-        raise (NoClassFoldersError if len(classes) < 2 else DassError)(message) from error
+        raise (NoClassFoldersError if len(found.classes) < 2 else DassError)(message) from error
     return listing
+
+
+def _read_classes(level: _Level, group: Callable[[str], str], label: str) -> _Found:
+    _refuse_copies(level.folder, label)
+    classes, entries = _entries(level.folder, level.folder.path)
+    return _Found(classes, *hash_split(entries, group), HASH_RULE)
+
+
+def _read_parts(level: _Level, group: Callable[[str], str], label: str) -> _Found:
+    train_root = _train_folder(level, label).innermost()
+    test_root, unused = _test_folder(level, train_root, label)
+    classes, train = _entries(train_root, level.folder.path)
+    if test_root is None:
+        unused |= _beside_parts(level, train_root, label)
+        return _Found(classes, *hash_split(train, group), HASH_RULE, unused)
+    test_name = _inside(test_root, level)
+    test_classes, test = _entries(test_root, level.folder.path)
+    _refuse_other_classes(classes, test_classes, test_name, label)
+    notes = (f"{test_name}/ is the test part",) if unused else ()  # where another may have been meant
+    unused |= _beside_parts(level, train_root, label)
+    return _Found(classes, train, test, f"as given: {_inside(train_root, level)}/ and {test_name}/", unused, notes)
 
 
 def _find_level(folder: Folder, label: str) -> _Level:
@@ -115,6 +131,8 @@ def _are_parts(folder: Folder, parts: dict[str, Part], label: str) -> bool:
         if len(named) > 1 and not others:
             raise DassError(f"{label} has {_these(named)} but no train part: rename the folder to train on to train/")
         return False
+    if len(named) == 1 and others and all(len(one.innermost().filled) < 2 for one in filled.values()):
+        return False  # a class of that name
     if any(filled[name].filled for name in named):
         beside = [name for name in others if filled[name].images]
         if len(named) == 1 and beside:
@@ -123,8 +141,6 @@ def _are_parts(folder: Folder, parts: dict[str, Part], label: str) -> bool:
                 "alone if it is the train part; put its images directly into it if it is a class"
             )
         return True
-    if len(named) == 1 and others:
-        return False  # a class of that name
     raise NoClassFoldersError(
         f"{label}: the images lie directly in {_these(named)}: put them into a folder for each class, or add a table "
         "of labels, metadata.csv with the columns file_name and label"

@@ -68,6 +68,9 @@ UNDERSTOOD = {
     "a class named train in both parts": (
         {"train": {"bus": 5, "train": 5}, "test": {"bus": 2, "train": 2}}, ("bus", "train"), 10, 4, [],
     ),
+    "a class named train, images a folder deeper": (
+        {"bus": {"images": 5}, "train": {"images": 5}}, ("bus", "train"), 8, 2, [],
+    ),
     "classes named valid and invalid": ({"valid": 5, "invalid": 5}, ("invalid", "valid"), 8, 2, []),
     "classes that contain such words": ({"train station": 5, "test tube": 5}, ("test tube", "train station"), 8, 2, []),
     "images in folders of each class": (
