@@ -1,5 +1,6 @@
 """What killed imports leave among packed datasets."""
 
+import secrets
 import shutil
 import time
 from contextlib import suppress
@@ -21,7 +22,10 @@ def remove_unfinished(raw: Path, but: str) -> None:
         name = unfinished.name.removeprefix(".").removesuffix(".unfinished.tmp")
         if name != but:
             with suppress(OSError, Timeout), FileLock(raw / f".{name}.lock.tmp", timeout=0):
-                shutil.rmtree(unfinished, ignore_errors=True)
+                # Out of the way first: an import of that name that begins now must not find its lock taken for long.
+                unfinished.rename(raw / f".{name}.{secrets.token_hex(4)}.left.tmp")
+    for left in raw.glob(".*.left.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
     for unpacked in raw.glob(".unpacked-*.tmp"):  # tars were unpacked into such folders once
         with suppress(OSError):
             if time.time() - unpacked.stat().st_mtime > _OLD:
