@@ -23,22 +23,17 @@ NESTED = (
     "state_dict", "model_state_dict", "model", "model_state", "net", "net_state_dict", "network", "network_state_dict",
     "weights", "params", "teacher", "student", "ema", "ema_state_dict", "state_dict_ema", "model_ema", "ema_model",
 )  # fmt: skip
-OTHERS = re.compile(r"optim|sched|scaler|amp|callbacks|loops|hparams|hyper_parameters|criterion|loss|args|config|meta")
-# Wrappers put these before the names of all weights; the first two and their kin may stand anywhere.
+OTHERS = re.compile(
+    r"(?:^|_)(?:optim|sched|scaler|amp$|callbacks|loops|hparams|hyper_parameters|criterion|loss|args|config|meta)"
+)
+# Wrappers put these before the names of all weights;
 PREFIXES = ("module", "model", "net", "network", "backbone", "encoder", "ema_model", "teacher", "student")
+# and these within names, where a part of a network is wrapped.
 WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 COUNTERS = {"n_averaged", "num_updates", "epoch", "step", "global_step", "iteration", "initted", "decay"}
 CLASSES = (
-    "classes",
-    "classnames",
-    "classlabels",
-    "labelnames",
-    "labels",
-    "names",
-    "categories",
-    "idxtoclass",
-    "id2label",
-)
+    "classes", "classnames", "classlabels", "labelnames", "labels", "names", "categories", "idxtoclass", "id2label",
+)  # fmt: skip
 INDICES = ("classtoidx", "label2id", "classtoindex")
 _REBUILDS = ("torch._utils._rebuild", "torch.distributed.tensor", "torch.sparse")  # what makes tensors of other kinds
 _LARGEST_VARIANCE = 1e19  # of activations whose squares float32 still holds
@@ -165,11 +160,18 @@ def _joined(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name
 
 
-def _holds_tensors(value: Mapping[Any, Any], depth: int = 0) -> bool:
-    return any(
-        _is_tensor(one) or (isinstance(one, Mapping) and depth < _DEPTH and _holds_tensors(one, depth + 1))
-        for one in value.values()
-    )
+def _holds_tensors(value: Mapping[Any, Any]) -> bool:
+    level, seen = [value], {id(value)}  # a file may refer to one mapping again and again
+    for _ in range(_DEPTH):
+        inner = [one for mapping in level for one in mapping.values()]
+        if any(_is_tensor(one) for one in inner):
+            return True
+        level = []
+        for one in inner:
+            if isinstance(one, Mapping) and id(one) not in seen:
+                seen.add(id(one))
+                level.append(one)
+    return False
 
 
 def _is_tensor(value: object) -> bool:

@@ -6,6 +6,7 @@ object becomes a `StandIn`, which keeps what it was given and does nothing.
 """
 
 import io
+import math
 import pickle
 import struct
 import sys
@@ -42,6 +43,7 @@ _HARMLESS_BUILTINS = {
 }  # fmt: skip
 _PYTHON = sys.stdlib_module_names | {"commands", "exceptions"}  # the last two are of Python 2
 _OF_PYTHON_2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # names that pickles of protocol 2 still use
+_EXPANDED = 2**26  # bytes that a tensor may have whose elements share memory
 _MAX_GROWTH = 4  # torch stores its records as they are; a zip that unpacks to much more is a trap
 
 
@@ -159,6 +161,9 @@ def _typed_tensor(
 def _view(storage: _Storage, dtype: torch.dtype, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
     if not isinstance(storage, _Storage):
         raise UnreadableFileError("it is damaged: a tensor without memory")
+    needed = math.prod(size) * dtype.itemsize
+    if needed > max(len(storage.data), _EXPANDED):  # a few bytes can be viewed as a tensor of any size
+        raise UnreadableFileError(f"it holds a tensor of {needed:,} bytes in memory of {len(storage.data):,}")
     return storage.data.view(dtype).as_strided(size, stride, offset)
 
 

@@ -125,6 +125,7 @@ READ = {
     "counters beside weights": ("x.pt", torch_file({"n_averaged": torch.tensor(9), **weights("module.")})),
     "a number among weights": ("x.pt", torch_file({**weights(), "epoch": 4})),
     "optimizer beside": ("x.pt", torch_file(with_optimizer())),
+    "expanded weights": ("x.pt", torch_file({**weights(), "bn1.num_batches_tracked": torch.tensor([7]).expand(1)[0]})),
     "a key of nobody else": ("x.pt", torch_file({"my_resnet": weights(), "loss": torch.ones(9)})),
     "two levels": ("x.pt", torch_file({"model": {"state_dict": weights("encoder.")}})),
     "averaged weights beside plain ones": (
@@ -292,6 +293,8 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "sparse": (torch_file({"fc.weight": torch.eye(3).to_sparse()}), "sparse"),
     "complex": (torch_file({"fc.weight": torch.ones(2, dtype=torch.complex64)}), "complex"),
     "no values": (torch_file({"fc.weight": torch.ones(2, device="meta")}), "without values"),
+    "an endless view": (torch_file({"fc.weight": torch.zeros(1).expand(10**12)}), "bytes"),
+    "an endless view before 1.6": (legacy({"fc.weight": torch.zeros(1).expand(10**12)}), "bytes"),
     "NaN": (torch_file({"fc.weight": torch.tensor([1.0, torch.nan])}), "fc.weight"),
     "beyond float32": (torch_file({"fc.weight": torch.tensor([1e300], dtype=torch.float64)}), "fc.weight"),
     "variances beyond float32": (torch_file(variances(1e300)), "running_var"),
@@ -368,6 +371,14 @@ def test_hostile_pickles(pickled: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.pt").write_bytes(a_zip(**{"x/data.pkl": pickled}))
     refusal(tmp_path / "x.pt")
     assert not hasattr(torch._utils._rebuild_tensor_v2, "foo")
+
+
+def test_a_mapping_that_is_referred_to_again_and_again(tmp_path: Path) -> None:
+    inner: Any = {}
+    for _ in range(4):
+        inner = dict.fromkeys(range(3_000), inner)
+    torch.save({"model": inner}, tmp_path / "x.pt")
+    assert "state_dict" in refusal(tmp_path / "x.pt")
 
 
 @pytest.mark.parametrize("flipped", range(40, 2000, 97))
