@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from dass.params_file import find_root
-from dass.tracking.serving import serve_model
+from dass.tracking.serving import load_app, run_app
 from dass.tracking.store import open_store
 
 MEGABYTE = 1_000_000
@@ -21,5 +21,6 @@ def serve(
 
     Example: dass serve models:/dass-student-digits@champion --port 5001
     """
-    print(f"{model} at http://{host}:{port}/invocations")
-    serve_model(open_store(find_root()), model, host=host, port=port, max_bytes=int(max_megabytes * MEGABYTE))
+    app = load_app(open_store(find_root()), model, int(max_megabytes * MEGABYTE))
+    print(f"{model} at http://{host}:{port}/invocations", flush=True)
+    run_app(app, host, port)

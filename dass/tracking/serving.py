@@ -15,27 +15,18 @@ HEADER_SECONDS = 10.0  # until all headers of a request have come
 CONNECTIONS = 256  # at once
 
 
-def serve_model(store: Store, uri: str, *, host: str, port: int, max_bytes: int) -> None:
-    """Answers POST /invocations, GET /ping, /health and /version until it is stopped.
+def load_app(store: Store, uri: str, max_bytes: int) -> ScoringApp:
+    """The application that answers with a registered model.
 
     Args:
         store: holds the model.
         uri: models:/NAME/VERSION or models:/NAME@ALIAS.
-        host: address to listen at.
-        port: its port.
         max_bytes: a larger request is answered 413 before more than that of it has been read.
 
     Raises:
         UsageError: the address is not that of a registered model.
         DassError: the store failed.
     """
-    server = make_server(load_app(store, uri, max_bytes), host, port)
-    with suppress(KeyboardInterrupt):
-        server.run()
-
-
-def load_app(store: Store, uri: str, max_bytes: int) -> ScoringApp:
-    """The application that answers with a registered model; arguments and errors as in `serve_model`."""
     import_quietly("mlflow.pyfunc.scoring_server")
     import mlflow
 
@@ -47,6 +38,18 @@ def load_app(store: Store, uri: str, max_bytes: int) -> ScoringApp:
         # Of students filed by earlier versions: MLflow would cut fractions off before the student sees them.
         model.metadata.signature = None
     return ScoringApp(model, max_bytes)
+
+
+def run_app(app: ScoringApp, host: str, port: int) -> None:
+    """Answers POST /invocations, GET /ping, /health and /version until it is stopped.
+
+    Args:
+        app: answers.
+        host: address to listen at.
+        port: its port.
+    """
+    with suppress(KeyboardInterrupt):
+        make_server(app, host, port).run()
 
 
 def make_server(app: ScoringApp, host: str, port: int) -> "uvicorn.Server":
