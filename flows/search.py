@@ -157,6 +157,7 @@ def draw(result: SearchResult, given: TargetTask, path: Path) -> None:
         max_macs=result.budget.max_macs,
         teacher_macs=given.teacher_cost.macs / MILLION,
         teacher_accuracy=result.teacher_accuracy,
+        ylabel=result.accuracy_label,
     )
     save(figure, path)
 

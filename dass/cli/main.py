@@ -12,6 +12,7 @@ from dass.cli.registry import promote, rollback
 from dass.cli.report import report
 from dass.cli.search import search
 from dass.cli.serve import serve
+from dass.cli.shrink import shrink
 from dass.cli.students import students_app
 from dass.cli.study import study
 from dass.cli.teacher import teacher_app
@@ -32,6 +33,7 @@ app.add_typer(teacher_app, name="teacher")
 app.command()(plan)
 app.command()(describe)
 app.command()(search)
+app.command()(shrink)
 app.command()(report)
 app.command()(study)
 app.command()(trace)

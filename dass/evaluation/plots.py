@@ -40,6 +40,7 @@ def pareto(
     max_macs: float | None = None,
     teacher_macs: float | None = None,
     teacher_accuracy: float | None = None,
+    ylabel: str = "predicted accuracy (%)",
 ) -> Figure:
     """Candidates of a search by cost and predicted accuracy, with their Pareto front.
 
@@ -52,6 +53,7 @@ def pareto(
         max_macs: budget in millions, drawn as a line.
         teacher_macs: of the teacher, in millions; drawn where its accuracy is given too.
         teacher_accuracy: percent.
+        ylabel: what the accuracies are.
     """
     x, y = np.asarray(macs, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     figure = _figure()
@@ -64,7 +66,7 @@ def pareto(
         axes.axvline(max_macs, color=RED, linewidth=1, linestyle="--", label=f"budget {max_macs:g} M")
     if teacher_macs is not None and teacher_accuracy is not None:
         axes.plot(teacher_macs, teacher_accuracy, color="black", marker="^", linestyle="", label="teacher (measured)")
-    axes.set(xlabel="MACs (millions)", ylabel="predicted accuracy (%)", title=title)
+    axes.set(xlabel="MACs (millions)", ylabel=ylabel, title=title)
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=8)  # the teacher may stand anywhere
     return figure

@@ -6,7 +6,7 @@ from where they stopped; none is trained twice.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,8 @@ from dass.training.evaluation import forward
 from dass.training.losses import distillation_loss
 from dass.training.member import Member
 
+START_SHARE = 0.3  # of a limited time goes to one batch for each candidate,
+CHUNK = 8  # so many at a time, between two looks at the clock
 FIRST = 10  # steps of the first round; each later one is twice as long
 
 Progress = Callable[[int, int], None]
@@ -42,7 +44,7 @@ class RaceSize:
     """How many students take part.
 
     Attributes:
-        candidates: architectures that are tried on one batch, at least 1.
+        candidates: architectures that are tried on one batch, at least 1; fewer where the time is limited.
         students: the best of them by their loss there, which train, at least 1.
         seconds: None, or how long the search may take: as many students start as fit. What is found then depends on
             how fast the machine is.
@@ -110,12 +112,8 @@ def search_by_race(
     teacher = task.teacher.to(device).to(memory_format=torch.channels_last).eval()
     data, classes = task.data, len(task.data.classes)
     drawn = sample_candidates(space, size.candidates, seed, resolution=data.resolution, classes=classes, budget=budget)
-    rows = recalibrated_rows(
-        teacher, drawn, data, alpha=recipe.alpha, temperature=recipe.temperature, seed=seed, precision=recipe.precision
-    )
-    losses = rows[:, names(space.family.stages).index("start_loss")]
-    order = np.argsort(np.where(np.isfinite(losses), losses, np.inf), kind="stable")[: size.students]
-    runners = [_Runner(drawn[index]) for index in order]
+    tried = _best_starts(teacher, drawn, data, recipe, seed, started, size)
+    runners = [_Runner(architecture) for architecture in tried[: size.students]]
     course = _Course(teacher, data.to(device), recipe, seed, device)
     rounds = max(1, math.ceil(math.log2(len(runners))))
     steps, done = FIRST, 0
@@ -165,6 +163,32 @@ def search_by_race(
         ranking=tuple(ranking),
         seconds=time.perf_counter() - started,
     )
+
+
+def _best_starts(
+    teacher: ElasticResNet,
+    drawn: Sequence[Architecture],
+    data: TaskData,
+    recipe: DistillationRecipe,
+    seed: int,
+    started: float,
+    size: RaceSize,
+) -> list[Architecture]:
+    """Candidates by their loss on one batch, the best first; as many as a part of the time allows, if it is limited."""
+    column = names(teacher.architecture.family.stages).index("start_loss")
+    limit = math.inf if size.seconds is None else START_SHARE * size.seconds
+    chunk = len(drawn) if size.seconds is None else CHUNK
+    losses: list[float] = []
+    for start in range(0, len(drawn), chunk):
+        if losses and time.perf_counter() - started > limit:
+            break
+        rows = recalibrated_rows(
+            teacher, drawn[start : start + chunk], data, alpha=recipe.alpha, temperature=recipe.temperature, seed=seed,
+            precision=recipe.precision,
+        )  # fmt: skip
+        losses += rows[:, column].tolist()
+    order = np.argsort(np.where(np.isfinite(losses), losses, np.inf), kind="stable")
+    return [drawn[index] for index in order]
 
 
 class _Course:

@@ -62,6 +62,12 @@ class SearchResult:
         return None if self.method == "race" else self.pick.predicted
 
     @property
+    def accuracy_label(self) -> str:
+        """What the candidates' accuracies are, for the axis of a picture."""
+        steps = "accuracy on held-out training images after some steps (%)"
+        return steps if self.method == "race" else "predicted accuracy (%)"
+
+    @property
     def front(self) -> list[Candidate]:
         """The Pareto front of predicted accuracy against MACs, by ascending MACs."""
         return pareto_front(self.ranking)

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = (
-    "cli", "planning", "tracking baselines", "search", "ladder", "evaluation evidence", "predictor students",
+    "cli", "planning shrink", "tracking baselines", "search", "ladder", "evaluation evidence", "predictor students",
     "training", "networks", "space datasets", "project presets", "params_file", "config", "families", "method_names",
     "sealed", "device files scratch", "errors",
 )  # fmt: skip

@@ -1,0 +1,111 @@
+"""Where a student that was shrunk lies: registry, weights, ONNX; and how fast it is here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dass.errors import UsageError
+from dass.search.latency import measure_latency
+from dass.search.target_task import TargetTask
+from dass.shrink.recipe import shrink_recipe
+from dass.shrink.shrink import Shrunk
+from dass.space.architecture import Architecture
+from dass.students.onnx_export import export_onnx
+from dass.tracking.lineage import lineage
+from dass.tracking.promotion import promote
+from dass.tracking.store import open_store
+from dass.tracking.student_card import StudentCard
+from dass.tracking.student_registration import register_student
+from dass.tracking.target_runs import add_student, log_target
+
+BATCHES = (1, 32)
+
+
+@dataclass(frozen=True)
+class Filed:
+    """Where a student lies.
+
+    Attributes:
+        model: its version in the registry, `models:/name/version`.
+        alias: `champion`, or `challenger` where another student of the task is better.
+        weights: its safetensors file.
+        onnx: its ONNX file; None where the extra is not installed.
+        tracking: address of the registry.
+        teacher_latency: milliseconds of the teacher on this device, for batches of 1 and 32.
+        student_latency: of the student.
+    """
+
+    model: str
+    alias: str
+    weights: Path
+    onnx: Path | None
+    tracking: str
+    teacher_latency: tuple[float, float]
+    student_latency: tuple[float, float]
+
+    def places(self) -> list[tuple[str, str]]:
+        """What lies where."""
+        onnx = str(self.onnx) if self.onnx else "not written: install the extra with pip install -e '.[onnx]'"
+        return [
+            ("registered model", f"{self.model} ({self.alias})"), ("weights", str(self.weights)), ("ONNX file", onnx)
+        ]  # fmt: skip
+
+    def usage(self) -> str:
+        """Lines of Python that load the student."""
+        return (
+            "import mlflow\n"
+            f'mlflow.set_tracking_uri("{self.tracking}")\n'
+            f'student = mlflow.pyfunc.load_model("{self.model}")\n'
+            "student.predict(images)  # [n, h, w, 3], RGB -> class, probability, one column per class"
+        )
+
+
+def file_student(task: TargetTask, shrunk: Shrunk, root: Path, folder: Path, device: torch.device) -> Filed:
+    """Registers the chosen student, exports it where that is possible, and times it beside its teacher.
+
+    Args:
+        task: images and teacher.
+        shrunk: what came out.
+        root: the project, whose registry is used.
+        folder: where the ONNX file goes.
+        device: where latency is measured.
+
+    Raises:
+        DassError: the registry cannot be written, or ONNX and torch disagree.
+    """
+    chosen, data, search = shrunk.chosen, task.data, shrunk.search
+    weights = shrunk.distilled[0].path
+    store, came_from = open_store(root), lineage(root, [])
+    run_id = log_target(
+        store, came_from, teacher=task.card, predictor_id="", candidates=len(search.ranking), budget=search.budget,
+        ranking=search.ranking, pick=search.pick, seconds=shrunk.seconds,
+    )  # fmt: skip
+    add_student(store, run_id, accuracy=shrunk.test.accuracy, files=[weights, weights.with_suffix(".json")])
+    card = StudentCard(
+        target=data.name, dataset=data.name, data_id=data.data_id, classes=data.classes, resolution=data.resolution,
+        architecture=chosen.architecture, macs=chosen.macs, parameters=chosen.params, teacher_id=chosen.teacher_id,
+        teacher_accuracy=task.card.accuracy, predictor_id="", predicted_accuracy=None,
+        distilled_accuracy=shrunk.test.accuracy, test_images=len(data.test_labels),
+        recipe=shrink_recipe(data, shrunk.epochs), recipe_id=chosen.recipe_id, seed=chosen.seed,
+        licence="the user's own data",
+    )  # fmt: skip
+    version = register_student(store, run_id, network=shrunk.network, data=data, card=card, lineage=came_from)
+    verdict = promote(store, version)
+    onnx: Path | None = folder / "student.onnx"
+    try:
+        export_onnx(shrunk.network, data.classes, data.resolution, folder / "student.onnx")
+    except UsageError:  # the extra is not installed
+        onnx = None
+    teacher_latency, student_latency = (
+        _latency(architecture, task, device) for architecture in (task.teacher.architecture, chosen.architecture)
+    )
+    return Filed(version.uri, verdict.alias, weights, onnx, store.uri, teacher_latency, student_latency)
+
+
+def _latency(architecture: Architecture, task: TargetTask, device: torch.device) -> tuple[float, float]:
+    one, many = (
+        measure_latency(architecture, task.data.resolution, len(task.data.classes), device, batch=batch)
+        for batch in BATCHES
+    )
+    return one, many

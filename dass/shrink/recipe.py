@@ -1,0 +1,95 @@
+"""How `dass shrink` distils, and how long."""
+
+import time
+
+import torch
+
+from dass.config import Augmentation, DistillationRecipe
+from dass.datasets.task_data import TaskData
+from dass.device import resolve_precision
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.remapping import remap
+from dass.space.architecture import Architecture
+from dass.training.batches import epoch_batches
+from dass.training.evaluation import forward
+from dass.training.losses import distillation_loss
+from dass.training.member import Member
+
+BATCH = 64
+PROBED = 4  # steps that are timed, after one that is not
+FEWEST_EPOCHS = 10  # below this another student is not worth its time
+MOST_EPOCHS = 200
+MOST_STUDENTS = 3
+
+
+def shrink_recipe(data: TaskData, epochs: int = 1) -> DistillationRecipe:
+    """The paper's recipe, with a crop that fits the images and a batch that small sets can fill.
+
+    Args:
+        data: the task.
+        epochs: passes over its training images.
+    """
+    return DistillationRecipe(
+        epochs=epochs,
+        batch_size=max(2, min(BATCH, len(data.train_labels) // 4)),
+        learning_rate=0.05,
+        momentum=0.9,
+        weight_decay=3e-5,
+        augmentation=Augmentation(flip=True, crop_padding=data.resolution // 8),
+        precision="auto",
+        alpha=0.5,
+        temperature=6.0,
+        evaluations=1,
+    )
+
+
+def epoch_seconds(teacher: ElasticResNet, architecture: Architecture, data: TaskData, device: torch.device) -> float:
+    """Times some steps of a student's distillation.
+
+    Args:
+        teacher: on `device`.
+        architecture: the student's.
+        data: the task.
+        device: where it will train.
+
+    Returns:
+        Seconds that an epoch will take.
+    """
+    recipe = shrink_recipe(data)
+    precision = resolve_precision(recipe.precision, device)
+    member = Member(remap(teacher, architecture), recipe, device)
+    batches = epoch_batches(data.to(device), recipe, 0, 0, precision)
+    since, steps = time.perf_counter(), 0
+
+    def loss(logits: torch.Tensor, labels: torch.Tensor, soft: torch.Tensor | None) -> torch.Tensor:
+        assert soft is not None
+        return distillation_loss(logits, labels, soft, recipe.alpha, recipe.temperature)
+
+    for step, batch in enumerate(batches):
+        if step == 1:
+            since = time.perf_counter()
+        if step > PROBED:
+            break
+        with torch.no_grad():
+            soft = forward(teacher, batch.images, precision)
+        member.step(batch, soft, loss, recipe.learning_rate, precision).item()
+        steps = max(1, step)
+    each = (time.perf_counter() - since) / max(1, steps)
+    return each * max(1, len(data.train_labels) // recipe.batch_size)
+
+
+def divide_time(seconds: float, each_epoch: float, students: int) -> tuple[int, int]:
+    """How many students are distilled, and for how many epochs each.
+
+    Args:
+        seconds: that all may take.
+        each_epoch: seconds of one epoch of one student.
+        students: how many there are to choose from, at least 1.
+
+    Returns:
+        1 to 3 students; 1 to 200 epochs, at least 10 where there is more than one student.
+    """
+    for count in range(min(MOST_STUDENTS, students), 1, -1):
+        if (epochs := int(seconds / (count * each_epoch))) >= FEWEST_EPOCHS:
+            return count, min(epochs, MOST_EPOCHS)
+    return 1, min(max(1, int(seconds / each_epoch)), MOST_EPOCHS)

@@ -1,0 +1,165 @@
+"""One page, without any file beside it, that says what was asked for and what came out."""
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from dass.evaluation.plots import pareto
+from dass.search.candidates import MILLION
+from dass.search.target_task import TargetTask
+from dass.shrink.files import Filed
+from dass.shrink.shrink import Request, Shrunk
+from dass.space.cost import cost
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN_CLASSES = 40  # a confusion matrix of more is not readable
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; margin: 1rem 0; } td, th { padding: .3rem .8rem; border-bottom: 1px solid #ddd; }
+td { text-align: right; } td:first-child, th:first-child { text-align: left; } img { max-width: 100%; }
+code, pre { background: #f4f4f4; } pre { padding: .8rem; white-space: pre-wrap; }
+"""
+
+
+def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, command: str) -> str:
+    """The page as HTML.
+
+    Args:
+        task: images and teacher.
+        request: what was asked for.
+        shrunk: what came out.
+        filed: where it lies.
+        command: that makes the same again.
+    """
+    chosen, test = shrunk.chosen, shrunk.test
+    count = len(task.data.test_labels)
+    error = 1.96 * 100 * (test.accuracy / 100 * (1 - test.accuracy / 100) / count) ** 0.5
+    teacher = cost(task.teacher.architecture, task.data.resolution, len(task.data.classes))
+    parts = [
+        f"<h1>A student of {escape(task.card.task)}</h1>",
+        f"<p>It reaches <b>{test.accuracy:.2f}%</b> of {count} test images (95% interval: {error:.2f} points to either "
+        f"side); its teacher reaches {task.card.accuracy:.2f}%. It needs {chosen.macs / teacher.macs:.0%} of the "
+        f"teacher's multiply-accumulates and {chosen.params / teacher.parameters:.0%} of its parameters, and agrees "
+        f"with the teacher on {shrunk.agreement:.1f}% of the test images.</p>",
+        _table(
+            ("", "teacher", "student"),
+            [
+                ("family", task.teacher.architecture.family.name, chosen.architecture.family.name),
+                ("depths / widths", task.teacher.architecture.stage_label, chosen.architecture.stage_label),
+                ("test accuracy", f"{task.card.accuracy:.2f}%", f"{test.accuracy:.2f}%"),
+                ("M MACs per image", f"{teacher.macs / MILLION:.2f}", f"{chosen.macs / MILLION:.2f}"),
+                ("parameters", f"{teacher.parameters:,}", f"{chosen.params:,}"),
+                ("ms per image, batch 1", f"{filed.teacher_latency[0]:.2f}", f"{filed.student_latency[0]:.2f}"),
+                ("ms per batch of 32", f"{filed.teacher_latency[1]:.2f}", f"{filed.student_latency[1]:.2f}"),
+            ],
+        ),
+        "<h2>What was asked for</h2>",
+        f"<p>{escape(str(request.budget))}, {request.minutes:g} minutes, images of {task.data.resolution}x"
+        f"{task.data.resolution} pixels, {len(task.data.classes)} classes. All of it took {shrunk.seconds / 60:.1f} "
+        "minutes.</p>",
+        f"<pre>{escape(command)}</pre>",
+        "<h2>The search</h2>",
+        f"<p>{len(shrunk.search.ranking)} students trained for some steps; the better half went on each time. The "
+        "accuracies are of held-out training images after so many steps, not of finished students.</p>",
+        _picture(_front(task, shrunk)),
+        _table(
+            ("depths / widths", "steps", "held-out accuracy", "M MACs"),
+            [
+                (one.architecture.stage_label, one.rung, f"{one.predicted:.1f}%", f"{one.cost.macs / MILLION:.2f}")
+                for one in shrunk.search.ranking[:10]
+            ],
+        ),
+        "<h2>The distilled students</h2>",
+        f"<p>Each was distilled for {shrunk.epochs} epochs. Held-out training images chose the first of them; the test "
+        "images were looked at once, for the chosen one.</p>",
+        _table(
+            ("depths / widths", "held-out accuracy", "M MACs", "parameters"),
+            [
+                (
+                    one.student.architecture.stage_label,
+                    f"{one.student.final_accuracy:.2f}%",
+                    f"{one.student.macs / MILLION:.2f}",
+                    f"{one.student.params:,}",
+                )
+                for one in shrunk.distilled
+            ],
+        ),
+        "<h2>Mistakes</h2>",
+        _mistakes(task, shrunk),
+        "<h2>Files and how to use them</h2>",
+        _table(("what", "where"), [(escape(name), escape(where)) for name, where in filed.places()]),
+        f"<pre>{escape(filed.usage())}</pre>",
+    ]
+    title = f"A student of {escape(task.card.task)}"
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def _front(task: TargetTask, shrunk: Shrunk) -> "Figure":
+    search = shrunk.search
+    place = {candidate: index for index, candidate in enumerate(search.ranking)}
+    teacher = cost(task.teacher.architecture, task.data.resolution, len(task.data.classes))
+    chosen = next(index for index, one in enumerate(search.ranking) if one.architecture == shrunk.chosen.architecture)
+    return pareto(
+        [candidate.cost.macs / MILLION for candidate in search.ranking],
+        [candidate.predicted for candidate in search.ranking],
+        [place[candidate] for candidate in search.front],
+        title=f"{search.target}: students of the search",
+        picked=chosen,
+        max_macs=search.budget.max_macs,
+        teacher_macs=teacher.macs / MILLION,
+        teacher_accuracy=search.teacher_accuracy,
+        ylabel=search.accuracy_label,
+    )
+
+
+def _mistakes(task: TargetTask, shrunk: Shrunk) -> str:
+    """Accuracy by class, and the confusion matrix where it can be read."""
+    labels, answers = task.data.test_labels, shrunk.logits.argmax(1)
+    classes = task.data.classes
+    counts = torch.zeros(len(classes), len(classes), dtype=torch.int64)
+    counts.index_put_((labels, answers), torch.ones(len(labels), dtype=torch.int64), accumulate=True)
+    right = [
+        (escape(name), f"{100 * int(counts[index, index]) / max(1, int(counts[index].sum())):.1f}%",
+         str(int(counts[index].sum())))
+        for index, name in enumerate(classes)
+    ]  # fmt: skip
+    table = _table(("class", "accuracy", "test images"), right)
+    return table + (_picture(_confusion(counts.numpy(), classes)) if len(classes) <= SHOWN_CLASSES else "")
+
+
+def _confusion(counts: np.ndarray, classes: Sequence[str]) -> "Figure":
+    from matplotlib.figure import Figure
+
+    side = 3 + 0.28 * len(classes)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.add_subplot()
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    names = [name if len(name) <= 20 else f"{name[:19]}…" for name in classes]
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7, parse_math=False)
+    axes.set_yticks(range(len(names)), names, fontsize=7, parse_math=False)
+    axes.set(xlabel="answer", ylabel="truth", title="confusion matrix (share of each row)")
+    return figure
+
+
+def _picture(figure: "Figure") -> str:
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}">'
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; cells are HTML already."""
+    top = "".join(f"<th>{cell}</th>" for cell in head)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{top}</tr>{body}</table>"

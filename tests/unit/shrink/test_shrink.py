@@ -1,0 +1,127 @@
+"""From a teacher to a chosen student, and what a second call does."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from dass.networks.checkpoint import TeacherCard, weights_id
+from dass.search.candidates import Budget
+from dass.search.target_task import TargetTask
+from dass.shrink import shrink as steps
+from dass.shrink.files import Filed
+from dass.shrink.recipe import divide_time, shrink_recipe
+from dass.shrink.report import page
+from dass.shrink.shrink import Request, Shrunk, shrink, shrink_folder
+from dass.space.cost import cost
+from dass.training.recipes import train_teacher
+from tests.samples import SPACE, TEACHER_RECIPE, rows_task
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def task() -> TargetTask:
+    data = rows_task(train=80)
+    teacher, result = train_teacher(data, SPACE.largest, TEACHER_RECIPE, seed=0, device=CPU)
+    card = TeacherCard(
+        task="rows", classes=data.classes, architecture=SPACE.largest, resolution=16, accuracy=result.accuracy,
+        loss=1.0, teacher_id=weights_id(teacher), data_id=data.data_id, train_images=80, recipe_id="r", seed=0,
+        seconds=1.0, device="cpu",
+    )  # fmt: skip
+    return TargetTask(data, teacher, card)
+
+
+@pytest.fixture(scope="module")
+def request_() -> Request:
+    return Request(Budget.of("60%", None, cost(SPACE.largest, 16, 4)), minutes=0.05)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shrink")
+
+
+@pytest.fixture(scope="module")
+def shrunk(task: TargetTask, request_: Request, folder: Path) -> Shrunk:
+    return shrink(task, request_, folder, device=CPU)
+
+
+def test_the_student_is_within_the_budget_and_is_measured_on_the_test_images(
+    task: TargetTask, request_: Request, shrunk: Shrunk
+) -> None:
+    assert request_.budget.max_macs is not None
+    assert all(one.student.macs <= request_.budget.max_macs * 1e6 for one in shrunk.distilled)
+    right = (shrunk.logits.argmax(1) == task.data.test_labels).double().mean()
+    assert shrunk.test.accuracy == pytest.approx(100 * float(right))
+    best = max(one.student.final_accuracy for one in shrunk.distilled)
+    assert shrunk.chosen.final_accuracy == best
+    assert 0 <= shrunk.agreement <= 100
+
+
+def test_a_second_call_goes_on_from_what_is_there(
+    task: TargetTask, request_: Request, shrunk: Shrunk, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(steps, "distill", never)
+    monkeypatch.setattr(steps, "search_by_race", never)
+    again = shrink(task, request_, folder, device=CPU)
+    assert again.chosen == shrunk.chosen
+    assert torch.equal(again.logits, shrunk.logits)
+
+
+def test_a_student_that_was_lost_is_distilled_again(
+    task: TargetTask, request_: Request, shrunk: Shrunk, folder: Path
+) -> None:
+    for path in (shrunk.distilled[-1].path, shrunk.distilled[-1].path.with_suffix(".json")):
+        path.unlink()
+    assert shrink(task, request_, folder, device=CPU).chosen == shrunk.chosen
+
+
+def test_the_test_images_choose_nothing(task: TargetTask, request_: Request, shrunk: Shrunk, tmp_path: Path) -> None:
+    spoilt = replace(task, data=replace(task.data, test_labels=(task.data.test_labels + 1) % 4))
+    (tmp_path / "search.json").write_bytes((shrunk.distilled[0].path.parent / "search.json").read_bytes())
+    (tmp_path / "plan.json").write_bytes((shrunk.distilled[0].path.parent / "plan.json").read_bytes())
+    other = shrink(spoilt, request_, tmp_path, device=CPU)
+    assert other.chosen.architecture == shrunk.chosen.architecture
+    assert torch.equal(other.logits, shrunk.logits)
+
+
+def test_what_is_asked_for_names_the_folder(task: TargetTask, request_: Request, tmp_path: Path) -> None:
+    folders = {
+        shrink_folder(task, asked, tmp_path)
+        for asked in (request_, replace(request_, seed=1), replace(request_, minutes=2.0), Request(Budget(), 0.05))
+    }
+    assert len(folders) == 4
+    assert shrink_folder(task, request_, tmp_path) in folders
+
+
+def test_the_page_stands_alone_and_escapes_what_people_wrote(
+    task: TargetTask, request_: Request, shrunk: Shrunk
+) -> None:
+    odd = replace(task, data=replace(task.data, classes=("<b>", "$a_1$", "c & d", "é" * 60)))
+    filed = Filed("models:/x/1", "champion", Path("w.safetensors"), None, "sqlite:///x", (1.0, 2.0), (0.5, 1.0))
+    html = page(odd, request_, shrunk, filed, "dass shrink --data '<i>'")
+    assert html.startswith("<!doctype html>")
+    assert "&lt;b&gt;" in html and "c &amp; d" in html and "&lt;i&gt;" in html
+    assert "http" not in html.split("<pre>")[0]
+    assert html.count("data:image/png;base64,") == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "epoch", "students", "expected"),
+    [
+        (300, 10, 5, (3, 10)), (299, 10, 5, (2, 14)), (150, 10, 5, (1, 15)), (5, 10, 5, (1, 1)), (300, 10, 1, (1, 30)),
+        (-1, 10, 3, (1, 1)), (1e6, 1, 3, (3, 200)), (300, 10, 2, (2, 15)),
+    ],
+)  # fmt: skip
+def test_time_is_divided(seconds: float, epoch: float, students: int, expected: tuple[int, int]) -> None:
+    assert divide_time(seconds, epoch, students) == expected
+
+
+def test_small_sets_fill_a_batch() -> None:
+    assert shrink_recipe(rows_task(train=20)).batch_size == 5
+    assert shrink_recipe(rows_task(train=1000)).batch_size == 64
