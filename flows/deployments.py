@@ -13,7 +13,7 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import AfterValidator, Field
 
-from dass.config import Limit, Predictor
+from dass.config import Predictor
 from dass.errors import DassError, UsageError
 from dass.files import content_id
 from dass.project import Project
@@ -48,6 +48,8 @@ def _architecture(text: str) -> str:
 Dataset = Annotated[str, Field(min_length=1, max_length=1000)]
 TeacherFile = Annotated[str, Field(pattern=r"\.(safetensors|pt|pth)$", max_length=1000)]
 ArchitectureJson = Annotated[str, Field(pattern=r'^\s*\{\s*"widths"\s*:'), AfterValidator(_architecture)]
+# As `Limit` of params.yaml, in words that the server can check.
+Cost = Annotated[float, Field(gt=0)] | Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$")]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
@@ -83,8 +85,8 @@ def pipeline(
 def search_students(
     dataset: Dataset,
     teacher: TeacherFile,
-    max_macs: Limit | None = None,
-    max_params: Limit | None = None,
+    max_macs: Cost | None = None,
+    max_params: Cost | None = None,
     candidates: Count | None = None,
     top: Annotated[int, Field(ge=1, le=1000)] = 10,
     seed: Seed = 0,

@@ -1,5 +1,6 @@
 """How a flow is run as a DVC stage."""
 
+import io
 import logging
 import os
 import sys
@@ -29,8 +30,11 @@ def run_stage(flow: Callable[..., object], *arguments: str) -> None:
         try:
             flow(*arguments)
         except HTTPError as error:
-            print(f"error: the Prefect server is gone or ill ({type(error).__name__}): {KEPT}", file=sys.stderr)
-            sys.stderr.flush()
+            told, sys.stderr = (
+                sys.stderr,
+                io.StringIO(),
+            )  # Prefect's thread of logs tells of it in many lines, now or soon
+            print(f"error: the Prefect server is gone or ill ({type(error).__name__}): {KEPT}", file=told, flush=True)
             os._exit(1)  # in order, Prefect would first look for its server for minutes
 
 

@@ -146,7 +146,7 @@ def test_what_only_the_worker_can_know_fails_in_one_line_before_any_work(served:
             "must end at its full width 16",
         ),
         ("build-database", {"of": "nothing"}, "params.yaml has no target 'nothing'"),
-        ("pipeline", {"until": "nowhere"}, "there is no stage 'nowhere': there are dataset@glyphs"),
+        ("pipeline", {"until": "nowhere"}, "there is no stage 'nowhere': there are names, dataset@glyphs"),
     ]
     started = [served.start(name, **parameters).raise_for_status().json()["id"] for name, parameters, _ in wrong]
     for run, (_, _, line) in zip(map(served.wait, started), wrong, strict=True):

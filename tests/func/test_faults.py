@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from dass.files import file_sha256
-from flows.server import answers, prefect_server
+from flows.server import answers, prefect_server, read_note
 from tests.func.served import free_port, until
 from tests.func.students_stage import EACH, TASKS, Stage, last_line
 
@@ -38,12 +37,9 @@ def test_sigterm_is_a_clean_stop(stage: Stage) -> None:
 def test_without_its_prefect_server_it_finishes_the_task_in_hand_and_stops(stage: Stage) -> None:
     quick = {"PREFECT_CLIENT_MAX_RETRIES": "0"}
     running = stage.begin(records=2, **quick)
-    [server] = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if stage.api.split(":")[2].split("/")[0] in (process.info["cmdline"] or [])
-    ]
-    server.kill()
+    note = read_note(stage.sandbox.root / ".prefect")
+    assert note
+    os.kill(note.process.pid, signal.SIGKILL)
     out, _ = running.communicate(timeout=300)
     assert running.returncode == 1
     assert last_line(out).startswith(
