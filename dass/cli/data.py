@@ -1,21 +1,19 @@
 """`dass data`: bring datasets in, fetch them, list them and look at them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dass.cli.paths import own
-from dass.cli.progress import progress_bar
-from dass.datasets.catalogue import KnownDataset, all_datasets, find_dataset
-from dass.datasets.check import CheckReport, check, contact_sheet
-from dass.datasets.download import download
-from dass.datasets.importing import ImportOptions, import_dataset
-from dass.datasets.packed import DatasetCard, PackedDataset, open_packed
-from dass.datasets.thinning import thin
 from dass.errors import UsageError
 from dass.params_file import in_project, load_params
 from dass.project import RAW
+
+if TYPE_CHECKING:
+    from dass.datasets.catalogue import KnownDataset
+    from dass.datasets.check import CheckReport
+    from dass.datasets.packed import DatasetCard, PackedDataset
 
 data_app = typer.Typer(
     help="Bring in datasets, fetch, list and check them.\n\nExample: dass data check digits", no_args_is_help=True
@@ -58,6 +56,9 @@ def import_(
 
     Example: dass data import tiny-imagenet tiny-imagenet-200.zip
     """
+    from dass.cli.progress import progress_bar
+    from dass.datasets.importing import ImportOptions, import_dataset
+
     options = ImportOptions(skip_broken=skip_broken, inside=inside, labels=labels, names=names)
     with progress_bar(f"import {name}") as progress:
         packed = import_dataset(name, path, into, _resolution(resolution), progress, options)
@@ -77,6 +78,11 @@ def download_(
 
     Example: dass data download dtd
     """
+    from dass.cli.progress import progress_bar
+    from dass.datasets.catalogue import find_dataset
+    from dass.datasets.download import download
+    from dass.datasets.importing import import_dataset
+
     known = find_dataset(name)
     if known is None:
         raise UsageError(f"no dataset {name!r} in the catalogue: `dass data list` shows which there are")
@@ -107,6 +113,8 @@ def thin_(
 
     Example: dass data thin tiny-imagenet-200.zip thin.zip --per-folder 60
     """
+    from dass.datasets.thinning import thin
+
     kept, there = thin(path, out, per_folder)
     print(f"{out}: {kept:,} of {there:,} training images, {out.stat().st_size / 2**20:.1f} MiB")
 
@@ -117,6 +125,9 @@ def list_(into: Into = RAW) -> None:
 
     Example: dass data list
     """
+    from dass.datasets.catalogue import all_datasets
+    from dass.datasets.packed import open_packed
+
     for known in all_datasets():
         print(f"{known.name}: {known.title}\n  get it    {_way(known)}")
         print(f"  licence   {known.licence}\n  cite      {known.citation}\n")
@@ -139,6 +150,9 @@ def check_(
 
     Example: dass data check digits
     """
+    from dass.datasets.check import check, contact_sheet
+    from dass.datasets.packed import open_packed
+
     folder = into / f"{name}-{_resolution(resolution)}"
     packed = open_packed(folder)
     report = check(packed)
@@ -157,7 +171,7 @@ def _resolution(asked: int | None) -> int:
     return load_params(params).data.resolution
 
 
-def _way(known: KnownDataset) -> str:
+def _way(known: "KnownDataset") -> str:
     if known.make is not None:
         return f"dass data import {known.name}"
     if known.remote is not None:
@@ -165,19 +179,19 @@ def _way(known: KnownDataset) -> str:
     return f"at {known.page}, then dass data import {known.name} PATH; PATH is {known.give}"
 
 
-def _counts(card: DatasetCard) -> str:
+def _counts(card: "DatasetCard") -> str:
     skipped = f", {len(card.skipped):,} skipped" if card.skipped else ""
     return f"{len(card.classes)} classes, {card.train_count:,} train and {card.test_count:,} test images{skipped}"
 
 
-def _say(packed: PackedDataset) -> None:
+def _say(packed: "PackedDataset") -> None:
     card = packed.card
     print(f"{packed.folder}: {_counts(card)}; split: {card.split_rule}")
     for line in card.remarks:
         print(line)
 
 
-def _print_report(report: CheckReport) -> None:
+def _print_report(report: "CheckReport") -> None:
     print(f"{report.name} at {report.resolution}x{report.resolution}; split: {report.split_rule}")
     print("   train    test  class")
     for count in report.counts:

@@ -4,19 +4,18 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from dass.cli.tables import print_table
 from dass.config import Params
 from dass.errors import UsageError
 from dass.presets import all_presets, preset_params
 from dass.project import Project
-from dass.space.architecture import Architecture
-from dass.space.cost import cost
-from dass.space.search_space import SearchSpace
+
+if TYPE_CHECKING:
+    from dass.space.architecture import Architecture
+    from dass.space.search_space import SearchSpace
 
 
 def describe(
@@ -43,6 +42,8 @@ def describe(
 
     Example: dass describe --depth 2,4,2,2 --width 20,32,104,128 --resolution 224 --classes 7
     """
+    from dass.space.cost import cost
+
     if architecture is not None and depth is None and width is None:
         value = _read(architecture)
         found = _first_space(preset, lambda space: _member(space, value))
@@ -61,6 +62,10 @@ def describe(
         fields |= {"resolution": resolution, "classes": classes, **described.to_json()}
         print(json.dumps({**fields, "space": params.preset}))
         return
+    from rich.table import Table
+
+    from dass.cli.tables import print_table
+
     table = Table(
         "quantity",
         "value",
@@ -76,9 +81,11 @@ def describe(
 
 
 def _first_space(
-    preset: str | None, member: Callable[[SearchSpace], Architecture]
-) -> tuple[Params, SearchSpace, Architecture]:
+    preset: str | None, member: Callable[["SearchSpace"], "Architecture"]
+) -> tuple[Params, "SearchSpace", "Architecture"]:
     """The first space that has the architecture: params.yaml's, then each preset's; or just the one named."""
+    from dass.space.search_space import SearchSpace
+
     refusal = None
     for params in [preset_params(preset)] if preset else [Project.open().params, *all_presets()]:
         space = SearchSpace.from_config(params.space)
@@ -90,12 +97,14 @@ def _first_space(
     raise UsageError(f"{refusal} (space: {where})")
 
 
-def _member(space: SearchSpace, architecture: Architecture) -> Architecture:
+def _member(space: "SearchSpace", architecture: "Architecture") -> "Architecture":
     space.check(architecture)
     return architecture
 
 
-def _read(path: Path) -> Architecture:
+def _read(path: Path) -> "Architecture":
+    from dass.space.architecture import Architecture
+
     try:
         return Architecture.from_json(path.read_text(encoding="utf-8"))
     except OSError as error:

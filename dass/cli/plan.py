@@ -5,11 +5,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from dass.cli.tables import print_table
-from dass.device import resolve_device
-from dass.planning import UNKNOWN_CLASSES, UNKNOWN_IMAGES, assumed_datasets, make_plan
 from dass.project import Project
 
 
@@ -24,11 +20,18 @@ def plan(
 
     Example: dass plan
     """
+    from dass.device import resolve_device
+    from dass.planning import UNKNOWN_CLASSES, UNKNOWN_IMAGES, assumed_datasets, make_plan
+
     project = Project.open()
     estimates = make_plan(project, resolve_device(device), workers)
     if as_json:
         print(json.dumps([asdict(estimate) for estimate in estimates]))
         return
+    from rich.table import Table
+
+    from dass.cli.tables import print_table
+
     table = Table(title=f"preset {project.params.preset} on {resolve_device(device)}")
     for column in ("stage", "work", "hours", "disk MiB", "memory MiB"):
         table.add_column(column, justify="left" if column in {"stage", "work"} else "right")

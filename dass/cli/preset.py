@@ -4,9 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from dass.cli.tables import print_table
 from dass.params_file import in_project, load_params
 from dass.presets import lay_preset, preset_paths
 
@@ -19,6 +17,10 @@ def list_presets() -> None:
 
     Example: dass preset list
     """
+    from rich.table import Table
+
+    from dass.cli.tables import print_table
+
     params_file = in_project(Path("params.yaml"))
     current = load_params(params_file).preset if params_file.exists() else None
     table = Table("", "preset", "resolution", "sources x students", "targets", "what for")

@@ -1,16 +1,14 @@
 """`dass promote` and `dass rollback`: which version of a registered model is the champion."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dass.errors import UsageError
 from dass.params_file import find_root
-from dass.tracking.promotion import Verdict, crown
-from dass.tracking.promotion import promote as judge
-from dass.tracking.promotion import rollback as go_back
-from dass.tracking.registry import registered
-from dass.tracking.store import open_store
+
+if TYPE_CHECKING:
+    from dass.tracking.promotion import Verdict
 
 
 def promote(
@@ -27,9 +25,14 @@ def promote(
 
     Example: dass promote models:/dass-predictor/2 --why "trained on twice the students"
     """
+    from dass.tracking import promotion
+    from dass.tracking.registry import registered
+    from dass.tracking.store import open_store
+
     store = open_store(find_root())
     candidate = registered(store, model)
-    _say(judge(store, candidate) if why is None else crown(store, candidate, _given(why)))
+    reason = None if why is None else _given(why)
+    _say(promotion.promote(store, candidate) if reason is None else promotion.crown(store, candidate, reason))
 
 
 def rollback(
@@ -40,7 +43,10 @@ def rollback(
 
     Example: dass rollback dass-student-digits --why "confuses 3 and 8 on the new camera"
     """
-    _say(go_back(open_store(find_root()), name.removeprefix("models:/"), _given(why)))
+    from dass.tracking import promotion
+    from dass.tracking.store import open_store
+
+    _say(promotion.rollback(open_store(find_root()), name.removeprefix("models:/"), _given(why)))
 
 
 def _given(why: str) -> str:
@@ -49,7 +55,7 @@ def _given(why: str) -> str:
     return why.strip()
 
 
-def _say(verdict: Verdict) -> None:
+def _say(verdict: "Verdict") -> None:
     print(f"{verdict.name} version {verdict.version} is {verdict.alias}: {verdict.reason}")
     if verdict.version != verdict.champion:
         print(f"champion is version {verdict.champion}")

@@ -3,9 +3,7 @@
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from dass.cli.tables import print_table
 from dass.errors import DassError, UsageError
 from dass.files import read_json
 from dass.project import Project
@@ -23,6 +21,10 @@ def report(as_json: Annotated[bool, typer.Option("--json", help="Print reports/m
     if as_json:
         print(path.read_text(encoding="utf-8"), end="")
         return
+    from rich.table import Table
+
+    from dass.cli.tables import print_table
+
     table = Table(title=f"preset {project.params.preset}")
     for column in ("target", "teacher %", "picked student", "predicted %", "distilled %", "MACs", "parameters"):
         table.add_column(column, justify="left" if column in {"target", "picked student"} else "right")

@@ -5,8 +5,6 @@ from typing import Annotated
 import typer
 
 from dass.params_file import find_root
-from dass.tracking.serving import load_app, run_app
-from dass.tracking.store import open_store
 
 MEGABYTE = 1_000_000
 
@@ -21,6 +19,9 @@ def serve(
 
     Example: dass serve models:/dass-student-digits@champion --port 5001
     """
+    from dass.tracking.serving import load_app, run_app
+    from dass.tracking.store import open_store
+
     app = load_app(open_store(find_root()), model, int(max_megabytes * MEGABYTE))
     print(f"{model} at http://{host}:{port}/invocations", flush=True)
     run_app(app, host, port)

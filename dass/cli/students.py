@@ -1,19 +1,16 @@
 """`dass students`: carry the student-accuracy database, or a distilled student, elsewhere."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dass.errors import UsageError
-from dass.networks.checkpoint import load_card
 from dass.project import Project
-from dass.students.database import StudentDatabase
-from dass.students.exchange import export_records, import_records
-from dass.students.onnx_export import export_onnx
-from dass.students.record import StudentRecord
-from dass.students.record_check import problem
-from dass.students.trained import load_student
+
+if TYPE_CHECKING:
+    from dass.students.database import StudentDatabase
+    from dass.students.record import StudentRecord
 
 students_app = typer.Typer(
     help="Carry student records, or a student, elsewhere.\n\nExample: dass students export source records.parquet",
@@ -29,6 +26,8 @@ def export_(task: Task, file: Annotated[Path, typer.Argument(help="The Parquet f
 
     Example: dass students export source records.parquet
     """
+    from dass.students.exchange import export_records
+
     print(f"{export_records(_database(task), file)} records written to {file}")
 
 
@@ -38,6 +37,8 @@ def import_(task: Task, file: Annotated[Path, typer.Argument(help="A file of `da
 
     Example: dass students import source records.parquet
     """
+    from dass.students.exchange import import_records
+
     result = import_records(
         _database(task), file, lambda name: name.startswith("split") if task == "source" else name == task
     )
@@ -66,13 +67,15 @@ def remove(
 
     Example: dass students remove digits --untrue --dry-run
     """
+    from dass.students.record_check import problem
+
     given = {"task": of, "arch_id": arch_id, "seed": seed, "teacher_id": teacher_id, "recipe_id": recipe_id,
              "data_id": data_id}  # fmt: skip
     asked = {name: value for name, value in given.items() if value is not None}
     if not asked and not untrue:
         raise UsageError("say which records: give --task, --arch-id, --seed, --teacher-id, --recipe-id, --data-id")
 
-    def wanted(record: StudentRecord) -> bool:
+    def wanted(record: "StudentRecord") -> bool:
         fits = all(getattr(record, name) == value for name, value in asked.items())
         return fits and (not untrue or problem(record) is not None)
 
@@ -99,6 +102,10 @@ def export_onnx_(
 
     Example: dass students export-onnx digits student.onnx
     """
+    from dass.networks.checkpoint import load_card
+    from dass.students.onnx_export import export_onnx
+    from dass.students.trained import load_student
+
     project = Project.open()
     project.target(target)
     card = load_card(project.target_teacher_file(target))
@@ -107,7 +114,9 @@ def export_onnx_(
     print(f"{file}: {len(card.classes)} classes at {card.resolution} pixels, within {difference:.1g} of torch")
 
 
-def _database(task: str) -> StudentDatabase:
+def _database(task: str) -> "StudentDatabase":
+    from dass.students.database import StudentDatabase
+
     project = Project.open()
     if task == "source":
         return StudentDatabase(project.source_students)

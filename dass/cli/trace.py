@@ -7,8 +7,6 @@ from typing import Annotated
 import typer
 
 from dass.params_file import find_root
-from dass.tracking.store import open_store
-from dass.tracking.trace import trace as find_trace
 
 
 def trace(
@@ -19,6 +17,9 @@ def trace(
 
     Example: dass trace models:/dass-student-digits@champion
     """
+    from dass.tracking.store import open_store
+    from dass.tracking.trace import trace as find_trace
+
     root = find_root()
     found = find_trace(open_store(root), model, root)
     if as_json:
