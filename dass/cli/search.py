@@ -2,42 +2,26 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 import typer
-from rich.table import Table
 
 from dass.cli.paths import own
-from dass.cli.progress import progress_bar
-from dass.cli.tables import print_table
 from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, teacher_file
-from dass.config import Search
-from dass.device import resolve_device
 from dass.errors import UsageError
-from dass.evidence.store import EvidenceStore
-from dass.files import file_id
-from dass.ladder.checkpoint import check_fits, load_ladder
-from dass.networks.importing import import_network
-from dass.params_file import in_project, load_params
-from dass.predictor.checkpoint import load_predictor
+from dass.params_file import in_project
 from dass.project import LADDER_FILE, PREDICTOR_FILE, RAW
-from dass.search.candidates import MILLION, Budget, Candidate
-from dass.search.climb import Effort, Progress, search_by_ladder
-from dass.search.latency import measure_latency, measure_parts
-from dass.search.pareto import pareto_front
-from dass.search.race import RaceSize, search_by_race
-from dass.search.run import SearchResult, candidate_json, search_students
-from dass.search.target_task import TargetTask, open_task
-from dass.space.cost import Cost
-from dass.space.search_space import RATIOS, SearchSpace
-from dass.training.user_teacher import TeacherFile
-from dass.training.workers import Workers, usual_count
+
+if TYPE_CHECKING:
+    import torch
+    from rich.table import Table
+
+    from dass.search.candidates import Candidate
+    from dass.search.run import SearchResult
 
 
 def search(
@@ -99,6 +83,17 @@ def search(
 
     Example: dass search --data digits --teacher data/teachers/targets/digits/digits.safetensors --max-macs 4
     """
+    from dass.cli.progress import progress_bar
+    from dass.cli.search_ways import by_dass, by_ladder, by_race, race_size
+    from dass.cli.tables import print_table
+    from dass.device import resolve_device
+    from dass.search.candidates import Budget
+    from dass.search.climb import Effort
+    from dass.search.latency import measure_latency
+    from dass.search.target_task import open_task
+    from dass.space.cost import Cost
+    from dass.training.workers import usual_count
+
     if method not in ("dass", "ladder", "race"):
         raise UsageError(f"--method {method}: there are dass, ladder and race")
     if front not in (None, "macs", "parameters", "latency"):
@@ -115,15 +110,15 @@ def search(
     theirs = teacher_file(teacher, normalization, classes, expect_accuracy, layout)
     common = {"seed": seed}
     if method == "race":
-        takes_part = partial(_race_size, starts=starts, sprints=sprints, seconds=seconds)
-        way = _by_race(theirs, place, resolution, takes_part, common)
+        takes_part = partial(race_size, starts=starts, sprints=sprints, seconds=seconds)
+        way = by_race(theirs, place, resolution, takes_part, common)
     elif method == "ladder":
         effort = partial(
             Effort.of, candidates=candidates, seconds=seconds, starts=starts, sprints=sprints, evolve=evolve
         )
-        way = _by_ladder(ladder, place, workers or usual_count(place), effort, common)
+        way = by_ladder(ladder, place, workers or usual_count(place), effort, common)
     else:
-        way = _by_dass(predictor, place, candidates, common)
+        way = by_dass(predictor, place, candidates, common)
     task_at = open_task(
         data,
         theirs,
@@ -141,11 +136,7 @@ def search(
         shown = _front(found, front, *size) if front else found.ranking[:top]
         times = [measure_latency(one.architecture, *size) for one in shown] if latency or front == "latency" else []
     if as_json:
-        head = {"target": found.target, "teacher_accuracy": found.teacher_accuracy, "candidates": len(found.ranking)}
-        rows = [candidate_json(candidate) for candidate in shown]
-        for one, time in zip(rows, times, strict=False):
-            one["latency_ms"] = time
-        print(json.dumps({**head, "seconds": found.seconds, "ranking": rows}))
+        print(json.dumps(_fields(found, shown, times)))
         return
     which = f"Pareto front ({front})" if front else "best"
     title = f"{found.target}: {which} of {len(found.ranking)} within {budget}; teacher {found.teacher_accuracy:.2f}%"
@@ -158,83 +149,13 @@ def _tell(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-@dataclass(frozen=True)
-class _Way:
-    """A method that has been read: what it can be asked about, and its ranking of a task's candidates."""
-
-    space: SearchSpace
-    resolution: int
-    rank: Callable[[TargetTask, Budget, Progress], SearchResult]
-
-
-def _by_dass(file: Path, place: torch.device, candidates: int, common: Mapping[str, Any]) -> _Way:
-    predictor, card = load_predictor(_made(file, "predictor"), place)
-
-    def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
-        return search_students(
-            predictor, card, file_id(file), task.guide, budget=budget, count=candidates, progress=progress, **common
-        )
-
-    return _Way(card.space, card.resolution, rank)
-
-
-def _by_ladder(
-    file: Path,
-    place: torch.device,
-    count: int,
-    effort_of: Callable[[Search], Effort],
-    common: Mapping[str, Any],
-) -> _Way:
-    ladder, card = load_ladder(_made(file, "ladder"))
-    params = load_params(in_project(Path("params.yaml")))
-    check_fits(card, card.space, card.resolution, params.distillation, file)
-
-    def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
-        with Workers(count) as workers:
-            return search_by_ladder(
-                ladder, card, file_id(file), task, params.distillation, workers=workers, store=EvidenceStore(None),
-                device=place, budget=budget, effort=effort_of(params.search), progress=progress, **common,
-            )  # fmt: skip
-
-    return _Way(card.space, card.resolution, rank)
-
-
-def _by_race(
-    teacher: TeacherFile,
-    place: torch.device,
-    resolution: int | None,
-    size_of: Callable[[Search], RaceSize],
-    common: Mapping[str, Any],
-) -> _Way:
-    params = load_params(in_project(Path("params.yaml")))
-    architecture = import_network(teacher.path, layout=teacher.layout).network.architecture
-    space = SearchSpace.below(architecture, RATIOS, "block")
-
-    def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
-        recipe = params.distillation
-        return search_by_race(
-            task, space, recipe, budget=budget, size=size_of(params.search), device=place, progress=progress, **common
-        )
-
-    side = resolution or architecture.family.usual_resolution or params.data.resolution
-    return _Way(space, side, rank)
-
-
-def _race_size(block: Search, starts: int | None, sprints: int | None, seconds: float | None) -> RaceSize:
-    students = sprints or max(1, block.sprints)
-    return RaceSize(max(students, starts or min(block.starts, 8 * students)), students, seconds)
-
-
-def _made(file: Path, name: str) -> Path:
-    if not file.exists():
-        raise UsageError(f"there is no {name} at {file}: run `make repro`, or give --{name}")
-    return file
-
-
 def _front(
-    found: SearchResult, against: str, resolution: int, classes: int, place: torch.device
-) -> Sequence[Candidate]:
+    found: "SearchResult", against: str, resolution: int, classes: int, place: "torch.device"
+) -> Sequence["Candidate"]:
     """The Pareto front; against latency as block times add up, since not every candidate can be run."""
+    from dass.search.latency import measure_parts
+    from dass.search.pareto import pareto_front
+
     if against != "latency":
         return pareto_front(found.ranking, attrgetter(f"cost.{against}"))
     architectures = [candidate.architecture for candidate in found.ranking]
@@ -242,7 +163,21 @@ def _front(
     return pareto_front(found.ranking, lambda candidate: parts.estimate(candidate.architecture))
 
 
-def _table(title: str, shown: Sequence[Candidate], times: Sequence[float]) -> Table:
+def _fields(found: "SearchResult", shown: Sequence["Candidate"], times: Sequence[float]) -> dict[str, Any]:
+    from dass.search.run import candidate_json
+
+    head = {"target": found.target, "teacher_accuracy": found.teacher_accuracy, "candidates": len(found.ranking)}
+    rows = [candidate_json(candidate) for candidate in shown]
+    for one, time in zip(rows, times, strict=False):
+        one["latency_ms"] = time
+    return {**head, "seconds": found.seconds, "ranking": rows}
+
+
+def _table(title: str, shown: Sequence["Candidate"], times: Sequence[float]) -> "Table":
+    from rich.table import Table
+
+    from dass.search.candidates import MILLION
+
     table = Table(title=title)
     climbed = any(candidate.rung for candidate in shown)
     intervals = any(candidate.low is not None for candidate in shown)

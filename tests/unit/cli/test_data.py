@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from dass.cli import data
 from dass.cli.data import data_app
+from dass.datasets import catalogue
 from dass.datasets.catalogue import Remote, find_dataset
 from dass.datasets.packed import open_packed
 from dass.errors import DassError, UsageError
@@ -158,7 +158,7 @@ def test_download_fetches_and_imports(images, tmp_path, monkeypatch):
         here = replace(
             find_dataset("eurosat"), remote=Remote(f"http://127.0.0.1:{server.server_port}/EuroSAT.zip", md5)
         )
-        monkeypatch.setattr(data, "find_dataset", lambda _: here)
+        monkeypatch.setattr(catalogue, "find_dataset", lambda _: here)
         said = _run("download", "eurosat", "--resolution", "16")
         server.shutdown()
         thread.join()

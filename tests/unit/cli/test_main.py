@@ -86,7 +86,7 @@ def test_a_failure_is_one_line_and_its_place_is_shown_on_demand(
     def broken(*_: object) -> None:
         raise RuntimeError("a defect\nof ours")
 
-    monkeypatch.setattr("dass.cli.describe.cost", broken)
+    monkeypatch.setattr("dass.space.cost.cost", broken)
     command = ("describe", "--depth", "1,1,1,1", "--width", "8,16,32,64")
     assert refuses(1, *command) == "RuntimeError: a defect of ours (--debug shows where)"
     for debug in (("--debug", *command), (*command, "--debug")):
@@ -98,7 +98,7 @@ def test_an_interrupted_command_says_so(dass: Callable, monkeypatch: pytest.Monk
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dass.cli.describe.cost", interrupted)
+    monkeypatch.setattr("dass.space.cost.cost", interrupted)
     said = dass("describe", "--depth", "1,1,1,1", "--width", "8,16,32,64")
     assert (said.code, said.out) == (130, "")
     assert said.err.startswith("interrupted; what was finished is kept")

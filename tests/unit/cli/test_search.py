@@ -212,8 +212,8 @@ def test_how_far_the_ladder_goes_and_over_how_many_workers(
         counts.append(count)
         return Workers(count)
 
-    monkeypatch.setattr("dass.cli.search.search_by_ladder", climb)
-    monkeypatch.setattr("dass.cli.search.Workers", started)
+    monkeypatch.setattr("dass.cli.search_ways.search_by_ladder", climb)
+    monkeypatch.setattr("dass.cli.search_ways.Workers", started)
     use = ("search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--method", "ladder", "--device", "cpu")
     for more in (
         (), ("--sprints", 0, "--starts", 60, "--evolve", "--workers", 2), ("--candidates", 5), ("--seconds", 9),

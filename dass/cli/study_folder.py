@@ -1,0 +1,141 @@
+"""What a study found, in a folder that can be committed."""
+
+import importlib.metadata
+import json
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dass.config import recipe_id
+from dass.datasets.packed import open_packed
+from dass.errors import DassError, UsageError
+from dass.files import read_json, write_json, write_text
+from dass.networks.checkpoint import TeacherCard, load_card
+from dass.project import Project
+from dass.students.database import StudentDatabase
+from dass.students.record import StudentRecord, TaskKey
+from dass.students.record_file import write_records
+
+PRECISIONS = ("float32", "bfloat16")
+PACKAGES = ("torch", "torchvision", "numpy", "scipy")
+REPORTS = (
+    "tables.md", "correlations.csv", "picks.csv", "few_shot.csv", "metrics.json", "lengths.csv", "lengths.md",
+    "evolve.md", "tables", "figures", "scatter",
+)  # fmt: skip
+
+
+def write_study(project: Project, folder: Path) -> None:
+    """Writes a study's records (no weights), splits, tables and pictures into a folder, with how they were made.
+
+    Args:
+        project: whose pipeline has run.
+        folder: where to; what an earlier study left there is replaced.
+
+    Raises:
+        UsageError: there are no reports yet.
+        DassError: there are no students of the present teachers and recipe, or a file cannot be read or written.
+    """
+    if not (project.reports / "metrics.json").exists():
+        raise UsageError("there are no reports yet: run `make repro` first")
+    cards = [load_card(path) for path in sorted(project.source_teachers.glob("*.safetensors"))]
+    records = {"source": _records(project, StudentDatabase(project.source_students), cards)}
+    for name, target in project.params.targets.items():
+        cards.append(load_card(project.target_teacher_file(name)))
+        if target.evaluate:
+            records[name] = _records(project, StudentDatabase(project.target_students(name)), cards[-1:])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (*REPORTS, "splits", "records", "ladder.json"):
+        copy = folder / name
+        if copy.is_dir():
+            shutil.rmtree(copy)
+        copy.unlink(missing_ok=True)
+    for name in REPORTS:
+        source = project.reports / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name)
+        elif source.exists():
+            shutil.copyfile(source, folder / name)
+    shutil.copyfile(project.root / "params.yaml", folder / "params.yaml")
+    shutil.copytree(project.splits, folder / "splits", ignore=shutil.ignore_patterns(".*"))
+    (folder / "records").mkdir()
+    for name, found in records.items():
+        write_records(folder / "records" / f"{name}.parquet", found)
+    if (ladder := project.ladder_file.with_suffix(".json")).exists():
+        write_json(folder / "ladder.json", read_json(ladder)["card"])
+    every = [record for found in records.values() for record in found]
+    write_text(folder / "README.md", "\n".join(_page(project, cards, every)) + "\n")
+
+
+def _records(project: Project, database: StudentDatabase, cards: Sequence[TeacherCard]) -> list[StudentRecord]:
+    """All students, failed ones too, of these teachers and the present recipe; others may lie beside them."""
+    keys = set()
+    for card in cards:
+        recipe = project.params.distillation.for_images(card.train_images)
+        precisions = PRECISIONS if recipe.precision == "auto" else (recipe.precision,)  # they may be of other machines
+        ids = [recipe_id(recipe, precision) for precision in precisions]
+        keys |= {TaskKey(card.task, card.data_id, card.teacher_id, one) for one in ids}
+    found = [record for card in cards for record in database.read_all(card.task) if record.key in keys]
+    if not found:
+        raise DassError(f"{database.folder} has no students of the present teachers and recipe: run `make repro` first")
+    return found
+
+
+def _page(project: Project, cards: Sequence[TeacherCard], records: Sequence[StudentRecord]) -> Iterator[str]:
+    seconds = sum(record.seconds for record in records) + sum(card.seconds for card in cards)
+    preset = project.params.preset
+    yield f"# Study `{preset}`"
+    yield ""
+    yield f"Made by `dass preset use {preset}`, `make repro` and `dass study`, from the `params.yaml` beside this page."
+    yield ""
+    yield f"- seed {project.params.seed}; {len(records)} students of {len(cards)} teachers"
+    yield f"- device: {', '.join(sorted({record.device for record in records}))}"
+    yield f"- {', '.join(f'{name} {importlib.metadata.version(name)}' for name in PACKAGES)}"
+    yield f"- {seconds / 3600:.1f} process-hours of training, evidence and meta-learning not counted"
+    yield from _data(project)
+    yield ""
+    yield "## Teachers"
+    yield ""
+    yield from _teachers(cards)
+    yield ""
+    yield "## Students"
+    yield ""
+    yield from _students(project, records)
+    yield ""
+    yield "`tables.md` holds the comparison of all methods; `docs/evaluation.md` explains it."
+
+
+def _data(project: Project) -> Iterator[str]:
+    for name in project.params.datasets:
+        card = open_packed(project.packed(name)).card
+        yield (
+            f"- data `{name}`: {card.train_count} training and {card.test_count} test images at {card.resolution} "
+            f"pixels, content `{card.content}`"
+        )
+
+
+def _teachers(cards: Sequence[TeacherCard]) -> Iterator[str]:
+    yield "| task | classes | training images | accuracy % | chance % |"
+    yield "| --- | --- | --- | --- | --- |"
+    for card in cards:
+        chance = 100 / len(card.classes)
+        yield (f"| {card.task} | {len(card.classes)} | {card.train_images} | {card.accuracy:.1f} | {chance:.1f} |")
+
+
+def _students(project: Project, records: Sequence[StudentRecord]) -> Iterator[str]:
+    found = read_json(project.reports / "metrics.json")["targets"]
+    yield "| target | students | mean % | deviation | error of one | deviation / error | in means | ceiling |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    for name, row in found.items():
+        if "students" not in row:
+            continue
+        ratio = row["accuracy_deviation"] / (row["accuracy_error"] or math.inf)
+        ceiling = f"{row['noise_ceiling']:.2f}" if row["noise_ceiling"] is not None else "-"
+        yield (
+            f"| {name} | {row['students']} | {row['accuracy_mean']:.1f} | {row['accuracy_deviation']:.2f} | "
+            f"{row['accuracy_error']:.2f} | {ratio:.1f} | {'yes' if row['counts_in_mean'] else 'no'} | {ceiling} |"
+        )
+    failed = [record for record in records if record.failure]
+    if failed:
+        yield ""
+        yield f"{len(failed)} students failed: {json.dumps(sorted({record.failure for record in failed}))}"
