@@ -94,11 +94,27 @@ def end_with_parent(parent: int | None = None) -> None:
     Args:
         parent: number of that process, where this one was told: it may be gone already. Else the present parent.
     """
-    threading.Thread(target=_follow, args=(parent or os.getppid(),), daemon=True).start()
+    try:
+        followed = Process.of(parent or os.getppid())
+    except psutil.Error:
+        followed = None
+    threading.Thread(target=_follow, args=(followed,), daemon=True).start()
 
 
-def _follow(parent: int) -> None:
-    while os.getppid() == parent:
+def behind_shell(command: str) -> int:
+    """Number of the process that started this one, past a shell that was only to run the command.
+
+    Args:
+        command: what the shell's command line holds, and that of the process behind it does not.
+    """
+    parent = psutil.Process().parent()
+    while parent is not None and any(command in word for word in parent.cmdline()):
+        parent = parent.parent()
+    return parent.pid if parent else os.getppid()
+
+
+def _follow(parent: Process | None) -> None:
+    while parent is not None and parent.alive:
         time.sleep(PARENT_CHECK_SECONDS)
     for child in psutil.Process().children():
         end_family(child.pid)

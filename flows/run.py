@@ -15,7 +15,7 @@ from dass.errors import UsageError
 from dass.params_file import find_root
 from dass.project import keep_state_in
 from flows.exits import exit_with_line, raise_when_terminated
-from flows.processes import end_with_parent
+from flows.processes import behind_shell, end_with_parent
 from flows.proxies import settle_proxies
 from flows.server import prefect_server
 
@@ -26,7 +26,7 @@ def main() -> None:
     with exit_with_line():
         module, arguments = asked(sys.argv[1:], os.environ)
         if "DVC_STAGE" in os.environ:
-            end_with_parent()  # a second `dvc repro` may come as soon as the first is gone
+            end_with_parent(behind_shell("flows.run"))  # a second `dvc repro` may come as soon as the first is gone
         root = find_root()
         os.chdir(root)  # where prefect.toml is
         keep_state_in(root)

@@ -171,13 +171,15 @@ def test_a_server_that_was_killed_is_replaced(tmp_path: Path, another_user: Call
 # Starts a process that is to end with it, and one more below that; says their numbers.
 FOLLOWED = """
 import os, subprocess, sys, time
-from flows.processes import end_with_parent
+from flows.processes import behind_shell, end_with_parent
 if sys.argv[1] == "child":
     below = subprocess.Popen(["sleep", "300"])
     print(below.pid, flush=True)
-    end_with_parent(int(sys.argv[2]))
+    end_with_parent(behind_shell("followed.py child"))
+    print(os.getpid(), flush=True)
 else:
-    child = subprocess.Popen([sys.executable, __file__, "child", str(os.getpid())], start_new_session=True)
+    command = f"{sys.executable} followed.py child; true"  # the shell stays between, as under dvc
+    child = subprocess.Popen(["sh", "-c", command], start_new_session=True)
     print(child.pid, flush=True)
 time.sleep(300)
 """
@@ -186,11 +188,11 @@ time.sleep(300)
 def test_what_follows_its_parent_ends_with_all_it_started_when_that_is_killed(tmp_path: Path) -> None:
     (tmp_path / "followed.py").write_text(FOLLOWED)
     parent = subprocess.Popen(
-        [sys.executable, str(tmp_path / "followed.py"), "parent"], env=environment(), stdout=subprocess.PIPE, text=True
+        [sys.executable, "followed.py", "parent"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
     )
     assert parent.stdout is not None
     with parent.stdout:
-        pids = [int(parent.stdout.readline()) for _ in range(2)]
+        pids = [int(parent.stdout.readline()) for _ in range(3)]
         parent.kill()
         parent.wait()
         until(lambda: all(map(is_gone, pids)), 30, "the others to end")
