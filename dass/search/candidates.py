@@ -76,7 +76,8 @@ class Candidate:
 
     Attributes:
         architecture: what it is.
-        predicted: accuracy in percent that it is predicted to reach after distillation, or another method's score.
+        score: what it is ranked by, the higher the better: as a rule the accuracy in percent that it is predicted to
+            reach after distillation, which the arithmetic of a predictor may put beyond the scale.
         cost: of one image of the target.
         low: lower end of the prediction's 80% interval, percent; None where the method gives none.
         high: upper end.
@@ -84,11 +85,16 @@ class Candidate:
     """
 
     architecture: Architecture
-    predicted: float
+    score: float
     cost: Cost
     low: float | None = None
     high: float | None = None
     rung: str = ""
+
+    @property
+    def predicted(self) -> float:
+        """The score as an accuracy, 0..100 percent; NaN stays NaN."""
+        return self.score if math.isnan(self.score) else min(max(self.score, 0.0), 100.0)
 
 
 def sample_candidates(

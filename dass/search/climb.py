@@ -134,7 +134,7 @@ def climb(
     def fitness(architectures: Sequence[Architecture]) -> np.ndarray:
         ascent.look(architectures, "noise")
         known = (ascent.found.get(one) for one in architectures)
-        return np.array([one.predicted if one else -np.inf for one in known])
+        return np.array([one.score if one else -np.inf for one in known])
 
     def left(share: float = 1.0) -> float:
         return math.inf if effort.seconds is None else share * effort.seconds - (time.perf_counter() - started)

@@ -20,7 +20,7 @@ def pareto_front(
         By ascending cost. Of candidates that are equal in both, the first in the order of architectures.
     """
     front: list[Candidate] = []
-    for candidate in sorted(candidates, key=lambda c: (spent(c), -c.predicted, c.architecture)):
-        if np.isfinite(candidate.predicted) and (not front or candidate.predicted > front[-1].predicted):
+    for candidate in sorted(candidates, key=lambda c: (spent(c), -c.score, c.architecture)):
+        if np.isfinite(candidate.score) and (not front or candidate.score > front[-1].score):
             front.append(candidate)
     return front

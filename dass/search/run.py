@@ -202,6 +202,7 @@ def candidate_json(candidate: Candidate) -> dict[str, Any]:
         "arch_id": architecture.arch_id,
         "architecture": architecture.to_json(),
         "predicted_accuracy": candidate.predicted,
+        "score": candidate.score,
         **interval,
         **asdict(candidate.cost),
     }
@@ -211,7 +212,8 @@ def _from_json(value: dict[str, Any]) -> Candidate:
     names = ("parameters", "macs", "macs_bn1", "macs_bn3_pool")
     cost = Cost(**{name: value[name] for name in names})
     interval = (value.get("low"), value.get("high"), value.get("rung", ""))
-    return Candidate(Architecture.from_json(value["architecture"]), value["predicted_accuracy"], cost, *interval)
+    score = value.get("score", value["predicted_accuracy"])  # what earlier versions wrote was not cut to the scale
+    return Candidate(Architecture.from_json(value["architecture"]), score, cost, *interval)
 
 
 def _check_space(card: PredictorCard, teacher: ElasticResNet) -> None:

@@ -36,8 +36,8 @@ def pick(candidates: Sequence[Candidate], budget: Budget) -> Candidate:
 
 
 def _place(candidate: Candidate) -> tuple[bool, float, int, int, object]:
-    finite = bool(np.isfinite(candidate.predicted))
-    score = candidate.predicted if finite else 0.0
+    finite = bool(np.isfinite(candidate.score))
+    score = candidate.score if finite else 0.0
     return not finite, -score, candidate.cost.macs, candidate.cost.parameters, candidate.architecture
 
 

@@ -13,7 +13,7 @@ from dass.predictor.scorer import MetaPredictor, score_candidates
 from dass.predictor.tasks import build_task
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
-from dass.tracking.predictor_model import PREDICTED, load_predictor_model, save_predictor_model
+from dass.tracking.predictor_model import load_predictor_model, predictions, save_predictor_model
 
 ARCHITECTURE, MACS, PARAMETERS = "architecture", "macs", "parameters"
 TEACHER_FILE = "teacher.safetensors"
@@ -46,7 +46,7 @@ class AdaptedModel:
             table: column `architecture`: JSON such as {"widths": [[16], [32], [64], [128]]}.
 
         Returns:
-            One row each: `predicted_accuracy` in percent, `macs` and `parameters` on this task.
+            One row each: what `predictions` says, `macs` and `parameters` on this task.
 
         Raises:
             MlflowException: what is no architecture of the space (INVALID_PARAMETER_VALUE).
@@ -60,9 +60,8 @@ class AdaptedModel:
             raise MlflowException.invalid_parameter_value(str(error)) from error
         classes = len(self.teacher_card.classes)
         costs = [cost(architecture, self.teacher_card.resolution, classes) for architecture in architectures]
-        return pd.DataFrame(
-            {
-                PREDICTED: scores,
+        return predictions(scores).assign(
+            **{
                 MACS: pd.Series([item.macs for item in costs], dtype="int64"),
                 PARAMETERS: pd.Series([item.parameters for item in costs], dtype="int64"),
             }

@@ -19,6 +19,7 @@ from dass.predictor.scorer import MetaPredictor
 FILE = "predictor.safetensors"
 TEACHER, TEACHER_CODE, TEACHER_ACCURACY = "teacher_embedding", "teacher_code", "teacher_accuracy"
 STUDENTS, STUDENT_CODES, PREDICTED = "student_embeddings", "student_codes", "predicted_accuracy"
+SCORE = "score"
 
 
 class PredictorModel:
@@ -55,7 +56,7 @@ class PredictorModel:
                 (`SearchSpace.encode`) and the teacher's accuracy in percent.
 
         Returns:
-            One row per student: `predicted_accuracy` in percent, float64, not clipped.
+            One row per student, see `predictions`.
 
         Raises:
             MlflowException: as many codes as embeddings are needed, and finite numbers (INVALID_PARAMETER_VALUE).
@@ -72,7 +73,12 @@ class PredictorModel:
         tensors = {name: torch.from_numpy(np.array(inputs[name])) for name in self.shapes}
         accuracy = float(tensors[TEACHER_ACCURACY][0])
         adapted = self.predictor.adapt(tensors[TEACHER][0], tensors[TEACHER_CODE][0], accuracy)
-        return pd.DataFrame({PREDICTED: adapted.predict(tensors[STUDENTS], tensors[STUDENT_CODES]).numpy()})
+        return predictions(adapted.predict(tensors[STUDENTS], tensors[STUDENT_CODES]).numpy())
+
+
+def predictions(scores: NDArray[np.float64]) -> pd.DataFrame:
+    """What a predictor answers: `predicted_accuracy` in 0..100 percent, and `score`, which keeps the order beyond."""
+    return pd.DataFrame({PREDICTED: np.clip(scores, 0, 100), SCORE: scores})
 
 
 def save_predictor_model(folder: Path, checkpoint: Path) -> None:

@@ -14,7 +14,7 @@ from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.checkpoint import PredictorCard
 from dass.tracking.adapted_model import ARCHITECTURE, MACS, PARAMETERS, save_adapted_model
 from dass.tracking.lineage import Lineage
-from dass.tracking.predictor_model import PREDICTED, load_predictor_model, save_predictor_model
+from dass.tracking.predictor_model import PREDICTED, SCORE, load_predictor_model, save_predictor_model
 from dass.tracking.registry import ModelPackage, RegisteredVersion, find_version, register_model
 from dass.tracking.store import Store
 
@@ -140,14 +140,19 @@ def _predictor_signature(shapes: dict[str, tuple[int, ...]]) -> "ModelSignature"
     from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 
     inputs: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), s, name) for name, s in shapes.items()]
-    return ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double, PREDICTED)]))
+    return ModelSignature(
+        Schema(inputs), Schema([ColSpec(DataType.double, PREDICTED), ColSpec(DataType.double, SCORE)])
+    )
 
 
 def _adapted_signature() -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, DataType, Schema
 
-    outputs = [ColSpec(DataType.double, PREDICTED), ColSpec(DataType.long, MACS), ColSpec(DataType.long, PARAMETERS)]
+    outputs = [
+        ColSpec(DataType.double, PREDICTED), ColSpec(DataType.double, SCORE), ColSpec(DataType.long, MACS),
+        ColSpec(DataType.long, PARAMETERS),
+    ]  # fmt: skip
     return ModelSignature(Schema([ColSpec(DataType.string, ARCHITECTURE)]), Schema([*outputs]))
 
 

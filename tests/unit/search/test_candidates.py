@@ -49,5 +49,13 @@ def test_scored_keeps_the_order() -> None:
     found = sample_candidates(TABLES, 3, 0, resolution=32, classes=7)
     candidates = scored(found, [1.0, 2.0, 3.0], resolution=32, classes=7)
     assert [c.architecture for c in candidates] == found
-    assert [c.predicted for c in candidates] == [1, 2, 3]
+    assert [c.score for c in candidates] == [1, 2, 3]
     assert candidates[1].cost == cost(found[1], 32, 7)
+
+
+@pytest.mark.parametrize(("score", "predicted"), [(111.8, 100.0), (-3.0, 0.0), (63.5, 63.5), (float("inf"), 100.0)])
+def test_a_prediction_is_an_accuracy_whatever_the_score(score: float, predicted: float) -> None:
+    [candidate] = scored(
+        [SearchSpace((4, 8, 8, 16), 2, (0.5, 1.0), "block").largest], [score], resolution=16, classes=4
+    )
+    assert (candidate.score, candidate.predicted) == (score, predicted)

@@ -79,11 +79,11 @@ def test_each_rung_takes_fewer_of_the_best(found: tuple[SearchResult, list[Climb
 def test_candidates_are_within_the_budget_ranked_and_have_intervals(found: tuple[SearchResult, list[Climbed]]) -> None:
     result, _ = found
     assert len(result.ranking) == 60
-    assert [c.predicted for c in result.ranking] == sorted((c.predicted for c in result.ranking), reverse=True)
+    assert [c.score for c in result.ranking] == sorted((c.score for c in result.ranking), reverse=True)
     assert result.pick == result.ranking[0]
     for candidate in result.ranking:
         assert candidate.low is not None and candidate.high is not None
-        assert 0 <= candidate.low < candidate.predicted < candidate.high <= 100
+        assert 0 <= candidate.low < candidate.score < candidate.high <= 100
         assert result.budget.allows(candidate.cost)
 
 

@@ -20,13 +20,13 @@ def test_is_what_no_other_candidate_beats(make: Callable[..., Candidate], points
     def beaten(one: Candidate) -> bool:
         return any(
             other.cost.macs <= one.cost.macs
-            and other.predicted >= one.predicted
-            and (other.cost.macs, other.predicted) != (one.cost.macs, one.predicted)
+            and other.score >= one.score
+            and (other.cost.macs, other.score) != (one.cost.macs, one.score)
             for other in candidates
         )
 
-    unbeaten = {(c.cost.macs, c.predicted) for c in candidates if not beaten(c)}
-    assert [(c.cost.macs, c.predicted) for c in front] == sorted(unbeaten)
+    unbeaten = {(c.cost.macs, c.score) for c in candidates if not beaten(c)}
+    assert [(c.cost.macs, c.score) for c in front] == sorted(unbeaten)
     by_params = pareto_front(candidates, lambda c: c.cost.parameters)
     assert [c.cost.parameters for c in by_params] == sorted({c.cost.parameters for c in by_params})
 

@@ -71,7 +71,7 @@ def test_all_candidates_are_ranked_and_the_best_is_picked(search: Callable[..., 
     assert (found.target, found.teacher_id, found.teacher_accuracy, found.predictor_id) == (
         "pets", "t" * 12, 60.0, "p" * 12,
     )  # fmt: skip
-    predictions = [candidate.predicted for candidate in found.ranking]
+    predictions = [candidate.score for candidate in found.ranking]
     assert predictions == sorted(predictions, reverse=True)
     assert len(set(predictions)) > 20
     assert len({candidate.architecture for candidate in found.ranking}) == 40
@@ -80,7 +80,7 @@ def test_all_candidates_are_ranked_and_the_best_is_picked(search: Callable[..., 
     for candidate in found.ranking:
         assert SPACE.contains(candidate.architecture)
         assert candidate.cost == cost(candidate.architecture, 24, 3)
-    assert found.front[-1].predicted == found.pick.predicted
+    assert found.front[-1].score == found.pick.score
     assert [c.cost.macs for c in found.front] == sorted(c.cost.macs for c in found.front)
 
 
@@ -93,7 +93,7 @@ def test_a_prediction_is_the_adapted_predictors_of_the_remapped_student(
         with torch.no_grad():
             embedding = student.features(noise)
         code = torch.from_numpy(SPACE.encode([candidate.architecture]))
-        assert candidate.predicted == pytest.approx(float(adapted.predict(embedding, code)), abs=1e-3)
+        assert candidate.score == pytest.approx(float(adapted.predict(embedding, code)), abs=1e-3)
 
 
 def test_the_same_search_twice_and_others(search: Callable[..., SearchResult]) -> None:
@@ -101,7 +101,7 @@ def test_the_same_search_twice_and_others(search: Callable[..., SearchResult]) -
     assert replace(search(), seconds=0) == replace(found, seconds=0)
     assert {c.architecture for c in search(seed=1).ranking} != {c.architecture for c in found.ranking}
     better = search(accuracy=90.0)  # the guide: a better teacher, better students
-    assert better.pick.predicted > found.pick.predicted
+    assert better.pick.score > found.pick.score
 
 
 def test_the_budget_is_respected(search: Callable[..., SearchResult]) -> None:

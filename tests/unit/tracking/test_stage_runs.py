@@ -149,7 +149,7 @@ def test_a_target_and_its_true_ranking_later(store: Store, tmp_path: Path) -> No
         "predictor_id": "123456abcdef",
         "candidates": 500,
         "budget": Budget(max_macs=4.0),
-        "ranking": (pick, replace(pick, predicted=40.0)),
+        "ranking": (pick, replace(pick, score=40.0)),
         "pick": pick,
         "seconds": 3.0,
         "files": (picture,),
