@@ -3,7 +3,8 @@
 import io
 import sys
 import threading
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,31 +53,55 @@ class Decoded:
     deep_bits: int = 0
 
 
-def decode(source: bytes | np.ndarray, resolution: int, deep_bits: int = 16) -> Decoded:
-    """Brings an image to the working form, by `RESIZE_RULE`.
+def pixel_count(source: bytes) -> int:
+    """How many pixels an image file says it has, by its header alone.
+
+    Raises:
+        UndecodableError: the bytes are not an image.
+    """
+    with _told(source):
+        return _area(Image.open(io.BytesIO(source), formats=FORMATS))
+
+
+def decode(
+    source: bytes | np.ndarray, resolution: int, deep_bits: int = 16, *, max_pixels: int | None = None
+) -> Decoded:
+    """Brings an image to the working form, by `RESIZE_RULE`; one that has it already stays as it is.
 
     Grey, palette, alpha, CMYK and 16-bit images become 8-bit RGB; of an animation the first frame counts.
 
     Args:
-        source: an image file's bytes, or pixels uint8 [h, w] (grey) or [h, w, 3].
+        source: an image file's bytes, or pixels uint8 [h, w] (grey), [h, w, 3] or, with alpha, [h, w, 4].
         resolution: side of the result, in pixels.
         deep_bits: how many bits the values of 16-bit files are taken to have; brighter ones become white.
+        max_pixels: a file that says it has more is refused before they are read; None for Pillow's own limit.
 
     Raises:
         UndecodableError: the bytes do not decode, or are of more pixels than memory should be spent on.
     """
-    if not isinstance(source, np.ndarray) and not source:
-        raise UndecodableError("an empty file")
-    try:
+    with _told(source):
         if isinstance(source, np.ndarray):
             return Decoded(_square(Image.fromarray(source), resolution))
         image = Image.open(io.BytesIO(source), formats=FORMATS)
-        with _ONE_LARGE if image.width * image.height > _LARGE else nullcontext():
+        if max_pixels is not None and _area(image) > max_pixels:
+            raise UndecodableError(f"{image.width} x {image.height} pixels, at most {max_pixels:,} are read")
+        with _ONE_LARGE if _area(image) > _LARGE else nullcontext():
             values = _load(image, source, resolution)
             if values is not None:
                 shallow, found_bits = _from_deep(values, deep_bits)
                 return Decoded(_square(shallow, resolution), found_bits)
             return Decoded(_square(image, resolution))
+
+
+@contextmanager
+def _told(source: bytes | np.ndarray) -> Iterator[None]:
+    """Whatever a decoder raises, as an `UndecodableError` that says why."""
+    if not isinstance(source, np.ndarray) and not source:
+        raise UndecodableError("an empty file")
+    try:
+        yield
+    except UndecodableError:
+        raise
     except UnidentifiedImageError as error:
         begin = b"" if isinstance(source, np.ndarray) else source[:99].lstrip()
         what = next((what for start, what in _IN_PLACE.items() if begin.startswith(start)), None)
@@ -85,6 +110,10 @@ def decode(source: bytes | np.ndarray, resolution: int, deep_bits: int = 16) -> 
         raise UndecodableError(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from error
     except Exception as error:  # a decoder fed with arbitrary bytes raises nearly anything
         raise UndecodableError(str(error) or type(error).__name__) from error
+
+
+def _area(image: Image.Image) -> int:
+    return image.width * image.height
 
 
 def _square(image: Image.Image, resolution: int) -> np.ndarray:

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dass.tracking.image_input import UnclearImagesError
+from dass.tracking.image_request import TooMuchError, requested_images
+
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
@@ -30,7 +33,8 @@ BODY_SECONDS = 30.0  # until all of a request has come, and until all of an answ
 TURNS = 2  # requests that are scored at once: each takes the memory of its parsed body
 BODIES = 8  # times the limit of one, for the bodies of all requests together
 DEPTH = 32  # of lists and objects within each other
-DIGITS = re.compile(rb"[0-9]{500}")  # no number needs so many, and Python refuses to read some that have
+# No whole number needs so many, and Python refuses to read some that have; base64 text may hold as many.
+DIGITS = re.compile(rb"(?:^|[\[:,\s])-?[0-9]{500}")
 BYTES_PER_LIST = 4  # on average at least; those of small architectures have five
 BYTES_PER_PIXEL = 7  # of images, their lists of rows and images included
 TEXTS = 16  # times the body, for an array that gives each of its texts the room of the longest
@@ -164,6 +168,8 @@ class ScoringApp:
         from mlflow.pyfunc import scoring_server
 
         _check_json(body, BYTES_PER_PIXEL if self._takes_images else BYTES_PER_LIST)
+        if not self._takes_images:
+            _check_texts(body)
         try:
             if self._takes_images:
                 return self._classified(body)
@@ -185,12 +191,12 @@ class ScoringApp:
         """A student's answer to images, without the copies of lists that MLflow makes of any input."""
         from mlflow.pyfunc import scoring_server
 
-        if body.count(b'"') != 2:  # a key and no text: numpy would give each text the room of the longest
-            raise RefusedError(HTTPStatus.BAD_REQUEST, 'send {"inputs": [...]} or {"instances": [...]}: images alone')
-        request = json.loads(body)
-        if not isinstance(request, dict) or not request.keys() <= {"inputs", "instances"}:
-            raise RefusedError(HTTPStatus.BAD_REQUEST, 'send {"inputs": [...]} or {"instances": [...]}: images alone')
-        [images] = map(np.array, request.values())
+        try:
+            images = requested_images(body)
+        except UnclearImagesError as error:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from error
+        except TooMuchError as error:
+            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)) from error
         answer = io.StringIO()
         scoring_server.predictions_to_json(self._model.predict(images), answer)
         return Answer(HTTPStatus.OK, answer.getvalue().encode())
@@ -204,7 +210,7 @@ def _check_json(body: bytes, bytes_per_list: int) -> None:
         bytes_per_list: that its lists have on average at least.
 
     Raises:
-        RefusedError: not UTF-8, too deep, numbers too long, lists of next to nothing, or texts of unlike length.
+        RefusedError: not UTF-8, too deep, numbers too long, or lists of next to nothing.
     """
     try:
         body.decode()
@@ -219,7 +225,11 @@ def _check_json(body: bytes, bytes_per_list: int) -> None:
         raise RefusedError(HTTPStatus.BAD_REQUEST, f"the request has lists more than {DEPTH} deep within each other")
     if opened.sum() * bytes_per_list > len(body) + 1000:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "the request has next to nothing but lists without numbers")
-    quotes = np.flatnonzero(signs == ord('"'))
+
+
+def _check_texts(body: bytes) -> None:
+    """Refuses what numpy, which gives each text of an array the room of the longest, would make gigabytes of."""
+    quotes = np.flatnonzero(np.frombuffer(body, dtype=np.uint8) == ord('"'))
     if len(quotes) > 1 and int(np.diff(quotes).max()) * (len(quotes) // 2) > TEXTS * len(body):
         raise RefusedError(HTTPStatus.BAD_REQUEST, "the request has many texts and one that is far longer")
 

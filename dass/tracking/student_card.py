@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from dass.config import DistillationRecipe
+from dass.datasets.decoding import RESIZE_RULE
 from dass.space.architecture import Architecture
 
 
@@ -117,16 +118,19 @@ padding {augmentation.crop_padding}. Recipe `{self.recipe_id}`, seed {self.seed}
 ```python
 import mlflow
 model = mlflow.pyfunc.load_model("models:/{name}@champion")
-model.predict(images)  # [n, {side}, {side}, 3], RGB, 0..255 or 0.0..1.0; one image is image[None]
+model.predict([open("photo.jpg", "rb").read()])  # files as bytes, one or more
+model.predict(images)  # or arrays [n, height, width, 3] of any size, 0..255 or 0.0..1.0
 ```
 
-It answers a table: `class`, `probability`, and `p_<name>` for every class. Over HTTP (`mlflow models serve`) send \
-`{{"inputs": [[[[r, g, b], ...], ...], ...]}}` with whole numbers 0..255 or numbers 0..1.
+It answers a table: `class`, `probability`, and `p_<name>` for every class. Over HTTP (`dass serve`, \
+`mlflow models serve`) send files as base64 text, `{{"inputs": ["/9j/4AAQ..."]}}`, or numbers, \
+`{{"inputs": [[[[r, g, b], ...], ...], ...]}}`; `instances` and a data frame of one column are understood, too.
 
 ## Limits
 
-- Images must be exactly {side}x{side}: nothing is resized. Resize as training did, or accuracy drops silently.
-- Pixels are whole numbers 0..255, or floating-point numbers of 0..1 or 0..255; anything else is refused.
+- Images of any size are brought to {side}x{side} as in training: {RESIZE_RULE}. What lies outside the central square \
+is not seen.
+- Numbers are whole ones 0..255, or floating-point ones of 0..1 or 0..255; anything else is refused.
 - It knows these classes only and always names one of them; its probabilities are not calibrated.
 - The accuracy is that of the test images named above. Other cameras, cropping or light will lower it.
 - The weights follow the data. {self.licence}

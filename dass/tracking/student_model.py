@@ -1,4 +1,4 @@
-"""A distilled student as files, and as MLflow serves it: uint8 images in, class names and probabilities out.
+"""A distilled student as files, and as MLflow serves it: images in, class names and probabilities out.
 
 Nothing is pickled. MLflow imports this module, from the copy of the package that it keeps beside the model, and
 calls `_load_pyfunc` with the folder that `save_student_model` wrote.
@@ -19,7 +19,7 @@ from dass.networks.checkpoint import import_checkpoint, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.sealed import read_sealed, write_sealed
 from dass.space.architecture import Architecture
-from dass.tracking.image_input import UnclearImagesError, to_pixels
+from dass.tracking.image_input import UnclearImagesError, pixel_batches
 
 if TYPE_CHECKING:
     from mlflow.exceptions import MlflowException
@@ -35,8 +35,7 @@ class StudentModel:
     Args:
         network: the student.
         classes: class names in label order.
-        resolution: side of the images in pixels; nothing is resized here, since a resize rule that differs from
-            training's costs accuracy silently.
+        resolution: side in pixels of the squares that it was trained on, to which images are brought as then.
     """
 
     def __init__(self, network: ElasticResNet, classes: tuple[str, ...], resolution: int) -> None:
@@ -44,26 +43,27 @@ class StudentModel:
         self.classes = classes
         self.resolution = resolution
 
-    def predict(self, images: NDArray[Any]) -> pd.DataFrame:
+    def predict(self, images: Any) -> pd.DataFrame:
         """Classifies images.
 
         Args:
-            images: [n, h, w, 3], RGB, h = w = `resolution`, as whole numbers 0..255 or as floating-point numbers of
-                0..1 or 0..255, see `dass.tracking.image_input`; one image is a batch of one.
+            images: files as bytes or base64 text, arrays of any size, lists of these, or one column of a data frame;
+                `dass.tracking.image_input` states the rules.
 
         Returns:
             One row per image: `class` (the most probable class's name), `probability` (its), and `p_<name>` for
             every class in label order. Probabilities are float32 softmax outputs and sum to 1.
 
         Raises:
-            MlflowException: another type, shape or scale (INVALID_PARAMETER_VALUE: a server answers 400).
+            MlflowException: something else, or a file that does not decode (INVALID_PARAMETER_VALUE: a server answers
+                400).
         """
         try:
-            pixels = to_pixels(images, self.resolution)
+            parts = [self.probabilities(pixels) for pixels in pixel_batches(images, self.resolution, _BATCH)]
         except UnclearImagesError as error:
             raise _refusal(str(error)) from error
-        probabilities = self.probabilities(pixels)
-        best = probabilities.argmax(axis=1) if len(pixels) else np.empty(0, dtype=np.int64)
+        probabilities = np.concatenate([np.empty((0, len(self.classes))), *parts])
+        best = probabilities.argmax(axis=1)
         names = np.array(self.classes, dtype=object)
         frame = pd.DataFrame({CLASS: names[best], PROBABILITY: probabilities[np.arange(len(best)), best]})
         every = pd.DataFrame(probabilities, columns=[f"{PREFIX}{name}" for name in self.classes])

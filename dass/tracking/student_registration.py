@@ -71,6 +71,7 @@ def register_student(
             folder=folder,
             signature=_signature(student),
             example=np.ascontiguousarray(images[:2]),
+            requirements=("pillow",),
         )
         return register_model(
             store,

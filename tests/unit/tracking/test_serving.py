@@ -3,6 +3,7 @@
 A new report is one more row of `ANSWERED` or `REFUSED`.
 """
 
+import base64
 import http.client
 import io
 import json
@@ -10,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ import pytest
 import torch
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema, TensorSpec
+from PIL import Image
 
+from dass.datasets.decoding import decode
 from dass.errors import UsageError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
@@ -52,8 +56,8 @@ def pictures(count: int = 4) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    """A real server of a real model, which waits for headers and bodies a second each."""
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real model's folder."""
     import_quietly("mlflow.pyfunc.scoring_server")
     folder = tmp_path_factory.mktemp("served")
     save_student_model(folder / "student", network(), CLASSES, SIDE)
@@ -62,18 +66,38 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int
         signature=ModelSignature(outputs=Schema([ColSpec("string", "class")])), pip_requirements=["torch"],
         input_example=pictures(1),
     )  # fmt: skip
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def address(served: Path) -> Iterator[tuple[str, int]]:
+    """A real server of it, which waits for headers and bodies a second each."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(serving, "HEADER_SECONDS", 1.0)
         patch.setattr(scoring_app, "BODY_SECONDS", 1.0)
-        app = ScoringApp(mlflow.pyfunc.load_model(str(folder / "model")), MAX_BYTES)
-        server = make_server(app, "127.0.0.1", 0)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield server.servers[0].sockets[0].getsockname()
-        server.should_exit = True
-        thread.join()
+        with running(ScoringApp(mlflow.pyfunc.load_model(str(served)), MAX_BYTES)) as found:
+            yield found
+
+
+@pytest.fixture(scope="module")
+def mlflows_address(served: Path) -> Iterator[tuple[str, int]]:
+    """What `mlflow models serve` runs, with the same model."""
+    from mlflow.pyfunc import scoring_server
+
+    with running(scoring_server.init(mlflow.pyfunc.load_model(str(served)))) as found:
+        yield found
+
+
+@contextmanager
+def running(app: Any) -> Iterator[tuple[str, int]]:
+    server = make_server(app, "127.0.0.1", 0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()
+    server.should_exit = True
+    thread.join()
 
 
 def ask(
@@ -148,6 +172,77 @@ def parquet() -> bytes:
     return buffer.getvalue()
 
 
+def file(pixels: np.ndarray, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def photo(seed: int) -> np.ndarray:
+    """Of no particular size."""
+    return np.random.default_rng(seed).integers(0, 256, (11 + seed, 14, 3), dtype=np.uint8)
+
+
+def bomb(pixels: int) -> bytes:
+    """A small file that says it has many pixels."""
+    buffer = io.BytesIO()
+    Image.new("1", (pixels // 5_000, 5_000)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+FILES = [file(photo(seed), kind) for seed, kind in enumerate(("PNG", "JPEG", "WEBP"))]
+TEXTS = [text(each) for each in FILES]
+# MLflow's forms of a request for the three files
+FORMS: dict[str, dict[str, Any]] = {
+    "inputs": {"inputs": TEXTS},
+    "inputs, a column": {"inputs": {"image": TEXTS}},
+    "instances": {"instances": TEXTS},
+    "instances, objects": {"instances": [{"b64": each} for each in TEXTS]},
+    "dataframe_split": {"dataframe_split": {"columns": ["image"], "data": [[each] for each in TEXTS]}},
+    "dataframe_split with index": {
+        "dataframe_split": {"index": [7, 8, 9], "columns": ["image"], "data": [[each] for each in TEXTS]}
+    },
+    "dataframe_records": {"dataframe_records": [{"image": each} for each in TEXTS]},
+}
+
+
+@pytest.mark.parametrize("row", FORMS)
+def test_files_are_answered_as_training_would_have_seen_them(row: str, address: tuple[str, int]) -> None:
+    status, answer = ask(address, json.dumps(FORMS[row]).encode())
+    assert status == 200, answer
+    rows = json.loads(answer)["predictions"]
+    pixels = np.stack([decode(each, SIDE).pixels for each in FILES])
+    expected = StudentModel(network(), CLASSES, SIDE).probabilities(pixels)
+    np.testing.assert_allclose([[one[f"p_{name}"] for name in CLASSES] for one in rows], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("row", FORMS)
+def test_mlflows_own_server_gives_the_same_answer(
+    row: str, address: tuple[str, int], mlflows_address: tuple[str, int]
+) -> None:
+    body = json.dumps(FORMS[row]).encode()
+    status, answer = ask(mlflows_address, body)
+    assert (status, json.loads(answer)) == (200, json.loads(ask(address, body)[1]))
+
+
+@pytest.mark.parametrize("row", ["a file's name", "base64 of no image", "channels first", "a file of too many pixels"])
+def test_mlflows_own_server_refuses_with_one_reason(row: str, mlflows_address: tuple[str, int]) -> None:
+    status, answer = ask(mlflows_address, REFUSED[row][1])
+    assert (status, json.loads(answer)["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+    assert len(json.loads(answer)["message"]) < 500
+
+
+def test_long_runs_of_digits_in_base64_are_no_number(address: tuple[str, int]) -> None:
+    flat = np.frombuffer(base64.b64decode("0000"), dtype=np.uint8)[::-1]  # which BMP turns round
+    sent = text(file(np.tile(flat, (24, 24, 1)), "BMP"))
+    assert "0" * 500 in sent
+    assert ask(address, inputs([sent]))[0] == 200
+
+
 def image(value: Any, count: int = 1) -> list[Any]:
     return [[[[value] * 3] * SIDE] * SIDE] * count
 
@@ -167,8 +262,27 @@ REFUSED: dict[str, tuple[int, bytes, dict[str, str]]] = {
     "truth values": (400, inputs(image(True)), JSON),
     "text": (400, inputs(image("r")), JSON),
     "nulls": (400, inputs(image(None)), JSON),
-    "another size": (400, inputs([[[[0, 0, 0]] * 4] * 4]), JSON),
-    "one image": (400, inputs(pictures()[0]), JSON),
+    "channels first": (400, inputs(pictures().transpose(0, 3, 1, 2)), JSON),
+    "two channels": (400, inputs(pictures()[..., :2]), JSON),
+    "a row of pixels": (400, inputs(pictures()[0, 0]), JSON),
+    "a file's name": (400, inputs(["/etc/passwd"]), JSON),
+    "an address": (400, inputs(["http://127.0.0.1/image.png"]), JSON),
+    "base64 of no image": (400, inputs([base64.b64encode(b"hello" * 20).decode()]), JSON),
+    "half a file": (400, inputs([text(file(photo(0)))[:400]]), JSON),
+    "a file and text": (400, inputs([text(file(photo(0))), "r"]), JSON),
+    "text within an image": (400, inputs([[["x" * 100] * 3, ["y" * 100]]]), JSON),
+    "a 16-bit file of 12 bits": (400, inputs([text(file(np.full((9, 9), 4000, dtype=np.uint16)))]), JSON),
+    "a file of too many pixels": (400, inputs([text(bomb(60_000_000))]), JSON),
+    "files of too many pixels together": (413, inputs([text(bomb(40_000_000))] * 3), JSON),
+    "too many images": (413, inputs([[[[255, 255, 255]] * 2]] * 4_100), JSON),
+    "many short texts": (400, inputs(["AAAA"] * 20_000), JSON),
+    "many small objects": (400, b'{"inputs": [' + b'{"a":1},' * 20_000 + b"1]}", JSON),
+    "a table of two columns": (400, json.dumps({"dataframe_records": [{"a": "x", "b": "y"}]}).encode(), JSON),
+    "a table of rows of two": (
+        400, json.dumps({"dataframe_split": {"columns": ["a"], "data": [["x", "y"]]}}).encode(), JSON,
+    ),
+    "a table without rows": (400, json.dumps({"dataframe_split": {"columns": ["a"]}}).encode(), JSON),
+    "records that are none": (400, json.dumps({"dataframe_records": "x"}).encode(), JSON),
     "ragged": (400, inputs([[[[0, 0, 0]], [[0]]]]), JSON),
     "a word": (400, inputs("cat"), JSON),
     "another key": (400, json.dumps({"images": UNIT}).encode(), JSON),
@@ -224,9 +338,10 @@ def test_pages(method: str, path: str, status: int, address: tuple[str, int]) ->
 def test_a_request_takes_memory_in_proportion_to_its_size() -> None:
     """Of a model of another kind, whose input MLflow parses: what is sent there is bounded before it is parsed."""
     with pytest.raises(scoring_app.RefusedError):
-        scoring_app._check_json(b'["' + b"x" * 5_000 + b'"' + b',""' * 50_000 + b"]", scoring_app.BYTES_PER_LIST)
+        scoring_app._check_texts(b'["' + b"x" * 5_000 + b'"' + b',""' * 50_000 + b"]")
     architectures = json.dumps({"inputs": [json.dumps({"widths": [[2], [4], [4], [8]]})] * 5_000}).encode()
     scoring_app._check_json(architectures, scoring_app.BYTES_PER_LIST)
+    scoring_app._check_texts(architectures)
     scoring_app._check_json(inputs(pictures(100)), scoring_app.BYTES_PER_PIXEL)
 
 

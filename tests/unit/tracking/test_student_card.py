@@ -21,7 +21,8 @@ def test_the_card_says_what_a_user_must_know(make_student: Callable) -> None:
         "temperature 6",
         "seed 7",
         'load_model("models:/dass-student-pets@champion")',
-        "exactly 16x16",
+        "brought to 16x16",
+        "base64",
         "Free for any use.",
     ):
         assert fact in text

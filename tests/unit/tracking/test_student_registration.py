@@ -44,14 +44,15 @@ def test_the_model_loads_answers_and_refuses(store: Store, register: Callable, m
     assert example.shape == (2, 16, 16, 3)
     assert list(model.predict(example)["class"]) == ["cat", "cat"]
     assert list(model.predict(example / 255)["class"]) == ["cat", "cat"]
-    for wrong in (example[0], example[:, :8], example - 0.5, [[1, 2]]):
+    assert list(model.predict(example[0, :8])["class"]) == ["cat"]
+    for wrong in (example[0, 0], example[:, :, :, :2], example - 0.5, [[1, 2]]):
         with pytest.raises(MlflowException) as caught:
             model.predict(wrong)
         assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
     requirements = mlflow.pyfunc.get_model_dependencies(version.uri)
     with open(requirements) as file:  # noqa: PTH123
         lines = file.read().split()
-    assert {line.split("==")[0] for line in lines} == {"mlflow", "numpy", "pandas", "safetensors", "torch"}
+    assert {line.split("==")[0] for line in lines} == {"mlflow", "numpy", "pandas", "pillow", "safetensors", "torch"}
     assert all("==" in line and "+" not in line for line in lines)
 
 
