@@ -24,6 +24,7 @@ from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.tracking.promotion import crown
 from dass.tracking.runs import file_page
+from dass.training.user_teacher import TeacherFile
 from flows.distil import distil_student
 from flows.given import given_files, open_given, record_distilled, record_search, record_student
 from flows.meta_train import learn
@@ -46,8 +47,10 @@ def _architecture(text: str) -> str:
 
 
 Dataset = Annotated[str, Field(min_length=1, max_length=1000)]
-TeacherFile = Annotated[str, Field(pattern=r"\.(safetensors|pt|pth)$", max_length=1000)]
-ArchitectureJson = Annotated[str, Field(pattern=r'^\s*\{\s*"widths"\s*:'), AfterValidator(_architecture)]
+Weights = Annotated[str, Field(pattern=r"\.(safetensors|pt|pth|th|bin|ckpt|tar)$", max_length=1000)]
+ArchitectureJson = Annotated[str, Field(pattern=r'^\s*\{\s*"(widths|family)"\s*:'), AfterValidator(_architecture)]
+Words = Annotated[str, Field(min_length=1, max_length=200)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 # As `Limit` of params.yaml, in words that the server can check.
 Cost = Annotated[float, Field(gt=0)] | Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$")]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -84,7 +87,7 @@ def pipeline(
 @flow(name="search-students", flow_run_name="search-{dataset}")
 def search_students(
     dataset: Dataset,
-    teacher: TeacherFile,
+    teacher: Weights,
     max_macs: Cost | None = None,
     max_params: Cost | None = None,
     candidates: Count | None = None,
@@ -93,6 +96,10 @@ def search_students(
     then: Literal["rank", "distil", "register"] = "rank",
     method: Method | None = None,
     seconds: Annotated[float, Field(gt=0, le=1e6)] | None = None,
+    normalization: Words | None = None,
+    classes: Words | None = None,
+    expect_accuracy: Percent | None = None,
+    layout: Words | None = None,
 ) -> None:
     """Rank students for a dataset and a teacher trained on it, within a budget.
 
@@ -114,6 +121,12 @@ def search_students(
             the method of params.yaml.
         seconds: How long a search by the ladder or a race may take: as many are tried as fit. Empty for what
             params.yaml says.
+        normalization: What the teacher expects of its images: half, unit, imagenet, cifar10, cifar100, or six numbers
+            with commas. Empty for what its file or its family says.
+        classes: Path, on the worker's machine, of a text file with the teacher's class names, one a line. Empty for
+            names in its file, else alphabetical order.
+        expect_accuracy: Percent of the test images that the teacher should reach. Empty for anything above chance.
+        layout: Strides and pools that its weights cannot tell, such as stem_stride=1,max_pool=no. Empty for the rule.
     """
     begin_run()
     project = Project.open()
@@ -121,8 +134,12 @@ def search_students(
     stage, file = ("ladder", project.ladder_file) if chosen == "ladder" else ("meta_train", project.predictor_file)
     if chosen != "race" and not file.exists():
         raise UsageError(f"there is no {file.stem} yet: run `pipeline` until {stage} first")
+    theirs = TeacherFile.of(
+        Path(teacher), normalization=normalization, classes=project.root / classes if classes else None,
+        expect_accuracy=expect_accuracy, layout=layout,
+    )  # fmt: skip
     with (
-        open_given(project, dataset, teacher, any_family=chosen == "race") as given,
+        open_given(project, dataset, theirs, any_family=chosen == "race") as given,
         scratch_folder() as folder,
     ):
         name = given.data.name
@@ -158,10 +175,13 @@ def search_students(
 @flow(name="distil-student", flow_run_name="distil-{dataset}")
 def distil_one(
     dataset: Dataset,
-    teacher: TeacherFile,
+    teacher: Weights,
     architecture: ArchitectureJson,
     seed: Seed = 0,
     then: Literal["distil", "register"] = "distil",
+    normalization: Words | None = None,
+    classes: Words | None = None,
+    expect_accuracy: Percent | None = None,
 ) -> None:
     """Distil one student of a teacher, from its remapped start, by the recipe of params.yaml.
 
@@ -171,12 +191,19 @@ def distil_one(
         architecture: The student, as the last column of a ranking shows it: {"widths": [[4], [8], [8], [16]]}.
         seed: Of batch order and augmentation.
         then: Only distil it; or also register it, and make it champion if it is better than the present one.
+        normalization: What the teacher expects of its images, as in `search-students`.
+        classes: Path of a text file with the teacher's class names, as in `search-students`.
+        expect_accuracy: Percent of the test images that the teacher should reach. Empty for anything above chance.
     """
     begin_run()
     project = Project.open()
     student = Architecture.from_json(architecture)
     SearchSpace.from_config(project.params.space).check(student)
-    with open_given(project, dataset, teacher) as given, scratch_folder() as folder:
+    theirs = TeacherFile.of(
+        Path(teacher), normalization=normalization, classes=project.root / classes if classes else None,
+        expect_accuracy=expect_accuracy,
+    )  # fmt: skip
+    with open_given(project, dataset, theirs) as given, scratch_folder() as folder:
         name = given.data.name
         path = folder / f"{name}.safetensors"
         record = distil_student(project, given, student, seed, path)

@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from prefect import task
@@ -23,27 +24,31 @@ from flows.runtime import RECORDING, device, logger
 
 
 @contextmanager
-def open_given(project: Project, dataset: str, teacher: str, *, any_family: bool = False) -> Iterator[TargetTask]:
+def open_given(
+    project: Project, dataset: str, teacher: TeacherFile, *, any_family: bool = False
+) -> Iterator[TargetTask]:
     """Open the dataset and the teacher that a run was given, at the project's resolution.
 
     Args:
         project: gives resolution and search space.
         dataset: name or path.
-        teacher: path of its weights.
+        teacher: its weights, the path as seen from the project, and what they cannot tell.
         any_family: take a teacher of any family, at its family's resolution; else it must be of the search space.
 
     Raises:
         UsageError: one of them is not there or is packed at another resolution.
         DassError: one of them is damaged, or they do not belong together.
     """
-    for path in (dataset, teacher):
+    for path in (dataset, teacher.path):
         _can_exist(project.root / path)
-    file, resolution = project.root / teacher, project.params.data.resolution
+    resolution = project.params.data.resolution
+    teacher = replace(teacher, path=project.root / teacher.path)
     largest = None if any_family else SearchSpace.from_config(project.params.space).largest
     if any_family:
-        resolution = import_network(file).network.architecture.family.usual_resolution or resolution
+        family = import_network(teacher.path, layout=teacher.layout).network.architecture.family
+        resolution = family.usual_resolution or resolution
     with open_task(
-        dataset, TeacherFile(file), raw=project.raw, largest=largest, device=device(), resolution=resolution,
+        dataset, teacher, raw=project.raw, largest=largest, device=device(), resolution=resolution,
         tell=logger().info,
     ) as given:  # fmt: skip
         yield given

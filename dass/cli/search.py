@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dass.cli.paths import own
-from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, teacher_file
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization
 from dass.errors import UsageError
 from dass.params_file import in_project
 from dass.project import LADDER_FILE, PREDICTOR_FILE, RAW
@@ -92,6 +92,7 @@ def search(
     from dass.search.latency import measure_latency
     from dass.search.target_task import open_task
     from dass.space.cost import Cost
+    from dass.training.user_teacher import TeacherFile
     from dass.training.workers import usual_count
 
     if method not in ("dass", "ladder", "race"):
@@ -107,7 +108,9 @@ def search(
         raise UsageError("--resolution: only with --method race; a predictor works at the resolution it was learned at")
     Budget.of(max_macs, max_params, Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
     place = resolve_device(device)
-    theirs = teacher_file(teacher, normalization, classes, expect_accuracy, layout)
+    theirs = TeacherFile.of(
+        teacher, normalization=normalization, classes=classes, expect_accuracy=expect_accuracy, layout=layout
+    )
     common = {"seed": seed}
     if method == "race":
         takes_part = partial(race_size, starts=starts, sprints=sprints, seconds=seconds)

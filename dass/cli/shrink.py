@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, teacher_file
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization
 
 
 def shrink(
@@ -49,10 +49,13 @@ def shrink(
     from dass.shrink.shrink import Request, shrink_folder
     from dass.shrink.shrink import shrink as carry_out
     from dass.space.cost import Cost
+    from dass.training.user_teacher import TeacherFile
 
     Budget.of(max_macs, max_params, Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
     place = resolve_device(device)
-    given = teacher_file(teacher, normalization, classes, expect_accuracy, layout)
+    given = TeacherFile.of(
+        teacher, normalization=normalization, classes=classes, expect_accuracy=expect_accuracy, layout=layout
+    )
     family = import_network(given.path, layout=given.layout).network.architecture.family
     root, side = find_root(), resolution or family.usual_resolution or 64
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, teacher_file
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization
 
 teacher_app = typer.Typer(
     no_args_is_help=True,
@@ -33,7 +33,11 @@ def inspect(
 
     Example: dass teacher inspect resnet56.th --data cifar10.zip
     """
-    given = teacher_file(file, normalization, classes, expect_accuracy, layout)
+    from dass.training.user_teacher import TeacherFile
+
+    given = TeacherFile.of(
+        file, normalization=normalization, classes=classes, expect_accuracy=expect_accuracy, layout=layout
+    )
     facts = _facts(given, data, resolution)
     if as_json:
         print(json.dumps(facts))

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from dass.datasets.task_data import TaskData
-from dass.errors import DassError, UsageError
+from dass.errors import DassError, UsageError, brief
 from dass.families.blocks import Normalization
-from dass.families.normalization import normalization_name
+from dass.families.normalization import normalization_name, parse_normalization
 from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.importing import import_network
@@ -43,6 +43,58 @@ class TeacherFile:
     classes: tuple[str, ...] | None = None
     expect_accuracy: float | None = None
     layout: Mapping[str, int | bool] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        path: Path,
+        *,
+        normalization: str | None = None,
+        classes: Path | None = None,
+        expect_accuracy: float | None = None,
+        layout: str | None = None,
+    ) -> "TeacherFile":
+        """A file with what options and forms say of it.
+
+        Args:
+            path: the file.
+            normalization: see `dass.families.normalization.parse_normalization`.
+            classes: a text file of class names, one a line.
+            expect_accuracy: percent.
+            layout: fields and values, such as `stem_stride=1,max_pool=no`.
+
+        Raises:
+            UsageError: one of them cannot be understood, or the list of classes cannot be read.
+        """
+        return cls(
+            path,
+            parse_normalization(normalization) if normalization else None,
+            _read_names(classes) if classes else None,
+            expect_accuracy,
+            _parse_layout(layout) if layout else None,
+        )
+
+
+def _read_names(path: Path) -> tuple[str, ...]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"classes: {path} cannot be read ({brief(error)}): give a text file in UTF-8") from error
+    names = tuple(line.strip() for line in lines if line.strip())
+    if not names:
+        raise UsageError(f"classes: {path} holds no names: write one class name a line")
+    return names
+
+
+def _parse_layout(text: str) -> dict[str, int | bool]:
+    words: dict[str, int | bool] = {"1": 1, "2": 2, "yes": True, "no": False, "true": True, "false": False}
+    layout: dict[str, int | bool] = {}
+    for part in text.split(","):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or value.lower() not in words:
+            raise UsageError(f"layout {text!r}: {part.strip()!r} is not of the form stem_stride=1 or max_pool=no")
+        layout[name] = words[value.lower()]
+    return layout
 
 
 def bring_in_teacher(

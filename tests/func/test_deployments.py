@@ -55,7 +55,14 @@ def test_schedules_made_on_the_page_outlive_a_restart(served: Served) -> None:
 
 def test_a_search_ranks_distils_registers_and_leaves_it_on_its_page(served: Served) -> None:
     run = served.run(
-        "search-students", dataset="digits", teacher=TEACHER, max_macs=0.3, candidates=30, top=5, then="register"
+        "search-students",
+        dataset="digits",
+        teacher=TEACHER,
+        max_macs=0.3,
+        candidates=30,
+        top=5,
+        then="register",
+        expect_accuracy=0,
     )
     assert run["state_type"] == "COMPLETED", run["state"]["message"]
     left = served.artifacts(run)
@@ -87,7 +94,7 @@ def test_a_search_ranks_distils_registers_and_leaves_it_on_its_page(served: Serv
 def test_a_search_by_the_ladder_within_seconds_shows_its_evidence_and_registers_its_pick(served: Served) -> None:
     run = served.run(
         "search-students", dataset="digits", teacher=TEACHER, max_macs=0.3, candidates=30, top=30, then="register",
-        method="ladder", seconds=20,
+        method="ladder", seconds=20, expect_accuracy=0,
     )  # fmt: skip
     assert run["state_type"] == "COMPLETED", run["state"]["message"]
     rows = table(served.artifacts(run)["table"])
@@ -105,7 +112,9 @@ def test_a_search_by_the_ladder_within_seconds_shows_its_evidence_and_registers_
 
 def test_the_ranking_s_architecture_can_be_distilled(served: Served) -> None:
     architecture = json.dumps({"widths": [[2, 4], [8], [8], [8, 16]]})
-    run = served.run("distil-student", dataset="digits", teacher=TEACHER, architecture=architecture, seed=3)
+    run = served.run(
+        "distil-student", dataset="digits", teacher=TEACHER, architecture=architecture, seed=3, expect_accuracy=0
+    )
     assert run["state_type"] == "COMPLETED", run["state"]["message"]
     assert "reached" in served.artifacts(run)["markdown"]["data"]
 
@@ -119,6 +128,7 @@ def test_the_ranking_s_architecture_can_be_distilled(served: Served) -> None:
         ("search-students", {"dataset": "digits", "teacher": TEACHER, "candidates": 0}, "candidates"),
         ("search-students", {"dataset": "digits", "teacher": TEACHER, "then": "sell"}, "then"),
         ("search-students", {"dataset": "digits", "teacher": TEACHER, "seconds": 0}, "seconds"),
+        ("search-students", {"dataset": "digits", "teacher": TEACHER, "expect_accuracy": 101}, "expect_accuracy"),
         ("distil-student", {"dataset": "digits", "teacher": TEACHER, "architecture": "large"}, "architecture"),
         ("build-database", {"count": "many"}, "count"),
         ("meta-train", {"episodes": 1.5}, "episodes"),
@@ -136,7 +146,7 @@ def test_the_server_refuses_what_the_form_would(
 
 
 def test_what_only_the_worker_can_know_fails_in_one_line_before_any_work(served: Served) -> None:
-    task = {"dataset": "digits", "teacher": TEACHER}
+    task = {"dataset": "digits", "teacher": TEACHER, "expect_accuracy": 0}
     wrong: list[tuple[str, dict[str, Any], str]] = [
         ("search-students", task | {"teacher": "no.pt"}, "there is no checkpoint at"),
         ("search-students", task | {"dataset": "my/own.zip"}, "my/own.zip: neither a packed dataset"),

@@ -6,6 +6,7 @@ import pytest
 
 from dass.errors import UsageError
 from dass.project import Project
+from dass.training.user_teacher import TeacherFile
 from flows.given import open_given
 
 ROOT = Path(__file__).parents[3]
@@ -15,6 +16,7 @@ ROOT = Path(__file__).parents[3]
 def test_what_cannot_be_a_path_is_one_line(tmp_path: Path, path: str) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "presets" / "demo.yaml").read_bytes())
     project = Project.open(tmp_path)
-    for given in ((path, "teacher.pt"), ("digits", path)):
-        with pytest.raises(UsageError, match="cannot be a path"), open_given(project, *given):
+    for dataset, teacher in ((path, "teacher.pt"), ("digits", path)):
+        given = TeacherFile(Path(teacher))
+        with pytest.raises(UsageError, match="cannot be a path"), open_given(project, dataset, given):
             pass
