@@ -30,6 +30,10 @@ from dass.method_names import FEW_SHOT, METHODS, REFERENCE
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
 
 
+def _lower_limit(value: object) -> object:
+    return value if type(value) in (int, float) and value == 0 else _limit(value)
+
+
 def _limit(value: object) -> object:
     number = value.removesuffix("%") if isinstance(value, str) and value.endswith("%") else value
     try:
@@ -42,6 +46,14 @@ def _limit(value: object) -> object:
 
 
 Limit = Annotated[float | str, BeforeValidator(_limit)]  # millions, or a share of what the teacher has
+LowerLimit = Annotated[float | str, BeforeValidator(_lower_limit)]  # likewise; 0 for none
+
+
+def _crossed(least: float | str | None, most: float | str | None) -> bool:
+    """Whether a lower limit is above an upper one; a share and millions cannot be compared without the teacher."""
+    if least is None or most is None or isinstance(least, str) != isinstance(most, str):
+        return False
+    return float(str(least).removesuffix("%")) > float(str(most).removesuffix("%"))
 
 
 def _file_name(text: str) -> str:
@@ -318,6 +330,7 @@ class Search(Block):
         max_macs: millions of multiply-accumulates (conv + linear) of the pick, or a share of the teacher's such as
             `40%`; null for no limit.
         max_params: millions of parameters of the pick, or a share; null for no limit.
+        min_macs, min_params: likewise the least that a candidate has; null or 0 for no limit.
     """
 
     method: Literal["dass", "ladder", "race"]
@@ -329,6 +342,8 @@ class Search(Block):
     top: int = Field(ge=1, le=10_000)
     max_macs: Limit | None = None
     max_params: Limit | None = None
+    min_macs: LowerLimit | None = None
+    min_params: LowerLimit | None = None
 
     @model_validator(mode="after")
     def _narrowing(self) -> "Search":
@@ -351,7 +366,8 @@ class Target(Block):
         repeat: give `students.repeated` of them a second seed.
         halves: train on one half of all its images and test on the other, where the official test part is too small
             to tell students apart.
-        max_macs, max_params: override the search block's budgets.
+        max_macs, max_params, min_macs, min_params: override the search block's, each for itself; 0 as lower limit
+            means none.
     """
 
     dataset: Name
@@ -364,6 +380,13 @@ class Target(Block):
     halves: bool = False
     max_macs: Limit | None = None
     max_params: Limit | None = None
+    min_macs: LowerLimit | None = None
+    min_params: LowerLimit | None = None
+
+    def limit(self, name: str, search: Search) -> float | str | None:
+        """One of the four limits by name: the target's own, else that of the search block."""
+        own: float | str | None = getattr(self, name)
+        return getattr(search, name) if own is None else own
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -494,6 +517,13 @@ class Params(Block):
         for name in self.targets:
             if name.startswith("split") or name in ("source", "mean"):
                 raise ValueError(f"targets.{name}: `split...`, `source` and `mean` are names of something else")
+        for name, target in self.targets.items():
+            for what in ("macs", "params"):
+                least, most = (target.limit(f"{end}_{what}", self.search) for end in ("min", "max"))
+                if _crossed(least, most):
+                    raise ValueError(
+                        f"targets.{name}: min_{what} {least} is above max_{what} {most} (its own or search's)"
+                    )
         return self
 
 

@@ -100,6 +100,8 @@ def search_students(
     classes: Words | None = None,
     expect_accuracy: Percent | None = None,
     layout: Words | None = None,
+    min_macs: Cost | None = None,
+    min_params: Cost | None = None,
 ) -> None:
     """Rank students for a dataset and a teacher trained on it, within a budget.
 
@@ -127,6 +129,8 @@ def search_students(
             names in its file, else alphabetical order.
         expect_accuracy: Percent of the test images that the teacher should reach. Empty for anything above chance.
         layout: Strides and pools that its weights cannot tell, such as stem_stride=1,max_pool=no. Empty for the rule.
+        min_macs: Least that a student must cost, as max_macs. Empty for no limit.
+        min_params: Least that a student must weigh, as max_params. Empty for no limit.
     """
     begin_run()
     project = Project.open()
@@ -144,9 +148,8 @@ def search_students(
     ):
         name = given.data.name
         count = candidates or project.params.search.candidates
-        found = rank_candidates(
-            project, given, Budget.of(max_macs, max_params, given.teacher_cost), count, seed, method, seconds
-        )
+        budget = Budget.of(max_macs, max_params, given.teacher_cost, min_macs=min_macs, min_params=min_params)
+        found = rank_candidates(project, given, budget, count, seed, method, seconds)
         save_search(folder / "search.json", found)
         draw(found, given, folder / "pareto.png")
         show(found, top)

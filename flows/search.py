@@ -139,9 +139,11 @@ def target_budget(project: Project, target: str, given: TargetTask) -> Budget:
     """The target's own limits, else those of the search block."""
     own, common = project.target(target), project.params.search
     return Budget.of(
-        common.max_macs if own.max_macs is None else own.max_macs,
-        common.max_params if own.max_params is None else own.max_params,
+        own.limit("max_macs", common),
+        own.limit("max_params", common),
         given.teacher_cost,
+        min_macs=own.limit("min_macs", common),
+        min_params=own.limit("min_params", common),
     )
 
 

@@ -35,6 +35,8 @@ def search(
         str | None, typer.Option(help="Millions of multiply-accumulates, or a share of the teacher's: 40%.")
     ] = None,
     max_params: Annotated[str | None, typer.Option(help="Millions of parameters, or a share: 40%.")] = None,
+    min_macs: Annotated[str | None, typer.Option(help="The least, likewise.")] = None,
+    min_params: Annotated[str | None, typer.Option(help="The least, likewise.")] = None,
     method: Annotated[
         str,
         typer.Option(
@@ -106,7 +108,8 @@ def search(
         raise UsageError("--evolve: only with --method ladder")
     if method != "race" and resolution is not None:
         raise UsageError("--resolution: only with --method race; a predictor works at the resolution it was learned at")
-    Budget.of(max_macs, max_params, Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
+    limits = partial(Budget.of, max_macs, max_params, min_macs=min_macs, min_params=min_params)
+    limits(Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
     place = resolve_device(device)
     theirs = TeacherFile.of(
         teacher, normalization=normalization, classes=classes, expect_accuracy=expect_accuracy, layout=layout
@@ -133,7 +136,7 @@ def search(
     )
     with task_at as task:
         with progress_bar("score") as progress:
-            budget = Budget.of(max_macs, max_params, task.teacher_cost)
+            budget = limits(task.teacher_cost)
             found = way.rank(task, budget, progress)
         size = (task.data.resolution, len(task.data.classes), place)
         shown = _front(found, front, *size) if front else found.ranking[:top]

@@ -1,4 +1,4 @@
-"""Evidence of milliseconds: the functional embedding, compared with the teacher's (Section 3.2 of the paper)."""
+"""Evidence of milliseconds: the functional embedding, compared with the teacher's (Section 4, Eq. 4, Appendix B.2)."""
 
 from collections.abc import Sequence
 

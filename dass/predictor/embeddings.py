@@ -57,6 +57,8 @@ def embed(
     """Embeds remapped students chunk by chunk, so that thousands of embeddings need not exist at once.
 
     Equals the features of `remap(teacher, architecture)` in eval mode, with the noise in place of normalised images.
+    That batch norms use the teacher's running statistics is a reading of Appendix B.2, which does not name a mode; the
+    authors' script that wrote the features is not released.
 
     Args:
         teacher: the network whose weights the students take; the work is done on its device.

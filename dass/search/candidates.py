@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -21,37 +21,83 @@ class Budget:
     Attributes:
         max_macs: millions of multiply-accumulates (conv + linear) on one image; None for no limit.
         max_params: millions of parameters; None for no limit.
+        min_macs: likewise the least; None for no limit.
+        min_params: likewise.
+
+    Raises:
+        UsageError: a lower limit is above the upper one.
     """
 
     max_macs: float | None = None
     max_params: float | None = None
+    min_macs: float | None = None
+    min_params: float | None = None
+
+    def __post_init__(self) -> None:
+        for least, most, what in (
+            (self.min_macs, self.max_macs, "M MACs"),
+            (self.min_params, self.max_params, "M parameters"),
+        ):
+            if least is not None and most is not None and least > most:
+                raise UsageError(f"nothing has at least {least:g} and at most {most:g} {what}: exchange the limits")
 
     @classmethod
-    def of(cls, max_macs: float | str | None, max_params: float | str | None, teacher: Cost) -> "Budget":
+    def of(
+        cls,
+        max_macs: float | str | None,
+        max_params: float | str | None,
+        teacher: Cost,
+        *,
+        min_macs: float | str | None = None,
+        min_params: float | str | None = None,
+    ) -> "Budget":
         """Limits as people give them: millions, or a share of the teacher's such as `40%`.
 
         Args:
             max_macs: on multiply-accumulates.
             max_params: on parameters.
             teacher: what the teacher costs.
+            min_macs: the least multiply-accumulates; 0 for no limit.
+            min_params: the fewest parameters; 0 for no limit.
 
         Raises:
-            UsageError: neither a number above 0 nor a share of at most 100%.
+            UsageError: neither a number above 0 nor a share of at most 100%, or a lower limit above the upper one.
         """
-        return cls(_millions(max_macs, teacher.macs), _millions(max_params, teacher.parameters))
+        return cls(
+            _millions(max_macs, teacher.macs),
+            _millions(max_params, teacher.parameters),
+            _millions(None if min_macs == 0 else min_macs, teacher.macs),
+            _millions(None if min_params == 0 else min_params, teacher.parameters),
+        )
+
+    @property
+    def units(self) -> dict[str, float | None]:
+        """The limits by name, not in millions, as `SearchSpace.sample` takes them."""
+        return {
+            field.name: None if (limit := getattr(self, field.name)) is None else limit * MILLION
+            for field in fields(self)
+        }
 
     def allows(self, spent: Cost) -> bool:
-        """Whether a cost is within both limits; at a limit is within."""
-        within_macs = self.max_macs is None or spent.macs <= self.max_macs * MILLION
-        within_params = self.max_params is None or spent.parameters <= self.max_params * MILLION
-        return within_macs and within_params
+        """Whether a cost is within all limits; at a limit is within."""
+        return all(
+            (least is None or amount >= least * MILLION) and (most is None or amount <= most * MILLION)
+            for amount, least, most in (
+                (spent.macs, self.min_macs, self.max_macs),
+                (spent.parameters, self.min_params, self.max_params),
+            )
+        )
 
     def __str__(self) -> str:
-        limits = []
-        if self.max_macs is not None:
-            limits.append(f"{self.max_macs:g} M MACs")
-        if self.max_params is not None:
-            limits.append(f"{self.max_params:g} M parameters")
+        limits = [
+            f"{'' if least is None else f'{least:g} to ' if most is not None else f'at least {least:g} '}"
+            f"{'' if most is None else f'{most:g} '}{what}"
+            for least, most, what in (
+                (self.min_macs, self.max_macs, "M MACs"),
+                (self.min_params, self.max_params, "M parameters"),
+            )
+            if least is not None or most is not None
+        ]
         return " and ".join(limits) or "no limit"
 
 
@@ -119,8 +165,7 @@ def sample_candidates(
     return space.sample(
         count,
         np.random.default_rng(seed),
-        max_macs=None if budget.max_macs is None else budget.max_macs * MILLION,
-        max_params=None if budget.max_params is None else budget.max_params * MILLION,
+        **budget.units,
         resolution=resolution,
         classes=classes,
         fewer=True,

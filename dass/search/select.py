@@ -20,17 +20,17 @@ def pick(candidates: Sequence[Candidate], budget: Budget) -> Candidate:
     """The best-ranked candidate within the budget.
 
     Raises:
-        UsageError: there are no candidates, or none fits; the message names the cheapest.
+        UsageError: there are no candidates, or none fits; the message names the nearest.
     """
     if not candidates:
         raise UsageError("there is no candidate to pick from: ask for at least one (search.candidates)")
     fitting = [candidate for candidate in candidates if budget.allows(candidate.cost)]
     if not fitting:
-        cheapest = min(candidates, key=lambda c: (_excess(c, budget), c.architecture))
+        nearest = min(candidates, key=lambda c: (_excess(c, budget), c.architecture))
         raise UsageError(
-            f"none of {len(candidates)} candidates fits {budget}; the cheapest, {cheapest.architecture.stage_label}, "
-            f"has {cheapest.cost.macs / MILLION:.2f} M MACs and {cheapest.cost.parameters / MILLION:.3f} M parameters: "
-            "raise the budget"
+            f"none of {len(candidates)} candidates fits {budget}; the nearest, {nearest.architecture.stage_label}, "
+            f"has {nearest.cost.macs / MILLION:.2f} M MACs and {nearest.cost.parameters / MILLION:.3f} M parameters: "
+            "widen the budget"
         )
     return min(fitting, key=_place)
 
@@ -42,13 +42,12 @@ def _place(candidate: Candidate) -> tuple[bool, float, int, int, object]:
 
 
 def _excess(candidate: Candidate, budget: Budget) -> float:
-    """Largest ratio of what a candidate costs to what it may: the cheapest is where the budget must be raised least."""
-    ratios = [
-        spent / (limit * MILLION)
-        for spent, limit in (
-            (candidate.cost.macs, budget.max_macs),
-            (candidate.cost.parameters, budget.max_params),
-        )
-        if limit is not None
-    ]
-    return max(ratios)
+    """By which factor the budget must be widened at least to take a candidate; at most 1 where it fits."""
+    macs, parameters = candidate.cost.macs / MILLION, candidate.cost.parameters / MILLION
+    above = ((macs, budget.max_macs), (parameters, budget.max_params))
+    below = ((macs, budget.min_macs), (parameters, budget.min_params))
+    return max(
+        *(spent / limit for spent, limit in above if limit is not None),
+        *(limit / spent for spent, limit in below if limit is not None),
+        0.0,
+    )

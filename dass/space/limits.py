@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dass.families.blocks import Block, halved
 from dass.space.architecture import Architecture
-from dass.space.cost import blocks_cost
+from dass.space.cost import blocks_cost, cost
 
 ENUMERABLE = 2**12  # stages up to so many options are looked at one by one; larger ones have one width per block
 
@@ -16,7 +16,7 @@ Positions = Callable[[int, NDArray[Any]], NDArray[np.int64]]
 
 
 class Limits:
-    """Tells which rows of option numbers cost no more than is allowed.
+    """Tells which rows of option numbers cost what is allowed.
 
     Costs of blocks add up. What a block costs depends on its own width and, in some families, on the width before it.
 
@@ -27,6 +27,8 @@ class Limits:
         positions: gives, for a stage and its option numbers [n], the places in `choices` [n, depth], -1 for absent.
         max_macs: most multiply-accumulates (conv + linear); None for no limit.
         max_params: most parameters; None for no limit.
+        min_macs: fewest multiply-accumulates; None for no limit.
+        min_params: fewest parameters; None for no limit.
         resolution: side of the input in pixels.
         classes: outputs of the linear layer.
 
@@ -34,6 +36,7 @@ class Limits:
         least_macs: fewest multiply-accumulates of a member.
         least_params: fewest parameters of a member, perhaps another one.
         smallest: both, in words.
+        largest: cost of the largest member, in words.
     """
 
     def __init__(
@@ -45,22 +48,27 @@ class Limits:
         max_macs: float | None,
         max_params: float | None,
         *,
+        min_macs: float | None = None,
+        min_params: float | None = None,
         resolution: int,
         classes: int,
     ) -> None:
         self._counts = counts
         self._ends_full = largest.family.ends_full
         self._positions = positions
-        self._limits = np.array([np.inf if limit is None else limit for limit in (max_macs, max_params)])
+        self._most = np.array([np.inf if limit is None else limit for limit in (max_macs, max_params)])
+        self._fewest = np.array([0 if limit is None else limit for limit in (min_macs, min_params)])
         channels = largest.stages[-1][-1].leaving
         self._linear = np.array([channels * classes, (channels + 1) * classes])
         self._tables = _tables(largest, choices, resolution)
         least = self._linear + sum(self._least(stage, count) for stage, count in enumerate(counts))
         self.least_macs, self.least_params = (int(number) for number in least)
-        self.smallest = f"{least[0] / 1e6:.2f} M MACs and {least[1] / 1e6:.3f} M parameters"
+        self.smallest = _words(*least)
+        most = cost(largest, resolution, classes)
+        self.largest = _words(most.macs, most.parameters)
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
-        """Whether each row is within both limits.
+        """Whether each row is within all limits.
 
         Args:
             rows: option numbers [n, stages].
@@ -75,7 +83,7 @@ class Limits:
                 total += self._stage(stage, np.arange(self._counts[stage]))[options.astype(np.int64)]
             else:
                 total += self._stage(stage, options)
-        return np.all(total <= self._limits, axis=1)
+        return np.all((self._fewest <= total) & (total <= self._most), axis=1)
 
     def _stage(self, stage: int, options: NDArray[Any]) -> NDArray[np.int64]:
         """MACs and parameters of a stage's options, [n, 2]."""
@@ -99,6 +107,10 @@ class Limits:
             ends.append(path[-1] if self._ends_full else path.min(axis=0))
         least: NDArray[np.int64] = np.min(ends, axis=0)
         return least
+
+
+def _words(macs: float, parameters: float) -> str:
+    return f"{macs / 1e6:.2f} M MACs and {parameters / 1e6:.3f} M parameters"
 
 
 def _tables(largest: Architecture, choices: Sequence[Sequence[int]], resolution: int) -> list[list[NDArray[np.int64]]]:

@@ -232,6 +232,8 @@ class SearchSpace:
         *,
         max_macs: float | None = None,
         max_params: float | None = None,
+        min_macs: float | None = None,
+        min_params: float | None = None,
         resolution: int | None = None,
         classes: int | None = None,
         fewer: bool = False,
@@ -246,34 +248,46 @@ class SearchSpace:
             rng: the source of randomness; the result depends on nothing else.
             max_macs: limit on multiply-accumulates (conv + linear), not in millions; None for no limit.
             max_params: limit on parameters, not in millions; None for no limit.
+            min_macs: lower limit on multiply-accumulates; None for no limit.
+            min_params: lower limit on parameters; None for no limit.
             resolution: side of the input in pixels; needed with a limit.
             classes: outputs of the linear layer; needed with a limit.
-
             fewer: give all there are where there are fewer than n; none is still refused.
 
         Raises:
             UsageError: the space holds fewer distinct architectures within the limits; the message says how many.
         """
-        limited = max_macs is not None or max_params is not None
+        limited = any(limit is not None for limit in (max_macs, max_params, min_macs, min_params))
         if limited and (resolution is None or classes is None):
             raise UsageError("a limit on MACs or parameters needs the resolution and the number of classes")
         fits = None
         if limited and resolution and classes:
-            fits = self.limits(max_macs, max_params, resolution=resolution, classes=classes)
+            fits = self.limits(
+                max_macs, max_params, min_macs=min_macs, min_params=min_params, resolution=resolution, classes=classes
+            )
         chosen = self._sample_exactly(n, rng, fits) if self.size <= ENUMERABLE else self._sample_by_draws(n, rng, fits)
         if len(chosen) < n and not (fewer and len(chosen)):
-            smallest = f"; the smallest member has {fits.smallest}" if fits else ""
+            smallest = f"; the smallest member has {fits.smallest}, the largest {fits.largest}" if fits else ""
             raise UsageError(
                 f"asked for {n} distinct architectures, but the search space has only {len(chosen)} that can be found"
                 f"{' within the limits' if fits else ''}{smallest}: ask for fewer or widen the space or the limits"
             )
         return [Architecture(self._widths(row), self.family) for row in chosen]
 
-    def limits(self, max_macs: float | None, max_params: float | None, *, resolution: int, classes: int) -> Limits:
+    def limits(
+        self,
+        max_macs: float | None,
+        max_params: float | None,
+        *,
+        min_macs: float | None = None,
+        min_params: float | None = None,
+        resolution: int,
+        classes: int,
+    ) -> Limits:
         """Which samples stay within limits, and what the cheapest members cost; arguments as in `sample`."""
         return Limits(
             self.largest, self._choices, self.stage_options, self._positions, max_macs, max_params,
-            resolution=resolution, classes=classes,
+            min_macs=min_macs, min_params=min_params, resolution=resolution, classes=classes,
         )  # fmt: skip
 
     def blocks(self, stage: int, option: int) -> tuple[int, ...]:

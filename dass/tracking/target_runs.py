@@ -54,6 +54,8 @@ def log_target(
             "top": len(ranking),
             "max_macs": budget.max_macs,
             "max_params": budget.max_params,
+            "min_macs": budget.min_macs,
+            "min_params": budget.min_params,
             "architecture": pick.architecture.stage_label,
         },
         metrics={

@@ -111,7 +111,9 @@ def train(
 
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, warmup_epochs: int) -> float:
-    """Rate of a step: linear from 0 over the warm-up, then half a cosine from the full rate to 0 (Appendix D.3).
+    """Rate of a step: linear from 0 over the warm-up, then half a cosine from the full rate to 0.
+
+    Appendix D.3 names the rate alone; the cosine over all steps is that of the authors' released code.
 
     Args:
         recipe: full rate and epochs.

@@ -78,6 +78,12 @@ def test_the_paper_preset_is_the_papers() -> None:
     assert (params.teacher.epochs, params.teacher.label_smoothing) == (180, 0.1)
     assert params.space.ratios == tuple(i / 16 for i in range(8, 17))
     assert (params.source.splits, params.source.validation) == (tuple(range(10)), (8, 9))
+    windows = {
+        name: (target.limit("min_macs", params.search), target.limit("max_macs", params.search))
+        for name, target in params.targets.items()
+    }
+    assert windows["cub"] == windows["draw"] == (700, 1300)  # of Table 4
+    assert windows["chestx"] == windows["eurosat"] == (0, 400)  # of Table 5
 
 
 @settings(max_examples=600)
@@ -94,7 +100,16 @@ def test_any_other_value_is_taken_or_named(key: Key, value: object) -> None:
         assert params == Params.model_validate(params.model_dump())
 
 
-OPTIONAL = {"min_steps", "warmup_epochs", "classes_per_group", "repeated", "max_macs", "max_params"}
+OPTIONAL = {
+    "min_steps",
+    "warmup_epochs",
+    "classes_per_group",
+    "repeated",
+    "max_macs",
+    "max_params",
+    "min_macs",
+    "min_params",
+}
 
 
 @pytest.mark.parametrize(
@@ -289,6 +304,37 @@ def test_a_limit_is_millions_or_a_share(value: object) -> None:
 @pytest.mark.parametrize("value", [0.5, 3, "40%", "12.5%", "100%", None])
 def test_limits_that_hold(value: object) -> None:
     assert parse_params(changed(("search", "max_macs"), value), "params.yaml").search.max_macs == value
+
+
+@pytest.mark.parametrize("value", ["140%", -5, "%", "5", True])
+def test_a_lower_limit_is_zero_or_a_limit(value: object) -> None:
+    assert refused(changed(("search", "min_macs"), value)).startswith("params.yaml: search.min_macs: ")
+
+
+def test_a_targets_own_limits_replace_those_of_the_search_each_for_itself() -> None:
+    values = changed(("search", "min_macs"), 0.5)
+    values["search"]["max_macs"] = 1.3
+    values["targets"] = {
+        "low": {"dataset": "digits", "min_macs": 0, "max_macs": 0.4},
+        "common": {"dataset": "digits"},
+        "share": {"dataset": "digits", "max_macs": "40%"},
+    }
+    params = parse_params(values, "params.yaml")
+    found = {
+        name: tuple(target.limit(f"{end}_macs", params.search) for end in ("min", "max"))
+        for name, target in params.targets.items()
+    }
+    assert found == {"low": (0, 0.4), "common": (0.5, 1.3), "share": (0.5, "40%")}
+
+
+@pytest.mark.parametrize(
+    ("search", "target"), [({"min_macs": 2}, {}), ({"min_macs": 0.5}, {"max_macs": 0.4}), ({}, {"min_params": "50%"})]
+)
+def test_limits_that_leave_nothing_are_refused(search: dict[str, object], target: dict[str, object]) -> None:
+    values = copy.deepcopy(DEMO)
+    values["search"] |= {"max_macs": 1, "max_params": "40%"} | search
+    values["targets"] = {"digits": {"dataset": "digits"} | target}
+    assert "targets.digits: min_" in refused(values)
 
 
 SPACE = {"family": "cifar_resnet", "network": "resnet20", "ratios": [0.5, 1.0], "granularity": "block"}

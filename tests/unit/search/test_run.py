@@ -141,6 +141,19 @@ def test_a_result_comes_back_from_its_file(tmp_path: Path, search: Callable[...,
     assert path.read_bytes() == before  # the same search, the same hash
 
 
+def test_a_file_from_before_there_were_lower_limits_is_read(
+    tmp_path: Path, search: Callable[..., SearchResult]
+) -> None:
+    path = tmp_path / "search.json"
+    found = search(budget=Budget(max_params=0.006))
+    save_search(path, found)
+    value = read_sealed(path)
+    for name in ("min_macs", "min_params"):
+        assert value["budget"].pop(name) is None
+    write_sealed(path, value)
+    assert load_search(path) == replace(found, seconds=0.0)
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", "3", "null"])
 def test_a_damaged_file_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "search.json"
