@@ -5,10 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging import Logger, LoggerAdapter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import torch
 from httpx import HTTPError
 from prefect import State, Task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -17,31 +16,40 @@ from prefect.client.schemas.objects import TaskRun
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
-from dass.device import resolve_device
 from dass.errors import UsageError
 from dass.tracking.runs import run_page
 from dass.tracking.store import Store, may_pass
-from dass.training.workers import Workers, usual_count
+
+if TYPE_CHECKING:
+    import torch
+
+    from dass.training.workers import Workers
 
 REPORT_SECONDS = 5.0
 
 
-def device() -> torch.device:
+def device() -> "torch.device":
     """`DASS_DEVICE` (auto, cpu, cuda, cuda:N), by default a GPU where there is one."""
+    from dass.device import resolve_device
+
     return resolve_device(os.environ.get("DASS_DEVICE", "auto"))
 
 
-def workers(place: torch.device) -> Workers:
+def workers(place: "torch.device") -> "Workers":
     """As many worker processes as `worker_count` says, with a thread each."""
+    from dass.training.workers import Workers
+
     return Workers(worker_count(place), threads=1)
 
 
-def worker_count(place: torch.device) -> int:
+def worker_count(place: "torch.device") -> int:
     """What `DASS_WORKERS` says: by default one process per core, or one on a GPU.
 
     Raises:
         UsageError: the variable is not a number from 1 to 256.
     """
+    from dass.training.workers import usual_count
+
     text = os.environ.get("DASS_WORKERS", str(usual_count(place)))
     if not text.isdecimal() or not 1 <= int(text) <= 256:
         raise UsageError(f"DASS_WORKERS={text!r}: give a number of processes from 1 to 256")
@@ -54,6 +62,8 @@ def one_thread() -> Iterator[None]:
 
     A second one gains small networks little, loses much where cores are shared, and changes the last bits of results.
     """
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from httpx import HTTPError
 from prefect import tags
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from dass.errors import DassError
 from flows.exits import KEPT, exit_with_line, raise_when_terminated
@@ -15,6 +16,9 @@ from flows.processes import end_with_parent
 
 RUN_TAG = "DASS_STARTED_BY"
 RUN_ID = "PREFECT__FLOW_RUN_ID"  # set by a worker for the process of a run
+
+# Nothing here listens to a stage's heartbeats, and a flow waits up to a second for the thread that sends them.
+NO_HEARTBEATS = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
 
 
 def run_stage(flow: Callable[..., object], *arguments: str) -> None:
@@ -26,7 +30,7 @@ def run_stage(flow: Callable[..., object], *arguments: str) -> None:
     hide_tracebacks()
     raise_when_terminated()  # Prefect's own handler ends the run first, then calls this one
     started_by = os.environ.get(RUN_TAG)  # the deployment's run, by which the page finds those of its stages
-    with exit_with_line(), tags(*([started_by] if started_by else [])):
+    with exit_with_line(), temporary_settings(NO_HEARTBEATS), tags(*([started_by] if started_by else [])):
         try:
             flow(*arguments)
         except HTTPError as error:

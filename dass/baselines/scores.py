@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from dass.baselines.few_shot import FewShotPoint
 from dass.errors import DassError
@@ -178,6 +177,8 @@ def coverage_rows(
         architectures: of each target, in the order of its truth.
         truths: the targets.
     """
+    from scipy.stats import binomtest
+
     rows = []
     for item in scores:
         if item.sample == "students" and item.low:

@@ -6,16 +6,17 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError
 from dass.files import content_id, file_sha256
 from dass.sealed import read_sealed
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CARD = "dataset.json"
 AGAIN = "run `dvc checkout` or import it again"
@@ -243,6 +244,8 @@ def load_target(folder: Path) -> TaskData:
     Raises:
         DassError: as in `open_packed` and `PackedDataset.verify`.
     """
+    import torch
+
     packed = open_packed(folder, verified=True)
     return TaskData(
         name=packed.card.name,
@@ -255,8 +258,10 @@ def load_target(folder: Path) -> TaskData:
     )
 
 
-def as_tensor(images: np.ndarray) -> Tensor:
+def as_tensor(images: np.ndarray) -> "Tensor":
     """Views uint8 [n, h, w, 3] as a tensor [n, 3, h, w] with channels-last strides, without a copy."""
+    import torch
+
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from dass.datasets.packed import PackedDataset, as_tensor, open_packed
 from dass.datasets.task_data import TaskData
@@ -113,6 +112,8 @@ def load_split(folder: Path, split: Split) -> TaskData:
     Raises:
         DassError: the dataset is damaged, or is not the one that the split was made from.
     """
+    import torch
+
     packed = open_packed(folder, verified=True)
     if packed.card.content != split.content:
         raise DassError(

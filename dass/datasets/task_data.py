@@ -1,9 +1,11 @@
 """One task's images as training and evaluation see them."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,10 @@ class TaskData:
 
     name: str
     classes: tuple[str, ...]
-    train_images: Tensor
-    train_labels: Tensor
-    test_images: Tensor
-    test_labels: Tensor
+    train_images: "Tensor"
+    train_labels: "Tensor"
+    test_images: "Tensor"
+    test_labels: "Tensor"
     data_id: str
 
     @property
@@ -34,7 +36,7 @@ class TaskData:
         """Side of the square images, in pixels."""
         return self.train_images.shape[-1]
 
-    def to(self, device: torch.device | str) -> "TaskData":
+    def to(self, device: "torch.device | str") -> "TaskData":
         """The same data with all four tensors on `device`, strides kept; no copy where they already are."""
         return replace(
             self,

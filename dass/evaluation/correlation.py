@@ -12,7 +12,6 @@ The rules they share:
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from dass.errors import DassError
 
@@ -52,7 +51,7 @@ def partial_spearman(scores: ArrayLike, accuracies: ArrayLike, covariates: Array
         covariates: [..., n, k].
     """
     scores, accuracies = _checked(scores, accuracies)
-    sizes = _centered(rankdata(np.asarray(covariates, dtype=np.float64), axis=-2), axis=-2)
+    sizes = _centered(_ranks(np.asarray(covariates, dtype=np.float64), axis=-2), axis=-2)
     # Pseudo-inverse: the covariates may be ranked alike, or all equal in a resample.
     inverse = np.linalg.pinv(np.swapaxes(sizes, -1, -2) @ sizes, hermitian=True)
     left = []
@@ -99,8 +98,10 @@ def _checked(scores: ArrayLike, accuracies: ArrayLike) -> tuple[Floats, Floats]:
     return first, second
 
 
-def _ranks(values: Floats) -> Floats:
-    return rankdata(values, axis=-1)
+def _ranks(values: Floats, axis: int = -1) -> Floats:
+    from scipy.stats import rankdata
+
+    return rankdata(values, axis=axis)
 
 
 def _centered(values: Floats, axis: int = -1) -> Floats:

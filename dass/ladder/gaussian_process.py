@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from torch import Tensor
 
 from dass.errors import DassError
@@ -68,6 +67,8 @@ class TaskProcess:
         Raises:
             DassError: a feature or a target is not finite, or no variances fit.
         """
+        from scipy.optimize import minimize
+
         if not all(np.isfinite(part).all() for part in (sample.features, sample.targets, sample.noise)):
             raise DassError("evidence and accuracies must be finite to learn from")
         features, tasks, targets, noise = self._take(sample)

@@ -6,8 +6,6 @@ from typing import Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
-from scipy.stats import norm
 
 from dass.errors import UsageError
 from dass.evidence.collector import Collector, Progress
@@ -121,6 +119,8 @@ class Ladder:
         Raises:
             UsageError: the rung was not learned, or its evidence is missing.
         """
+        from scipy.special import expit, ndtri
+
         if rung not in self.processes_:
             raise UsageError(f"the ladder has not learned rung {rung!r}: it knows {', '.join(self.processes_)}")
         members = MEMBERS.get(rung, (rung,))
@@ -130,7 +130,7 @@ class Ladder:
             variance = variance + self._between_datasets()
         middle = mean + _odds(np.array([guide]), test_images)
         share = expit(middle)
-        spread = norm.ppf(0.5 + confidence / 200) * np.sqrt(variance + _sampling(share, test_images))
+        spread = ndtri(0.5 + confidence / 200) * np.sqrt(variance + _sampling(share, test_images))
         return Prediction(100 * share, 100 * expit(middle - spread), 100 * expit(middle + spread))
 
     def _fit_rung(self, tasks: Sequence[LadderTask], rung: Rung) -> TaskProcess:
@@ -213,6 +213,8 @@ def _used(name: str, rung: Rung) -> bool:
 
 def _odds(accuracies: Floats, images: int) -> Floats:
     """Log-odds of accuracies in percent; half an image more of either kind keeps them finite."""
+    from scipy.special import logit
+
     right = accuracies / 100 * images
     return logit((right + 0.5) / (images + 1))
 

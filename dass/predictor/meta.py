@@ -7,7 +7,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from dass.device import resolve_device, resolve_precision
@@ -294,6 +293,8 @@ def _moved(task: TaskTensors, dtype: torch.dtype, device: torch.device) -> TaskT
 
 def _mean_src(predictor: MetaPredictor, tasks: Sequence[TaskTensors]) -> float:
     """Mean Spearman correlation; 0 for a task where all predictions or all accuracies are equal."""
+    from scipy.stats import spearmanr
+
     values = []
     for task in tasks:
         adapted = predictor.adapt(task.teacher_embedding, task.teacher_code, task.teacher_accuracy)

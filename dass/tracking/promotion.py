@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 from dass.errors import UsageError
 from dass.tracking.registry import CHALLENGER, CHAMPION, RegisteredVersion
@@ -128,6 +127,8 @@ def is_better(candidate: NDArray[np.bool_], champion: NDArray[np.bool_]) -> tupl
     Returns:
         Whether the candidate wins, and the reason in one sentence.
     """
+    from scipy.stats import binomtest
+
     gained = int((candidate & ~champion).sum())
     lost = int((champion & ~candidate).sum())
     p_value = binomtest(gained, gained + lost, alternative="greater").pvalue if gained + lost else 1.0

@@ -7,23 +7,26 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from dass.config import Block, Predictor, TeacherRecipe
-from dass.datasets.check import CheckReport
 from dass.files import file_id
-from dass.networks.checkpoint import TeacherCard
-from dass.predictor.checkpoint import PredictorCard
-from dass.predictor.meta import Validation
 from dass.students.record import StudentRecord
 from dass.tracking.lineage import Lineage
 from dass.tracking.runs import Curve, Input, RunContent, Scalar, record_run
 from dass.tracking.store import Store
-from dass.training.member import EpochEvaluation
+
+if TYPE_CHECKING:
+    from dass.datasets.check import CheckReport
+    from dass.networks.checkpoint import TeacherCard
+    from dass.predictor.checkpoint import PredictorCard
+    from dass.predictor.meta import Validation
+    from dass.training.member import EpochEvaluation
 
 
-def log_dataset(store: Store, lineage: Lineage, *, report: CheckReport, data_id: str, contact_sheet: Path) -> str:
+def log_dataset(store: Store, lineage: Lineage, *, report: "CheckReport", data_id: str, contact_sheet: Path) -> str:
     """Records the check of a packed dataset: counts, findings, images of each class."""
     metrics = {
         "classes": len(report.counts),
@@ -52,9 +55,9 @@ def log_teacher(
     store: Store,
     lineage: Lineage,
     *,
-    card: TeacherCard,
+    card: "TeacherCard",
     recipe: TeacherRecipe | None = None,
-    evaluations: Sequence[EpochEvaluation] = (),
+    evaluations: Sequence["EpochEvaluation"] = (),
     losses: Sequence[float] = (),
     files: Sequence[Path] = (),
 ) -> str:
@@ -140,9 +143,9 @@ def log_predictor(
     store: Store,
     lineage: Lineage,
     *,
-    card: PredictorCard,
+    card: "PredictorCard",
     settings: Predictor,
-    history: Sequence[Validation],
+    history: Sequence["Validation"],
     checkpoint: Path,
 ) -> str:
     """Records a meta-learned predictor: loss and validation SRC over episodes, and the checkpoint with its card.

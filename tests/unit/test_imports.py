@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 COMPUTING = frozenset({
@@ -46,6 +47,38 @@ def test_completion_imports_nothing_that_computes() -> None:
 
 def test_describe_imports_only_what_adds_up_costs() -> None:
     assert intruders(DASS.format(["describe"]), COMPUTING) == {}
+
+
+# Stages that are alike, imported by one process, and what they may not import. Most record tables: these need pandas,
+# which needs pyarrow; and PIL comes with the datasets.
+TABLES = frozenset({"prefect", "pandas", "pyarrow", "PIL"})
+STAGES = {
+    ("names",): COMPUTING | {"numpy"},
+    ("splits",): COMPUTING - {"prefect"},
+    ("dataset",): COMPUTING - TABLES,
+    ("teachers", "students", "meta_train", "ladder", "teacher", "target_students", "distil", "register", "rank"): (
+        COMPUTING - TABLES - {"torch"}
+    ),
+    ("search", "evaluate"): COMPUTING - TABLES - {"torch", "matplotlib"},
+}
+
+
+def test_every_stage_is_looked_at() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert sorted(stage for group in STAGES for stage in group) == sorted(stages)
+
+
+@pytest.mark.parametrize("stages", STAGES, ids=" ".join)
+def test_stages_import_what_they_need(stages: tuple[str, ...]) -> None:
+    assert intruders(f"import {', '.join(f'flows.{stage}' for stage in stages)}", STAGES[stages]) == {}
+
+
+def test_what_starts_a_stage_imports_little() -> None:
+    assert intruders("import flows.run", COMPUTING | {"numpy"}) == {}
+
+
+def test_a_worker_process_imports_what_trains() -> None:
+    assert intruders("import dass.training.workers, dass.students.build", COMPUTING - {"torch"}) == {}
 
 
 def test_an_intruder_is_named_with_the_way_to_it() -> None:

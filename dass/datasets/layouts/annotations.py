@@ -4,8 +4,6 @@ import csv
 import io
 from typing import Any
 
-import scipy.io
-
 from dass.datasets.archives.archive import Archive
 from dass.datasets.listing import is_image
 from dass.errors import DassError
@@ -56,6 +54,8 @@ def read_mat(archive: Archive, name: str, variable: str) -> Any:
     Raises:
         DassError: the file is missing or damaged, or has no such variable.
     """
+    import scipy.io
+
     data = archive.read(name)
     try:
         return scipy.io.loadmat(io.BytesIO(data), squeeze_me=True)[variable]
