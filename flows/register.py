@@ -15,12 +15,12 @@ from dass.students.trained import load_student
 from dass.tracking.lineage import Lineage, lineage
 from dass.tracking.predictor_registration import register_adapted
 from dass.tracking.promotion import Verdict, crown, promote
-from dass.tracking.registry import RegisteredVersion
+from dass.tracking.registry import RegisteredVersion, model_card
 from dass.tracking.store import Store, open_store
 from dass.tracking.student_card import StudentCard
 from dass.tracking.student_registration import register_student
 from dass.tracking.target_runs import log_target
-from flows.runtime import RECORDING, logger
+from flows.runtime import RECORDING, device, logger
 from flows.stage import run_stage
 from flows.teacher import target_task
 
@@ -103,7 +103,10 @@ def file_student(
         recipe=project.params.distillation.for_images(len(data.train_labels)), recipe_id=student.recipe_id,
         seed=student.seed, licence=known.licence if known else "the user's own data",
     )  # fmt: skip
-    version = register_student(store, run_id, network=network, data=data, card=card, lineage=came_from)
+    version = register_student(
+        store, run_id, network=network, data=data, card=card, lineage=came_from, teacher=given.teacher,
+        device=device(), seen=student.data_id == data.data_id,
+    )  # fmt: skip
     verdict = promote(store, version)
     if found and found.method == "dass":  # nothing else has an adapted predictor
         adapted = register_adapted(
@@ -112,7 +115,7 @@ def file_student(
         )  # fmt: skip
         crown(store, adapted, "adapted from the present predictor")
     logger().info("%s version %d is %s: %s", version.name, version.version, verdict.alias, verdict.reason)
-    create_markdown_artifact(card.markdown(version.name), key=f"student-{data.name.replace('_', '-')}")
+    create_markdown_artifact(model_card(store, version), key=f"student-{data.name.replace('_', '-')}")
     return version, verdict
 
 

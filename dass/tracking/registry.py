@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +57,8 @@ class ModelPackage:
         signature: what goes in and comes out.
         example: input that is kept with the model.
         requirements: packages that loading needs beyond torch and MLflow; pinned to what is installed here.
+        metrics: numbers of the model, by which MLflow's page sorts models.
+        dataset: name and digest of the images that they were measured on; None where there are no metrics.
     """
 
     loader: str
@@ -64,6 +66,8 @@ class ModelPackage:
     signature: "ModelSignature"
     example: NDArray[np.uint8] | dict[str, NDArray[np.float32]] | pd.DataFrame
     requirements: tuple[str, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    dataset: tuple[str, str] | None = None
 
 
 def find_version(store: Store, name: str, key: str) -> RegisteredVersion | None:
@@ -115,6 +119,16 @@ def registered(store: Store, uri: str) -> RegisteredVersion:
     with store.errors(f"look up {uri}"):
         version = model_version(store, uri)
     return RegisteredVersion(version.name, int(version.version), version.run_id or "")
+
+
+def model_card(store: Store, version: RegisteredVersion) -> str:
+    """A version's card, as Markdown.
+
+    Raises:
+        DassError: the store failed.
+    """
+    with store.errors(f"look up {version.uri}"):
+        return str(store.client.get_model_version(version.name, str(version.version)).description or "")
 
 
 def register_model(
@@ -192,6 +206,11 @@ def _log_model(store: Store, run_id: str, name: str, package: ModelPackage) -> t
             pip_requirements=[f"{each}=={installed(each).split('+')[0]}" for each in (*_ALWAYS, *package.requirements)],
         )
         store.client.log_model_artifacts(model.model_id, temporary)
+    dataset, digest = package.dataset or (None, None)
+    for metric, value in package.metrics.items():
+        store.client.log_metric(
+            run_id, metric, float(value), model_id=model.model_id, dataset_name=dataset, dataset_digest=digest
+        )
     store.client.finalize_logged_model(model.model_id, "READY")
     store.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     return model.model_id, model.artifact_location

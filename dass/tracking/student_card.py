@@ -1,11 +1,12 @@
 """The model card of a distilled student: what it is, where it came from, how good it is and where it stops."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dass.config import DistillationRecipe
 from dass.datasets.decoding import RESIZE_RULE
 from dass.space.architecture import Architecture
+from dass.tracking.student_measures import Measures, cell
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class StudentCard:
         recipe_id: its name, precision included.
         seed: of the distillation.
         licence: one sentence on the dataset's licence.
+        measures: what was measured when it was filed; None before.
+        pictures: addresses of pictures that the card shows, by what they show; none where no page has them.
     """
 
     target: str
@@ -51,6 +54,8 @@ class StudentCard:
     recipe_id: str
     seed: int
     licence: str
+    measures: Measures | None = None
+    pictures: tuple[tuple[str, str], ...] = ()
 
     @property
     def standard_error(self) -> float:
@@ -58,25 +63,35 @@ class StudentCard:
         share = self.distilled_accuracy / 100
         return 100 * math.sqrt(max(share * (1 - share), 0.0) / self.test_images)
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """What tells a student from others: its tags without what was measured, which differs from time to time."""
+        return replace(self, measures=None).tags()
+
     def tags(self) -> dict[str, str]:
         """The card's numbers as tags of a model version; accuracies in percent."""
+        measured = {} if self.measures is None else self.measures.tags()
         predicted = {} if self.predicted_accuracy is None else {"predicted_accuracy": f"{self.predicted_accuracy:.4f}"}
-        return predicted | {
-            "target": self.target,
-            "dataset": self.dataset,
-            "data_id": self.data_id,
-            "teacher_id": self.teacher_id,
-            "predictor_id": self.predictor_id,
-            "arch_id": self.architecture.arch_id,
-            "family": self.architecture.family.name,
-            "architecture": self.architecture.stage_label,
-            "distilled_accuracy": f"{self.distilled_accuracy:.4f}",
-            "test_images": str(self.test_images),
-            "macs": str(self.macs),
-            "parameters": str(self.parameters),
-            "recipe_id": self.recipe_id,
-            "seed": str(self.seed),
-        }
+        return (
+            predicted
+            | measured
+            | {
+                "target": self.target,
+                "dataset": self.dataset,
+                "data_id": self.data_id,
+                "teacher_id": self.teacher_id,
+                "predictor_id": self.predictor_id,
+                "arch_id": self.architecture.arch_id,
+                "family": self.architecture.family.name,
+                "architecture": self.architecture.stage_label,
+                "distilled_accuracy": f"{self.distilled_accuracy:.4f}",
+                "test_images": str(self.test_images),
+                "macs": str(self.macs),
+                "parameters": str(self.parameters),
+                "recipe_id": self.recipe_id,
+                "seed": str(self.seed),
+            }
+        )
 
     def markdown(self, name: str) -> str:
         """The card as Markdown.
@@ -86,9 +101,14 @@ class StudentCard:
         """
         predicted = "not predicted" if self.predicted_accuracy is None else f"{self.predicted_accuracy:.2f} %"
         predictor = f" by predictor `{self.predictor_id}`" if self.predictor_id else ""
-        names = ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
+        names = ", ".join(cell(each) for each in self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
         side = self.resolution
         augmentation = self.recipe.augmentation
+        found = self.measures
+        rows = "".join(f"\n| {name} | {value} |" for name, value in (found.rows() if found else []))
+        reached = f"\n{found.classes()}\n" if found else ""
+        pictures = "".join(f"\n![{name}]({address})\n" for name, address in self.pictures)
+        calibrated = found.calibrated() if found else "Its probabilities are not calibrated."
         return f"""# {name}
 
 A small image classifier, distilled from a larger teacher for the task `{self.target}`.
@@ -103,8 +123,8 @@ A small image classifier, distilled from a larger teacher for the task `{self.ta
 | Size | {self.parameters:,} parameters, {self.macs / 1e6:.2f} M multiply-accumulates per image |
 | Predicted accuracy | {predicted}{predictor} |
 | Distilled accuracy | {self.distilled_accuracy:.2f} % of {self.test_images} test images, \
-standard error {self.standard_error:.2f} points |
-
+standard error {self.standard_error:.2f} points |{rows}
+{reached}{pictures}
 ## How it was made
 
 Its weights started as slices of the teacher's and were distilled for {self.recipe.epochs} epochs: batches of \
@@ -131,7 +151,7 @@ It answers a table: `class`, `probability`, and `p_<name>` for every class. Over
 - Images of any size are brought to {side}x{side} as in training: {RESIZE_RULE}. What lies outside the central square \
 is not seen.
 - Numbers are whole ones 0..255, or floating-point ones of 0..1 or 0..255; anything else is refused.
-- It knows these classes only and always names one of them; its probabilities are not calibrated.
+- It knows these classes only and always names one of them. {calibrated}
 - The accuracy is that of the test images named above. Other cameras, cropping or light will lower it.
 - The weights follow the data. {self.licence}
 """

@@ -36,12 +36,16 @@ class StudentModel:
         network: the student.
         classes: class names in label order.
         resolution: side in pixels of the squares that it was trained on, to which images are brought as then.
+        temperature: logits are divided by it before they become probabilities.
     """
 
-    def __init__(self, network: ElasticResNet, classes: tuple[str, ...], resolution: int) -> None:
+    def __init__(
+        self, network: ElasticResNet, classes: tuple[str, ...], resolution: int, temperature: float = 1.0
+    ) -> None:
         self.network = network.eval().to(memory_format=torch.channels_last)
         self.classes = classes
         self.resolution = resolution
+        self.temperature = temperature
 
     def predict(self, images: Any) -> pd.DataFrame:
         """Classifies images.
@@ -52,7 +56,7 @@ class StudentModel:
 
         Returns:
             One row per image: `class` (the most probable class's name), `probability` (its), and `p_<name>` for
-            every class in label order. Probabilities are float32 softmax outputs and sum to 1.
+            every class in label order. Probabilities sum to 1.
 
         Raises:
             MlflowException: something else, or a file that does not decode (INVALID_PARAMETER_VALUE: a server answers
@@ -70,12 +74,13 @@ class StudentModel:
         return pd.concat([frame, every], axis=1)
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Softmax outputs, float64 [n, classes], for pixels uint8 [n, h, w, 3], unchecked."""
+        """Calibrated softmax outputs, float64 [n, classes], for pixels uint8 [n, h, w, 3], unchecked."""
         parts = [np.empty((0, len(self.classes)))]
         with torch.inference_mode():
             for start in range(0, len(images), _BATCH):
                 batch = torch.from_numpy(np.array(images[start : start + _BATCH])).permute(0, 3, 1, 2)
-                parts.append(self.network(normalize(batch)).softmax(dim=1).double().numpy())
+                logits = self.network(normalize(batch)) / self.temperature
+                parts.append(logits.softmax(dim=1).double().numpy())
         return np.concatenate(parts)
 
 
@@ -95,13 +100,18 @@ def _refusal(reason: str) -> "MlflowException":
     return RefusedImages.invalid_parameter_value(reason)
 
 
-def save_student_model(folder: Path, network: ElasticResNet, classes: tuple[str, ...], resolution: int) -> None:
-    """Writes a student's weights, architecture, classes and resolution into `folder`."""
+def save_student_model(
+    folder: Path, network: ElasticResNet, classes: tuple[str, ...], resolution: int, temperature: float = 1.0
+) -> None:
+    """Writes a student's weights, architecture, classes, resolution and temperature into `folder`."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
     save_file(weights, folder / WEIGHTS)
     write_sealed(folder / ARCHITECTURE, network.architecture.to_json())
-    description = {"classes": list(classes), "resolution": resolution, "weights_id": weights_id(network)}
+    description = {
+        "classes": list(classes), "resolution": resolution, "weights_id": weights_id(network),
+        "temperature": temperature,
+    }  # fmt: skip
     write_sealed(folder / DESCRIPTION, description)
 
 
@@ -116,7 +126,8 @@ def load_student_model(folder: Path) -> StudentModel:
     network = import_checkpoint(folder / WEIGHTS, architecture, len(description["classes"]))
     if weights_id(network) != description["weights_id"]:
         raise DassError(f"{folder / WEIGHTS} does not hold the weights that were registered: register the student anew")
-    return StudentModel(network, tuple(description["classes"]), description["resolution"])
+    temperature = description.get("temperature", 1.0)  # earlier versions had none
+    return StudentModel(network, tuple(description["classes"]), description["resolution"], temperature)
 
 
 def _load_pyfunc(path: str) -> StudentModel:

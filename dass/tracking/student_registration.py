@@ -1,27 +1,34 @@
 """Files a distilled student in the registry, after trying the very files that are filed."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError
+from dass.evaluation.answers import Answers
 from dass.files import content_id
 from dass.networks.checkpoint import weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.tracking.lineage import Lineage
 from dass.tracking.registry import ModelPackage, RegisteredVersion, find_version, register_model
+from dass.tracking.runs import file_page
 from dass.tracking.store import Store
 from dass.tracking.student_card import StudentCard
+from dass.tracking.student_measures import measure
 from dass.tracking.student_model import CLASS, PREFIX, PROBABILITY, StudentModel, load_student_model, save_student_model
+from dass.training.calibration import calibrate
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 CORRECT = "test_correct.npy"
+FORM = 2  # of what is filed; raised where a student that is filed again shall become a new version
 
 
 def student_name(target: str) -> str:
@@ -30,7 +37,16 @@ def student_name(target: str) -> str:
 
 
 def register_student(
-    store: Store, run_id: str, *, network: ElasticResNet, data: TaskData, card: StudentCard, lineage: Lineage
+    store: Store,
+    run_id: str,
+    *,
+    network: ElasticResNet,
+    data: TaskData,
+    card: StudentCard,
+    lineage: Lineage,
+    teacher: ElasticResNet | None = None,
+    device: torch.device | None = None,
+    seen: bool = False,
 ) -> RegisteredVersion:
     """Files a student as a new version of `dass-student-<target>`, without an alias: `promote` gives it one.
 
@@ -44,6 +60,9 @@ def register_student(
         data: its task, on the CPU.
         card: what is known about it.
         lineage: code and data that it came from.
+        teacher: for what the card compares; is moved to `device`.
+        device: where latency is measured; the CPU where none is given.
+        seen: whether it was distilled on all training images, those included that `held_out` takes for its seed.
 
     Returns:
         The version; the one that is there already where the same student was filed before.
@@ -54,24 +73,35 @@ def register_student(
     if card.data_id != data.data_id or card.classes != data.classes:
         raise DassError(f"student of {card.target}: the card is about data {card.data_id}, not {data.data_id}")
     name = student_name(card.target)
-    key = content_id([weights_id(network), card.tags()])
+    key = content_id([FORM, weights_id(network), card.identity])
     found = find_version(store, name, key)
     if found is not None:
         return found
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "student"
-        save_student_model(folder, network, data.classes, data.resolution)
+        fit = calibrate(network, data, card.seed, seen=seen)
+        save_student_model(folder, network, data.classes, data.resolution, fit.temperature)
         student = load_student_model(folder)
         images = data.test_images.permute(0, 2, 3, 1).numpy()
-        correct = student.probabilities(images).argmax(axis=1) == data.test_labels.numpy()
-        _check_accuracy(card, correct)
-        np.save(folder / CORRECT, correct)
+        plain = StudentModel(student.network, student.classes, student.resolution)
+        answers, uncalibrated = (
+            Answers(data.classes, each.probabilities(images), data.test_labels.numpy()) for each in (student, plain)
+        )
+        _check_accuracy(card, answers.correct)
+        np.save(folder / CORRECT, answers.correct)
+        measures = measure(
+            student.network, answers, uncalibrated, fit,
+            data=data, teacher=teacher, device=device or torch.device("cpu"),
+        )  # fmt: skip
+        card = replace(card, measures=measures, pictures=_add_pictures(store, run_id, folder, answers, images, name))
         package = ModelPackage(
             loader="dass.tracking.student_model",
             folder=folder,
             signature=_signature(student),
             example=np.ascontiguousarray(images[:2]),
             requirements=("pillow",),
+            metrics={**measures.metrics(), "macs": card.macs, "parameters": card.parameters},
+            dataset=(card.dataset, card.data_id),
         )
         return register_model(
             store,
@@ -83,6 +113,27 @@ def register_student(
             tags=card.tags(),
             lineage=lineage,
         )
+
+
+def _add_pictures(
+    store: Store, run_id: str, folder: Path, answers: Answers, images: NDArray[np.uint8], name: str
+) -> tuple[tuple[str, str], ...]:
+    """Puts pictures of the answers among the model's files and those of the run; gives their addresses, if any."""
+    from dass.evaluation.answer_plots import confusion_matrix, mistakes_grid
+    from dass.evaluation.plots import save
+
+    figures = {
+        "confusion.png": ("confusion matrix", confusion_matrix(answers, f"{name}: share of each row")),
+        "mistakes.png": ("surest mistakes", mistakes_grid(answers, images, f"{name}: its surest mistakes")),
+    }
+    shown = []
+    for file, (what, figure) in figures.items():
+        save(figure, folder / file)
+        with store.errors(f"add {file} to run {run_id}"):
+            store.client.log_artifact(run_id, str(folder / file))
+        if address := file_page(store, run_id, file):
+            shown.append((what, address))
+    return tuple(shown)
 
 
 def _signature(student: StudentModel) -> "ModelSignature":

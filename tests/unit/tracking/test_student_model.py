@@ -10,8 +10,9 @@ from mlflow.exceptions import MlflowException
 
 from dass.errors import DassError
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.sealed import read_sealed, write_sealed
 from dass.space.architecture import Architecture
-from dass.tracking.student_model import StudentModel, load_student_model, save_student_model
+from dass.tracking.student_model import DESCRIPTION, StudentModel, load_student_model, save_student_model
 
 CLASSES = ("cat", "dog", "class", "été")
 ARCHITECTURE = Architecture(((4, 8), (8, 16), (16,), (32,)))
@@ -88,6 +89,21 @@ def test_files_bring_back_the_same_student(model: StudentModel, tmp_path: Path) 
     loaded = load_student_model(tmp_path / "student")
     assert (loaded.classes, loaded.resolution, loaded.network.architecture) == (CLASSES, 16, ARCHITECTURE)
     assert (loaded.probabilities(_images(3)) == model.probabilities(_images(3))).all()
+
+
+def test_the_temperature_comes_back_and_divides_the_logits(model: StudentModel, tmp_path: Path) -> None:
+    save_student_model(tmp_path, _network(), CLASSES, 16, 2.0)
+    found, plain = load_student_model(tmp_path).probabilities(_images(3)), model.probabilities(_images(3))
+    expected = np.sqrt(plain) / np.sqrt(plain).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_student_filed_before_has_no_temperature(model: StudentModel, tmp_path: Path) -> None:
+    save_student_model(tmp_path, _network(), CLASSES, 16, 2.0)
+    description = read_sealed(tmp_path / DESCRIPTION, "")
+    del description["temperature"]
+    write_sealed(tmp_path / DESCRIPTION, description)
+    assert (load_student_model(tmp_path).probabilities(_images(3)) == model.probabilities(_images(3))).all()
 
 
 def test_files_that_changed_are_refused(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@ from dataclasses import replace
 
 import mlflow
 import pytest
+from mlflow.entities import LoggedModel
 from mlflow.exceptions import MlflowException
 
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError
+from dass.tracking.runs import RunContent, record_run
 from dass.tracking.store import Store
 from dass.tracking.student_registration import register_student
+from tests.unit.tracking.conftest import LINEAGE
 
 
 def test_a_version_holds_what_it_takes_to_trust_it(store: Store, data: TaskData, register: Callable) -> None:
@@ -91,3 +94,57 @@ def test_a_card_of_other_data_is_refused(
             card=card,
             lineage=None,  # type: ignore[arg-type]
         )
+
+
+def _logged_model(store: Store, run_id: str) -> LoggedModel:
+    """The last model of a run."""
+    outputs = store.client.get_run(run_id).outputs.model_outputs
+    return max(
+        (store.client.get_logged_model(each.model_id) for each in outputs), key=lambda one: one.creation_timestamp
+    )
+
+
+def test_models_are_sorted_and_filtered_by_what_was_measured(store: Store, data: TaskData, register: Callable) -> None:
+    models = [_logged_model(store, register(answer).run_id) for answer in (1, 2, 0)]
+    measured = {metric.key: metric for metric in models[1].metrics}
+    assert measured["test_accuracy"].value == 36
+    assert (measured["test_accuracy"].dataset_name, measured["test_accuracy"].dataset_digest) == ("pets", data.data_id)
+    assert measured["latency_ms_batch1"].value > 0
+    assert measured["test_accuracy_low"].value < 36 < measured["test_accuracy_high"].value
+    experiment = models[0].experiment_id
+    best = {"field_name": "metrics.test_accuracy", "ascending": False}
+    found = store.client.search_logged_models([experiment], order_by=[best])
+    assert [model.model_id for model in found] == [models[index].model_id for index in (1, 0, 2)]
+    [only] = store.client.search_logged_models([experiment], filter_string="metrics.test_accuracy > 35")
+    assert only.model_id == models[1].model_id
+
+
+def test_a_version_keeps_pictures_and_says_what_its_teacher_does(
+    store: Store, data: TaskData, make_student: Callable
+) -> None:
+    network, card = make_student(2)
+    teacher = make_student(1)[0]
+    run_id = record_run(store, RunContent("targets", card.target, LINEAGE))
+    version = register_student(
+        store, run_id, network=network, data=data, card=card, lineage=LINEAGE, teacher=teacher, seen=True
+    )
+    tags = store.client.get_model_version(version.name, "1").tags
+    assert tags["teacher_agreement"] == "0.0000"
+    assert float(tags["speed_up_batch32"]) > 0
+    assert float(tags["temperature"]) >= 1
+    kept = {file.path for file in store.client.list_artifacts(run_id)}
+    model = _logged_model(store, run_id).model_id
+    filed = {file.path.rpartition("/")[2] for file in store.client.list_logged_model_artifacts(model, "data/student")}
+    assert {"confusion.png", "mistakes.png"} <= kept & filed
+
+
+def test_probabilities_are_calibrated(store: Store, data: TaskData, make_student: Callable) -> None:
+    network, card = make_student(2)  # always as good as sure, and right once in three times
+    run_id = record_run(store, RunContent("targets", card.target, LINEAGE))
+    version = register_student(store, run_id, network=network, data=data, card=card, lineage=LINEAGE)
+    tags = store.client.get_model_version(version.name, "1").tags
+    assert float(tags["calibration_error_before"]) > 50
+    assert float(tags["calibration_error"]) < 25
+    mlflow.set_tracking_uri(store.uri)
+    served = mlflow.pyfunc.load_model(version.uri)
+    assert served.predict(served.input_example)["probability"].max() < 0.6

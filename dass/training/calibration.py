@@ -1,0 +1,91 @@
+"""Probabilities that mean what they say: one temperature, fitted on images that nothing was tested on.
+
+Logits divided by a temperature (Guo et al. 2017) keep every answer as it was; only the probabilities change.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dass.datasets.task_data import TaskData
+from dass.datasets.validation import held_out
+from dass.errors import UsageError
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.training.evaluation import predict
+
+RANGE = (0.1, 10.0)  # of a temperature
+BINS = 15  # of probability, as in the paper
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a student's probabilities were calibrated.
+
+    Attributes:
+        temperature: logits are divided by it; 1 leaves them as they are.
+        images: training images that it was fitted on; 0 where there were none.
+        seen: whether the student was distilled on them, too; then the temperature is at least 1.
+    """
+
+    temperature: float = 1.0
+    images: int = 0
+    seen: bool = False
+
+
+def calibrate(network: ElasticResNet, data: TaskData, seed: int, *, seen: bool) -> Calibration:
+    """Fits the temperature of a student on the training images that `held_out` takes for a seed.
+
+    Args:
+        network: the student, on the CPU.
+        data: its task; its test images are not looked at.
+        seed: of the draw; that of the distillation, where these images were held out of it.
+        seen: whether it was distilled on all training images. A network is surer of images that it has seen, so it is
+            not made surer of others by them: the temperature is at least 1.
+    """
+    try:
+        held = held_out(data, seed)
+    except UsageError:  # too few images to hold some out
+        return Calibration(seen=seen)
+    temperature = fit_temperature(predict(network, held.test_images, "float32"), held.test_labels)
+    return Calibration(max(1.0, temperature) if seen else temperature, len(held.test_labels), seen)
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature under which labels are likeliest, 0.1..10.
+
+    A wide normal prior of its logarithm (deviation 2) keeps it moderate where few images are all right or all wrong.
+
+    Args:
+        logits: float [n, classes], n at least 1.
+        labels: int64 [n].
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    values, truth = logits.double().numpy(), labels.numpy()
+
+    def cost(log_temperature: float) -> float:
+        likelihood = log_softmax(values / np.exp(log_temperature), axis=1)[np.arange(len(truth)), truth]
+        return float(-likelihood.sum() + log_temperature**2 / 8)
+
+    found = minimize_scalar(cost, bounds=tuple(np.log(RANGE)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Expected calibration error of the answers, in percentage points.
+
+    Answers are put into bins of equal width by their probability; it is the mean over all answers of how far the share
+    of right ones in a bin is from the bin's mean probability.
+
+    Args:
+        probabilities: [n, classes], n at least 1.
+        labels: [n].
+    """
+    sure = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
+    gaps = np.bincount(bins, weights=right - sure, minlength=BINS)
+    return 100 * float(np.abs(gaps).sum() / len(labels))
