@@ -136,7 +136,9 @@ class _Walk:
         self._apply = _BatchStatistics(teacher)
         images = images if teacher.input is None else teacher.input(images)
         images = images.contiguous(memory_format=torch.channels_last)
-        self._stem = run_block(teacher.blocks[0], images, self._apply)  # a student takes the first channels
+        for block in teacher.architecture.stem:
+            images = run_block(block, images, self._apply)
+        self._stem = images  # a student takes the first channels
         self._path: list[tuple[Block, Tensor, Tensor]] = []  # block, features, pooled
 
     def go(self, architecture: Architecture) -> _Seen:

@@ -4,6 +4,7 @@ Everything that runs, counts, slices or times a network is derived from these de
 `dass.networks.run_block` carries one out, `dass.space.cost` counts it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -110,6 +111,13 @@ class Normalization:
 
 HALF = Normalization((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # pixels in -1..1, as all batches here come
 IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def side_behind(blocks: Iterable[Block], side: int) -> int:
+    """Side in pixels of what the last of some blocks gives for a square input."""
+    for block in blocks:
+        side = halved(side, block.stride)
+    return side
 
 
 def halved(side: int, stride: int) -> int:

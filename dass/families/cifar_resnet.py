@@ -51,9 +51,9 @@ class CifarResNet:
         if self.shortcut not in ("A", "B"):
             raise UsageError(f"{self.name}: shortcut must be A or B, found {self.shortcut!r}")
 
-    def stem(self, widths: Widths) -> Block:
+    def stem(self, widths: Widths) -> tuple[Block, ...]:
         """See `Family.stem`."""
-        return Block((Conv("conv1", "bn1", IMAGE_CHANNELS, self.streams[0]),))
+        return (Block((Conv("conv1", "bn1", IMAGE_CHANNELS, self.streams[0]),)),)
 
     def block(self, stage: int, position: int, entering: int, width: int) -> Block:
         """See `Family.block`."""

@@ -88,8 +88,11 @@ class Family(Protocol):
         """Side in pixels of the images that such networks are mostly trained on; None where there is no habit."""
         ...
 
-    def stem(self, widths: Widths) -> Block:
-        """What comes before the first stage, for a network of these widths."""
+    def stem(self, widths: Widths) -> tuple[Block, ...]:
+        """What comes before the first stage, for a network of these widths.
+
+        Networks of equal family differ in no more than the channels with which the stem is left.
+        """
         ...
 
     def block(self, stage: int, position: int, entering: int, width: int) -> Block:

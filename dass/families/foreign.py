@@ -80,7 +80,7 @@ def reading(family: Family, widths: Widths, classes: int, renamed: Mapping[str, 
         renamed: the checkpoint's part of a name by ours.
     """
     names = {}
-    blocks: list[Block] = [family.stem(widths)]
+    blocks: list[Block] = [*family.stem(widths)]
     for stage, stage_widths in enumerate(widths):
         for position, width in enumerate(stage_widths):
             blocks.append(family.block(stage, position, blocks[-1].leaving, width))

@@ -28,9 +28,9 @@ class PaperResNet:
     usual_resolution: ClassVar[int | None] = None
     reduction: ClassVar[int] = 8
 
-    def stem(self, widths: Widths) -> Block:
+    def stem(self, widths: Widths) -> tuple[Block, ...]:
         """See `Family.stem`."""
-        return Block((Conv("stem_conv", "stem_bn", IMAGE_CHANNELS, widths[0][0]),))
+        return (Block((Conv("stem_conv", "stem_bn", IMAGE_CHANNELS, widths[0][0]),)),)
 
     def block(self, stage: int, position: int, entering: int, width: int) -> Block:
         """See `Family.block`."""

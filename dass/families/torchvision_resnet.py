@@ -93,10 +93,10 @@ class TorchvisionResNet:
         """See `Family.usual_resolution`."""
         return 224 if self.reduction == 32 else 32
 
-    def stem(self, widths: Widths) -> Block:
+    def stem(self, widths: Widths) -> tuple[Block, ...]:
         """See `Family.stem`."""
         conv = Conv("conv1", "bn1", IMAGE_CHANNELS, self.stem_width, self.stem_kernel, stride=self.stem_stride)
-        return Block((conv,), max_pool=self.max_pool)
+        return (Block((conv,), max_pool=self.max_pool),)
 
     def block(self, stage: int, position: int, entering: int, width: int) -> Block:
         """See `Family.block`."""

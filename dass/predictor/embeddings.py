@@ -14,7 +14,7 @@ from operator import itemgetter
 import torch
 from torch import Tensor
 
-from dass.families.blocks import IMAGE_CHANNELS, Block, halved
+from dass.families.blocks import IMAGE_CHANNELS, Block, halved, side_behind
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.folding import FoldedNetwork
 from dass.networks.remapping import check_fits
@@ -83,7 +83,7 @@ def embed(
     noise = noise.to(teacher.device, dtype)
     for indices in _chunks(architectures, teacher.architecture, noise, chunk):
         with torch.inference_mode():
-            embeddings = _embed_chunk(network, [architectures[i] for i in indices], noise)
+            embeddings = _embed_chunk(network, teacher.architecture, [architectures[i] for i in indices], noise)
         yield Embedded(torch.tensor(indices), embeddings)
 
 
@@ -92,10 +92,9 @@ def _chunks(
 ) -> Iterator[list[int]]:
     """Sorts so that common beginnings meet, and cuts where a chunk's features would need too much memory."""
     row_bytes = []
-    side = halved(noise.shape[-1], teacher.stem.stride)
+    side = side_behind(teacher.stem, noise.shape[-1])
     for stage in teacher.stages:
-        for block in stage:
-            side = halved(side, block.stride)
+        side = side_behind(stage, side)
         row_bytes.append(stage[-1].leaving * side**2 * noise.element_size())
     indices: list[int] = []
     held = [0] * len(row_bytes)
@@ -112,11 +111,15 @@ def _chunks(
         yield indices
 
 
-def _embed_chunk(network: FoldedNetwork, architectures: Sequence[Architecture], noise: Tensor) -> Tensor:
+def _embed_chunk(
+    network: FoldedNetwork, teacher: Architecture, architectures: Sequence[Architecture], noise: Tensor
+) -> Tensor:
     """Embeddings [k, c, h, w] of one chunk."""
-    # The teacher's stem once, of which a student takes the first channels.
-    stem = network.run(network.blocks[0], noise.permute(0, 2, 3, 1).contiguous())
-    places: list[Place] = [((0, architecture.stem.leaving), 0) for architecture in architectures]
+    # The widest stem once, of which a student takes the first channels.
+    stem = noise.permute(0, 2, 3, 1).contiguous()
+    for block in architectures[0].family.stem(teacher.widths):
+        stem = network.run(block, stem)
+    places: list[Place] = [((0, architecture.stem[-1].leaving), 0) for architecture in architectures]
     sources = {source: stem[..., : source[1]].contiguous() for source, _ in set(places)}
     for index in range(architectures[0].family.stages):
         students = [architecture.widths[index] for architecture in architectures]

@@ -43,7 +43,7 @@ class Architecture:
         return tuple(len(stage) for stage in self.widths)
 
     @property
-    def stem(self) -> Block:
+    def stem(self) -> tuple[Block, ...]:
         """What comes before the first stage."""
         return self.family.stem(self.widths)
 
@@ -51,7 +51,7 @@ class Architecture:
     def stages(self) -> tuple[tuple[Block, ...], ...]:
         """The blocks of each stage, described."""
         stages = []
-        entering = self.stem.leaving
+        entering = self.stem[-1].leaving
         for index, widths in enumerate(self.widths):
             stages.append(stage_blocks(self.family, index, widths, entering))
             entering = stages[-1][-1].leaving
@@ -60,7 +60,7 @@ class Architecture:
     @property
     def blocks(self) -> tuple[Block, ...]:
         """All blocks, the stem first."""
-        return (self.stem, *(block for stage in self.stages for block in stage))
+        return (*self.stem, *(block for stage in self.stages for block in stage))
 
     @property
     def arch_id(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dass.errors import UsageError
-from dass.families.blocks import Block, halved
+from dass.families.blocks import Block, halved, side_behind
 from dass.families.family import Family
 from dass.space.architecture import Architecture, stage_blocks
 
@@ -61,8 +61,8 @@ def cost(architecture: Architecture, resolution: int, classes: int) -> Cost:
     if resolution < 1 or classes < 1:
         raise UsageError(f"resolution and classes must be at least 1, found {resolution} and {classes}")
     stem = architecture.stem
-    parts = [blocks_cost((stem,), resolution)]
-    entering, side = stem.leaving, halved(resolution, stem.stride)
+    parts = [blocks_cost(stem, resolution)]
+    entering, side = stem[-1].leaving, side_behind(stem, resolution)
     for index, widths in enumerate(architecture.widths):
         part, entering, side = _stage_cost(architecture.family, index, widths, entering, side)
         parts.append(part)
@@ -85,10 +85,7 @@ def _stage_cost(
 ) -> tuple[BlocksCost, int, int]:
     """The cost of a stage, and the channels and side with which it is left."""
     blocks = stage_blocks(family, stage, widths, entering)
-    counted = blocks_cost(blocks, side)
-    for block in blocks:
-        side = halved(side, block.stride)
-    return counted, blocks[-1].leaving, side
+    return blocks_cost(blocks, side), blocks[-1].leaving, side_behind(blocks, side)
 
 
 def blocks_cost(blocks: Sequence[Block], side: int) -> BlocksCost:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dass.families.blocks import Block, halved
+from dass.families.blocks import Block, halved, side_behind
 from dass.space.architecture import Architecture
 from dass.space.cost import blocks_cost, cost
 
@@ -116,7 +116,7 @@ def _words(macs: float, parameters: float) -> str:
 def _tables(largest: Architecture, choices: Sequence[Sequence[int]], resolution: int) -> list[list[NDArray[np.int64]]]:
     """For each block of each stage: [width before, width, (MACs, parameters)], a last row of zeros for absent ones."""
     family, stem = largest.family, largest.stem
-    entering, side = stem.leaving, halved(resolution, stem.stride)
+    entering, side = stem[-1].leaving, side_behind(stem, resolution)
     tables = []
     for stage, widths in enumerate(choices):
         stage_tables = []
@@ -126,7 +126,7 @@ def _tables(largest: Architecture, choices: Sequence[Sequence[int]], resolution:
             for before, previous in enumerate(widths):
                 for own, width in enumerate(widths):
                     blocks = _with_stem(largest, stage, position, entering, previous, width)
-                    counted = blocks_cost(blocks, resolution if len(blocks) > 1 else side)
+                    counted = blocks_cost(blocks, side if stage or position else resolution)
                     table[before, own] = counted.macs, counted.parameters
                     after = halved(side, blocks[-1].stride)
             stage_tables.append(table)
@@ -147,4 +147,4 @@ def _with_stem(
     if stage > 0:
         return (family.block(stage, 0, entering, width),)
     stem = family.stem(((width,), *largest.widths[1:]))
-    return (stem, family.block(0, 0, stem.leaving, width))
+    return (*stem, family.block(0, 0, stem[-1].leaving, width))
