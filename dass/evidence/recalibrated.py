@@ -20,6 +20,7 @@ from dass.datasets.augment import normalize
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
 from dass.families.blocks import Block, Conv
+from dass.families.family import Family
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.run_block import pad_channels, run_block
 from dass.space.architecture import Architecture
@@ -80,7 +81,8 @@ def recalibrated_rows(
     whole = walk.go(teacher.architecture).pooled
     reference, last = [_centered_gram(pooled) for pooled in whole], whole[-1]
     rows = np.empty((len(architectures), len(names(teacher.architecture.family.stages))))
-    for index in sorted(range(len(architectures)), key=lambda index: architectures[index].widths):
+    order = sorted(range(len(architectures)), key=lambda i: (str(architectures[i].family), architectures[i].widths))
+    for index in order:
         seen = walk.go(architectures[index])
         logits = seen.logits
         predicted = logits.argmax(1)
@@ -90,7 +92,7 @@ def recalibrated_rows(
             distillation_loss(logits, labels, soft, alpha, temperature),
             (predicted == soft.argmax(1)).double().mean(),
             *(_alignment(_centered_gram(pooled), gram) for pooled, gram in zip(seen.pooled, reference, strict=True)),
-            (seen.pooled[-1] - last).norm() / last.norm(),
+            (F.pad(seen.pooled[-1], (0, last.shape[1] - seen.pooled[-1].shape[1])) - last).norm() / last.norm(),
         ]
         rows[index] = torch.stack([value.double() for value in measured]).cpu().numpy()
     return rows
@@ -135,13 +137,18 @@ class _Walk:
         self._teacher = teacher
         self._apply = _BatchStatistics(teacher)
         images = images if teacher.input is None else teacher.input(images)
-        images = images.contiguous(memory_format=torch.channels_last)
-        for block in teacher.architecture.stem:
-            images = run_block(block, images, self._apply)
-        self._stem = images  # a student takes the first channels
+        self._images = images.contiguous(memory_format=torch.channels_last)
+        self._enter(teacher.architecture.family)
+
+    def _enter(self, family: Family) -> None:
+        self._family, self._stem = family, self._images
+        for block in family.stem(self._teacher.architecture.widths):
+            self._stem = run_block(block, self._stem, self._apply)  # a student takes the first channels
         self._path: list[tuple[Block, Tensor, Tensor]] = []  # block, features, pooled
 
     def go(self, architecture: Architecture) -> _Seen:
+        if architecture.family != self._family:
+            self._enter(architecture.family)
         stages = architecture.stages
         steps = [block for stage in stages for block in stage]
         common = 0
@@ -154,7 +161,8 @@ class _Walk:
             self._path.append((block, features, features.float().mean((2, 3))))
         ends = np.cumsum([len(stage) for stage in stages]) - 1
         pooled = tuple(self._path[end][2] for end in ends)
-        return _Seen(self._teacher.head(pooled[-1]), pooled)
+        head = self._teacher.head
+        return _Seen(F.linear(pooled[-1], head.weight[:, : pooled[-1].shape[1]], head.bias), pooled)
 
 
 class _BatchStatistics:

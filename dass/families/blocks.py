@@ -11,7 +11,7 @@ from typing import Literal
 
 IMAGE_CHANNELS = 3
 
-ShortcutKind = Literal["crop_or_pad", "subsample_and_pad", "projection"]
+ShortcutKind = Literal["crop_or_pad", "subsample_and_pad", "projection", "pool_and_projection", "behind_relu"]
 
 
 @dataclass(frozen=True, order=True)
@@ -47,7 +47,9 @@ class Shortcut:
     Attributes:
         kind: `crop_or_pad` drops trailing channels or adds channels of zeros, with a 2x2 max-pool at stride 2
             (the paper's released code); `subsample_and_pad` takes every second pixel and adds as many channels of
-            zeros before as behind (option A of He et al. 2016); `projection` is a convolution with batch norm.
+            zeros before as behind (option A of He et al. 2016); `projection` is a convolution with batch norm;
+            `pool_and_projection` is one of stride 1 behind an average pool as wide as the stride (ResNet-D);
+            `behind_relu` adds the input as it is, after the last ReLU instead of before it.
         stride: 1 or 2, as of the block.
         conv: the convolution of a projection.
     """

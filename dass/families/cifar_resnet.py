@@ -40,7 +40,9 @@ class CifarResNet:
     divisor: ClassVar[int] = 8
     normalization: ClassVar[Normalization] = IMAGENET  # as the widest-spread checkpoints were trained
     layout: ClassVar[tuple[str, ...]] = ()
+    elastic: ClassVar[tuple[str, ...]] = ()
     sorts_channels: ClassVar[bool] = True
+    pool_is_module: ClassVar[bool] = True
     stages: ClassVar[int] = 3
     usual_resolution: ClassVar[int | None] = 32
     reduction: ClassVar[int] = 4

@@ -45,11 +45,26 @@ def lay_out(family: "Family", layout: Mapping[str, int | bool]) -> "Family":
     return replace(family, **layout)  # type: ignore[type-var]  # every family is a dataclass
 
 
+def fits(student: "Family", teacher: "Family") -> bool:
+    """Whether a student's family can be sliced out of its teacher's: equal, or less in elastic fields."""
+    if student == teacher:
+        return True
+    if type(student) is not type(teacher):
+        return False
+    pairs = [(getattr(student, name), getattr(teacher, name)) for name in student.elastic]
+    lifted = replace(student, **dict(zip(student.elastic, (full for _, full in pairs), strict=True)))  # type: ignore[type-var]
+    return lifted == teacher and all(
+        all(own <= full for own, full in zip(mine, theirs, strict=True)) if isinstance(mine, tuple) else mine <= theirs
+        for mine, theirs in pairs
+    )
+
+
 class Family(Protocol):
     """The fixed parts of a kind of residual network; hashable, compared by value.
 
     A network is a stem, stages of blocks, global average pooling and one linear layer. Each block has one elastic
-    width. A student has the first blocks of each stage and, of each convolution, the first channels.
+    width. A student has the first blocks of each stage and, of each convolution, the first channels. It is of its
+    teacher's family, but for the fields that are elastic themselves.
 
     Attributes:
         name: in `params.yaml`, in cards and in files.
@@ -58,6 +73,8 @@ class Family(Protocol):
         divisor: whole number that widths are multiples of unless the search space says otherwise.
         normalization: what its networks expect unless their files say otherwise.
         layout: the fields that weights cannot tell, see `lay_out`.
+        elastic: the fields of which a student may have less than its teacher, numbers or truth values, see `fits`.
+        pool_is_module: whether the global average pool is one that ptflops counts.
         sorts_channels: whether inner channels are put in order of importance when a checkpoint is imported.
     """
 
@@ -67,6 +84,8 @@ class Family(Protocol):
     divisor: ClassVar[int]
     normalization: ClassVar[Normalization]
     layout: ClassVar[tuple[str, ...]]
+    elastic: ClassVar[tuple[str, ...]]
+    pool_is_module: ClassVar[bool]
     sorts_channels: ClassVar[bool]
 
     def __hash__(self) -> int:

@@ -23,7 +23,9 @@ class PaperResNet:
     divisor: ClassVar[int] = 1
     normalization: ClassVar[Normalization] = HALF
     layout: ClassVar[tuple[str, ...]] = ()
+    elastic: ClassVar[tuple[str, ...]] = ()
     sorts_channels: ClassVar[bool] = False
+    pool_is_module: ClassVar[bool] = True
     stages: ClassVar[int] = 4
     usual_resolution: ClassVar[int | None] = None
     reduction: ClassVar[int] = 8

@@ -7,6 +7,7 @@ from typing import Any
 from dass.errors import UsageError
 from dass.families.cifar_resnet import CifarResNet
 from dass.families.family import Family, Reading, Shapes
+from dass.families.ofa_resnet import OfaResNet
 from dass.families.paper_resnet import PaperResNet
 from dass.families.torchvision_resnet import TorchvisionResNet
 
@@ -20,7 +21,9 @@ OTHERS = {
     r"^features\.\d+\.weight$": "a VGG or AlexNet",
 }
 
-FAMILIES: dict[str, type[Family]] = {family.name: family for family in (PaperResNet, CifarResNet, TorchvisionResNet)}
+FAMILIES: dict[str, type[Family]] = {
+    family.name: family for family in (PaperResNet, CifarResNet, TorchvisionResNet, OfaResNet)
+}
 
 
 def family_to_json(family: Family) -> dict[str, Any]:

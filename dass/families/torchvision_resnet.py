@@ -65,7 +65,9 @@ class TorchvisionResNet:
     divisor: ClassVar[int] = 8
     normalization: ClassVar[Normalization] = IMAGENET
     layout: ClassVar[tuple[str, ...]] = ("stem_stride", "max_pool", "stride_in")
+    elastic: ClassVar[tuple[str, ...]] = ()
     sorts_channels: ClassVar[bool] = True
+    pool_is_module: ClassVar[bool] = True
     stages: ClassVar[int] = 4
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from typing import NoReturn
 import torch
 
 from dass.errors import UsageError
+from dass.families.family import fits
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 
@@ -13,10 +14,10 @@ def check_fits(architecture: Architecture, teacher: Architecture) -> None:
     """Refuses an architecture that has no remapping from the teacher.
 
     Raises:
-        UsageError: another family, a stage is deeper or a block wider than the teacher's, or a stage is left at
-            another width where the family keeps that.
+        UsageError: another family or more of what is elastic in it, a stage is deeper or a block wider than the
+            teacher's, or a stage is left at another width where the family keeps that.
     """
-    if architecture.family != teacher.family:
+    if not fits(architecture.family, teacher.family):
         raise UsageError(
             f"architecture {architecture.stage_label} is a network of {architecture.family}, its teacher one of "
             f"{teacher.family}"

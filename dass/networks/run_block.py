@@ -38,6 +38,8 @@ def run_block(block: Block, features: Tensor, apply: Apply) -> Tensor:
     inner = features
     for conv in block.convs[:-1]:
         inner = apply.relu(conv, inner)
+    if block.shortcut is not None and block.shortcut.kind == "behind_relu":
+        return apply.relu(block.convs[-1], inner) + features
     if block.shortcut is not None:
         return apply.add_relu(block.convs[-1], inner, _kept(block.shortcut, features, block.leaving, apply))
     inner = apply.relu(block.convs[-1], inner)
@@ -52,6 +54,8 @@ def pad_channels(features: Tensor, channels: int) -> Tensor:
 
 def _kept(shortcut: Shortcut, features: Tensor, channels: int, apply: Apply) -> Tensor:
     """What a block adds to its output, [n, at most channels, h / stride, w / stride]."""
+    if shortcut.kind == "pool_and_projection" and shortcut.stride > 1:
+        features = F.avg_pool2d(features, shortcut.stride, ceil_mode=True)
     if shortcut.conv is not None:
         return apply.linear(shortcut.conv, features)
     if shortcut.kind == "crop_or_pad":

@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 
 from dass.families.blocks import IMAGE_CHANNELS, Block, halved, side_behind
+from dass.families.family import Family
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.folding import FoldedNetwork
 from dass.networks.remapping import check_fits
+from dass.networks.run_block import pad_channels
 from dass.space.architecture import Architecture
 
 HELD_BYTES = 256 * 2**20  # features of all distinct students behind one stage of a chunk
@@ -34,7 +36,8 @@ class Embedded:
 
     Attributes:
         indices: int64 [k], which ones.
-        embeddings: [k, c, h, w], output of the last stage before pooling, channels-last.
+        embeddings: [k, c, h, w], output of the last stage before pooling, channels-last; zeros in the channels that
+            the teacher has and the student lacks.
     """
 
     indices: Tensor
@@ -76,15 +79,22 @@ def embed(
         UsageError: an architecture does not fit the teacher.
     """
     # One architecture for each configuration of a stage: thousands of candidates share some dozens.
-    stages = {(stage, blocks): one for one in architectures for stage, blocks in enumerate(one.widths)}
+    stages = {(one.family, stage, blocks): one for one in architectures for stage, blocks in enumerate(one.widths)}
     for architecture in set(stages.values()):
         check_fits(architecture, teacher.architecture)
     network = FoldedNetwork(teacher, dtype)
     noise = noise.to(teacher.device, dtype)
-    for indices in _chunks(architectures, teacher.architecture, noise, chunk):
-        with torch.inference_mode():
-            embeddings = _embed_chunk(network, teacher.architecture, [architectures[i] for i in indices], noise)
-        yield Embedded(torch.tensor(indices), embeddings)
+    families: dict[Family, list[int]] = {}  # a stage's widths mean the same blocks within a family alone
+    for index, architecture in enumerate(architectures):
+        families.setdefault(architecture.family, []).append(index)
+    channels = network.blocks[-1].leaving
+    for members in families.values():
+        for chosen in _chunks([architectures[i] for i in members], teacher.architecture, noise, chunk):
+            indices = [members[place] for place in chosen]
+            with torch.inference_mode():
+                embeddings = _embed_chunk(network, teacher.architecture, [architectures[i] for i in indices], noise)
+                embeddings = pad_channels(embeddings, channels)
+            yield Embedded(torch.tensor(indices), embeddings)
 
 
 def _chunks(

@@ -37,7 +37,7 @@ class BlocksCost:
         macs: multiply-accumulates of their convolutions.
         bn_elements: output elements of their batch norms.
         relu_elements: output elements of their ReLUs.
-        pool_elements: input elements of their max-pools.
+        pool_elements: input elements of their pooling modules.
     """
 
     parameters: int
@@ -70,7 +70,9 @@ def cost(architecture: Architecture, resolution: int, classes: int) -> Cost:
     macs = sum(part.macs for part in parts) + linear
     norms = sum(part.bn_elements for part in parts)
     relus = sum(part.relu_elements for part in parts)
-    pooled = sum(part.pool_elements for part in parts) + entering * side**2
+    pooled = sum(part.pool_elements for part in parts)
+    if architecture.family.pool_is_module:
+        pooled += entering * side**2
     return Cost(
         parameters=sum(part.parameters for part in parts) + linear + classes,
         macs=macs,
@@ -108,6 +110,8 @@ def blocks_cost(blocks: Sequence[Block], side: int) -> BlocksCost:
             parameters += projection.weights + 2 * projection.leaving
             macs += projection.weights * inner**2
             norms += projection.leaving * inner**2
+            if block.shortcut.kind == "pool_and_projection":  # a module at stride 1 too
+                pools += projection.entering * side**2
         if block.max_pool:  # the 2x2 max-pool of a shortcut is no module of its own and not counted
             pools += block.leaving * inner**2
         side = halved(side, block.stride)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from dass.families.cifar_resnet import CifarResNet
+from dass.families.ofa_resnet import OfaResNet
 from dass.families.torchvision_resnet import TorchvisionResNet
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.search_space import SearchSpace
@@ -24,6 +25,12 @@ SPACES = {
     "bottleneck, stride in conv1": SearchSpace(
         (8, 8, 16, 16), (2, 1, 3, 2), EIGHTHS, "block",
         TorchvisionResNet((32, 40, 48, 64), "bottleneck", 16, 7, 2, False, (True,) * 4, 1), divisor=4,
+    ),
+    "once-for-all": SearchSpace(
+        (8, 8, 16, 16), (2, 1, 3, 2), EIGHTHS, "block", OfaResNet((24, 32, 40, 48), (8, 16)), divisor=4
+    ),
+    "once-for-all, plain stem": SearchSpace(
+        (8, 8, 16, 16), (2, 2, 1, 2), EIGHTHS, "stage", OfaResNet((24, 32, 40, 48), (8, 16), False), divisor=4
     ),
 }  # fmt: skip
 CLASSES = 5
