@@ -38,7 +38,8 @@ def describe(
 ) -> None:
     """Print parameters and multiply-accumulates of an architecture of params.yaml's search space.
 
-    Without one, of the largest: that is what a teacher must be.
+    Without one, of the largest: that is what a teacher must be. A file may also hold an architecture of a family that
+    no search space has.
 
     Example: dass describe --depth 2,4,2,2 --width 20,32,104,128 --resolution 224 --classes 7
     """
@@ -46,7 +47,7 @@ def describe(
 
     if architecture is not None and depth is None and width is None:
         value = _read(architecture)
-        found = _first_space(preset, lambda space: _member(space, value))
+        found = _first_space(preset, lambda space: _member(space, value), value)
     elif architecture is None and depth is not None and width is not None:
         depths, widths = _numbers("--depth", depth), _numbers("--width", width)
         found = _first_space(preset, lambda space: space.from_depth_width(depths, widths))
@@ -56,11 +57,13 @@ def describe(
         raise UsageError("describe: give a JSON file, or both --depth and --width, or none of them for the teacher's")
     params, space, described = found
     resolution = params.data.resolution if resolution is None else resolution
+    named = params.preset if space else "none"
     costs = cost(described, resolution, classes)
     if as_json:
-        fields = {**asdict(costs), "arch_id": described.arch_id, "code_length": space.code_length}
+        fields = {**asdict(costs), "arch_id": described.arch_id}
+        fields |= {"code_length": space.code_length} if space else {}
         fields |= {"resolution": resolution, "classes": classes, **described.to_json()}
-        print(json.dumps({**fields, "space": params.preset}))
+        print(json.dumps({**fields, "space": named}))
         return
     from rich.table import Table
 
@@ -69,30 +72,38 @@ def describe(
     table = Table(
         "quantity",
         "value",
-        title=f"{described.stage_label} at {resolution}x{resolution}, {classes} classes, space: {params.preset}",
+        title=f"{described.stage_label} at {resolution}x{resolution}, {classes} classes, space: {named}",
     )
     table.add_row("parameters", f"{costs.parameters:,}")
     table.add_row("macs (conv + linear)", f"{costs.macs / 1e6:.2f} M")
     table.add_row("macs_bn1 (+ 1 per BN output: Table 7)", f"{costs.macs_bn1 / 1e6:.2f} M")
     table.add_row("macs_bn3_pool (+ 3 per BN output + pool: Table 5)", f"{costs.macs_bn3_pool / 1e6:.2f} M")
     table.add_row("arch_id", described.arch_id)
-    table.add_row("code_length", str(space.code_length))
+    if space:
+        table.add_row("code_length", str(space.code_length))
     print_table(table)
 
 
 def _first_space(
-    preset: str | None, member: Callable[["SearchSpace"], "Architecture"]
-) -> tuple[Params, "SearchSpace", "Architecture"]:
-    """The first space that has the architecture: params.yaml's, then each preset's; or just the one named."""
+    preset: str | None, member: Callable[["SearchSpace"], "Architecture"], given: "Architecture | None" = None
+) -> tuple[Params, "SearchSpace | None", "Architecture"]:
+    """The first space that has the architecture: params.yaml's, then each preset's; or just the one named.
+
+    None where no preset is named and no space is of the family of the architecture that is given.
+    """
     from dass.space.search_space import SearchSpace
 
-    refusal = None
-    for params in [preset_params(preset)] if preset else [Project.open().params, *all_presets()]:
+    refusal, families = None, set()
+    blocks = [preset_params(preset)] if preset else [Project.open().params, *all_presets()]
+    for params in blocks:
         space = SearchSpace.from_config(params.space)
+        families.add(space.family.name)
         try:
             return params, space, member(space)
         except UsageError as error:
             refusal = refusal or error
+    if given is not None and preset is None and given.family.name not in families:
+        return blocks[0], None, given
     where = f"the preset {preset}'s" if preset else "params.yaml's, and no preset's has it either"
     raise UsageError(f"{refusal} (space: {where})")
 

@@ -78,6 +78,9 @@ def test_the_paper_preset_is_the_papers() -> None:
     assert (params.teacher.epochs, params.teacher.label_smoothing) == (180, 0.1)
     assert params.space.ratios == tuple(i / 16 for i in range(8, 17))
     assert (params.source.splits, params.source.validation) == (tuple(range(10)), (8, 9))
+    table_4 = {"DaSS", "MetaD2A", "TANS", "grad_norm", "snip", "grasp", "fisher", "plain", "synflow", "naswot"}
+    assert table_4 <= set(params.evaluation.picks)
+    assert params.teacher.precision == params.distillation.precision == "float32"
     windows = {
         name: (target.limit("min_macs", params.search), target.limit("max_macs", params.search))
         for name, target in params.targets.items()

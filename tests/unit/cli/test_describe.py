@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dass.families.ofa_resnet import member
 from dass.space.architecture import Architecture
 
 TEACHER = ("--depth", "5,5,5,5", "--width", "32,64,128,256")
@@ -117,6 +118,16 @@ def test_wrong_use(arguments: tuple[str, ...], line: str, refuses: Callable) -> 
 def test_a_bad_file_is_named(content: bytes, refuses: Callable, project: Path) -> None:
     Path("bad.json").write_bytes(content)
     assert refuses(2, "describe", "bad.json").startswith("bad.json: ")
+
+
+def test_a_network_of_a_family_that_no_space_has(dass: Callable, refuses: Callable, project: Path) -> None:
+    family, widths = member()
+    Path("ofa.json").write_text(json.dumps(Architecture(widths, family).to_json()))
+    options = ("ofa.json", "--resolution", "256", "--classes", "1000")
+    said = json.loads(dass("describe", *options, "--json").out)
+    assert (said["macs"], said["macs_bn3_pool"], said["space"]) == (9784377344, 9843178496, "none")
+    assert "9843.18 M" in dass("describe", *options).out
+    assert "no space" not in (line := refuses(2, "describe", *options, "--preset", "demo")) and "ofa_resnet" in line
 
 
 def test_a_file_outside_every_space(refuses: Callable, project: Path) -> None:
