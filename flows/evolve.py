@@ -13,6 +13,7 @@ from statistics import fmean, stdev
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
+from dass.datasets.target_data import target_data
 from dass.errors import UsageError
 from dass.evaluation.tables import Table
 from dass.files import write_text
@@ -23,7 +24,7 @@ from flows.database import fill_database, student_workers
 from flows.ranking import read_target
 from flows.search import rank_candidates, target_budget
 from flows.stage import run_stage
-from flows.teacher import target_data, target_task
+from flows.teacher import target_task
 
 
 @dataclass(frozen=True)

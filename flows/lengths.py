@@ -19,6 +19,7 @@ from prefect.cache_policies import NO_CACHE
 
 from dass.baselines.ladder import collector_of
 from dass.baselines.scores import ScoreDatabase
+from dass.datasets.target_data import target_data
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.evaluation.intervals import bootstrap
@@ -38,7 +39,6 @@ from flows.ranking import EvaluatedTarget, read_target
 from flows.runtime import device, logger, workers
 from flows.slots import gpu_slot
 from flows.stage import run_stage
-from flows.teacher import target_data
 
 TITLE = "Spearman's correlation with accuracy after so many steps of distillation"
 LOWER_IS_BETTER = ("loss", "error")

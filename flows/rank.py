@@ -11,6 +11,7 @@ from dass.baselines.catalogue import CATALOGUE, Settings
 from dass.baselines.picks import Pick, picks_of, searcher
 from dass.baselines.scores import ScoreDatabase, Scores
 from dass.baselines.scoring import Scoring, TargetSample
+from dass.datasets.target_data import target_data
 from dass.files import content_id, file_id
 from dass.method_names import FEW_SHOT, REFERENCE
 from dass.predictor.checkpoint import load_predictor
@@ -23,7 +24,6 @@ from flows.ranking import EvaluatedTarget, evaluated_targets, pick_records, sour
 from flows.runtime import Progress, device, logger, worker_count, workers
 from flows.slots import gpu_slot
 from flows.stage import run_stage
-from flows.teacher import target_data
 
 
 @flow(name="rank")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from dass.baselines.ranker import RankingTask
 from dass.baselines.scoring import SourceTasks, TargetSample
 from dass.datasets.splits import Split, load_split
+from dass.datasets.target_data import target_data
 from dass.evaluation.report import Truth
 from dass.files import content_id
 from dass.networks.checkpoint import TeacherCard, load_card, load_teacher
@@ -21,7 +22,6 @@ from dass.students.record import StudentRecord, TaskKey
 from flows.runtime import device
 from flows.splits import source_splits
 from flows.target_students import wanted_students
-from flows.teacher import target_data
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ from functools import partial
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from dass.datasets.target_data import target_data
 from dass.networks.checkpoint import load_teacher
 from dass.project import Project
 from dass.space.search_space import SearchSpace
@@ -19,7 +20,6 @@ from dass.training.teacher_doubt import outdone
 from flows.database import fill_database, show_records, student_workers
 from flows.runtime import logger, run_link
 from flows.stage import run_stage
-from flows.teacher import target_data
 
 
 @flow(name="target-students", flow_run_name="students-{target}")

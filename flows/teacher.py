@@ -1,7 +1,6 @@
 """Stage `teacher`: the teacher of one target, trained here or the user's own."""
 
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,9 +9,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from dass.config import Target
-from dass.datasets.halves import halved
-from dass.datasets.packed import load_target
-from dass.datasets.task_data import TaskData
+from dass.datasets.target_data import target_data
 from dass.families.normalization import parse_normalization
 from dass.networks.checkpoint import card_path, load_card, load_teacher, save_teacher
 from dass.project import Project
@@ -81,13 +78,6 @@ def bring_in(project: Project, target: str, block: Target, path: Path) -> None:
 def target_task(project: Project, target: str) -> TargetTask:
     """A target's images and its teacher, on the CPU."""
     return TargetTask(target_data(project, target), *load_teacher(project.target_teacher_file(target)))
-
-
-def target_data(project: Project, target: str) -> TaskData:
-    """A target's images, named after the target, divided as params.yaml says."""
-    block = project.target(target)
-    data = load_target(project.packed(block.dataset))
-    return replace(halved(data) if block.halves else data, name=target)
 
 
 if __name__ == "__main__":

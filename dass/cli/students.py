@@ -96,22 +96,38 @@ def remove(
 @students_app.command("export-onnx")
 def export_onnx_(
     target: Annotated[str, typer.Argument(help="A target of params.yaml whose student is distilled.")],
-    file: Annotated[Path, typer.Argument(help="The ONNX file to write.")],
+    file: Annotated[Path, typer.Argument(help="The ONNX file to write; the one of 8 bits is FILE.int8.onnx.")],
 ) -> None:
-    """Write a target's distilled student as ONNX, checked against torch: uint8 images in, probabilities out.
+    """Write a target's distilled student as ONNX, and as ONNX of 8-bit integers, checked against torch on its images.
 
     Example: dass students export-onnx digits student.onnx
     """
-    from dass.networks.checkpoint import load_card
+    from dass.datasets.target_data import target_data
     from dass.students.onnx_export import export_onnx
+    from dass.students.onnx_int8 import WorseError, export_int8, int8_path, spread
     from dass.students.trained import load_student
+    from dass.training.calibration import calibrate
 
     project = Project.open()
     project.target(target)
-    card = load_card(project.target_teacher_file(target))
-    network, _ = load_student(project.student_file(target))
-    difference = export_onnx(network, card.classes, card.resolution, file)
-    print(f"{file}: {len(card.classes)} classes at {card.resolution} pixels, within {difference:.1g} of torch")
+    network, student = load_student(project.student_file(target))
+    data = target_data(project, target)
+    fit = calibrate(network, data, student.seed, seen=student.data_id == data.data_id)
+    images = spread(data.test_images)
+    difference = export_onnx(network, data.classes, data.resolution, file, temperature=fit.temperature, images=images)
+    print(
+        f"{file}: {len(data.classes)} classes at {data.resolution} pixels, "
+        f"within {difference:.1g} of torch on {len(images)} test images"
+    )
+    try:
+        found = export_int8(file, data, int8_path(file))
+    except WorseError as error:  # what was asked for is there
+        print(error)
+        return
+    print(
+        f"{int8_path(file)}: {found.int8:.2f} % of {found.images} test images, the other file {found.float32:.2f} %; "
+        f"{found.megabytes[1]:.2f} MB, the other {found.megabytes[0]:.2f} MB"
+    )
 
 
 def _database(task: str) -> "StudentDatabase":

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dass.datasets.augment import normalize
+from dass.datasets.decoding import RESIZE_RULE
 from dass.errors import DassError, UsageError
 from dass.files import write_bytes
 from dass.networks.elastic_resnet import ElasticResNet
@@ -17,32 +19,45 @@ from dass.networks.elastic_resnet import ElasticResNet
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 OPSET = 20
 TOLERANCE = 1e-4  # of a probability: float32 sums in another order differ by less
-_TRIED = 4  # images on which the file is checked before it is written
+_TRIED = 4  # images on which the network is traced, and of noise, on which it is tried where there are no others
+_BATCH = 32  # bounds the memory of a trial
 
 
 class _Classifier(nn.Module):
-    """What the registered model computes: uint8 images in the order of files, probabilities out."""
+    """What the registered model computes: uint8 images in the order of files, calibrated probabilities out."""
 
-    def __init__(self, network: ElasticResNet) -> None:
+    def __init__(self, network: ElasticResNet, temperature: float) -> None:
         super().__init__()
         self.network = network
+        self.temperature = temperature
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps uint8 [n, h, w, 3] to probabilities [n, classes]."""
-        return self.network(normalize(images.permute(0, 3, 1, 2))).softmax(dim=1)
+        return (self.network(normalize(images.permute(0, 3, 1, 2))) / self.temperature).softmax(dim=1)
 
 
-def export_onnx(network: ElasticResNet, classes: tuple[str, ...], resolution: int, path: Path) -> float:
+def export_onnx(
+    network: ElasticResNet,
+    classes: tuple[str, ...],
+    resolution: int,
+    path: Path,
+    *,
+    temperature: float = 1.0,
+    images: Tensor | None = None,
+) -> float:
     """Writes a student as ONNX, once ONNX Runtime has given the same answers as torch.
 
-    Input `images`: uint8 [n, resolution, resolution, 3], RGB, any n. Output `probabilities`: float32 [n, classes]. The
-    class names are the file's metadata `classes`, one a line.
+    Input `images`: uint8 [n, resolution, resolution, 3], RGB, any n, already of this size. Output `probabilities`:
+    float32 [n, classes]. The file's metadata hold `classes`, one a line, the `resolution`, and how training images were
+    brought to it, `resize_rule`.
 
     Args:
         network: the student, on the CPU.
         classes: names in label order.
         resolution: side of the images in pixels.
         path: where to.
+        temperature: that calibrates its probabilities.
+        images: of its task, uint8 [n, 3, resolution, resolution], on which the file is tried; else noise.
 
     Returns:
         The largest difference of a probability between the two.
@@ -51,14 +66,17 @@ def export_onnx(network: ElasticResNet, classes: tuple[str, ...], resolution: in
         UsageError: the extra is not installed.
         DassError: the two disagree, or the file cannot be written.
     """
-    if missing := [name for name in NEEDED if not find_spec(name)]:
-        raise UsageError(f"ONNX needs {', '.join(missing)}: pip install -e '.[onnx]' in the project folder")
-    classifier = _Classifier(network.float().eval())
-    images = torch.randint(0, 256, (_TRIED, resolution, resolution, 3), generator=torch.Generator().manual_seed(0))
-    images = images.to(torch.uint8)
-    model = _converted(classifier, images, classes)
+    check_installed()
+    classifier = _Classifier(network.float().eval(), temperature)
+    if images is None:
+        shape = (_TRIED, 3, resolution, resolution)
+        images = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    rows = images.permute(0, 2, 3, 1).contiguous()
+    metadata = {"classes": "\n".join(classes), "resolution": str(resolution), "resize_rule": RESIZE_RULE}
+    model = _converted(classifier, rows[:_TRIED], metadata)
     with torch.inference_mode():
-        difference = float(np.abs(_run(model, images) - classifier(images).numpy()).max())
+        expected = torch.cat([classifier(part) for part in rows.split(_BATCH)]).numpy()
+    difference = float(np.abs(run_onnx(model, rows.numpy()) - expected).max())
     if not difference <= TOLERANCE:
         raise DassError(
             f"{path}: ONNX Runtime and torch differ by {difference:.2g} in a probability; nothing was written"
@@ -67,7 +85,30 @@ def export_onnx(network: ElasticResNet, classes: tuple[str, ...], resolution: in
     return difference
 
 
-def _converted(classifier: nn.Module, images: Tensor, classes: tuple[str, ...]) -> bytes:
+def check_installed() -> None:
+    """Looks for what an export needs.
+
+    Raises:
+        UsageError: the extra is not installed.
+    """
+    if missing := [name for name in NEEDED if not find_spec(name)]:
+        raise UsageError(f"ONNX needs {', '.join(missing)}: pip install -e '.[onnx]' in the project folder")
+
+
+def run_onnx(model: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Probabilities [n, classes] that ONNX Runtime gives for images uint8 [n, h, w, 3], on the CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    parts = [
+        session.run(None, {"images": images[start : start + _BATCH]})[0] for start in range(0, len(images), _BATCH)
+    ]
+    return np.concatenate(parts)
+
+
+def _converted(classifier: nn.Module, images: Tensor, metadata: dict[str, str]) -> bytes:
+    if len(images) == 1:  # one would be taken for the only number that there may be
+        images = images.repeat(2, 1, 1, 1)
     with warnings.catch_warnings():  # the exporter's own, about itself
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -77,15 +118,8 @@ def _converted(classifier: nn.Module, images: Tensor, classes: tuple[str, ...]) 
         )  # fmt: skip
     assert program is not None
     proto = program.model_proto
-    entry = proto.metadata_props.add()
-    entry.key, entry.value = "classes", "\n".join(classes)
+    for key, value in metadata.items():
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = key, value
     data: bytes = proto.SerializeToString()
     return data
-
-
-def _run(model: bytes, images: Tensor) -> np.ndarray:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    [probabilities] = session.run(None, {"images": images.numpy()})
-    return np.asarray(probabilities)

@@ -3,13 +3,18 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 
+from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 from dass.students.database import StudentDatabase
+from dass.students.onnx_export import NEEDED
 from dass.students.record import StudentRecord
+from dass.students.trained import TrainedStudent, save_student
 
 SMALL = Architecture(((2,), (4,), (4,), (8,)))
 RECORD = StudentRecord(
@@ -92,3 +97,17 @@ def test_records_that_cannot_be_true_are_removed(dass: Callable, source: Student
     source.append("split0", [replace(RECORD, seed=7, final_accuracy=1e9, best_accuracy=1e9)])
     assert dass("students", "remove", "source", "--untrue").out.endswith("1 records removed\n")
     assert source.read_all("split0") == SOURCE[:3]
+
+
+@pytest.mark.skipif(not all(map(find_spec, NEEDED)), reason="the extra `onnx` is not installed: nothing is exported")
+def test_a_student_becomes_two_onnx_files(dass: Callable, project: Path) -> None:
+    assert dass("data", "import", "digits").code == 0
+    target = project / "data" / "distilled" / "digits" / "digits.safetensors"
+    torch.manual_seed(0)
+    network = ElasticResNet(SMALL, 10).eval()
+    record = replace(RECORD, task="digits")
+    save_student(target, network, TrainedStudent.of(record, 10))
+    said = dass("students", "export-onnx", "digits", "student.onnx")
+    assert said.code == 0, said.err
+    assert "student.onnx" in said.out and "student.int8.onnx" in said.out
+    assert (project / "student.onnx").stat().st_size > 1000

@@ -1,5 +1,6 @@
 """A student as ONNX: the same answers as torch gives, on images of a real dataset."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from dass.config import DistillationRecipe
 from dass.datasets.augment import normalize
 from dass.datasets.importing import import_dataset
 from dass.datasets.packed import load_target
+from dass.datasets.task_data import TaskData
 from dass.errors import DassError, UsageError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 from dass.students import onnx_export
 from dass.students.onnx_export import NEEDED, export_onnx
+from dass.students.onnx_int8 import WorseError, export_int8, int8_path, spread
 from dass.training.recipes import distill
 
 STUDENT = Architecture(((4, 8), (4, 8), (8,), (16,)))
@@ -25,28 +28,37 @@ needs_onnx = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory):
+def images(tmp_path_factory: pytest.TempPathFactory) -> TaskData:
     folder = tmp_path_factory.mktemp("raw")
     import_dataset("digits", None, folder, 16)
     return load_target(folder / "digits-16")
 
 
-@needs_onnx
-def test_it_answers_as_torch_does_for_any_number_of_real_images(
-    images, recipe: DistillationRecipe, tmp_path: Path
-) -> None:
-    import onnxruntime
-
+@pytest.fixture(scope="module")
+def network(images: TaskData, recipe: DistillationRecipe) -> ElasticResNet:
+    """A student that was distilled for a moment."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         teacher = ElasticResNet(Architecture(((8, 8), (8, 8), (8,), (16,))), 10).eval()
-    recipe = recipe.model_copy(update={"epochs": 1, "evaluations": 1, "batch_size": 64})
+    recipe = recipe.model_copy(update={"epochs": 3, "evaluations": 1, "batch_size": 64, "alpha": 1.0})
     [student] = distill(teacher, [STUDENT], images, recipe, seed=0, device=torch.device("cpu"))
+    return student.network.eval()
+
+
+@needs_onnx
+def test_it_answers_as_torch_does_for_any_number_of_real_images(
+    images: TaskData, network: ElasticResNet, tmp_path: Path
+) -> None:
+    import onnxruntime
+
     path = tmp_path / "student.onnx"
-    assert export_onnx(student.network, images.classes, 16, path) < 1e-5
+    tried = spread(images.test_images, 100)
+    assert export_onnx(network, images.classes, 16, path, temperature=2.0, images=tried) < 1e-5
 
     session = onnxruntime.InferenceSession(path)
-    assert session.get_modelmeta().custom_metadata_map["classes"].split("\n") == list(images.classes)
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert metadata["classes"].split("\n") == list(images.classes)
+    assert metadata["resolution"] == "16" and "bicubic" in metadata["resize_rule"]
     assert [(put.name, put.type, put.shape[1:]) for put in session.get_inputs()] == [
         ("images", "tensor(uint8)", [16, 16, 3])
     ]
@@ -54,9 +66,39 @@ def test_it_answers_as_torch_does_for_any_number_of_real_images(
         batch = images.test_images[:count]
         [found] = session.run(["probabilities"], {"images": batch.permute(0, 2, 3, 1).numpy()})
         with torch.inference_mode():
-            expected = student.network(normalize(batch)).softmax(dim=1).numpy()
+            expected = (network(normalize(batch)) / 2.0).softmax(dim=1).numpy()
         np.testing.assert_allclose(found, expected, atol=1e-5)
         assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
+
+
+@needs_onnx
+def test_the_file_of_8_bits_is_smaller_and_as_right(images: TaskData, network: ElasticResNet, tmp_path: Path) -> None:
+    import onnxruntime
+
+    path = tmp_path / "student.onnx"
+    export_onnx(network, images.classes, 16, path, images=spread(images.test_images, 20))
+    found = export_int8(path, images, int8_path(path))
+    assert int8_path(path) == tmp_path / "student.int8.onnx"
+    assert found.images == len(images.test_labels) and found.float32 > 30  # else there is nothing to lose
+    assert found.int8 >= found.float32 - 1
+    assert found.megabytes[1] < 0.6 * found.megabytes[0]
+    session = onnxruntime.InferenceSession(int8_path(path))
+    assert session.get_modelmeta().custom_metadata_map["classes"].split("\n") == list(images.classes)
+    for count in (1, 50):
+        [answers] = session.run(["probabilities"], {"images": images.test_images[:count].permute(0, 2, 3, 1).numpy()})
+        np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
+
+
+@needs_onnx
+def test_a_file_of_8_bits_that_answers_worse_is_not_written(
+    images: TaskData, network: ElasticResNet, tmp_path: Path
+) -> None:
+    path = tmp_path / "student.onnx"
+    export_onnx(network, images.classes, 16, path, images=spread(images.test_images, 20))
+    black = replace(images, train_images=images.train_images * 0)  # of which no range of any layer can be told
+    with pytest.raises(WorseError, match="8 bits"):
+        export_int8(path, black, int8_path(path))
+    assert [left.name for left in tmp_path.iterdir()] == [path.name]
 
 
 @needs_onnx
