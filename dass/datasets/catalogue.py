@@ -14,7 +14,7 @@ from dass.datasets.layouts.dtd import read_dtd
 from dass.datasets.layouts.imagenet import read_imagenet
 from dass.datasets.layouts.isic import read_isic
 from dass.datasets.layouts.plantvillage import read_plantvillage
-from dass.datasets.layouts.quickdraw import read_quickdraw
+from dass.datasets.layouts.quickdraw import read_quickdraw, read_quickdraw_full
 from dass.datasets.layouts.stanford_cars import read_stanford_cars
 from dass.datasets.layouts.tiny_imagenet import read_tiny_imagenet
 from dass.datasets.listing import Listing
@@ -148,12 +148,22 @@ _DATASETS = (
     ),
     KnownDataset(
         name="quickdraw",
-        title="Quick, Draw! (numpy bitmaps)",
+        title="Quick, Draw! (numpy bitmaps), 20 training drawings a class as in the paper",
         licence="CC BY 4.0",
         citation="Jongejan et al. The Quick, Draw! A.I. experiment. Google, 2016",
         page="https://console.cloud.google.com/storage/browser/quickdraw_dataset/full/numpy_bitmap",
         give="a folder with the CLASS.npy files of the classes you want",
         read=read_quickdraw,
+        markers=(".npy",),
+    ),
+    KnownDataset(
+        name="quickdraw_full",
+        title="Quick, Draw! (numpy bitmaps), 1,000 drawings a class",
+        licence="CC BY 4.0",
+        citation="Jongejan et al. The Quick, Draw! A.I. experiment. Google, 2016",
+        page="https://console.cloud.google.com/storage/browser/quickdraw_dataset/full/numpy_bitmap",
+        give="a folder with the CLASS.npy files of the classes you want",
+        read=read_quickdraw_full,
         markers=(".npy",),
     ),
     KnownDataset(

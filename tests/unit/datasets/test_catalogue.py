@@ -10,7 +10,7 @@ PAPER = {
 
 
 def test_every_dataset_of_the_paper_is_there():
-    assert {dataset.name for dataset in all_datasets()} == PAPER | {"glyphs", "digits"}
+    assert {dataset.name for dataset in all_datasets()} == PAPER | {"quickdraw_full", "glyphs", "digits"}
 
 
 @pytest.mark.parametrize("dataset", all_datasets(), ids=lambda dataset: dataset.name)

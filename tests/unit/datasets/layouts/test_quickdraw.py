@@ -1,11 +1,12 @@
 import io
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from dass.datasets.archives.opening import open_archive
 from dass.datasets.layouts import quickdraw
-from dass.datasets.layouts.quickdraw import read_quickdraw
+from dass.datasets.layouts.quickdraw import read_quickdraw, read_quickdraw_full
 from dass.datasets.packing import pack
 from dass.errors import DassError
 
@@ -41,6 +42,17 @@ def test_each_drawing_comes_back(drawings, put_folder, put_zip, tmp_path, monkey
             for image, entry in zip(images, entries, strict=True):
                 name, index = entry.name.split("#")
                 assert (image[..., 0].ravel() == drawings[name][int(index)]).all()
+
+
+def test_the_paper_trains_on_twenty_drawings_a_class(put_folder):
+    files = {f"{name}.npy": _npy(_bitmaps(count, count)) for name, count in (("apple", 60), ("bed", 15), ("cat", 26))}
+    with open_archive(put_folder(files)) as archive:
+        few, full = read_quickdraw(archive), read_quickdraw_full(archive)
+    assert few.test == full.test
+    assert set(few.train) <= set(full.train)
+    counts = {part: Counter(entry.label for entry in listing.train) for part, listing in (("few", few), ("full", full))}
+    assert counts == {"few": {0: 20, 1: 12, 2: 20}, "full": {0: 48, 1: 12, 2: 21}}
+    assert few.train[:2] == full.train[:2]
 
 
 @pytest.mark.parametrize(
