@@ -70,7 +70,7 @@ class Findings:
 def tables(found: Findings) -> dict[str, Table]:
     """By file name, in the order of the page; of the ladder and Fig. 3 only where there are such methods."""
     ceiling = [CEILING] if any(row.method == CEILING for row in found.rows) else []
-    common = {"difference": "src_difference", "seconds": SECONDS}
+    common = {"difference": "src_difference", "best": "src_best", "seconds": SECONDS}
     made = {
         "targets": target_table(found),
         "table-2": correlation_table(

@@ -153,6 +153,7 @@ def correlation_table(
     *,
     methods: Sequence[str] | None = None,
     difference: str = "",
+    best: str = "",
     seconds: str = "",
 ) -> Table:
     """Methods against targets, as Tables 2 and 3 have them, each value with its interval.
@@ -167,6 +168,7 @@ def correlation_table(
         title: of the table.
         methods: which, in this order; None for all as they first come.
         difference: a metric whose mean over targets is shown too, where there is one; empty for none.
+        best: a metric against the students' best accuracies, whose mean is shown likewise; empty for none.
         seconds: a metric in seconds, whose mean is shown in milliseconds; empty for none.
     """
     chosen = [row for row in rows if row.metric == metric and (methods is None or row.method in methods)]
@@ -175,9 +177,10 @@ def correlation_table(
     targets += [MEAN] if any(row.target == MEAN for row in chosen) else []
     cells = {(row.method, row.target): _cell(row) for row in chosen}
     columns, extra = [_heading(chosen, target) for target in targets], []
-    if difference and MEAN in targets:
-        columns.append("mean difference to DaSS")
-        extra.append({row.method: _cell(row) for row in rows if (row.metric, row.target) == (difference, MEAN)})
+    for shown, heading in ((difference, "mean difference to DaSS"), (best, "mean by best accuracy")):
+        if shown and MEAN in targets:
+            columns.append(heading)
+            extra.append({row.method: _cell(row) for row in rows if (row.metric, row.target) == (shown, MEAN)})
     if seconds:
         columns.append("ms per architecture")
         times: dict[str, list[float]] = {}

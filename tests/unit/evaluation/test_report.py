@@ -21,7 +21,7 @@ RECORD = StudentRecord(
     best_accuracy=99.0, final_accuracy=0.0, final_loss=1.0, kd_loss_at_start=3.0, macs=0, params=0, seconds=0.0,
     device="cpu", torch_version="2", finished_at="", failure="",
 )  # fmt: skip
-METRICS = ("src", "kendall", "pearson", "partial_src", "src_loss", "regret", "precision_at_5")
+METRICS = ("src", "kendall", "pearson", "partial_src", "src_loss", "src_best", "regret", "precision_at_5")
 Floats = NDArray[np.float64]
 
 
@@ -33,6 +33,7 @@ def records(accuracies: Sequence[float], seed: int = 0) -> list[StudentRecord]:
             arch_id=f"a{i:02}",
             seed=seed,
             final_accuracy=float(a),
+            best_accuracy=float(a) + i % 3,
             final_loss=float((a - 40) ** 2),
             macs=1000 + i * i,
             params=500 + i,
@@ -115,6 +116,9 @@ def test_every_statistic_of_every_method_on_every_target(accuracies: Floats) -> 
     assert [value("ours", "cub", metric) for metric in ("src", "kendall", "regret", "precision_at_5")] == [1, 1, 0, 1]
     losses = scipy.stats.spearmanr(ours, -((accuracies - 40) ** 2)).statistic
     assert value("ours", "dtd", "src_loss") == pytest.approx(losses)
+    best_ever = scipy.stats.spearmanr(ours, accuracies + np.arange(30) % 3).statistic
+    assert value("ours", "dtd", "src_best") == pytest.approx(best_ever)
+    assert best_ever != pytest.approx(value("ours", "dtd", "src"))
     assert value("MACs", "dtd", "partial_src") == 0  # at equal size, size says nothing
     mean = (value("ours", "dtd", "src") + value("ours", "cub", "src")) / 2
     assert value("ours", MEAN, "src") == pytest.approx(mean)

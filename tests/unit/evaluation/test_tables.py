@@ -67,6 +67,10 @@ def test_chosen_methods_with_difference_and_time() -> None:
     table = correlation_table([*ROWS, *more], "src", "T", difference="src_difference")
     assert table.columns[-1] == "mean difference to DaSS"
     assert [row[-1] for row in table.rows] == ["-", "-0.60 [-0.80, -0.40]"]
+    best = CorrelationRow("DaSS", "mean", "src_best", 0.3, 0.2, 0.4, 50)
+    table = correlation_table([*ROWS, *more, best], "src", "T", difference="src_difference", best="src_best")
+    assert table.columns[-2:] == ("mean difference to DaSS", "mean by best accuracy")
+    assert [row[-1] for row in table.rows] == ["0.30 [0.20, 0.40]", "-"]
 
 
 def test_the_curve() -> None:
