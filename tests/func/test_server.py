@@ -223,8 +223,8 @@ def a_stage_tells_its_failure_in_one_line(root: Path, api: str) -> None:
         text=True, timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    *log, last = done.stderr.splitlines()
-    assert last == "error: there is no dog: give another"
+    log = done.stderr.splitlines()
+    assert "error: there is no dog: give another" in log  # Prefect may say after it that it still sends events
     assert any("Finished in state Failed" in line for line in log)
     assert "Traceback" not in done.stderr
 

@@ -108,11 +108,10 @@ def test_the_champion_answers_over_http_and_survives_nonsense(filed: Filed, serv
         shares = [[[[value / 255 for value in pixel] for pixel in row] for row in image] for image in images]
         assert _post(address, {"inputs": shares}) == (status, answer)
         refused, told = _post(address, {"inputs": [[[[-0.5, 0, 0]] * 16] * 16]})
-        assert refused == 400 and told["message"].startswith("expected RGB images [n, 16, 16, 3]")
+        assert refused == 400 and told["message"].startswith("expected images")
         small = [[[[0, 0, 0]] * 8] * 8]
+        assert _post(address, {"inputs": small})[0] == 200  # any size
         for nonsense in (
-            {"inputs": small},
-            {"inputs": images[0]},
             {"inputs": [[[[300, 0, 0]] * 16] * 16]},
             {"inputs": [[[[-1, 0, 0]] * 16] * 16]},
             {"inputs": "cat"},
