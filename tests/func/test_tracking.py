@@ -1,5 +1,7 @@
 """The tracking package against real parts: git, DVC, an MLflow server, a scoring server, processes that die."""
 
+import base64
+import io
 import json
 import os
 import signal
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError
@@ -109,9 +112,22 @@ def test_the_champion_answers_over_http_and_survives_nonsense(filed: Filed, serv
         assert _post(address, {"inputs": shares}) == (status, answer)
         refused, told = _post(address, {"inputs": [[[[-0.5, 0, 0]] * 16] * 16]})
         assert refused == 400 and told["message"].startswith("expected images")
-        small = [[[[0, 0, 0]] * 8] * 8]
-        assert _post(address, {"inputs": small})[0] == 200  # any size
+        buffer = io.BytesIO()
+        Image.new("RGB", (60, 40)).save(buffer, "JPEG")
+        photo = base64.b64encode(buffer.getvalue()).decode()
+        for sent in (
+            {"inputs": [[[[0, 0, 0]] * 8] * 8]},
+            {"inputs": images[0]},
+            {"inputs": [photo]},
+            {"instances": [{"b64": photo}]},
+            {"dataframe_split": {"columns": ["image"], "data": [[photo]]}},
+            {"dataframe_records": [{"image": photo}]},
+        ):
+            status, answer = _post(address, sent)
+            assert (status, [row["class"] for row in answer["predictions"]]) == (200, ["cat"]), sent
         for nonsense in (
+            {"inputs": [images[0][0][0]]},
+            {"inputs": [photo[:100]]},
             {"inputs": [[[[300, 0, 0]] * 16] * 16]},
             {"inputs": [[[[-1, 0, 0]] * 16] * 16]},
             {"inputs": "cat"},
