@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from dass.families.blocks import IMAGE_CHANNELS, Block, halved
+from dass.families.blocks import IMAGE_CHANNELS, Block, halved, side_behind
 from dass.networks.elastic_resnet import ElasticResNet, Trunk
 from dass.space.architecture import Architecture
 
@@ -27,20 +27,21 @@ class LatencyTable:
     Attributes:
         resolution: side of the images in pixels.
         blocks: milliseconds of each block, by its description without names and the side of its input.
-        head: of pooling and classifier.
+        heads: of pooling and classifier, by the channels with which the last stage is left.
     """
 
     resolution: int
     blocks: dict[tuple[Block, int], float]
-    head: float
+    heads: dict[int, float]
 
     def estimate(self, architecture: Architecture) -> float:
         """Milliseconds of one forward pass, as the sum of its parts.
 
         Raises:
-            KeyError: the architecture has a block that was not measured.
+            KeyError: the architecture has a part that was not measured.
         """
-        return sum(self.blocks[block] for block in _blocks(architecture, self.resolution)) + self.head
+        head = self.heads[architecture.blocks[-1].leaving]
+        return sum(self.blocks[block] for block in _blocks(architecture, self.resolution)) + head
 
 
 def measure_parts(
@@ -56,18 +57,19 @@ def measure_parts(
         batch: images in a forward pass.
     """
     blocks = dict.fromkeys(block for architecture in architectures for block in _blocks(architecture, resolution))
-    last = architectures[0].blocks
-    channels, side = last[-1].leaving, resolution
-    for block in last:
-        side = halved(side, block.stride)
-    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+    side = side_behind(architectures[0].blocks, resolution)
+
+    def head(channels: int) -> float:
+        layers = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+        return _time(layers, (batch, channels, side, side), device)
+
     return LatencyTable(
         resolution,
         {
             (block, entered): _time(Trunk((block,)), (batch, block.entering, entered, entered), device)
             for block, entered in blocks
         },
-        _time(head, (batch, channels, side, side), device),
+        {channels: head(channels) for channels in {architecture.blocks[-1].leaving for architecture in architectures}},
     )
 
 

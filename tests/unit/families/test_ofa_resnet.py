@@ -10,6 +10,10 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dass.baselines.zero_cost import PROXIES
+from dass.config import Augmentation, DistillationRecipe
+from dass.datasets.importing import import_dataset
+from dass.datasets.packed import load_target
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError, UsageError
 from dass.evidence.recalibrated import recalibrated_rows
@@ -21,8 +25,10 @@ from dass.networks.importing import import_network
 from dass.networks.remapping import remap
 from dass.networks.run_block import run_block
 from dass.predictor.embeddings import embed, fixed_noise
+from dass.search.latency import measure_parts
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
+from dass.training.recipes import distill
 from tests.unit.families.conftest import CLASSES, SPACES, make_teacher
 
 TEACHER = make_teacher(SPACES["once-for-all"])
@@ -169,6 +175,27 @@ def test_it_computes_what_once_for_all_says(side: int) -> None:
     head, bias = weights["classifier.linear.linear.weight"], weights["classifier.linear.linear.bias"]
     logits = F.linear(features.mean((2, 3)), head, bias)
     torch.testing.assert_close(TEACHER(pictures), logits, rtol=1e-4, atol=1e-4)
+
+
+def test_students_of_other_widths_train_and_are_timed_and_scored(tmp_path: Path) -> None:
+    import_dataset("digits", None, tmp_path, 40)
+    data = load_target(tmp_path / "digits-40")
+    recipe = DistillationRecipe(
+        epochs=3, batch_size=64, learning_rate=0.05, momentum=0.9, weight_decay=3e-5, alpha=1.0, temperature=6.0,
+        evaluations=1, augmentation=Augmentation(flip=False, crop_padding=0), precision="float32",
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        teacher = ElasticResNet(TEACHER.architecture, 10).eval()
+    trained = distill(teacher, STUDENTS[:2], data, recipe, seed=0, device=torch.device("cpu"))
+    assert [one.network.architecture for one in trained] == STUDENTS[:2]
+    assert all(one.final_accuracy > 30 for one in trained)  # of ten digits
+    table = measure_parts(STUDENTS, 40, 10, torch.device("cpu"))
+    assert set(table.heads) == {32, 48}
+    assert all(table.estimate(student) > 0 for student in STUDENTS)
+    pictures = torch.randn(8, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    for proxy in PROXIES.values():
+        assert np.isfinite(proxy(trained[1].network.eval(), pictures, torch.arange(8)))
 
 
 def once_for_all(network: ElasticResNet, supernet: bool) -> dict[str, Tensor]:

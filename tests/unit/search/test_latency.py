@@ -11,7 +11,7 @@ SPACE = SearchSpace((4, 8, 8, 16), 3, (0.5, 1.0), "block")
 
 def test_an_estimate_is_the_sum_of_its_parts() -> None:
     measured = measure_parts([Architecture(((4,), (8,), (4, 8), (16,)))], 8, 3, torch.device("cpu"))
-    table = LatencyTable(8, {part: float(2**place) for place, part in enumerate(measured.blocks)}, 0.5)
+    table = LatencyTable(8, {part: float(2**place) for place, part in enumerate(measured.blocks)}, {16: 0.5})
     assert len(table.blocks) == 6  # the stem and five blocks
     assert table.estimate(Architecture(((4,), (8,), (4, 8), (16,)))) == 1 + 2 + 4 + 8 + 16 + 32 + 0.5
     with pytest.raises(KeyError):
