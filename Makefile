@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
+# A process for each core, with a thread each; a file's tests stay together, since they share what they train.
+UNIT = OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit -n logical --maxprocesses 8 --dist loadfile
+
 # Every tool keeps its state inside the project folder and tells nobody about it.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PREFECT_HOME := $(CURDIR)/.prefect
@@ -26,7 +29,7 @@ MOVED := moved
 endif
 endif
 
-.PHONY: help moved setup repro plan ui serve gpu-reset test lint typecheck format bench lock clean distclean
+.PHONY: help moved setup repro plan ui serve gpu-reset test test-unit test-services lint typecheck format bench lock clean distclean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -62,8 +65,11 @@ serve: setup  ## open both pages with runs to start from Prefect's, and work for
 gpu-reset: setup  ## free slots that killed runs left taken (of GPUs and of DVC's writer); only while nothing runs
 	$(BIN)/python -m flows.run slots
 
-test: setup lint typecheck  ## set up, check style and types, run the test suite
-	$(BIN)/python -m pytest $(ARGS)
+test: setup lint typecheck  ## set up, check style and types, run the test suite: unit tests, then the others
+	$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),$(UNIT) && $(BIN)/python -m pytest tests/func tests/e2e)
+
+test-unit: setup  ## the unit tests alone, in parallel: some minutes
+	$(UNIT) $(ARGS)
 
 test-services: setup  ## the long tests: deployments, kills, servers that go away, any parameters, preset medium (an hour)
 	$(BIN)/python -m pytest -m service $(ARGS)
