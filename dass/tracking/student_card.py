@@ -101,6 +101,10 @@ class StudentCard:
         """
         predicted = "not predicted" if self.predicted_accuracy is None else f"{self.predicted_accuracy:.2f} %"
         predictor = f" by predictor `{self.predictor_id}`" if self.predictor_id else ""
+        if self.predicted_accuracy is not None:
+            predictor += (
+                f"; what was reached differs by {self.distilled_accuracy - self.predicted_accuracy:+.2f} points"
+            )
         names = ", ".join(cell(each) for each in self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
         side = self.resolution
         augmentation = self.recipe.augmentation

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save
 
 from dass.datasets.task_data import TaskData
@@ -122,7 +123,6 @@ class Measures:
 def measure(
     network: ElasticResNet,
     answers: Answers,
-    uncalibrated: Answers,
     calibration: Calibration,
     *,
     data: TaskData,
@@ -134,7 +134,6 @@ def measure(
     Args:
         network: the student, on the CPU.
         answers: its calibrated answers for the test images.
-        uncalibrated: the same at temperature 1.
         calibration: how they were calibrated.
         data: its task, on the CPU.
         teacher: for the comparison; is moved to `device`.
@@ -155,7 +154,7 @@ def measure(
         per_class=answers.per_class(),
         calibration=calibration,
         calibration_errors=(
-            calibration_error(uncalibrated.probabilities, answers.labels),
+            calibration_error(_uncalibrated(answers, calibration), answers.labels),
             calibration_error(answers.probabilities, answers.labels),
         ),
         megabytes=len(save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})) / 1e6,
@@ -164,6 +163,12 @@ def measure(
         teacher_latencies=None if teacher is None else latencies(teacher),
         agreement=None if teacher is None else _agreement(answers, teacher, data, device),
     )
+
+
+def _uncalibrated(answers: Answers, calibration: Calibration) -> NDArray[np.float64]:
+    """The probabilities at temperature 1: a temperature is a power of them, but for a factor."""
+    powers = answers.probabilities**calibration.temperature
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _agreement(answers: Answers, teacher: ElasticResNet, data: TaskData, device: torch.device) -> float:

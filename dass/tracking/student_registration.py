@@ -83,15 +83,11 @@ def register_student(
         save_student_model(folder, network, data.classes, data.resolution, fit.temperature)
         student = load_student_model(folder)
         images = data.test_images.permute(0, 2, 3, 1).numpy()
-        plain = StudentModel(student.network, student.classes, student.resolution)
-        answers, uncalibrated = (
-            Answers(data.classes, each.probabilities(images), data.test_labels.numpy()) for each in (student, plain)
-        )
+        answers = Answers(data.classes, student.probabilities(images), data.test_labels.numpy())
         _check_accuracy(card, answers.correct)
         np.save(folder / CORRECT, answers.correct)
         measures = measure(
-            student.network, answers, uncalibrated, fit,
-            data=data, teacher=teacher, device=device or torch.device("cpu"),
+            student.network, answers, fit, data=data, teacher=teacher, device=device or torch.device("cpu"),
         )  # fmt: skip
         card = replace(card, measures=measures, pictures=_add_pictures(store, run_id, folder, answers, images, name))
         package = ModelPackage(

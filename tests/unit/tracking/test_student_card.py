@@ -20,6 +20,7 @@ def test_the_card_says_what_a_user_must_know(make_student: Callable) -> None:
         card.architecture.stage_label,
         f"{card.parameters:,} parameters, {card.macs / 1e6:.2f} M multiply-accumulates",
         "40.00 % by predictor `123456abcdef`",
+        "-6.00 points",
         "34.00 % of 100 test images, standard error 4.74 points",
         f"3 epochs: batches of {RECIPE.batch_size}, SGD at 0.05",
         "temperature 6",
@@ -73,5 +74,6 @@ def test_a_student_that_saw_the_images_says_so(make_student: Callable) -> None:
 
 def test_a_card_of_many_long_class_names_fits_a_description(make_student: Callable) -> None:
     names = tuple(f"{index} {'x' * 240}" for index in range(300))
-    card = replace(make_student(1)[1], classes=names, measures=_measures(300))
+    pictures = tuple((what, f"http://127.0.0.1:5000/{'x' * 80}") for what in ("confusion matrix", "surest mistakes"))
+    card = replace(make_student(1)[1], classes=names, measures=_measures(300), pictures=pictures)
     assert len(card.markdown("dass-student-pets")) < 5000
