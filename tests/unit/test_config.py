@@ -220,7 +220,7 @@ def test_something_else_than_blocks(values: object) -> None:
         b"!!int ",
         b"!!bool a",
         b"? - - a.",
-        b"[" * 3000,
+        b"[" * 1000,
         b"a: !!python/name:os.system",
         b"a: *b",
     ],

@@ -3,6 +3,7 @@
 import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,15 +42,16 @@ class Case:
         return self.ranker.score(self.task, self.students)
 
 
-@pytest.fixture(scope="module", params=CATALOGUE)
-def case(
-    request: pytest.FixtureRequest,
-    sources: list[RankingTask],
-    target: RankingTask,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Case:
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all methods keep their evidence."""
+    return tmp_path_factory.mktemp("evidence")
+
+
+@pytest.fixture(scope="module", params=reversed(CATALOGUE))  # longest sprints first: they serve the shorter ones too
+def case(request: pytest.FixtureRequest, sources: list[RankingTask], target: RankingTask, evidence: Path) -> Case:
     method = CATALOGUE[request.param]
-    settings = replace(SETTINGS, evidence=tmp_path_factory.mktemp("evidence"))
+    settings = replace(SETTINGS, evidence=evidence)
     ranker = method.make(settings)
     assert not [name for name in vars(ranker) if name.endswith("_")]  # the constructor only stores its arguments
     if method.group == "ladder":  # it trains each student for a moment: a few are enough
