@@ -1,13 +1,16 @@
 """How a stage's command ends."""
 
 import logging
+import signal
 import sys
+from collections.abc import Iterator
 
 import pytest
+from prefect.settings import get_current_settings
 
 from dass.errors import DassError, UsageError
 from flows.exits import exit_with_line
-from flows.stage import _without_traceback
+from flows.stage import _without_traceback, run_stage
 
 
 @pytest.mark.parametrize(("error", "code"), [(DassError("no room\non the disk"), 1), (UsageError("no target"), 2)])
@@ -36,3 +39,17 @@ def test_tracebacks_are_for_defects(error: Exception, kept: bool) -> None:
         record = logging.LogRecord("prefect.flow_runs", logging.ERROR, "", 0, "it failed", None, sys.exc_info())
     assert _without_traceback(record)
     assert (record.exc_info is not None) == kept
+
+
+@pytest.fixture
+def _own_signals() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("_own_signals")
+def test_no_heartbeats_are_sent_which_its_end_would_wait_for() -> None:
+    seen = []
+    run_stage(lambda name: seen.append((name, get_current_settings().flows.heartbeat_frequency)), "digits")
+    assert seen == [("digits", None)]
