@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
 from dass.search.latency import measure_latency
 from dass.search.target_task import TargetTask
@@ -12,12 +13,14 @@ from dass.shrink.recipe import shrink_recipe
 from dass.shrink.shrink import Shrunk
 from dass.space.architecture import Architecture
 from dass.students.onnx_export import export_onnx
+from dass.students.onnx_int8 import WorseError, export_int8, int8_path, spread
 from dass.tracking.lineage import lineage
 from dass.tracking.promotion import promote
 from dass.tracking.store import open_store
 from dass.tracking.student_card import StudentCard
 from dass.tracking.student_registration import register_student
 from dass.tracking.target_runs import add_student, log_target
+from dass.training.calibration import calibrate
 
 BATCHES = (1, 32)
 
@@ -30,7 +33,7 @@ class Filed:
         model: its version in the registry, `models:/name/version`.
         alias: `champion`, or `challenger` where another student of the task is better.
         weights: its safetensors file.
-        onnx: its ONNX file; None where the extra is not installed.
+        onnx: its ONNX files, that of 8-bit integers the second; none where the extra is not installed.
         tracking: address of the registry.
         teacher_latency: milliseconds of the teacher on this device, for batches of 1 and 32.
         student_latency: of the student.
@@ -39,16 +42,16 @@ class Filed:
     model: str
     alias: str
     weights: Path
-    onnx: Path | None
+    onnx: tuple[Path, ...]
     tracking: str
     teacher_latency: tuple[float, float]
     student_latency: tuple[float, float]
 
     def places(self) -> list[tuple[str, str]]:
         """What lies where."""
-        onnx = str(self.onnx) if self.onnx else "not written: install the extra with pip install -e '.[onnx]'"
+        onnx = ", ".join(map(str, self.onnx)) or "not written: install the extra with pip install -e '.[onnx]'"
         return [
-            ("registered model", f"{self.model} ({self.alias})"), ("weights", str(self.weights)), ("ONNX file", onnx)
+            ("registered model", f"{self.model} ({self.alias})"), ("weights", str(self.weights)), ("ONNX", onnx)
         ]  # fmt: skip
 
     def usage(self) -> str:
@@ -57,7 +60,7 @@ class Filed:
             "import mlflow\n"
             f'mlflow.set_tracking_uri("{self.tracking}")\n'
             f'student = mlflow.pyfunc.load_model("{self.model}")\n'
-            "student.predict(images)  # [n, h, w, 3], RGB -> class, probability, one column per class"
+            "student.predict(images)  # arrays, JPEG or PNG bytes, base64 text -> class, probability and all classes"
         )
 
 
@@ -90,17 +93,34 @@ def file_student(task: TargetTask, shrunk: Shrunk, root: Path, folder: Path, dev
         recipe=shrink_recipe(data, shrunk.epochs), recipe_id=chosen.recipe_id, seed=chosen.seed,
         licence="the user's own data",
     )  # fmt: skip
-    version = register_student(store, run_id, network=shrunk.network, data=data, card=card, lineage=came_from)
+    version = register_student(
+        store, run_id, network=shrunk.network, data=data, card=card, lineage=came_from, teacher=task.teacher,
+        device=device,
+    )  # fmt: skip
     verdict = promote(store, version)
-    onnx: Path | None = folder / "student.onnx"
-    try:
-        export_onnx(shrunk.network, data.classes, data.resolution, folder / "student.onnx")
-    except UsageError:  # the extra is not installed
-        onnx = None
+    onnx = _export(shrunk, data, folder)
     teacher_latency, student_latency = (
         _latency(architecture, task, device) for architecture in (task.teacher.architecture, chosen.architecture)
     )
     return Filed(version.uri, verdict.alias, weights, onnx, store.uri, teacher_latency, student_latency)
+
+
+def _export(shrunk: Shrunk, data: TaskData, folder: Path) -> tuple[Path, ...]:
+    """The student as ONNX and, where that answers as well, as ONNX of 8-bit integers."""
+    file = folder / "student.onnx"
+    network = shrunk.network.cpu()
+    fit = calibrate(network, data, shrunk.chosen.seed, seen=False)
+    try:
+        export_onnx(
+            network, data.classes, data.resolution, file, temperature=fit.temperature, images=spread(data.test_images)
+        )
+    except UsageError:  # the extra is not installed
+        return ()
+    try:
+        export_int8(file, data, int8_path(file))
+    except WorseError:
+        return (file,)
+    return file, int8_path(file)
 
 
 def _latency(architecture: Architecture, task: TargetTask, device: torch.device) -> tuple[float, float]:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-
+from dass.evaluation.answer_plots import confusion_matrix, mistakes_grid
+from dass.evaluation.answers import Answers
 from dass.evaluation.plots import pareto
 from dass.search.candidates import MILLION
 from dass.search.target_task import TargetTask
@@ -19,7 +18,6 @@ from dass.space.cost import cost
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN_CLASSES = 40  # a confusion matrix of more is not readable
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; margin: 1rem 0; } td, th { padding: .3rem .8rem; border-bottom: 1px solid #ddd; }
@@ -40,14 +38,17 @@ def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, comma
     """
     chosen, test = shrunk.chosen, shrunk.test
     count = len(task.data.test_labels)
-    error = 1.96 * 100 * (test.accuracy / 100 * (1 - test.accuracy / 100) / count) ** 0.5
+    probabilities = shrunk.logits.double().softmax(1).numpy()
+    answers = Answers(task.data.classes, probabilities, task.data.test_labels.cpu().numpy())
+    low, high = answers.interval
     teacher = cost(task.teacher.architecture, task.data.resolution, len(task.data.classes))
     parts = [
         f"<h1>A student of {escape(task.card.task)}</h1>",
-        f"<p>It reaches <b>{test.accuracy:.2f}%</b> of {count} test images (95% interval: {error:.2f} points to either "
-        f"side); its teacher reaches {task.card.accuracy:.2f}%. It needs {chosen.macs / teacher.macs:.0%} of the "
-        f"teacher's multiply-accumulates and {chosen.params / teacher.parameters:.0%} of its parameters, and agrees "
-        f"with the teacher on {shrunk.agreement:.1f}% of the test images.</p>",
+        f"<p>The student reaches <b>{test.accuracy:.2f}%</b> of {count} test images (95% interval: {low:.1f} to "
+        f"{high:.1f}%); its teacher reaches {task.card.accuracy:.2f}%. The student needs "
+        f"{chosen.macs / teacher.macs:.0%} of the teacher's multiply-accumulates and "
+        f"{chosen.params / teacher.parameters:.0%} of its parameters. Both say the same of {shrunk.agreement:.1f}% of "
+        "the test images.</p>",
         _table(
             ("", "teacher", "student"),
             [
@@ -92,7 +93,7 @@ def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, comma
             ],
         ),
         "<h2>Mistakes</h2>",
-        _mistakes(task, shrunk),
+        _mistakes(task, answers),
         "<h2>Files and how to use them</h2>",
         _table(("what", "where"), [(escape(name), escape(where)) for name, where in filed.places()]),
         f"<pre>{escape(filed.usage())}</pre>",
@@ -122,34 +123,17 @@ def _front(task: TargetTask, shrunk: Shrunk) -> "Figure":
     )
 
 
-def _mistakes(task: TargetTask, shrunk: Shrunk) -> str:
-    """Accuracy by class, and the confusion matrix where it can be read."""
-    labels, answers = task.data.test_labels, shrunk.logits.argmax(1)
-    classes = task.data.classes
-    counts = torch.zeros(len(classes), len(classes), dtype=torch.int64)
-    counts.index_put_((labels, answers), torch.ones(len(labels), dtype=torch.int64), accumulate=True)
-    right = [
-        (escape(name), f"{100 * int(counts[index, index]) / max(1, int(counts[index].sum())):.1f}%",
-         str(int(counts[index].sum())))
-        for index, name in enumerate(classes)
-    ]  # fmt: skip
-    table = _table(("class", "accuracy", "test images"), right)
-    return table + (_picture(_confusion(counts.numpy(), classes)) if len(classes) <= SHOWN_CLASSES else "")
-
-
-def _confusion(counts: np.ndarray, classes: Sequence[str]) -> "Figure":
-    from matplotlib.figure import Figure
-
-    side = 3 + 0.28 * len(classes)
-    figure = Figure(figsize=(side, side), layout="constrained")
-    axes = figure.add_subplot()
-    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [name if len(name) <= 20 else f"{name[:19]}…" for name in classes]
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7, parse_math=False)
-    axes.set_yticks(range(len(names)), names, fontsize=7, parse_math=False)
-    axes.set(xlabel="answer", ylabel="truth", title="confusion matrix (share of each row)")
-    return figure
+def _mistakes(task: TargetTask, answers: Answers) -> str:
+    """Accuracy by class, the confusion matrix, and the mistakes that the student is surest of."""
+    rows = [
+        (escape(one.name), f"{one.right:.1f}%", str(one.images), escape(one.confused)) for one in answers.per_class()
+    ]
+    images = task.data.test_images.permute(0, 2, 3, 1).cpu().numpy()
+    return (
+        _table(("class", "accuracy", "test images", "mostly confused with"), rows)
+        + _picture(confusion_matrix(answers, "confusion matrix (share of each row)"))
+        + _picture(mistakes_grid(answers, images, "mistakes that the student is surest of"))
+    )
 
 
 def _picture(figure: "Figure") -> str:

@@ -103,12 +103,12 @@ def test_the_page_stands_alone_and_escapes_what_people_wrote(
     task: TargetTask, request_: Request, shrunk: Shrunk
 ) -> None:
     odd = replace(task, data=replace(task.data, classes=("<b>", "$a_1$", "c & d", "é" * 60)))
-    filed = Filed("models:/x/1", "champion", Path("w.safetensors"), None, "sqlite:///x", (1.0, 2.0), (0.5, 1.0))
+    filed = Filed("models:/x/1", "champion", Path("w.safetensors"), (), "sqlite:///x", (1.0, 2.0), (0.5, 1.0))
     html = page(odd, request_, shrunk, filed, "dass shrink --data '<i>'")
     assert html.startswith("<!doctype html>")
     assert "&lt;b&gt;" in html and "c &amp; d" in html and "&lt;i&gt;" in html
     assert "http" not in html.split("<pre>")[0]
-    assert html.count("data:image/png;base64,") == 2
+    assert html.count("data:image/png;base64,") == 3
 
 
 @pytest.mark.parametrize(
