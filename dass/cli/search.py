@@ -68,7 +68,9 @@ def search(
     seed: Annotated[int, typer.Option(help="Of the sample.", min=0)] = 0,
     resolution: Annotated[
         int | None,
-        typer.Option(help="race: side of the images in pixels. If left out: that of the teacher's family.", min=8),
+        typer.Option(
+            help="race: side of the images in pixels, a multiple of 8. If left out: the family's.", min=16, max=256
+        ),
     ] = None,
     predictor: Annotated[
         Path, typer.Option(help="dass: the meta-learned predictor.", callback=own(PREDICTOR_FILE))

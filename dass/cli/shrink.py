@@ -10,6 +10,8 @@ import typer
 
 from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization
 
+LATE = 1.5  # times the minutes asked for: later than that is told
+
 
 def shrink(
     data: Annotated[str, typer.Option(help="A dataset: its name or folder in data/raw, or a folder or zip of images.")],
@@ -24,7 +26,10 @@ def shrink(
     expect_accuracy: ExpectAccuracy = None,
     layout: Layout = None,
     resolution: Annotated[
-        int | None, typer.Option(help="Side of the images in pixels. If left out: that of the teacher's family.", min=8)
+        int | None,
+        typer.Option(
+            help="Side of the images in pixels, a multiple of 8. If left out: that of the family.", min=16, max=256
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", envvar="DASS_DEVICE")] = "auto",
@@ -69,10 +74,12 @@ def shrink(
             timed = Request(budget, max(0.05, minutes - spent), seed)
             shrunk = carry_out(task, timed, folder, device=place, tell=_tell, progress=progress)
         filed = file_student(task, shrunk, root, folder, place)
-        report = folder / "report.html"
-        write_text(report, page(task, request, shrunk, filed, shlex.join(["dass", *sys.argv[1:]])))
+        report, took = folder / "report.html", time.perf_counter() - started
+        write_text(report, page(task, request, shrunk, filed, shlex.join(["dass", *sys.argv[1:]]), took))
     print(f"student: {shrunk.test.accuracy:.2f}% of the test images, teacher {task.card.accuracy:.2f}%")
-    print(f"{filed.model} is {filed.alias}")
+    print(f"{filed.model} is {filed.alias}: {filed.reason}")
+    if took > LATE * 60 * minutes:
+        _tell(f"all of it took {took / 60:.1f} minutes: so little time as {minutes:g} is not enough on this machine")
     print(f"report: {report}")
 
 

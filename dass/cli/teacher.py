@@ -25,7 +25,10 @@ def inspect(
     expect_accuracy: ExpectAccuracy = None,
     layout: Layout = None,
     resolution: Annotated[
-        int | None, typer.Option(help="Side of the images in pixels. If left out: that of the teacher's family.", min=8)
+        int | None,
+        typer.Option(
+            help="Side of the images in pixels, a multiple of 8. If left out: that of the family.", min=16, max=256
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -61,6 +64,7 @@ def _facts(given: Any, data: str | None, resolution: int | None) -> dict[str, An
     from dass.search.target_task import open_task
     from dass.space.cost import cost
     from dass.space.search_space import RATIOS, SearchSpace
+    from dass.training.class_order import order_of
 
     read = import_network(given.path, normalization=given.normalization, layout=given.layout)
     network, architecture = read.network, read.network.architecture
@@ -83,7 +87,13 @@ def _facts(given: Any, data: str | None, resolution: int | None) -> dict[str, An
     }
     if data is not None:
         with open_task(data, given, raw=RAW, resolution=side, device=torch.device("cpu")) as task:
-            facts |= {"accuracy": task.card.accuracy, "test_images": len(task.data.test_labels)}
+            named = read.classes is not None and order_of(read.classes, task.data.classes) is not None
+            order = "as listed" if given.classes else "as the file lists them" if named else "alphabetical"
+            if read.classes and not named and not given.classes:
+                order += "; the names in the file are not those of the dataset and are not used"
+            facts |= {
+                "order_of_classes": order, "accuracy": task.card.accuracy, "test_images": len(task.data.test_labels)
+            }  # fmt: skip
     return facts
 
 

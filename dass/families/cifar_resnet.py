@@ -89,9 +89,8 @@ class CifarResNet:
         if len(depths) != cls.stages or not all(depths):
             return None
         foreign.refuse_variants(shapes, _UNSUPPORTED, cls.name)
-        head = next((name for name in ("linear", "fc", "classifier") if f"{name}.weight" in shapes), None)
-        if head is None:
-            raise UsageError(f"the checkpoint looks like a {cls.name} but has no linear layer called linear or fc")
+        head = foreign.head(shapes, cls.name)
+        foreign.check_stem(shapes, f"{cls.name} (three stages)", (3,))
         streams = tuple(foreign.shape(shapes, f"layer{s}.0.conv2.weight", cls.name)[0] for s in (1, 2, 3))
         folder = next(
             (folder for folder in ("shortcut", "downsample") if f"layer2.0.{folder}.0.weight" in shapes), None

@@ -1,10 +1,10 @@
 """Reading names and shapes of other people's checkpoints."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dass.errors import UsageError
-from dass.families.blocks import Block
+from dass.families.blocks import IMAGE_CHANNELS, Block
 from dass.families.family import Family, Reading, Shapes, Widths
 
 _NORM = ("weight", "bias", "running_mean", "running_var")
@@ -49,6 +49,45 @@ def shape(shapes: Shapes, name: str, family: str) -> tuple[int, ...]:
         what = "lacks it" if found is None else f"has the shape {list(found)}"
         raise UsageError(f"the checkpoint looks like a {family} but where {name} should be a convolution it {what}")
     return found
+
+
+def head(shapes: Shapes, family: str) -> str:
+    """Name of the linear layer, also where it is the only layer with weights of a sequence, as behind a dropout.
+
+    Raises:
+        UsageError: there is none, there are several, or it has no bias.
+    """
+    pattern = r"((?:fc|linear|classifier|head)(?:\.(?:\d+|fc))?)\.weight"
+    found = [match[1] for name, size in shapes.items() if (match := re.fullmatch(pattern, name)) and len(size) == 2]
+    if len(found) != 1:
+        what = (
+            f"a head of several linear layers ({', '.join(found)})" if found else "no linear layer called fc or linear"
+        )
+        raise UsageError(
+            f"the checkpoint looks like a {family} but has {what}: heads of one linear layer are supported"
+        )
+    if f"{found[0]}.bias" not in shapes:
+        raise UsageError(
+            f"the checkpoint looks like a {family}, but its linear layer {found[0]} has no bias: one is needed"
+        )
+    return found[0]
+
+
+def check_stem(shapes: Shapes, family: str, kernels: Sequence[int]) -> tuple[int, ...]:
+    """The shape of the stem's convolution, for RGB images.
+
+    Raises:
+        UsageError: another number of input channels or another kernel.
+    """
+    stem = shape(shapes, "conv1.weight", family)
+    if stem[1] != IMAGE_CHANNELS:
+        raise UsageError(f"the checkpoint takes images of {stem[1]} channels (conv1.weight); RGB images are supported")
+    if stem[-1] not in kernels:
+        known = " and ".join(f"{kernel}x{kernel}" for kernel in kernels)
+        raise UsageError(
+            f"the checkpoint looks like a {family} with a stem of {stem[-1]}x{stem[-1]} pixels: supported are {known}"
+        )
+    return stem
 
 
 def refuse_variants(shapes: Shapes, unsupported: Mapping[str, str], family: str) -> None:

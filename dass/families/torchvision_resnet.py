@@ -140,12 +140,8 @@ class TorchvisionResNet:
         if len(depths) != cls.stages or not all(depths):
             return None
         foreign.refuse_variants(shapes, _UNSUPPORTED, cls.name)
-        head = next((name for name in ("fc", "linear", "classifier") if f"{name}.weight" in shapes), None)
-        if head is None:
-            raise UsageError(f"the checkpoint looks like a {cls.name} but has no linear layer called fc")
-        stem = foreign.shape(shapes, "conv1.weight", cls.name)
-        if stem[-1] not in (3, 7):
-            raise UsageError(f"{cls.name}: stems of 3x3 and 7x7 pixels are supported, found {stem[-1]}x{stem[-1]}")
+        head = foreign.head(shapes, cls.name)
+        stem = foreign.check_stem(shapes, cls.name, (3, 7))
         bottleneck = "layer1.0.conv3.weight" in shapes
         last = "conv3" if bottleneck else "conv2"
         streams = tuple(foreign.shape(shapes, f"layer{s}.0.{last}.weight", cls.name)[0] for s in (1, 2, 3, 4))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from dass.errors import DassError, UsageError
 from dass.families.blocks import Normalization
@@ -74,13 +75,16 @@ def import_network(
             continue
         foreign = reading.names.get(name, name)
         if foreign not in state.tensors:
-            raise DassError(f"{path} looks like a {reading.family.name} but lacks {foreign}: save all of its weights")
+            untracked = foreign.endswith(("running_mean", "running_var"))
+            remedy = (
+                "batch norms without running statistics are not supported" if untracked else "save all of its weights"
+            )
+            raise DassError(f"{path} looks like a {reading.family.name} but lacks {foreign}: {remedy}")
         tensor = state.tensors[foreign]
         if tensor.shape != empty.shape:
             raise DassError(
                 f"{path} looks like a {reading.family.name}, but {foreign} has shape {list(tensor.shape)} where "
-                f"{list(empty.shape)} is expected (grouped convolutions and other variants are not supported): see "
-                "docs/families.md"
+                f"{list(empty.shape)} is expected{_guess(tensor, empty)}: see docs/families.md"
             )
         weights[name] = tensor.to(empty.dtype).contiguous()
     check_values(state.tensors, str(path))
@@ -96,3 +100,10 @@ def import_network(
     network.requires_grad_(True).eval()
     named = state.classes is not None and len(state.classes) == network.classes
     return ImportedNetwork(network, state.classes if named else None)
+
+
+def _guess(tensor: Tensor, expected: Tensor) -> str:
+    """What a shape other than the expected one is likely to come from."""
+    same = tensor.dim() == 4 and tensor.shape[0] == expected.shape[0] and tensor.shape[2:] == expected.shape[2:]
+    grouped = same and tensor.shape[1] < expected.shape[1] and expected.shape[1] % tensor.shape[1] == 0
+    return " (perhaps grouped convolutions, which are not supported)" if grouped else ""

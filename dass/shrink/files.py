@@ -32,6 +32,7 @@ class Filed:
     Attributes:
         model: its version in the registry, `models:/name/version`.
         alias: `champion`, or `challenger` where another student of the task is better.
+        reason: for the alias.
         weights: its safetensors file.
         onnx: its ONNX files, that of 8-bit integers the second; none where the extra is not installed.
         tracking: address of the registry.
@@ -41,6 +42,7 @@ class Filed:
 
     model: str
     alias: str
+    reason: str
     weights: Path
     onnx: tuple[Path, ...]
     tracking: str
@@ -51,8 +53,10 @@ class Filed:
         """What lies where."""
         onnx = ", ".join(map(str, self.onnx)) or "not written: install the extra with pip install -e '.[onnx]'"
         return [
-            ("registered model", f"{self.model} ({self.alias})"), ("weights", str(self.weights)), ("ONNX", onnx)
-        ]  # fmt: skip
+            ("registered model", f"{self.model} ({self.alias}: {self.reason})"),
+            ("weights", str(self.weights)),
+            ("ONNX", onnx),
+        ]
 
     def usage(self) -> str:
         """Lines of Python that load the student."""
@@ -102,7 +106,7 @@ def file_student(task: TargetTask, shrunk: Shrunk, root: Path, folder: Path, dev
     teacher_latency, student_latency = (
         _latency(architecture, task, device) for architecture in (task.teacher.architecture, chosen.architecture)
     )
-    return Filed(version.uri, verdict.alias, weights, onnx, store.uri, teacher_latency, student_latency)
+    return Filed(version.uri, verdict.alias, verdict.reason, weights, onnx, store.uri, teacher_latency, student_latency)
 
 
 def _export(shrunk: Shrunk, data: TaskData, folder: Path) -> tuple[Path, ...]:

@@ -26,7 +26,7 @@ code, pre { background: #f4f4f4; } pre { padding: .8rem; white-space: pre-wrap; 
 """
 
 
-def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, command: str) -> str:
+def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, command: str, seconds: float) -> str:
     """The page as HTML.
 
     Args:
@@ -35,6 +35,7 @@ def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, comma
         shrunk: what came out.
         filed: where it lies.
         command: that makes the same again.
+        seconds: that the last run of the command took.
     """
     chosen, test = shrunk.chosen, shrunk.test
     count = len(task.data.test_labels)
@@ -63,12 +64,12 @@ def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, comma
         ),
         "<h2>What was asked for</h2>",
         f"<p>{escape(str(request.budget))}, {request.minutes:g} minutes, images of {task.data.resolution}x"
-        f"{task.data.resolution} pixels, {len(task.data.classes)} classes. All of it took {shrunk.seconds / 60:.1f} "
-        "minutes.</p>",
+        f"{task.data.resolution} pixels, {len(task.data.classes)} classes. The last run of the "
+        f"command took {seconds / 60:.1f} minutes.</p>",
         f"<pre>{escape(command)}</pre>",
         "<h2>The search</h2>",
-        f"<p>{len(shrunk.search.ranking)} students trained for some steps; the better half went on each time. The "
-        "accuracies are of held-out training images after so many steps, not of finished students.</p>",
+        f"<p>{_took_part(len(shrunk.search.ranking))} The accuracies are of held-out training images after so "
+        "many steps, not of finished students.</p>",
         _picture(_front(task, shrunk)),
         _table(
             ("depths / widths", "steps", "held-out accuracy", "M MACs"),
@@ -78,8 +79,8 @@ def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, comma
             ],
         ),
         "<h2>The distilled students</h2>",
-        f"<p>Each was distilled for {shrunk.epochs} epochs. Held-out training images chose the first of them; the test "
-        "images were looked at once, for the chosen one.</p>",
+        f"<p>{_distilled(len(shrunk.distilled), shrunk.epochs)} The test images were looked at once, for the chosen "
+        "student.</p>",
         _table(
             ("depths / widths", "held-out accuracy", "M MACs", "parameters"),
             [
@@ -103,6 +104,18 @@ def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, comma
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
     )
+
+
+def _took_part(count: int) -> str:
+    if count == 1:
+        return "There was time for one student only: nothing was compared."
+    return f"{count} students trained for some steps; the better half went on each time."
+
+
+def _distilled(count: int, epochs: int) -> str:
+    if count == 1:
+        return f"There was time for one student, distilled for {epochs} epochs."
+    return f"Each was distilled for {epochs} epochs. Held-out training images chose the first of them."
 
 
 def _front(task: TargetTask, shrunk: Shrunk) -> "Figure":

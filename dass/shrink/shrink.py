@@ -4,7 +4,8 @@ Every finished step is kept in a folder, so that the same command goes on from t
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 
 from dass.datasets.task_data import TaskData
 from dass.datasets.validation import held_out
-from dass.errors import DassError
+from dass.errors import DassError, UsageError
 from dass.files import content_id, read_json, write_json
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.search.candidates import Budget
@@ -133,8 +134,11 @@ def shrink(
 
     data = held_out(task.data, request.seed)
     teacher = task.teacher.to(device).eval()
-    search = _search(replace(task, data=data), request, folder / "search.json", device, progress)
-    tell(f"search: {len(search.ranking)} students took part, {search.seconds:.0f} s")
+    with _goes_on(folder):
+        search = _search(replace(task, data=data), request, folder / "search.json", device, progress)
+    tell(f"search: {len(search.ranking)} students took part")
+    if len(search.ranking) == 1:
+        tell("there was time for one student only, so nothing was compared: give more --minutes")
 
     names = [candidate.architecture for candidate in search.ranking]
     plan = folder / "plan.json"
@@ -150,15 +154,30 @@ def shrink(
         path = folder / f"{architecture.arch_id}.safetensors"
         if not path.with_suffix(".json").exists():
             _distil(task, data, architecture.arch_id, search, epochs, path, request.seed, device, progress)
-        student = load_student(path)[1]
+        with _goes_on(folder):
+            student = load_student(path)[1]
         tell(f"student {place}: {student.final_accuracy:.2f}% of the held-out images, {student.macs / 1e6:.2f} M MACs")
         distilled.append(Distilled(student, path))
     distilled.sort(key=lambda one: (-one.student.final_accuracy, one.student.final_loss, one.student.macs))
-    network = load_student(distilled[0].path)[0]
+    with _goes_on(folder):
+        network = load_student(distilled[0].path)[0]
     logits, theirs = (predict(one, task.data.test_images, "float32") for one in (network, task.teacher.cpu()))
     agreement = 100 * float((logits.argmax(1) == theirs.argmax(1)).double().mean())
     test = summarize(logits, task.data.test_labels)
     return Shrunk(search, tuple(distilled), network, test, logits, agreement, epochs, time.perf_counter() - started)
+
+
+@contextmanager
+def _goes_on(folder: Path) -> Iterator[None]:
+    """Says what to do where what an earlier run left cannot be read."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except DassError as error:
+        raise DassError(
+            f"{folder} cannot be gone on from ({error}): delete this folder and run the same command again"
+        ) from error
 
 
 def _search(

@@ -266,6 +266,11 @@ class SearchSpace:
                 max_macs, max_params, min_macs=min_macs, min_params=min_params, resolution=resolution, classes=classes
             )
         chosen = self._sample_exactly(n, rng, fits) if self.size <= ENUMERABLE else self._sample_by_draws(n, rng, fits)
+        if fits and not len(chosen) and n:
+            raise UsageError(
+                f"no member of the search space fits the limits: the smallest member has {fits.smallest}, the largest "
+                f"{fits.largest}; change the limits"
+            )
         if len(chosen) < n and not (fewer and len(chosen)):
             smallest = f"; the smallest member has {fits.smallest}, the largest {fits.largest}" if fits else ""
             raise UsageError(

@@ -141,7 +141,7 @@ def bring_in_teacher(
     network = network.to(device)
     logits = predict(network, data.test_images.to(device), "float32")
     measured = summarize(logits, data.test_labels.to(device))
-    _check_accuracy(teacher, network, logits, data, measured.accuracy)
+    _check_accuracy(teacher, network, logits, data, measured.accuracy, order)
     card = TeacherCard(
         task=data.name,
         classes=data.classes,
@@ -161,7 +161,12 @@ def bring_in_teacher(
 
 
 def _check_accuracy(
-    teacher: TeacherFile, network: ElasticResNet, logits: Tensor, data: TaskData, accuracy: float
+    teacher: TeacherFile,
+    network: ElasticResNet,
+    logits: Tensor,
+    data: TaskData,
+    accuracy: float,
+    order: list[int] | None,
 ) -> None:
     """Refuses an accuracy that looks like a mistake in preprocessing or in the order of classes.
 
@@ -171,6 +176,10 @@ def _check_accuracy(
     count, chance = len(data.test_labels), 1 / len(data.classes)
     reordered = best_reordering(logits, data.test_labels)
     gain = REORDERED + 100 * ERRORS * 0.5 / math.sqrt(max(1, count))  # in few images an order is easily found
+    if teacher.expect_accuracy is not None and 0 < teacher.expect_accuracy <= 1:
+        raise UsageError(
+            f"expect_accuracy {teacher.expect_accuracy:g} is at most one percent: give percent, such as 93.6, no share"
+        )
     if teacher.expect_accuracy is not None:
         share = min(max(teacher.expect_accuracy / 100, 0.0), 1.0)
         margin = MARGIN + 200 * math.sqrt(share * (1 - share) / max(1, count))
@@ -188,7 +197,7 @@ def _check_accuracy(
     else:
         found = f"{accuracy:.2f}%, which is chance with {len(data.classes)} classes"
         remedy = f"; if that is what it reaches, say so: expect_accuracy {accuracy:.1f}"
-    named = "as listed" if teacher.classes else "alphabetical, as the dataset has them"
+    named = "as listed" if teacher.classes else "as the file lists them" if order else "alphabetical, as the dataset's"
     causes = (
         f"normalization (taken: {normalization_name(network.normalization)}), order of classes (taken: {named}), "
         f"resolution (taken: {data.resolution} pixels)"

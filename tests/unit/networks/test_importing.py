@@ -206,3 +206,36 @@ def test_a_layout_that_is_none(tmp_path: Path, layout: dict[str, int]) -> None:
     torch.save(torchvision.models.resnet18(weights=None, num_classes=3).state_dict(), tmp_path / "teacher.pth")
     with pytest.raises(UsageError, match=r"layout|stride|max_pool"):
         import_network(tmp_path / "teacher.pth", layout=layout)
+
+
+def with_head(head: nn.Module) -> dict[str, Tensor]:
+    network = torchvision.models.resnet18(weights=None)
+    network.fc = head
+    return network.state_dict()
+
+
+def test_a_linear_layer_behind_a_dropout_is_a_head(tmp_path: Path) -> None:
+    torch.save(with_head(nn.Sequential(nn.Dropout(), nn.Linear(512, 5))), tmp_path / "teacher.pth")
+    assert import_network(tmp_path / "teacher.pth").network.classes == 5
+
+
+@pytest.mark.parametrize(
+    ("weights", "noun"),
+    [
+        (lambda: with_head(nn.Sequential(nn.Linear(512, 64), nn.ReLU(), nn.Linear(64, 5))), "several linear layers"),
+        (lambda: with_head(nn.Linear(512, 5, bias=False)), "bias"),
+        (lambda: with_head(nn.Identity()), "no linear layer"),
+        (lambda: change(with_head(nn.Linear(512, 5)), "conv1.weight", torch.zeros(64, 1, 7, 7)), "1 channels"),
+        (lambda: change(with_head(nn.Linear(512, 5)), "conv1.weight", torch.zeros(64, 3, 5, 5)), "5x5"),
+        (lambda: change(with_head(nn.Linear(512, 5)), "bn1.running_mean", None), "running statistics"),
+        (
+            lambda: {n: t for n, t in with_head(nn.Linear(512, 5)).items() if not n.startswith("layer4")},
+            "three stages",
+        ),
+    ],
+    ids=["two layers", "no bias", "no head", "grey", "5x5", "no statistics", "three stages"],
+)
+def test_the_reason_is_the_true_one(tmp_path: Path, weights: Callable[[], Weights], noun: str) -> None:
+    torch.save(weights(), tmp_path / "teacher.pth")
+    with pytest.raises(DassError, match=noun):
+        import_network(tmp_path / "teacher.pth")

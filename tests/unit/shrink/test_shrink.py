@@ -1,11 +1,13 @@
 """From a teacher to a chosen student, and what a second call does."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from dass.errors import DassError
 from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.search.candidates import Budget
 from dass.search.target_task import TargetTask
@@ -103,8 +105,10 @@ def test_the_page_stands_alone_and_escapes_what_people_wrote(
     task: TargetTask, request_: Request, shrunk: Shrunk
 ) -> None:
     odd = replace(task, data=replace(task.data, classes=("<b>", "$a_1$", "c & d", "é" * 60)))
-    filed = Filed("models:/x/1", "champion", Path("w.safetensors"), (), "sqlite:///x", (1.0, 2.0), (0.5, 1.0))
-    html = page(odd, request_, shrunk, filed, "dass shrink --data '<i>'")
+    filed = Filed(
+        "models:/x/1", "champion", "the first version", Path("w.safetensors"), (), "sqlite:///x", (1.0, 2.0), (0.5, 1.0)
+    )
+    html = page(odd, request_, shrunk, filed, "dass shrink --data '<i>'", 60.0)
     assert html.startswith("<!doctype html>")
     assert "&lt;b&gt;" in html and "c &amp; d" in html and "&lt;i&gt;" in html
     assert "http" not in html.split("<pre>")[0]
@@ -125,3 +129,14 @@ def test_time_is_divided(seconds: float, epoch: float, students: int, expected: 
 def test_small_sets_fill_a_batch() -> None:
     assert shrink_recipe(rows_task(train=20)).batch_size == 5
     assert shrink_recipe(rows_task(train=1000)).batch_size == 64
+
+
+@pytest.mark.parametrize("name", ["search.json", "student"])
+def test_a_damaged_step_says_which_folder_to_delete(
+    task: TargetTask, request_: Request, shrunk: Shrunk, folder: Path, tmp_path: Path, name: str
+) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    path = copy / (name if name == "search.json" else shrunk.distilled[0].path.name)
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(DassError, match="delete this folder"):
+        shrink(task, request_, copy, device=CPU)

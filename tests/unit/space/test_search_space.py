@@ -90,7 +90,7 @@ def test_limits(space: SearchSpace) -> None:
     sample = space.sample(100, np.random.default_rng(0), max_macs=limit, max_params=2e6, resolution=64, classes=10)
     costs = [cost(architecture, 64, 10) for architecture in sample]
     assert all(entry.macs <= limit and entry.parameters <= 2e6 for entry in costs)
-    with pytest.raises(UsageError, match=r"only 0 .*smallest member has"):
+    with pytest.raises(UsageError, match="smallest member has"):
         space.sample(1, np.random.default_rng(0), max_macs=1e6, resolution=64, classes=10)
     with pytest.raises(UsageError, match="needs the resolution"):
         space.sample(1, np.random.default_rng(0), max_macs=1e6)

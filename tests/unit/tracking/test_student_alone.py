@@ -31,7 +31,7 @@ class Absent:
         if name.partition(".")[0] in absent:
             raise ModuleNotFoundError("No module named " + repr(name), name=name)
 
-sys.path[:] = [path for path in sys.path if not path.startswith(root)]
+sys.path[:] = [path for path in sys.path if path.startswith(sys.prefix) or not path.startswith(root)]
 sys.meta_path[:] = [Absent(), *(finder for finder in sys.meta_path if "editable" not in repr(finder))]
 try:
     import dass

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dass.config import TeacherRecipe
 from dass.datasets.task_data import TaskData
-from dass.errors import DassError
+from dass.errors import DassError, UsageError
 from dass.families.blocks import Normalization
 from dass.space.search_space import SearchSpace
 from dass.training.recipes import train_teacher
@@ -71,3 +71,11 @@ def test_another_normalization_is_seen_against_what_is_expected(
     with pytest.raises(DassError) as caught:
         brought_in(weights, data, tmp_path, normalization=wrong, expect_accuracy=95)
     assert all(cause in str(caught.value) for cause in CAUSES)
+
+
+@pytest.mark.parametrize("share", [0.93, 1.0, 0.01])
+def test_a_share_in_place_of_percent_confirms_nothing(
+    weights: Weights, data: TaskData, tmp_path: Path, share: float
+) -> None:
+    with pytest.raises(UsageError, match="percent"):
+        brought_in(weights, data, tmp_path, expect_accuracy=share)
