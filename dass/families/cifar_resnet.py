@@ -92,16 +92,8 @@ class CifarResNet:
         head = foreign.head(shapes, cls.name)
         foreign.check_stem(shapes, f"{cls.name} (three stages)", (3,))
         streams = tuple(foreign.shape(shapes, f"layer{s}.0.conv2.weight", cls.name)[0] for s in (1, 2, 3))
-        folder = next(
-            (folder for folder in ("shortcut", "downsample") if f"layer2.0.{folder}.0.weight" in shapes), None
-        )
+        folder = foreign.shortcut_folder(shapes)
         family = cls(streams, "B" if folder else "A")
-        widths = tuple(
-            tuple(
-                foreign.shape(shapes, f"layer{stage + 1}.{position}.conv1.weight", cls.name)[0]
-                for position in range(depth)
-            )
-            for stage, depth in enumerate(depths)
-        )
+        widths = foreign.inner_widths(shapes, depths, cls.name)
         classes = shapes[f"{head}.weight"][0]
         return foreign.reading(family, widths, classes, {cls.head: head, ".shortcut.": f".{folder}."})

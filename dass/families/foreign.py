@@ -90,6 +90,24 @@ def check_stem(shapes: Shapes, family: str, kernels: Sequence[int]) -> tuple[int
     return stem
 
 
+def inner_widths(shapes: Shapes, depths: Sequence[int], family: str) -> Widths:
+    """Output channels of the first convolution of each block, in stages called layer1, layer2, ...
+
+    Raises:
+        UsageError: a block lacks it, or it is no square convolution.
+    """
+    return tuple(
+        tuple(shape(shapes, f"layer{stage}.{position}.conv1.weight", family)[0] for position in range(depth))
+        for stage, depth in enumerate(depths, start=1)
+    )
+
+
+def shortcut_folder(shapes: Shapes) -> str | None:
+    """What the shortcuts that are convolutions are called; None where the second stage has no such shortcut."""
+    names = ("downsample", "shortcut")
+    return next((name for name in names if f"layer2.0.{name}.0.weight" in shapes), None)
+
+
 def refuse_variants(shapes: Shapes, unsupported: Mapping[str, str], family: str) -> None:
     """Refuses variants that a family does not support.
 

@@ -145,9 +145,7 @@ class TorchvisionResNet:
         bottleneck = "layer1.0.conv3.weight" in shapes
         last = "conv3" if bottleneck else "conv2"
         streams = tuple(foreign.shape(shapes, f"layer{s}.0.{last}.weight", cls.name)[0] for s in (1, 2, 3, 4))
-        folder = next(
-            (folder for folder in ("downsample", "shortcut") if f"layer2.0.{folder}.0.weight" in shapes), None
-        )
+        folder = foreign.shortcut_folder(shapes)
         if folder is None:
             raise UsageError(f"{cls.name}: the shortcuts of stages 2 to 4 must be 1x1 convolutions, found none")
         projections = tuple(f"layer{s}.0.{folder}.0.weight" in shapes for s in (1, 2, 3, 4))
@@ -155,12 +153,6 @@ class TorchvisionResNet:
         family = cls(
             streams, "bottleneck" if bottleneck else "basic", stem[0], stem[-1], 2 if large else 1, large, projections
         )
-        widths = tuple(
-            tuple(
-                foreign.shape(shapes, f"layer{stage + 1}.{position}.conv1.weight", cls.name)[0]
-                for position in range(depth)
-            )
-            for stage, depth in enumerate(depths)
-        )
+        widths = foreign.inner_widths(shapes, depths, cls.name)
         classes = shapes[f"{head}.weight"][0]
         return foreign.reading(family, widths, classes, {cls.head: head, ".downsample.": f".{folder}."})
