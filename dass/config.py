@@ -27,6 +27,9 @@ from dass.families.registry import FAMILIES
 from dass.files import content_id
 from dass.method_names import FEW_SHOT, METHODS, REFERENCE
 
+Statistics = Literal["running", "batch"]
+"""Which statistics batch norms take of the noise: see `Predictor.statistics`."""
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
 
 
@@ -303,6 +306,9 @@ class Predictor(Block):
         inner_rate: start of the learned rates, one per weight.
         learning_rate: Adam's, for weights and rates alike.
         validate_every: episodes between checkpoints chosen by mean validation SRC.
+        statistics: of the batch norms while networks respond to the noise image: `running`, those of the teacher's
+            training images, or `batch`, the noise's own. The paper does not say which.
+        unit: percent of accuracy that count as 1 in the network's target; 1, raw percent, is the paper's code's.
     """
 
     episodes: int = Field(ge=1, le=1_000_000)
@@ -311,6 +317,8 @@ class Predictor(Block):
     inner_rate: float = Field(gt=0, le=10)
     learning_rate: float = Field(gt=0, le=1)
     validate_every: int = Field(ge=1)
+    statistics: Statistics = "running"
+    unit: float = Field(gt=0, le=1000, default=50.0)
 
 
 class Search(Block):

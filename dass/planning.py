@@ -281,7 +281,8 @@ def _timed_image(project: Project, space: SearchSpace, device: torch.device, cla
         forward = _seconds(lambda: predict(network, test, precision)) / len(test)
         candidates = [job.architecture for job in target_jobs(space, min(SAMPLE, space.size), params.seed)]
         noise = fixed_noise(params.data.resolution, params.seed)
-        scoring = _seconds(lambda: list(embed(network, candidates, noise))) / len(candidates)
+        embedding = partial(embed, network, candidates, noise, statistics=params.predictor.statistics)
+        scoring = _seconds(lambda: list(embedding())) / len(candidates)
     finally:
         torch.set_num_threads(threads)
     return _PerImage(alone, grouped, forward, scoring)

@@ -116,6 +116,7 @@ def embed_task(project: Project, split: Split) -> TaskTensors:
             fixed_noise(params.data.resolution, params.seed),
             architectures=[Architecture.from_json(record.architecture) for record in records],
             accuracies=[record.final_accuracy for record in records],
+            statistics=params.predictor.statistics,
         )
 
 
@@ -130,6 +131,7 @@ def fit(project: Project, training: list[TaskTensors], validation: list[TaskTens
         inner_rate=block.inner_rate,
         learning_rate=block.learning_rate,
         validate_every=block.validate_every,
+        unit=block.unit,
         seed=project.params.seed,
         device=str(device()),
     )

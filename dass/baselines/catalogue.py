@@ -80,6 +80,8 @@ def _variant(settings: Settings, name: str) -> MetaPredictorRanker:
         inner_rate=block.inner_rate,
         learning_rate=block.learning_rate,
         validate_every=block.validate_every,
+        statistics=block.statistics,
+        unit=block.unit,
         seed=settings.seed,
         device=settings.device,
         checkpoint=settings.checkpoint,

@@ -66,7 +66,7 @@ class FewShot(Ranker):
         shown = task.architectures[: self.shots]
         if set(shown) & set(architectures):
             raise UsageError(f"a student of {task.name} is both shown and to be ranked: leave out those shown")
-        tensors = task.tensors
+        tensors = task.tensors(self.meta_.predictor_.statistics)
         adapted = self.meta_.predictor_.adapt_to_students(
             tensors.teacher_embedding,
             tensors.student_embeddings[: self.shots],

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dass.baselines.ranker import Ranker, RankingTask, not_fitted
+from dass.config import Statistics
 from dass.errors import UsageError
 from dass.predictor.meta import MetaLearner, Validation
 from dass.predictor.scorer import MetaPredictor, score_candidates
@@ -75,6 +76,8 @@ class MetaPredictorRanker(Ranker):
         inner_rate: float = 0.005,
         learning_rate: float = 5e-4,
         validate_every: int = 20,
+        statistics: Statistics = "running",
+        unit: float = 50.0,
         seed: int = 0,
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
         device: str = "auto",
@@ -90,6 +93,8 @@ class MetaPredictorRanker(Ranker):
             inner_rate: start of the inner rates.
             learning_rate: Adam's.
             validate_every: episodes between looks at the validation tasks.
+            statistics: of the batch norms that give embeddings.
+            unit: percent of accuracy that count as 1 in a target.
             seed: of initial weights and queries.
             precision: of embeddings and encoders.
             device: `auto`, `cpu` or `cuda`.
@@ -102,6 +107,8 @@ class MetaPredictorRanker(Ranker):
         self.inner_rate = inner_rate
         self.learning_rate = learning_rate
         self.validate_every = validate_every
+        self.statistics = statistics
+        self.unit = unit
         self.seed = seed
         self.precision = precision
         self.device = device
@@ -123,6 +130,7 @@ class MetaPredictorRanker(Ranker):
             inner_rate=self.inner_rate,
             learning_rate=self.learning_rate,
             validate_every=self.validate_every,
+            unit=self.unit,
             seed=self.seed,
             use_student=variant.use_student,
             use_teacher=variant.use_teacher,
@@ -132,7 +140,7 @@ class MetaPredictorRanker(Ranker):
             precision=self.precision,
             device=self.device,
         )
-        tasks = [[task.tensors for task in tasks] for tasks in (training, validation)]
+        tasks = [[task.tensors(self.statistics) for task in tasks] for tasks in (training, validation)]
         learner.fit(*tasks, checkpoint=self.checkpoint)
         self.predictor_, self.best_ = learner.result_, learner.best_
         return self
@@ -141,6 +149,6 @@ class MetaPredictorRanker(Ranker):
         """Predicted accuracies in percent."""
         if self.predictor_ is None:
             raise not_fitted(self)
-        tensors = task.tensors
+        tensors = task.tensors(self.predictor_.statistics)
         adapted = self.predictor_.adapt(tensors.teacher_embedding, tensors.teacher_code, task.teacher_accuracy)
         return score_candidates(adapted, task.teacher, architectures, task.space, task.noise, dtype=task.dtype)

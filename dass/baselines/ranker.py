@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dass.config import Statistics
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
 from dass.networks.elastic_resnet import ElasticResNet
@@ -49,18 +50,28 @@ class RankingTask:
     dtype: torch.dtype = torch.float32
 
     @cached_property
-    def tensors(self) -> TaskTensors:
-        """Embeddings, codes and accuracies of teacher and students, computed once for all methods."""
-        return build_task(
-            self.name,
-            self.teacher,
-            self.teacher_accuracy,
-            self.space,
-            self.noise,
-            architectures=self.architectures,
-            accuracies=self.accuracies,
-            dtype=self.dtype,
-        )
+    def _tensors(self) -> dict[Statistics, TaskTensors]:
+        return {}
+
+    def tensors(self, statistics: Statistics = "running") -> TaskTensors:
+        """Embeddings, codes and accuracies of teacher and students, computed once for all methods.
+
+        Args:
+            statistics: of the batch norms that give the embeddings.
+        """
+        if statistics not in self._tensors:
+            self._tensors[statistics] = build_task(
+                self.name,
+                self.teacher,
+                self.teacher_accuracy,
+                self.space,
+                self.noise,
+                architectures=self.architectures,
+                accuracies=self.accuracies,
+                dtype=self.dtype,
+                statistics=statistics,
+            )
+        return self._tensors[statistics]
 
     def cost(self, architecture: Architecture) -> Cost:
         """What a student costs at this task's resolution and number of classes."""

@@ -74,7 +74,7 @@ class Scoring:
         sources: gives the source tasks; called once, and only where something must be learned.
         source_id: content id of the source tasks.
         states: folder of what learning methods keep, so that a new target need not make them learn again.
-        shipped: the project's predictor: DaSS under the first seed.
+        shipped: the project's predictor, which is DaSS under the first seed; None to learn that one too.
         shipped_id: its id.
     """
 
@@ -83,8 +83,8 @@ class Scoring:
     sources: Callable[[], SourceTasks]
     source_id: str
     states: Path
-    shipped: MetaPredictor
-    shipped_id: str
+    shipped: MetaPredictor | None = None
+    shipped_id: str = ""
     _learned: list[SourceTasks] = field(default_factory=list, init=False)
 
     def score(self, name: str, seed: int, samples: Sequence[TargetSample]) -> Iterator[Scores]:
@@ -144,7 +144,7 @@ class Scoring:
         return made
 
     def _is_shipped(self, name: str, seed: int) -> bool:
-        return name == REFERENCE and seed == self.settings.seed
+        return self.shipped is not None and name == REFERENCE and seed == self.settings.seed
 
     def _wanted(self, name: str, seed: int, sample: TargetSample, *more: Any) -> Scores:
         """The scores to be found, as yet without values."""
@@ -175,12 +175,16 @@ class Scoring:
         return scores
 
 
+# Settings that came later than the first scores, with the value that everything had before: left out of keys there.
+LATER = {"statistics": "running", "unit": 50.0}
+
+
 def _arguments(method: Ranker) -> dict[str, Any]:
     """What a method was made with, which is all that it stores before `fit`; not where it computes and keeps state."""
     return {
         name: value if isinstance(value, str | int | float | None) else repr(value)
         for name, value in vars(method).items()
-        if name not in ("checkpoint", "device", "store", "workers")
+        if name not in ("checkpoint", "device", "store", "workers") and (name not in LATER or value != LATER[name])
     }
 
 

@@ -2,13 +2,14 @@
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from dass.config import Statistics
 from dass.errors import DassError
 from dass.files import file_sha256, write_bytes
 from dass.predictor.model import DassPredictor
@@ -84,6 +85,7 @@ def save_predictor(path: Path, predictor: MetaPredictor, card: PredictorCard) ->
             "use_code": model.use_code,
             "inner_steps": predictor.inner_steps,
             "scale": asdict(predictor.scale),
+            "statistics": predictor.statistics,
             "card": {**asdict(card), "space": card.space.facts()},
         },
     )
@@ -110,6 +112,7 @@ def load_predictor(path: Path, device: torch.device | str = "cpu") -> tuple[Meta
         )
         scale = TargetScale(**facts["scale"])
         inner_steps = int(facts["inner_steps"])
+        statistics = _statistics(facts.get("statistics", "running"))  # earlier files know of no other
         card = _card(facts["card"])
         tensors = load_file(path)
     except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
@@ -117,7 +120,7 @@ def load_predictor(path: Path, device: torch.device | str = "cpu") -> tuple[Meta
     _check(path, model, tensors)
     model.layers.load_state_dict({name: tensors[f"weights.{name}"] for name in model.layers})
     rates = {name: tensors[f"rates.{name}"].to(device) for name in model.layers}
-    return MetaPredictor(model.to(device).requires_grad_(False), rates, inner_steps, scale), card
+    return MetaPredictor(model.to(device).requires_grad_(False), rates, inner_steps, scale, statistics), card
 
 
 def _check(path: Path, model: DassPredictor, tensors: dict[str, Tensor]) -> None:
@@ -130,6 +133,12 @@ def _check(path: Path, model: DassPredictor, tensors: dict[str, Tensor]) -> None
             raise DassError(f"{path}: {name} has shape {list(tensor.shape)}, expected {list(expected[name])}")
         if not bool(torch.isfinite(tensor).all()):
             raise DassError(f"{path}: {name} holds NaN or infinite values: meta-train it anew")
+
+
+def _statistics(value: object) -> Statistics:
+    if value not in get_args(Statistics):
+        raise ValueError(f"statistics: {value!r:.40}")
+    return cast(Statistics, value)
 
 
 def _card(values: dict[str, Any]) -> PredictorCard:

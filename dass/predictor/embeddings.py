@@ -14,10 +14,11 @@ from operator import itemgetter
 import torch
 from torch import Tensor
 
+from dass.config import Statistics
 from dass.families.blocks import IMAGE_CHANNELS, Block, halved, side_behind
 from dass.families.family import Family
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.networks.folding import FoldedNetwork
+from dass.networks.folding import SlicedNetwork, sliced_network
 from dass.networks.remapping import check_fits
 from dass.networks.run_block import pad_channels
 from dass.space.architecture import Architecture
@@ -55,13 +56,14 @@ def embed(
     noise: Tensor,
     *,
     dtype: torch.dtype = torch.float32,
+    statistics: Statistics = "running",
     chunk: int = 4096,
 ) -> Iterator[Embedded]:
     """Embeds remapped students chunk by chunk, so that thousands of embeddings need not exist at once.
 
-    Equals the features of `remap(teacher, architecture)` in eval mode, with the noise in place of normalised images.
-    That batch norms use the teacher's running statistics is a reading of Appendix B.2, which does not name a mode; the
-    authors' script that wrote the features is not released.
+    Equals the features of `remap(teacher, architecture)`, with the noise in place of normalised images, in eval mode
+    or, with the noise's own statistics, in train mode. Appendix B.2 does not say which the authors took, and their
+    script that wrote the features is not released.
 
     Args:
         teacher: the network whose weights the students take; the work is done on its device.
@@ -70,19 +72,20 @@ def embed(
         noise: float [1, 3, r, r].
         dtype: of the arithmetic and the result: float32 (within 1e-4 of the naive forward) or bfloat16 (the
             same ranking within a correlation of 0.999).
+        statistics: which the batch norms take: `running`, the teacher's, or `batch`, the noise's own.
         chunk: most architectures in one chunk; large inputs make it smaller.
 
     Yields:
         Every architecture once; those with common beginnings come together.
 
     Raises:
-        UsageError: an architecture does not fit the teacher.
+        UsageError: an architecture does not fit the teacher, or `batch` is asked for features of one pixel.
     """
     # One architecture for each configuration of a stage: thousands of candidates share some dozens.
     stages = {(one.family, stage, blocks): one for one in architectures for stage, blocks in enumerate(one.widths)}
     for architecture in set(stages.values()):
         check_fits(architecture, teacher.architecture)
-    network = FoldedNetwork(teacher, dtype)
+    network = sliced_network(teacher, dtype, statistics)
     noise = noise.to(teacher.device, dtype)
     families: dict[Family, list[int]] = {}  # a stage's widths mean the same blocks within a family alone
     for index, architecture in enumerate(architectures):
@@ -122,7 +125,7 @@ def _chunks(
 
 
 def _embed_chunk(
-    network: FoldedNetwork, teacher: Architecture, architectures: Sequence[Architecture], noise: Tensor
+    network: SlicedNetwork, teacher: Architecture, architectures: Sequence[Architecture], noise: Tensor
 ) -> Tensor:
     """Embeddings [k, c, h, w] of one chunk."""
     # The widest stem once, of which a student takes the first channels.
@@ -143,7 +146,7 @@ def _embed_chunk(
 
 
 def _run_stage(
-    network: FoldedNetwork,
+    network: SlicedNetwork,
     students: Sequence[tuple[int, ...]],
     described: Mapping[tuple[int, ...], Sequence[Block]],
     sources: dict[Source, Tensor],
@@ -182,7 +185,7 @@ def _run_stage(
     return left, places
 
 
-def _run_block(network: FoldedNetwork, block: Block, sources: dict[Source, Tensor], places: Sequence[Place]) -> Tensor:
+def _run_block(network: SlicedNetwork, block: Block, sources: dict[Source, Tensor], places: Sequence[Place]) -> Tensor:
     """Outputs [len(places), h, w, c] of one block, for features ordered by source."""
     _, height, breadth, _ = sources[places[0][0]].shape
     sides = (halved(height, block.stride), halved(breadth, block.stride))

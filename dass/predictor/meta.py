@@ -1,7 +1,7 @@
 """Meta-training of the predictor (Eq. 7, Appendix D.2): episodes over all source tasks at once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -19,12 +19,12 @@ from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale, TaskTensors
 from dass.sealed import read_state, write_state
 
-# Targets are in units of 50 points, 0..2. The unit matters: it sets how far one step of Adam moves a prediction, and
-# how strongly the guide moves the encoders through the last layer's weights. Chosen on source tasks alone, the ten of
-# preset small, each pair of one group of classes left out to validate (200 episodes, seed 0): mean SRC at the best
+# Targets are in units of so many points, 0..2. The unit matters: it sets how far one step of Adam moves a prediction,
+# and how strongly the guide moves the encoders through the last layer's weights. Chosen on source tasks alone, the ten
+# of preset small, each pair of one group of classes left out to validate (200 episodes, seed 0): mean SRC at the best
 # look, and at the last, in units of 100 points 0.854, 0.846; 50: 0.859, 0.834; 20: 0.829, 0.763; 10: 0.826, 0.747;
 # standardised 0.860, 0.848, which breaks down where a teacher is far more accurate than any in training.
-SCALE = TargetScale(center=0.0, spread=50.0)
+UNIT = 50.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class MetaLearner:
         inner_rate: float = 0.005,
         learning_rate: float = 5e-4,
         validate_every: int = 20,
+        unit: float = UNIT,
         seed: int = 0,
         use_student: bool = True,
         use_teacher: bool = True,
@@ -85,6 +86,7 @@ class MetaLearner:
             inner_rate: start of the inner rates.
             learning_rate: Adam's, for weights and rates alike.
             validate_every: episodes between looks at the validation tasks.
+            unit: percent of accuracy that count as 1 in a target; 1 for raw percent.
             seed: of initial weights and queries.
             use_student: as in `DassPredictor`.
             use_teacher: as in `DassPredictor`.
@@ -100,6 +102,7 @@ class MetaLearner:
         self.inner_rate = inner_rate
         self.learning_rate = learning_rate
         self.validate_every = validate_every
+        self.unit = unit
         self.seed = seed
         self.use_student = use_student
         self.use_teacher = use_teacher
@@ -133,13 +136,19 @@ class MetaLearner:
         _check(training, validation)
         device = resolve_device(self.device)
         dtype = getattr(torch, resolve_precision(self.precision, device))
-        source = Episodes(training, SCALE, min(self.query, *(len(task.codes) for task in training)), dtype, device)
+        scale = TargetScale(center=0.0, spread=self.unit)
+        source = Episodes(training, scale, min(self.query, *(len(task.codes) for task in training)), dtype, device)
         held_out = [_moved(task, dtype, device) for task in validation]
-        run = _Run(self._predictor(training[0]).to(device), self.inner_rate, self.learning_rate, self.fixed_rates)
+        run = _Run(
+            MetaPredictor(self._predictor(training[0]).to(device), {}, self.inner_steps, scale, training[0].statistics),
+            self.inner_rate,
+            self.learning_rate,
+            self.fixed_rates,
+        )
         identity = ""
         if checkpoint is not None:
             content = [task.content() for task in (*training, *validation)]
-            identity = content_id([_settings(self), str(dtype), asdict(SCALE), len(training), content])
+            identity = content_id([_settings(self), str(dtype), asdict(scale), len(training), content])
             if checkpoint.exists():
                 run.load(checkpoint, identity)
 
@@ -149,7 +158,7 @@ class MetaLearner:
             if (episode + 1) % self.validate_every == 0 or episode + 1 == self.episodes:
                 loss = float(torch.stack(losses).mean())
                 losses.clear()
-                src = _mean_src(run.meta_predictor(self.inner_steps), held_out)
+                src = _mean_src(run.meta_predictor(), held_out)
                 if not np.isfinite([loss, src]).all():
                     raise DassError(f"meta-training diverged before episode {episode + 1}: lower predictor.inner_rate")
                 run.look(Validation(episode + 1, loss, src))
@@ -159,7 +168,7 @@ class MetaLearner:
                 progress(episode + 1, self.episodes)
         self.history_ = tuple(run.history)
         self.best_ = run.best
-        self.result_ = run.best_predictor(self.inner_steps)
+        self.result_ = run.best_predictor()
         return self
 
     def _predictor(self, task: TaskTensors) -> DassPredictor:
@@ -193,9 +202,10 @@ class MetaLearner:
 class _Run:
     """What changes while training: weights, rates, Adam's moments, and the best so far."""
 
-    def __init__(self, predictor: DassPredictor, inner_rate: float, learning_rate: float, fixed_rates: bool) -> None:
-        self.predictor = predictor
-        self.weights = dict(predictor.layers.items())
+    def __init__(self, start: MetaPredictor, inner_rate: float, learning_rate: float, fixed_rates: bool) -> None:
+        self._start = start
+        self.predictor = start.predictor
+        self.weights = dict(self.predictor.layers.items())
         self.rates = {name: torch.full_like(w, inner_rate).requires_grad_() for name, w in self.weights.items()}
         learned = [*self.weights.values(), *([] if fixed_rates else self.rates.values())]
         for rate in self.rates.values():
@@ -220,16 +230,16 @@ class _Run:
         if self.best is validation:
             self._best = self._state()
 
-    def meta_predictor(self, inner_steps: int) -> MetaPredictor:
+    def meta_predictor(self) -> MetaPredictor:
         """The predictor as it stands; it changes with further training."""
-        return MetaPredictor(self.predictor, {n: r.detach() for n, r in self.rates.items()}, inner_steps, SCALE)
+        return replace(self._start, rates={n: r.detach() for n, r in self.rates.items()})
 
-    def best_predictor(self, inner_steps: int) -> MetaPredictor:
+    def best_predictor(self) -> MetaPredictor:
         """The predictor at its best."""
         self.predictor.layers.load_state_dict(self._best["weights"])
         self.predictor.requires_grad_(False)
         rates = {name: rate.to(self.weights[name].device) for name, rate in self._best["rates"].items()}
-        return MetaPredictor(self.predictor, rates, inner_steps, SCALE)
+        return replace(self._start, rates=rates)
 
     def _state(self) -> dict[str, dict[str, Tensor]]:
         return {
@@ -262,7 +272,9 @@ class _Run:
 
 def _settings(learner: MetaLearner) -> dict[str, Any]:
     """A learner's settings, without what it has learned."""
-    return {name: value for name, value in vars(learner).items() if not name.endswith("_")}
+    kept = {name: value for name, value in vars(learner).items() if not name.endswith("_")}
+    del kept["unit"]  # in the scale of the targets
+    return kept
 
 
 def _check(training: Sequence[TaskTensors], validation: Sequence[TaskTensors]) -> None:
@@ -275,8 +287,11 @@ def _check(training: Sequence[TaskTensors], validation: Sequence[TaskTensors]) -
         if (
             task.codes.shape[1:] != first.codes.shape[1:]
             or task.teacher_embedding.shape != first.teacher_embedding.shape
+            or task.statistics != first.statistics
         ):
-            raise DassError(f"tasks {first.name} and {task.name} are of different search spaces or resolutions")
+            raise DassError(
+                f"tasks {first.name} and {task.name} are of different search spaces, resolutions or statistics"
+            )
 
 
 def _moved(task: TaskTensors, dtype: torch.dtype, device: torch.device) -> TaskTensors:
@@ -288,6 +303,7 @@ def _moved(task: TaskTensors, dtype: torch.dtype, device: torch.device) -> TaskT
         task.student_embeddings.to(device, dtype),
         task.codes.to(device),
         task.accuracies,
+        task.statistics,
     )
 
 

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dass.config import Statistics
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.adaptation import adapt
 from dass.predictor.embeddings import embed
@@ -28,12 +29,14 @@ class AdaptedPredictor:
         weights: adapted matrices by layer, [inputs, outputs].
         scale: of the targets.
         teacher_embedding: [C, s, s].
+        statistics: of the batch norms that give embeddings.
     """
 
     predictor: DassPredictor
     weights: Mapping[str, Tensor]
     scale: TargetScale
     teacher_embedding: Tensor
+    statistics: Statistics = "running"
 
     @torch.inference_mode()
     def predict(self, embeddings: Tensor, codes: Tensor) -> Tensor:
@@ -69,12 +72,14 @@ class MetaPredictor:
         rates: inner learning rates by layer, of the weights' shapes.
         inner_steps: steps of the guide; 0 for a predictor that is used as it is.
         scale: of the targets.
+        statistics: of the batch norms that give embeddings, the same for all tasks.
     """
 
     predictor: DassPredictor
     rates: Mapping[str, Tensor]
     inner_steps: int
     scale: TargetScale
+    statistics: Statistics = "running"
 
     def adapt(
         self, teacher_embedding: Tensor, teacher_code: Tensor, teacher_accuracy: float, *, steps: int | None = None
@@ -121,7 +126,7 @@ class MetaPredictor:
         steps = self.inner_steps if steps is None else steps
         layers = adapt(self.predictor, weights, self.rates, support, steps)
         adapted = {name: matrix[0] if steps else matrix for name, matrix in layers.weights().items()}
-        return AdaptedPredictor(self.predictor, adapted, self.scale, teacher_embedding)
+        return AdaptedPredictor(self.predictor, adapted, self.scale, teacher_embedding, self.statistics)
 
 
 def score_candidates(
@@ -149,12 +154,12 @@ def score_candidates(
         [N] percent.
 
     Raises:
-        UsageError: a candidate is not in the space or larger than the teacher.
+        UsageError: a candidate is not in the space or larger than the teacher, or what `embed` refuses.
     """
     codes = torch.from_numpy(space.encode(architectures))
     scores = np.empty(len(architectures))
     scored = 0
-    for part in embed(teacher, architectures, noise, dtype=dtype):
+    for part in embed(teacher, architectures, noise, dtype=dtype, statistics=predictor.statistics):
         scores[part.indices.numpy()] = predictor.predict(part.embeddings, codes[part.indices]).numpy()
         scored += len(part.indices)
         if progress:

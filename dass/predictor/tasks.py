@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dass.config import Statistics
 from dass.errors import DassError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import embed
@@ -29,6 +30,7 @@ class TaskTensors:
         student_embeddings: [n, C, s, s] of the remapped students; float32 or bfloat16.
         codes: [n, L] of the students.
         accuracies: [n] percent after distillation.
+        statistics: of the batch norms that gave the embeddings.
     """
 
     name: str
@@ -38,6 +40,7 @@ class TaskTensors:
     student_embeddings: Tensor
     codes: Tensor
     accuracies: Tensor
+    statistics: Statistics = "running"
 
     def __post_init__(self) -> None:
         students = len(self.accuracies)
@@ -109,6 +112,7 @@ def build_task(
     architectures: Sequence[Architecture] = (),
     accuracies: Sequence[float] = (),
     dtype: torch.dtype = torch.float32,
+    statistics: Statistics = "running",
 ) -> TaskTensors:
     """Embeds a teacher and its recorded students.
 
@@ -121,6 +125,7 @@ def build_task(
         architectures: the students; none for a target whose true ranking is not known.
         accuracies: percent, one for each.
         dtype: of the embeddings and their computation, float32 or bfloat16.
+        statistics: of the batch norms, as in `embed`.
 
     Raises:
         UsageError: an architecture is not in the space or larger than the teacher.
@@ -129,7 +134,7 @@ def build_task(
     members = [teacher.architecture, *architectures]
     codes = torch.from_numpy(space.encode(members))
     embeddings: Tensor | None = None
-    for part in embed(teacher, members, noise, dtype=dtype):
+    for part in embed(teacher, members, noise, dtype=dtype, statistics=statistics):
         if embeddings is None:
             shape = (len(members), *part.embeddings.shape[1:])
             embeddings = torch.empty(
@@ -145,4 +150,5 @@ def build_task(
         embeddings[1:],
         codes[1:],
         torch.tensor(accuracies, dtype=torch.float64),
+        statistics,
     )

@@ -105,7 +105,7 @@ def adapt_to(predictor: MetaPredictor, card: PredictorCard, guide: Guide) -> Ada
     """
     _check_space(card, guide.teacher)
     noise = fixed_noise(card.resolution, card.noise_seed)
-    task = build_task(guide.target, guide.teacher, guide.accuracy, card.space, noise)
+    task = build_task(guide.target, guide.teacher, guide.accuracy, card.space, noise, statistics=predictor.statistics)
     return predictor.adapt(task.teacher_embedding, task.teacher_code, guide.accuracy)
 
 

@@ -36,7 +36,9 @@ class AdaptedModel:
         self.teacher = teacher
         self.teacher_card = teacher_card
         self.noise = fixed_noise(card.resolution, card.noise_seed)
-        guide = build_task(teacher_card.task, teacher, teacher_card.accuracy, card.space, self.noise)
+        guide = build_task(
+            teacher_card.task, teacher, teacher_card.accuracy, card.space, self.noise, statistics=predictor.statistics
+        )
         self.adapted = predictor.adapt(guide.teacher_embedding, guide.teacher_code, guide.teacher_accuracy)
 
     def predict(self, table: pd.DataFrame) -> pd.DataFrame:

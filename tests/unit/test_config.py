@@ -104,6 +104,8 @@ def test_any_other_value_is_taken_or_named(key: Key, value: object) -> None:
 
 
 OPTIONAL = {
+    "statistics",
+    "unit",
     "min_steps",
     "warmup_epochs",
     "classes_per_group",

@@ -30,7 +30,7 @@ def test_adapts_to_the_first_known_students(meta: MetaPredictorRanker, target: R
     part = reveal(target, 6, 0)
     others = [target.architectures[i] for i in part.held_out]
     found = FewShot(3, meta).fit([], []).score(part.task, others)
-    predictor, tensors = meta.predictor_, target.tensors
+    predictor, tensors = meta.predictor_, target.tensors()
     assert predictor is not None
     shown = part.shown[:3]
     adapted = predictor.adapt_to_students(

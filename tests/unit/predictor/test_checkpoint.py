@@ -105,6 +105,21 @@ def refused(path: Path, words: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_statistics_and_unit_come_back(tmp_path: Path, card: PredictorCard) -> None:
+    model = DassPredictor(10, 17)
+    rates = {name: torch.zeros_like(w) for name, w in model.layers.items()}
+    path = tmp_path / "p.safetensors"
+    save_predictor(path, MetaPredictor(model, rates, 1, TargetScale(0.0, 1.0), "batch"), card)
+    loaded, _ = load_predictor(path)
+    assert (loaded.statistics, loaded.scale.spread) == ("batch", 1.0)
+    facts = read_sealed(path.with_suffix(".json"))
+    del facts["statistics"]  # as earlier versions wrote it
+    write_sealed(path.with_suffix(".json"), facts)
+    assert load_predictor(path)[0].statistics == "running"
+    write_sealed(path.with_suffix(".json"), {**facts, "statistics": "mine"})
+    refused(path, "statistics")
+
+
 def test_damage_is_refused(saved: Path) -> None:
     saved.write_bytes(saved.read_bytes()[:-4])
     refused(saved, "do not belong together")

@@ -11,6 +11,7 @@ from torch import Tensor
 from dass.errors import UsageError
 from dass.families.blocks import Block
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.folding import SlicedNetwork
 from dass.networks.remapping import remap
 from dass.predictor import embeddings
 from dass.predictor.embeddings import embed, fixed_noise
@@ -108,6 +109,23 @@ def test_reduced_precision_keeps_the_ranking(granularity: str) -> None:
         assert spearmanr(scores, rounded).statistic > 0.999
 
 
+def test_the_noises_own_statistics_in_reduced_precision_keep_the_ranking() -> None:
+    architectures = SPACES["block"].sample(200, np.random.default_rng(0))
+    noise = fixed_noise(32, 0)
+    exact, _ = in_order(TEACHER, architectures, noise, statistics="batch")
+    reduced, _ = in_order(TEACHER, architectures, noise, statistics="batch", dtype=torch.bfloat16)
+    assert reduced.dtype == torch.bfloat16
+    projection = torch.randn(exact[0].numel(), generator=torch.Generator().manual_seed(0))
+    scores, rounded = (each.float().flatten(1) @ projection for each in (exact, reduced))
+    assert spearmanr(scores, rounded).statistic > 0.995
+
+
+def test_one_pixel_has_no_statistics_of_its_own() -> None:
+    assert list(embed(TEACHER, [TEACHER.architecture], fixed_noise(8, 0)))
+    with pytest.raises(UsageError, match=r"predictor\.statistics.*data\.resolution"):
+        list(embed(TEACHER, [TEACHER.architecture], fixed_noise(8, 0), statistics="batch"))
+
+
 def test_large_inputs_make_chunks_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     architectures = SPACES["block"].sample(60, np.random.default_rng(0))
     noise = fixed_noise(16, 0)
@@ -120,14 +138,14 @@ def test_large_inputs_make_chunks_smaller(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_common_beginnings_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[int] = []
-    run = embeddings.FoldedNetwork.run
+    run = SlicedNetwork.run
 
-    def count(self: embeddings.FoldedNetwork, block: Block, features: Tensor, out: Tensor | None = None) -> Tensor:
+    def count(self: SlicedNetwork, block: Block, features: Tensor, out: Tensor | None = None) -> Tensor:
         if out is not None:  # not the stem
             computed.append(len(out))
         return run(self, block, features, out)
 
-    monkeypatch.setattr(embeddings.FoldedNetwork, "run", count)
+    monkeypatch.setattr(SlicedNetwork, "run", count)
     architectures = SPACES["block"].sample(150, np.random.default_rng(0))
     in_order(TEACHER, architectures, fixed_noise(16, 0))
     beginnings = {
@@ -170,4 +188,7 @@ def test_on_a_gpu() -> None:
     noise = fixed_noise(32, 0)
     expected = naive(TEACHER, architectures, noise)
     ours, _ = in_order(make_teacher(SPACES["stage"]).cuda(), architectures, noise)
+    assert relative_error(ours.cpu(), expected) < 1e-3
+    expected, _ = in_order(TEACHER, architectures, noise, statistics="batch")
+    ours, _ = in_order(make_teacher(SPACES["stage"]).cuda(), architectures, noise, statistics="batch")
     assert relative_error(ours.cpu(), expected) < 1e-3
