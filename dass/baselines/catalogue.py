@@ -51,8 +51,8 @@ class Method:
 
     Attributes:
         group: `meta` (learns from source tasks), `zero-cost` (one batch, no training), `trivial` (no thought), `ladder`
-            (learns from source tasks what evidence is worth), or `few-shot` (is shown students of the target;
-            `few_shot_curve` runs these with one shared predictor).
+            (learns from source tasks what evidence is worth), or `few-shot` (is shown students of the target and
+            learns from as many of each source task; `few_shot_curve` runs these).
         make: gives the method, unfitted.
     """
 
@@ -70,7 +70,7 @@ class Method:
         return self.group in ("meta", "few-shot")
 
 
-def _variant(settings: Settings, name: str) -> MetaPredictorRanker:
+def _variant(settings: Settings, name: str, shots: int | None = None) -> MetaPredictorRanker:
     block = settings.predictor
     return MetaPredictorRanker(
         name,
@@ -82,6 +82,7 @@ def _variant(settings: Settings, name: str) -> MetaPredictorRanker:
         validate_every=block.validate_every,
         statistics=block.statistics,
         unit=block.unit,
+        shots=shots,
         seed=settings.seed,
         device=settings.device,
         checkpoint=settings.checkpoint,
@@ -101,7 +102,7 @@ def _set_conditioned(settings: Settings, kind: type[MetaD2A] | type[TANS], learn
 
 
 def _few_shot(settings: Settings, shots: int) -> FewShot:
-    return FewShot(shots, _variant(settings, "DaSS"))
+    return FewShot(shots, _variant(settings, "DaSS", shots))
 
 
 def _proxy(settings: Settings, name: str) -> ZeroCost:

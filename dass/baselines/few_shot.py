@@ -1,4 +1,8 @@
-"""Adaptation to students of the target that were really distilled, and what their collection costs (Fig. 3)."""
+"""Adaptation to students of the target that were really distilled, and what their collection costs (Fig. 3).
+
+As in the paper's code the rivals of the guide are meta-trained for what they do: in each episode some random students
+of each source task are the support, and others the query.
+"""
 
 import time
 from collections.abc import Sequence
@@ -22,7 +26,7 @@ SHOTS = (1, 3, 5, 10, 20)
 
 
 class FewShot(Ranker):
-    """A meta-learned predictor whose inner steps see real pairs of the target in place of the teacher's.
+    """A predictor whose inner steps see real pairs in place of the teacher's, in meta-training and on the target.
 
     The only method that is shown accuracies of the target: those of the first `shots` of its known students.
 
@@ -37,7 +41,7 @@ class FewShot(Ranker):
 
         Args:
             shots: students shown, at least 1.
-            meta: what adapts; one that is fitted is used as it is, so that all numbers of shots share it.
+            meta: what adapts, meta-trained with as many shots; one that is fitted is used as it is.
         """
         self.shots = shots
         self.meta = meta
@@ -136,36 +140,37 @@ class FewShotPoint:
 
 def few_shot_curve(
     meta: MetaPredictorRanker,
+    rivals: Sequence[FewShot],
     task: RankingTask,
     seconds: Sequence[float],
     *,
-    shots: Sequence[int] = SHOTS,
     draws: int = 10,
     seed: int = 0,
 ) -> list[FewShotPoint]:
     """SRC against collecting time; within a draw all numbers of shots, and the guide, rank the same students.
 
     Args:
-        meta: fitted.
+        meta: fitted; it adapts to the teacher's pair.
+        rivals: fitted, each with another number of shots.
         task: the target with all its known students.
         seconds: what each of them took to distil (`StudentRecord.seconds`).
-        shots: numbers of students shown, each at least 1.
         draws: random orders of the students.
         seed: of the first order.
 
     Raises:
-        UsageError: fewer than two students would be left to rank, or `meta` is not fitted.
+        UsageError: no rivals, fewer than two students would be left to rank, or something is not fitted.
     """
     if meta.predictor_ is None:
         raise not_fitted(meta)
+    if not rivals:
+        raise UsageError(f"{task.name} or the source tasks have too few students to show some and rank others")
     guide_seconds = _guide_seconds(task)
-    rankers = [FewShot(count, meta).fit((), ()) for count in shots]
     points = []
     for draw in range(draws):
-        part = reveal(task, max(shots), seed + draw)
+        part = reveal(task, max(rival.shots for rival in rivals), seed + draw)
         others = [task.architectures[i] for i in part.held_out]
         accuracies = [task.accuracies[i] for i in part.held_out]
-        for count, ranker in ((0, meta), *zip(shots, rankers, strict=True)):
+        for count, ranker in ((0, meta), *((rival.shots, rival) for rival in rivals)):
             cost = sum(seconds[i] for i in part.shown[:count]) if count else guide_seconds
             src = float(spearman(ranker.score(part.task, others), accuracies))
             points.append(FewShotPoint(task.name, draw, count, cost, src, len(others)))

@@ -78,6 +78,7 @@ class MetaPredictorRanker(Ranker):
         validate_every: int = 20,
         statistics: Statistics = "running",
         unit: float = 50.0,
+        shots: int | None = None,
         seed: int = 0,
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
         device: str = "auto",
@@ -95,6 +96,7 @@ class MetaPredictorRanker(Ranker):
             validate_every: episodes between looks at the validation tasks.
             statistics: of the batch norms that give embeddings.
             unit: percent of accuracy that count as 1 in a target.
+            shots: students that tasks adapt to in meta-training in place of the guide's pair; None for the guide.
             seed: of initial weights and queries.
             precision: of embeddings and encoders.
             device: `auto`, `cpu` or `cuda`.
@@ -109,6 +111,7 @@ class MetaPredictorRanker(Ranker):
         self.validate_every = validate_every
         self.statistics = statistics
         self.unit = unit
+        self.shots = shots
         self.seed = seed
         self.precision = precision
         self.device = device
@@ -131,6 +134,7 @@ class MetaPredictorRanker(Ranker):
             learning_rate=self.learning_rate,
             validate_every=self.validate_every,
             unit=self.unit,
+            shots=self.shots,
             seed=self.seed,
             use_student=variant.use_student,
             use_teacher=variant.use_teacher,

@@ -107,25 +107,30 @@ class Scoring:
     def curve(self, names: Sequence[str], seed: int, sample: TargetSample) -> Scores:
         """The few-shot curve of one target (Fig. 3), with as many shots as the few-shot methods among `names` say.
 
-        At most half of the known students are shown, so that the others make a ranking: larger numbers of shots are
-        left out.
+        At most half of the known students are shown, so that the others make a ranking, and two fewer than each source
+        task has, since these are learned from as many: larger numbers of shots are left out.
 
         Args:
-            names: of the catalogue, few-shot methods; one predictor adapts to all numbers of shots.
-            seed: of the predictor and the draws.
+            names: of the catalogue, few-shot methods; each is meta-trained with as many students as it is shown.
+            seed: of what is learned and of the draws.
             sample: the target's known students.
         """
-        methods = [CATALOGUE[name].make(self.settings) for name in names]
+        methods = {name: CATALOGUE[name].make(self.settings) for name in names}
         most = len(sample.architectures) // 2
-        shots = [method.shots for method in methods if isinstance(method, FewShot) and method.shots <= most]
-        wanted = self._wanted(CURVE, seed, sample, shots, sample.task.accuracies)
+        shots = {name: made.shots for name, made in methods.items() if isinstance(made, FewShot) and made.shots <= most}
+        wanted = self._wanted(
+            CURVE, seed, sample, list(shots.values()), sample.task.accuracies, "meta-trained with students"
+        )
 
         def work() -> Scores:
             if not shots:
                 raise UsageError(f"{sample.task.name} has too few known students to show some and rank as many")
+            fewest = min(len(task.accuracies) for tasks in vars(self._sources()).values() for task in tasks)
+            rivals = [self.ranker(name, seed) for name, count in shots.items() if count <= fewest - 2]
             meta = self.ranker(REFERENCE, seed)
             assert isinstance(meta, MetaPredictorRanker)
-            points = few_shot_curve(meta, sample.task, sample.seconds, shots=shots, seed=seed)
+            few = [rival for rival in rivals if isinstance(rival, FewShot)]
+            points = few_shot_curve(meta, few, sample.task, sample.seconds, seed=seed)
             return replace(wanted, points=tuple(points), device=_device(sample.task))
 
         return self._kept(wanted, work)
@@ -138,10 +143,13 @@ class Scoring:
         if self._is_shipped(name, seed) and isinstance(made, MetaPredictorRanker):
             made.predictor_ = self.shipped
         elif method.learns:
-            if not self._learned:
-                self._learned.append(self.sources())
-            made.fit(self._learned[0].training, self._learned[0].validation)
+            made.fit(self._sources().training, self._sources().validation)
         return made
+
+    def _sources(self) -> SourceTasks:
+        if not self._learned:
+            self._learned.append(self.sources())
+        return self._learned[0]
 
     def _is_shipped(self, name: str, seed: int) -> bool:
         return self.shipped is not None and name == REFERENCE and seed == self.settings.seed
@@ -176,7 +184,7 @@ class Scoring:
 
 
 # Settings that came later than the first scores, with the value that everything had before: left out of keys there.
-LATER = {"statistics": "running", "unit": 50.0}
+LATER = {"statistics": "running", "unit": 50.0, "shots": None}
 
 
 def _arguments(method: Ranker) -> dict[str, Any]:

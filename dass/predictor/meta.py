@@ -45,9 +45,9 @@ class Validation:
 class MetaLearner:
     """Learns a predictor's start and its inner rates by Adam on the loss after the guide, second order.
 
-    An episode takes every training task: the guide adapts the start to each, and the loss is the mean squared
-    error of `query` random students of each. All tasks go through one batched pass. The weights kept are those
-    with the highest mean validation SRC.
+    An episode takes every training task: the guide, or some students in its place, adapts the start to each, and the
+    loss is the mean squared error of `query` other random students of each. All tasks go through one batched pass. The
+    weights kept are those with the highest mean validation SRC.
 
     Students of an episode depend on `seed` and the episode's number alone, so a run that was stopped goes on to
     exactly the result it would have had.
@@ -68,6 +68,7 @@ class MetaLearner:
         learning_rate: float = 5e-4,
         validate_every: int = 20,
         unit: float = UNIT,
+        shots: int | None = None,
         seed: int = 0,
         use_student: bool = True,
         use_teacher: bool = True,
@@ -87,6 +88,8 @@ class MetaLearner:
             learning_rate: Adam's, for weights and rates alike.
             validate_every: episodes between looks at the validation tasks.
             unit: percent of accuracy that count as 1 in a target; 1 for raw percent.
+            shots: students of a task that it adapts to in place of the guide's pair (Fig. 3), at least 1, drawn anew in
+                each episode; None for the guide.
             seed: of initial weights and queries.
             use_student: as in `DassPredictor`.
             use_teacher: as in `DassPredictor`.
@@ -103,6 +106,7 @@ class MetaLearner:
         self.learning_rate = learning_rate
         self.validate_every = validate_every
         self.unit = unit
+        self.shots = shots
         self.seed = seed
         self.use_student = use_student
         self.use_teacher = use_teacher
@@ -123,21 +127,22 @@ class MetaLearner:
         """Meta-trains.
 
         Args:
-            training: tasks with at least two students each.
-            validation: tasks that choose the weights to keep, at least two students each.
+            training: tasks with at least two students each, beside `shots`.
+            validation: tasks that choose the weights to keep, likewise.
             checkpoint: a file that keeps the state at every look; a run with the same settings and data goes on
                 from it, any other starts anew. Delete it once the result is saved.
             progress: called with (episodes done, episodes).
 
         Raises:
-            UsageError: no tasks, or a task with fewer than two students.
+            UsageError: no tasks, or a task with too few students.
             DassError: tasks of different shapes, the checkpoint is unreadable, or training diverged.
         """
-        _check(training, validation)
+        _check(training, validation, self.shots or 0)
         device = resolve_device(self.device)
         dtype = getattr(torch, resolve_precision(self.precision, device))
         scale = TargetScale(center=0.0, spread=self.unit)
-        source = Episodes(training, scale, min(self.query, *(len(task.codes) for task in training)), dtype, device)
+        query = min(self.query, *(len(task.codes) - (self.shots or 0) for task in training))
+        source = Episodes(training, scale, query, self.shots, dtype, device)
         held_out = [_moved(task, dtype, device) for task in validation]
         run = _Run(
             MetaPredictor(self._predictor(training[0]).to(device), {}, self.inner_steps, scale, training[0].statistics),
@@ -158,7 +163,7 @@ class MetaLearner:
             if (episode + 1) % self.validate_every == 0 or episode + 1 == self.episodes:
                 loss = float(torch.stack(losses).mean())
                 losses.clear()
-                src = _mean_src(run.meta_predictor(), held_out)
+                src = _mean_src(run.meta_predictor(), held_out, self.shots, self.seed)
                 if not np.isfinite([loss, src]).all():
                     raise DassError(f"meta-training diverged before episode {episode + 1}: lower predictor.inner_rate")
                 run.look(Validation(episode + 1, loss, src))
@@ -182,17 +187,17 @@ class MetaLearner:
         )
 
     def _episode(self, run: "_Run", source: Episodes, episode: int) -> Tensor:
-        query = source.query(np.random.default_rng([self.seed, episode]))
+        drawn = source.draw(np.random.default_rng([self.seed, episode]))
         layers = adapt(
             run.predictor,
             run.weights,
             run.rates,
-            source.support,
+            drawn.support,
             self.inner_steps,
             first_order=self.first_order,
             differentiable=True,
         )
-        loss = (run.predictor(query, layers) - query.targets).square().mean()
+        loss = (run.predictor(drawn.query, layers) - drawn.query.targets).square().mean()
         run.optimizer.zero_grad()
         loss.backward()
         run.optimizer.step()
@@ -274,16 +279,20 @@ def _settings(learner: MetaLearner) -> dict[str, Any]:
     """A learner's settings, without what it has learned."""
     kept = {name: value for name, value in vars(learner).items() if not name.endswith("_")}
     del kept["unit"]  # in the scale of the targets
+    if learner.shots is None:  # as keys were before there was a choice
+        del kept["shots"]
     return kept
 
 
-def _check(training: Sequence[TaskTensors], validation: Sequence[TaskTensors]) -> None:
+def _check(training: Sequence[TaskTensors], validation: Sequence[TaskTensors], shots: int) -> None:
     if not training or not validation:
         raise UsageError("meta-training needs at least one training and one validation task: see source in params.yaml")
     first = training[0]
     for task in (*training, *validation):
-        if len(task.codes) < 2:
-            raise UsageError(f"task {task.name} has {len(task.codes)} usable students: two are needed, distil more")
+        if len(task.codes) < shots + 2:
+            raise UsageError(
+                f"task {task.name} has {len(task.codes)} usable students: {shots + 2} are needed, distil more"
+            )
         if (
             task.codes.shape[1:] != first.codes.shape[1:]
             or task.teacher_embedding.shape != first.teacher_embedding.shape
@@ -307,15 +316,25 @@ def _moved(task: TaskTensors, dtype: torch.dtype, device: torch.device) -> TaskT
     )
 
 
-def _mean_src(predictor: MetaPredictor, tasks: Sequence[TaskTensors]) -> float:
-    """Mean Spearman correlation; 0 for a task where all predictions or all accuracies are equal."""
+def _mean_src(predictor: MetaPredictor, tasks: Sequence[TaskTensors], shots: int | None, seed: int) -> float:
+    """Mean Spearman correlation; 0 for a task where all predictions or all accuracies are equal.
+
+    With shots, so many students of a task are shown, the same at every look, and the others ranked.
+    """
     from scipy.stats import spearmanr
 
     values = []
     for task in tasks:
-        adapted = predictor.adapt(task.teacher_embedding, task.teacher_code, task.teacher_accuracy)
-        predictions = adapted.predict(task.student_embeddings, task.codes).numpy()
-        accuracies = task.accuracies.numpy()
+        shown = np.random.default_rng(seed).permutation(len(task.codes))[: shots or 0]
+        ranked = np.setdiff1d(np.arange(len(task.codes)), shown)
+        if shots is None:
+            adapted = predictor.adapt(task.teacher_embedding, task.teacher_code, task.teacher_accuracy)
+        else:
+            adapted = predictor.adapt_to_students(
+                task.teacher_embedding, task.student_embeddings[shown], task.codes[shown], task.accuracies[shown]
+            )
+        predictions = adapted.predict(task.student_embeddings[ranked], task.codes[ranked]).numpy()
+        accuracies = task.accuracies.numpy()[ranked]
         flat = np.ptp(predictions) == 0 or np.ptp(accuracies) == 0
         values.append(0.0 if flat else spearmanr(predictions, accuracies).statistic)
     return float(np.mean(values))

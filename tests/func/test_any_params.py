@@ -105,6 +105,8 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         "inner_rate": draw(st.floats(1e-4, 0.1)),
         "learning_rate": draw(st.floats(1e-5, 0.01)),
         "validate_every": draw(st.integers(1, 6)),
+        "statistics": draw(st.sampled_from(["running", "batch"])),
+        "unit": draw(st.sampled_from([1.0, 50.0])),
     }
     values["search"] |= {"candidates": draw(st.integers(1, 30)), "top": draw(st.integers(1, 50))}
     values["search"]["starts"] = draw(st.integers(1, values["search"]["candidates"]))

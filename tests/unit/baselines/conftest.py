@@ -36,7 +36,7 @@ def make_task(name: str, seed: int, students: int) -> RankingTask:
 
 @pytest.fixture(scope="session")
 def sources() -> list[RankingTask]:
-    return [make_task(f"split{index}", index, 20) for index in range(4)]
+    return [make_task(f"split{index}", index, 24) for index in range(4)]
 
 
 @pytest.fixture(scope="session")

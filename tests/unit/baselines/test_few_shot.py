@@ -17,6 +17,19 @@ def meta(sources: list[RankingTask]) -> MetaPredictorRanker:
     return made.fit(sources[:3], sources[3:])
 
 
+@pytest.fixture(scope="module")
+def rivals(sources: list[RankingTask]) -> list[FewShot]:
+    return [
+        FewShot(
+            shots,
+            MetaPredictorRanker(
+                "DaSS", episodes=10, query=8, learning_rate=5e-3, shots=shots, precision="float32", device="cpu"
+            ),
+        ).fit(sources[:3], sources[3:])
+        for shots in (1, 3)
+    ]
+
+
 def test_smaller_draws_are_the_first_of_larger_ones(target: RankingTask) -> None:
     large, small, other = reveal(target, 20, 1), reveal(target, 5, 1), reveal(target, 20, 2)
     np.testing.assert_array_equal(large.shown[:5], small.shown)
@@ -47,9 +60,18 @@ def test_a_fitted_predictor_is_shared(meta: MetaPredictorRanker, sources: list[R
     assert meta.predictor_ is before
 
 
-def test_the_curve_ranks_the_same_students_for_all_shots(meta: MetaPredictorRanker, target: RankingTask) -> None:
+def test_each_number_of_shots_is_learned_from_as_many(rivals: list[FewShot]) -> None:
+    learned = [rival.meta.predictor_ for rival in rivals]
+    assert learned[0] is not None and learned[1] is not None
+    one, three = (predictor.predictor.layers["hidden"] for predictor in learned)
+    assert not np.allclose(one.detach(), three.detach())
+
+
+def test_the_curve_ranks_the_same_students_for_all_shots(
+    meta: MetaPredictorRanker, rivals: list[FewShot], target: RankingTask
+) -> None:
     seconds = [float(2**i) for i in range(30)]
-    points = few_shot_curve(meta, target, seconds, shots=(1, 3), draws=2, seed=4)
+    points = few_shot_curve(meta, rivals, target, seconds, draws=2, seed=4)
     assert [(point.draw, point.shots, point.n) for point in points] == [
         (draw, shots, 27) for draw in (0, 1) for shots in (0, 1, 3)
     ]
@@ -62,8 +84,7 @@ def test_the_curve_ranks_the_same_students_for_all_shots(meta: MetaPredictorRank
         others = [target.architectures[i] for i in part.held_out]
         truth = [target.accuracies[i] for i in part.held_out]
         assert guide.src == pytest.approx(float(spearman(meta.score(target, others), truth)))
-        ranker = FewShot(3, meta).fit([], [])
-        assert three.src == pytest.approx(float(spearman(ranker.score(part.task, others), truth)))
+        assert three.src == pytest.approx(float(spearman(rivals[1].score(part.task, others), truth)))
 
 
 def test_too_few_students_are_refused(meta: MetaPredictorRanker, target: RankingTask) -> None:
@@ -73,6 +94,13 @@ def test_too_few_students_are_refused(meta: MetaPredictorRanker, target: Ranking
         FewShot(5, meta).fit([], []).score(reveal(target, 3, 0).task, [target.space.largest])
 
 
-def test_a_predictor_that_has_learned_nothing_is_refused(target: RankingTask) -> None:
+def test_a_predictor_that_has_learned_nothing_is_refused(
+    meta: MetaPredictorRanker, rivals: list[FewShot], target: RankingTask
+) -> None:
+    fresh = MetaPredictorRanker("DaSS", episodes=1, query=2)
     with pytest.raises(UsageError, match="call fit"):
-        few_shot_curve(MetaPredictorRanker("DaSS", episodes=1, query=2), target, [1.0] * 30)
+        few_shot_curve(fresh, rivals, target, [1.0] * 30)
+    with pytest.raises(UsageError, match="call fit"):
+        few_shot_curve(meta, [FewShot(1, fresh)], target, [1.0] * 30)
+    with pytest.raises(UsageError, match="too few students"):
+        few_shot_curve(meta, [], target, [1.0] * 30)

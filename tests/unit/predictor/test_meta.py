@@ -3,13 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from dass.errors import DassError, UsageError
+from dass.predictor.episodes import Episodes
 from dass.predictor.meta import MetaLearner
 from dass.predictor.scorer import MetaPredictor
-from dass.predictor.tasks import TaskTensors
+from dass.predictor.tasks import TargetScale, TaskTensors
 
 
 def make_learner(**changes: object) -> MetaLearner:
@@ -47,6 +49,40 @@ def test_every_variant_trains(tasks: list[TaskTensors], option: str, inner_steps
     learner = make_learner(episodes=3, inner_steps=inner_steps, **{option: value}).fit(tasks[:2], tasks[4:])
     moved = [bool((rate != learner.inner_rate).any()) for rate in learner.result_.rates.values()]
     assert any(moved) == (inner_steps > 0 and option != "fixed_rates")
+
+
+@pytest.mark.parametrize("shots", [1, 3])
+def test_adapts_to_students_in_place_of_the_guide(tasks: list[TaskTensors], shots: int) -> None:
+    learner = make_learner(episodes=150, shots=shots).fit(tasks[:4], tasks[4:])
+    assert learner.best_.src > 0.7
+    again = make_learner(episodes=150, shots=shots).fit(tasks[:4], tasks[4:])
+    assert_same(learner.result_, again.result_)
+    guided = make_learner(episodes=150).fit(tasks[:4], tasks[4:])
+    assert not torch.equal(learner.result_.predictor.layers["hidden"], guided.result_.predictor.layers["hidden"])
+
+
+def test_support_and_query_share_no_student(tasks: list[TaskTensors]) -> None:
+    marked = [replace(task, accuracies=torch.arange(len(task.codes), dtype=torch.float64)) for task in tasks]
+    source = Episodes(marked, TargetScale(0.0, 1.0), 6, 3, torch.float32, torch.device("cpu"))
+    seen = set()
+    for episode in range(20):
+        drawn = source.draw(np.random.default_rng(episode))
+        assert (drawn.support.targets.shape, drawn.query.targets.shape) == ((5, 3), (5, 6))
+        for support, query in zip(drawn.support.targets, drawn.query.targets, strict=True):
+            assert not set(support.tolist()) & set(query.tolist())
+        seen |= set(drawn.support.targets[0].tolist())
+    assert len(seen) > 10  # another support each time
+    with pytest.raises(UsageError, match="24 are needed"):
+        make_learner(shots=22).fit(tasks[:4], tasks[4:])
+
+
+def test_the_unit_is_the_scale_of_the_result(tasks: list[TaskTensors]) -> None:
+    raw = make_learner(episodes=3, unit=1.0).fit(tasks[:4], tasks[4:])
+    assert raw.result_.scale == TargetScale(0.0, 1.0)
+    batch = [replace(task, statistics="batch") for task in tasks]
+    assert make_learner(episodes=3).fit(batch[:4], batch[4:]).result_.statistics == "batch"
+    with pytest.raises(DassError, match="statistics"):
+        make_learner(episodes=3).fit([*tasks[:3], batch[3]], tasks[4:])
 
 
 def test_a_stopped_run_goes_on_to_the_same_result(tasks: list[TaskTensors], tmp_path: Path) -> None:
