@@ -16,6 +16,8 @@ META = (
     "DaSS, 5 steps",
     "MetaD2A",
     "TANS",
+    "MetaD2A, teacher's features",
+    "TANS, teacher's features",
 )
 ZERO_COST = (
     "grad_norm",

@@ -15,7 +15,7 @@ from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
 from dass.evidence.recalibrated import IMAGES
 from dass.ladder.ladder import RUNGS
-from dass.method_names import FEW_SHOT, LADDER, REFERENCE, TRIVIAL
+from dass.method_names import LADDER, REFERENCE, TRIVIAL
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import embed, fixed_noise
 from dass.project import Project
@@ -223,8 +223,8 @@ def _ranking_estimate(
 
 
 def _learned_seeds(block: Evaluation, name: str) -> range:
-    """Seeds under which a method must learn: all but the first of DaSS, which is the predictor; few-shot shares it."""
-    if name in FEW_SHOT or not CATALOGUE[name].varies:
+    """Seeds under which a method must learn: all but the first of DaSS, which is the predictor."""
+    if not CATALOGUE[name].varies:
         return range(0)
     return range(1 if name == REFERENCE else 0, block.seeds)
 

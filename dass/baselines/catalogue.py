@@ -13,6 +13,7 @@ from dass.baselines.meta_predictors import VARIANTS, MetaPredictorRanker
 from dass.baselines.metad2a import MetaD2A
 from dass.baselines.ranker import Ranker
 from dass.baselines.remapped_start import RemappedStart
+from dass.baselines.set_conditioned import Extractor
 from dass.baselines.tans import TANS
 from dass.baselines.trivial import Depth, Macs, Parameters, Random
 from dass.baselines.zero_cost import PROXIES, ZeroCost
@@ -89,13 +90,16 @@ def _variant(settings: Settings, name: str, shots: int | None = None) -> MetaPre
     )
 
 
-def _set_conditioned(settings: Settings, kind: type[MetaD2A] | type[TANS], learning_rate: float) -> Ranker:
+def _set_conditioned(
+    settings: Settings, kind: type[MetaD2A] | type[TANS], learning_rate: float, extractor: Extractor = "source"
+) -> Ranker:
     block = settings.predictor
     return kind(
         episodes=block.episodes,
         query=block.query,
         learning_rate=learning_rate,
         validate_every=block.validate_every,
+        extractor=extractor,
         seed=settings.seed,
         device=settings.device,
     )
@@ -141,6 +145,12 @@ CATALOGUE: Mapping[str, Method] = {
     # Their authors' learning rates.
     "MetaD2A": Method("meta", partial(_set_conditioned, kind=MetaD2A, learning_rate=1e-4)),
     "TANS": Method("meta", partial(_set_conditioned, kind=TANS, learning_rate=1e-2)),
+    "MetaD2A, teacher's features": Method(
+        "meta", partial(_set_conditioned, kind=MetaD2A, learning_rate=1e-4, extractor="teacher")
+    ),
+    "TANS, teacher's features": Method(
+        "meta", partial(_set_conditioned, kind=TANS, learning_rate=1e-2, extractor="teacher")
+    ),
     **{name: Method("zero-cost", partial(_proxy, name=name)) for name in PROXIES},
     "DisWOT": Method("zero-cost", partial(_diswot, start="random")),
     "DisWOT, trained teacher": Method("zero-cost", partial(_diswot, start="trained teacher")),

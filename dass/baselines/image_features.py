@@ -1,7 +1,8 @@
 """A dataset as set encoders see it: features of its images, class by class.
 
 MetaD2A and TANS take 512 features of a ResNet-18 pretrained on ImageNet. No such weights can be fetched offline, so the
-features here are what the task's own teacher pools: of the width of its last stage, and learned on the task itself.
+features here are what a network pools that was trained on source images: the teacher of a source task. It knows nothing
+of a target's teacher, as in the paper; `dass.baselines.set_conditioned` has both.
 """
 
 from dataclasses import dataclass
@@ -39,11 +40,14 @@ class ClassFeatures:
         )
 
 
-def class_features(task: RankingTask, per_class: int, seed: int, precision: str) -> ClassFeatures:
-    """Looks at some images of each class through the task's teacher.
+def class_features(
+    task: RankingTask, extractor: ElasticResNet, per_class: int, seed: int, precision: str
+) -> ClassFeatures:
+    """Looks at some images of each class through a network.
 
     Args:
-        task: training images and teacher.
+        task: gives the training images.
+        extractor: the network that looks.
         per_class: most images of a class.
         seed: of their choice.
         precision: of convolutions, `float32` or `bfloat16`.
@@ -57,7 +61,7 @@ def class_features(task: RankingTask, per_class: int, seed: int, precision: str)
         raise DassError(f"task {task.name} has no training images to describe it by")
     chosen = [rng.permutation(np.flatnonzero(labels == label))[:per_class] for label in np.unique(labels)]
     rows = torch.from_numpy(np.concatenate(chosen)).to(task.data.train_images.device)
-    features = pooled_features(task.teacher, task.data.train_images[rows], precision)
+    features = pooled_features(extractor, task.data.train_images[rows], precision)
     return ClassFeatures(features.split([len(images) for images in chosen]))
 
 

@@ -2,7 +2,7 @@
 
 Lee, Hyung and Hwang (2021), "Rapid Neural Architecture Search by Learning to Generate Graphs from Datasets"; the set
 encoder is that of Lee et al. (2019), "Set Transformer". Ours differ in two inputs: the architecture code replaces the
-encoder of cell graphs, which this search space has none of, and image features are the teacher's own.
+encoder of cell graphs, which this search space has none of, and image features are those of a source task's teacher.
 """
 
 import torch

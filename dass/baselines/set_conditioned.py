@@ -16,10 +16,12 @@ from dass.baselines.ranker import Ranker, RankingTask, not_fitted
 from dass.device import resolve_device, resolve_precision
 from dass.errors import DassError, UsageError
 from dass.evaluation.correlation import spearman
+from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.meta import Validation
 from dass.predictor.tasks import TargetScale
 from dass.space.architecture import Architecture
 
+Extractor = Literal["source", "teacher"]
 DRAWS = 10  # samples of a task's images over which its predictions are averaged, as MetaD2A does
 
 
@@ -59,12 +61,14 @@ class SetConditionedRanker(Ranker):
 
     Attributes:
         network_: what was learned, after `fit`.
+        extractor_: what looks at images of all tasks, after `fit`; None where each task's teacher does.
         scale_: of its predictions, after `fit`.
         history_: all looks at the validation tasks.
         best_: the look at which the weights were taken.
     """
 
     network_: SetConditionedNetwork | None = None
+    extractor_: ElasticResNet | None = None
     scale_: TargetScale
     history_: tuple[Validation, ...]
     best_: Validation
@@ -78,6 +82,7 @@ class SetConditionedRanker(Ranker):
         validate_every: int = 20,
         samples: int = 20,
         per_class: int = 60,
+        extractor: Extractor = "source",
         seed: int = 0,
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
         device: str = "auto",
@@ -91,8 +96,10 @@ class SetConditionedRanker(Ranker):
             validate_every: episodes between looks at the validation tasks.
             samples: images of each class in a sample.
             per_class: images of each class from which samples are drawn.
+            extractor: what gives features of images: `source`, the teacher of the first training task for all tasks, so
+                that nothing of a target's teacher is known; or `teacher`, each task's own.
             seed: of initial weights, images and queries.
-            precision: of the teacher's convolutions that give the features; all else is float32.
+            precision: of the convolutions that give the features; all else is float32.
             device: `auto`, `cpu` or `cuda`.
         """
         self.episodes = episodes
@@ -101,6 +108,7 @@ class SetConditionedRanker(Ranker):
         self.validate_every = validate_every
         self.samples = samples
         self.per_class = per_class
+        self.extractor = extractor
         self.seed = seed
         self.precision = precision
         self.device = device
@@ -126,6 +134,7 @@ class SetConditionedRanker(Ranker):
             if len(task.accuracies) < 2:
                 raise UsageError(f"task {task.name} has {len(task.accuracies)} known students: two are needed")
         device = resolve_device(self.device)
+        self.extractor_ = training[0].teacher if self.extractor == "source" else None
         source, held_out = ([self._prepare(task, device) for task in tasks] for tasks in (training, validation))
         scale = TargetScale.of(torch.cat([task.accuracies for task in source]))
         with torch.random.fork_rng(devices=[]):
@@ -200,7 +209,7 @@ class SetConditionedRanker(Ranker):
 
     def _features(self, task: RankingTask, device: torch.device) -> ClassFeatures:
         precision = resolve_precision(self.precision, task.teacher.device)
-        found = class_features(task, self.per_class, self.seed, precision)
+        found = class_features(task, self.extractor_ or task.teacher, self.per_class, self.seed, precision)
         return ClassFeatures(tuple(features.to(device) for features in found.classes))
 
 

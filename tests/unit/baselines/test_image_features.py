@@ -1,4 +1,4 @@
-"""The teacher's pooled features, class by class."""
+"""A network's pooled features, class by class."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ def test_features_are_what_the_classifier_sees(target: RankingTask) -> None:
 
 
 def test_each_class_has_its_own_images(target: RankingTask) -> None:
-    found = class_features(target, per_class=5, seed=0, precision="float32")
+    found = class_features(target, target.teacher, per_class=5, seed=0, precision="float32")
     assert [len(features) for features in found.classes] == [5, 5, 5]
     everything = pooled_features(target.teacher, target.data.train_images, "float32")
     for label, features in enumerate(found.classes):
@@ -33,7 +33,7 @@ def test_each_class_has_its_own_images(target: RankingTask) -> None:
 def test_a_task_without_images_is_refused(target: RankingTask) -> None:
     data = replace(target.data, train_images=target.data.train_images[:0], train_labels=target.data.train_labels[:0])
     with pytest.raises(DassError, match="no training images"):
-        class_features(replace(target, data=data), per_class=5, seed=0, precision="float32")
+        class_features(replace(target, data=data), target.teacher, per_class=5, seed=0, precision="float32")
 
 
 def test_small_classes_repeat_images() -> None:

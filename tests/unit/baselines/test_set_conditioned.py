@@ -133,6 +133,18 @@ def test_the_weights_kept_are_those_of_the_best_look(sources: list[RankingTask],
     np.testing.assert_array_equal(long.score(target, some), fitted(best).score(target, some))
 
 
+@pytest.mark.parametrize("kind", [MetaD2A, TANS])
+def test_nothing_of_the_targets_teacher_is_known_unless_asked_for(
+    kind: type[MetaD2A] | type[TANS], sources: list[RankingTask], target: RankingTask
+) -> None:
+    other = replace(target, teacher=sources[2].teacher, teacher_accuracy=1.0)
+    some = target.architectures[:5]
+    for extractor, same in (("source", True), ("teacher", False)):
+        ranker = kind(episodes=3, query=8, samples=2, extractor=extractor, precision="float32", device="cpu")  # type: ignore[arg-type]
+        ranker.fit(sources[:2], sources[3:])
+        assert np.array_equal(ranker.score(target, some), ranker.score(other, some)) == same
+
+
 def test_tasks_with_different_numbers_of_classes(sources: list[RankingTask], target: RankingTask) -> None:
     data = sources[0].data
     kept = data.train_labels < 2
