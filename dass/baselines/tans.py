@@ -1,9 +1,9 @@
 """TANS's predictor: a dataset and a network as two points on a sphere (Table 2).
 
 Jeong et al. (2021), "Task-Adaptive Neural Network Search with Meta-Contrastive Learning". Ours differs in image
-features, which are those of a source task's teacher, and in the network's functional features. Those of a zoo of trained
-networks do not exist here, and slices of the teacher would be DaSS's idea: they are those of an untrained network of the largest
-architecture, of which a student takes its part, on the fixed noise.
+features, which are those of a source task's teacher, and in the network's functional features. Those of a zoo of
+trained networks do not exist here, and slices of the teacher would be DaSS's idea: they are those of an untrained
+network of the largest architecture, of which a student takes its part, on the fixed noise.
 """
 
 from collections.abc import Sequence
