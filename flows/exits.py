@@ -32,11 +32,12 @@ def exit_with_line() -> Iterator[None]:
 
 
 def raise_when_terminated() -> None:
-    """Has SIGTERM raise `StoppedError` in this process, which `exit_with_line` tells of."""
+    """Has SIGTERM raise `StoppedError` in this process, which `exit_with_line` tells of; a second one is not heard."""
     signal.signal(signal.SIGTERM, _stop)
 
 
-def _stop(_: int, __: FrameType | None) -> None:
+def _stop(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # another one would break off the tidying up
     raise StoppedError
 
 

@@ -21,7 +21,7 @@ from dass.project import Project
 from dass.space.search_space import SearchSpace
 from dass.training.workers import Workers
 from flows.ranking import source_tasks
-from flows.runtime import Progress, device, logger, workers
+from flows.runtime import Progress, device, logger, one_thread, workers
 from flows.slots import gpu_slot
 from flows.stage import run_stage
 
@@ -35,10 +35,12 @@ def ladder() -> None:
     with workers(device()) as pool:
         known = [collect.with_options(task_run_name=f"evidence of {one.name}")(project, one, pool) for one in tasks]
     rungs = RUNGS[: RUNGS.index(highest(project)) + 1]
-    learned = learn(project, known, rungs)
+    with one_thread():  # matrices are small
+        learned = learn(project, known, rungs)
     numbers = [*(i for i in project.params.source.splits if i not in project.params.source.validation)]
     groups = [index // 2 for index in (*numbers, *project.params.source.validation)]
-    left_out = validate(project, known, groups, rungs)
+    with one_thread():
+        left_out = validate(project, known, groups, rungs)
     card = LadderCard(
         space=SearchSpace.from_config(project.params.space),
         resolution=project.params.data.resolution,

@@ -18,23 +18,43 @@ from flows.exits import exit_with_line, raise_when_terminated
 from flows.processes import behind_shell, end_with_parent
 from flows.proxies import settle_proxies
 from flows.server import prefect_server
+from flows.warm import run_forked
 
 
 def main() -> None:
-    """Joins or starts the server before Prefect is imported, which then knows no other; ends as the module does."""
+    """Runs what the command line or DVC asks for, forked from a warm process where there can be one."""
     raise_when_terminated()
     with exit_with_line():
         module, arguments = asked(sys.argv[1:], os.environ)
+        os.chdir(find_root())  # where prefect.toml is
         if "DVC_STAGE" in os.environ:
-            end_with_parent(behind_shell("flows.run"))  # a second `dvc repro` may come as soon as the first is gone
-        root = find_root()
-        os.chdir(root)  # where prefect.toml is
+            dvc = behind_shell("flows.run")
+            end_with_parent(dvc)  # a second `dvc repro` may come as soon as the first is gone
+            if (code := run_forked([module, *arguments], dvc)) is not None:
+                sys.exit(code)
+    carry_out(module, arguments)
+
+
+def carry_out(module: str, arguments: Sequence[str]) -> None:
+    """Runs a module in this process, as its main program.
+
+    Args:
+        module: by its name in this package.
+        arguments: of its command line.
+    """
+    raise_when_terminated()
+    with exit_with_line():
+        root = Path.cwd()
         keep_state_in(root)
         with prefect_server(root, linger=True) as api:
             settle_proxies(api)
             os.environ["PREFECT_API_URL"] = api
+            if "prefect.context" in sys.modules:  # imported ahead, when the server was not known
+                sys.modules["prefect.context"].refresh_global_settings_context()
             sys.argv[1:] = arguments
-            runpy.run_module(f"flows.{module}", run_name="__main__", alter_sys=True)
+            name = f"flows.{module}"
+            sys.modules.pop(name, None)
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
 
 
 def asked(words: Sequence[str], environment: Mapping[str, str]) -> tuple[str, list[str]]:

@@ -14,6 +14,7 @@ from dass.datasets.task_data import TaskData
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.training.batches import Batch
 from dass.training.evaluation import evaluate, forward
+from dass.training.sgd import Sgd
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """(logits [b, classes], labels [b], teacher's logits [b, classes] or None) -> scalar."""
@@ -56,13 +57,11 @@ class Member:
 
     def __post_init__(self) -> None:
         self.network.to(self.device).to(memory_format=torch.channels_last).train()
-        self.optimizer = torch.optim.SGD(
+        self.optimizer = Sgd(
             self.network.parameters(),
-            lr=self.recipe.learning_rate,
+            rate=self.recipe.learning_rate,
             momentum=self.recipe.momentum,
             weight_decay=self.recipe.weight_decay,
-            nesterov=self.recipe.momentum > 0,
-            fused=True,
         )
         self._epoch_losses: list[Tensor] = []
 
@@ -78,8 +77,7 @@ class Member:
             rate: the learning rate; a scalar on the device where steps are recorded.
             precision: `float32` or `bfloat16`, of the convolutions.
         """
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.optimizer.rate = rate
         value = loss(forward(self.network, batch.images, precision), batch.labels, teacher_logits)
         self.optimizer.zero_grad()
         value.backward()
@@ -149,6 +147,6 @@ class Member:
         self.failure = state["failure"]
 
     def _momenta(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for parameter, values in self.optimizer.state.items():
-            if values.get("momentum_buffer") is not None:
-                yield parameter, values["momentum_buffer"]
+        for parameter, buffer in zip(self.optimizer.parameters, self.optimizer.momenta, strict=True):
+            if buffer is not None:
+                yield parameter, buffer
