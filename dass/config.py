@@ -6,6 +6,7 @@ the key.
 """
 
 import math
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from dass.amounts import megabytes, milliseconds
 from dass.errors import UsageError
 from dass.families.family import lay_out
 from dass.families.normalization import parse_normalization
@@ -48,6 +50,23 @@ def _limit(value: object) -> object:
     return value
 
 
+def _amount(read: Callable[[float | str], float]) -> BeforeValidator:
+    """Checks a value as `read` does, which is of `dass.amounts`, and keeps it as it was written."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, int | float | str):
+            raise ValueError(f"must be a number or a text, found {value!r:.60}")
+        try:
+            read(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    return BeforeValidator(check)
+
+
+Size = Annotated[float | str, _amount(megabytes)]
+Latency = Annotated[float | str, _amount(milliseconds)]
 Limit = Annotated[float | str, BeforeValidator(_limit)]  # millions, or a share of what the teacher has
 LowerLimit = Annotated[float | str, BeforeValidator(_lower_limit)]  # likewise; 0 for none
 
@@ -339,6 +358,11 @@ class Search(Block):
             `40%`; null for no limit.
         max_params: millions of parameters of the pick, or a share; null for no limit.
         min_macs, min_params: likewise the least that a candidate has; null or 0 for no limit.
+        max_size: of the pick's weights' file, such as `1MB`; null for no limit.
+        max_latency: of one forward pass on the device that searches, such as `5ms`, measured; null for no limit.
+        latency_batch: images in that pass.
+        keep_accuracy: points that the pick may lose against its teacher: the cheapest that is predicted to is picked;
+            null for the best.
     """
 
     method: Literal["dass", "ladder", "race"]
@@ -352,9 +376,15 @@ class Search(Block):
     max_params: Limit | None = None
     min_macs: LowerLimit | None = None
     min_params: LowerLimit | None = None
+    max_size: Size | None = None
+    max_latency: Latency | None = None
+    latency_batch: int = Field(ge=1, le=4096, default=1)
+    keep_accuracy: Percentage | None = None
 
     @model_validator(mode="after")
     def _narrowing(self) -> "Search":
+        if self.method == "race" and self.keep_accuracy is not None:
+            raise ValueError("keep_accuracy needs a prediction, which a race has not: use the method dass or ladder")
         if not self.sprints <= self.starts <= self.candidates:
             raise ValueError("sprints cannot exceed starts, nor starts candidates")
         return self
@@ -374,8 +404,8 @@ class Target(Block):
         repeat: give `students.repeated` of them a second seed.
         halves: train on one half of all its images and test on the other, where the official test part is too small
             to tell students apart.
-        max_macs, max_params, min_macs, min_params: override the search block's, each for itself; 0 as lower limit
-            means none.
+        max_macs, max_params, min_macs, min_params, max_size, max_latency, latency_batch, keep_accuracy: override the
+            search block's, each for itself; 0 as lower limit means none.
     """
 
     dataset: Name
@@ -390,10 +420,14 @@ class Target(Block):
     max_params: Limit | None = None
     min_macs: LowerLimit | None = None
     min_params: LowerLimit | None = None
+    max_size: Size | None = None
+    max_latency: Latency | None = None
+    latency_batch: int | None = Field(ge=1, le=4096, default=None)
+    keep_accuracy: Percentage | None = None
 
-    def limit(self, name: str, search: Search) -> float | str | None:
-        """One of the four limits by name: the target's own, else that of the search block."""
-        own: float | str | None = getattr(self, name)
+    def limit(self, name: str, search: Search) -> Any:
+        """One of the limits by name: the target's own, else that of the search block."""
+        own = getattr(self, name)
         return getattr(search, name) if own is None else own
 
     @field_validator("classes", mode="before")
@@ -525,6 +559,9 @@ class Params(Block):
         for name in self.targets:
             if name.startswith("split") or name in ("source", "mean"):
                 raise ValueError(f"targets.{name}: `split...`, `source` and `mean` are names of something else")
+        for name, target in self.targets.items():
+            if self.search.method == "race" and target.keep_accuracy is not None:
+                raise ValueError(f"targets.{name}.keep_accuracy needs a prediction, which search.method race has not")
         for name, target in self.targets.items():
             for what in ("macs", "params"):
                 least, most = (target.limit(f"{end}_{what}", self.search) for end in ("min", "max"))

@@ -6,6 +6,7 @@ descriptions below are those of the page's form.
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,8 +20,10 @@ from dass.files import content_id
 from dass.project import Project
 from dass.scratch import scratch_folder
 from dass.search.candidates import MILLION, Budget
+from dass.search.kept import kept_lines
 from dass.search.run import save_search
 from dass.space.architecture import Architecture
+from dass.space.cost import Cost
 from dass.space.search_space import SearchSpace
 from dass.tracking.promotion import crown
 from dass.tracking.runs import file_page
@@ -52,7 +55,9 @@ ArchitectureJson = Annotated[str, Field(pattern=r'^\s*\{\s*"(widths|family)"\s*:
 Words = Annotated[str, Field(min_length=1, max_length=200)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 # As `Limit` of params.yaml, in words that the server can check.
-Cost = Annotated[float, Field(gt=0)] | Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$")]
+Macs = Annotated[float, Field(gt=0)] | Annotated[str, Field(pattern=r"^\d+(\.\d+)?%$")]
+Size = Annotated[float, Field(gt=0)] | Annotated[str, Field(pattern=r"(?i)^\d*\.?\d+ ?([kmg]i?b)?$")]
+Latency = Annotated[float, Field(gt=0)] | Annotated[str, Field(pattern=r"(?i)^\d*\.?\d+ ?(us|ms|s)?$")]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
@@ -88,8 +93,8 @@ def pipeline(
 def search_students(
     dataset: Dataset,
     teacher: Weights,
-    max_macs: Cost | None = None,
-    max_params: Cost | None = None,
+    max_macs: Macs | None = None,
+    max_params: Macs | None = None,
     candidates: Count | None = None,
     top: Annotated[int, Field(ge=1, le=1000)] = 10,
     seed: Seed = 0,
@@ -100,8 +105,12 @@ def search_students(
     classes: Words | None = None,
     expect_accuracy: Percent | None = None,
     layout: Words | None = None,
-    min_macs: Cost | None = None,
-    min_params: Cost | None = None,
+    min_macs: Macs | None = None,
+    min_params: Macs | None = None,
+    max_size: Size | None = None,
+    max_latency: Latency | None = None,
+    latency_batch: Annotated[int, Field(ge=1, le=4096)] = 1,
+    keep_accuracy: Percent | None = None,
 ) -> None:
     """Rank students for a dataset and a teacher trained on it, within a budget.
 
@@ -131,6 +140,12 @@ def search_students(
         layout: Strides and pools that its weights cannot tell, such as stem_stride=1,max_pool=no. Empty for the rule.
         min_macs: Least that a student must cost, as max_macs. Empty for no limit.
         min_params: Least that a student must weigh, as max_params. Empty for no limit.
+        max_size: Largest file of the student's weights, such as 1MB or 300kB; a number is of megabytes.
+        max_latency: Longest forward pass on the worker's device, such as 5ms; a number is of milliseconds. The pick is
+            measured, and gives way to the next if it is slower.
+        latency_batch: Images in that forward pass.
+        keep_accuracy: Points that the student may lose against its teacher: the smallest student that is predicted to
+            lose no more is picked. Not for the method `race`, which predicts nothing.
     """
     begin_run()
     project = Project.open()
@@ -138,6 +153,13 @@ def search_students(
     stage, file = ("ladder", project.ladder_file) if chosen == "ladder" else ("meta_train", project.predictor_file)
     if chosen != "race" and not file.exists():
         raise UsageError(f"there is no {file.stem} yet: run `pipeline` until {stage} first")
+    if chosen == "race" and keep_accuracy is not None:
+        raise UsageError("keep_accuracy: a race predicts nothing; choose the method ladder or dass")
+    limits = partial(
+        Budget.of, max_macs, max_params, min_macs=min_macs, min_params=min_params, max_size=max_size,
+        max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy,
+    )  # fmt: skip
+    limits(Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
     theirs = TeacherFile.of(
         Path(teacher), normalization=normalization, classes=project.root / classes if classes else None,
         expect_accuracy=expect_accuracy, layout=layout,
@@ -148,7 +170,7 @@ def search_students(
     ):
         name = given.data.name
         count = candidates or project.params.search.candidates
-        budget = Budget.of(max_macs, max_params, given.teacher_cost, min_macs=min_macs, min_params=min_params)
+        budget = limits(given.teacher_cost)
         found = rank_candidates(project, given, budget, count, seed, method, seconds)
         save_search(folder / "search.json", found)
         draw(found, given, folder / "pareto.png")
@@ -160,6 +182,7 @@ def search_students(
             f"Best of {len(found.ranking)} candidates for {name} ({found.budget}): **{found.pick.predicted:.2f}%** "
             f"{'predicted' if found.predictor_id else f'of held-out training images after {found.pick.rung}'} at "
             f"{found.pick.cost.macs / MILLION:.2f} M MACs, teacher {given.card.accuracy:.2f}%.",
+            *kept_lines(found),
             run_link(store, run_id),
         ]
         if then != "rank":

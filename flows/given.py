@@ -80,6 +80,7 @@ def record_search(
     run_id = log_target(
         store, came_from, teacher=given.card, predictor_id=found.predictor_id, candidates=len(found.ranking),
         budget=found.budget, ranking=found.ranking[:top], pick=found.pick, seconds=found.seconds,
+        latency=found.latency,
         files=[folder / "pareto.png", folder / "search.json"],
     )  # fmt: skip
     return store, run_id, came_from

@@ -39,7 +39,7 @@ def register(target: str) -> None:
     store = open_store(project.root)
     run_id = log_target(
         store, came_from, teacher=given.card, predictor_id=found.predictor_id, candidates=len(found.ranking),
-        budget=found.budget, ranking=found.ranking[: project.params.search.top], pick=found.pick,
+        budget=found.budget, ranking=found.ranking[: project.params.search.top], pick=found.pick, latency=found.latency,
         files=[project.search(target) / "pareto.png"],
     )  # fmt: skip
     path = project.student_file(target)

@@ -19,6 +19,7 @@ from dass.predictor.checkpoint import load_predictor
 from dass.project import Project
 from dass.search.candidates import MILLION, Budget, Candidate
 from dass.search.climb import Climbed, Effort, search_by_ladder
+from dass.search.kept import kept_lines
 from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult, save_search, search_students
 from dass.search.target_task import TargetTask
@@ -89,8 +90,9 @@ def adapt_and_rank(project: Project, given: TargetTask, budget: Budget, count: i
         guide.teacher.to(place)
         progress = Progress(f"candidates of {guide.target}", 0, count)
         return search_students(
-            predictor, card, file_id(checkpoint), guide, budget=budget, count=count, seed=seed, progress=progress
-        )
+            predictor, card, file_id(checkpoint), guide, budget=budget, count=count, seed=seed, device=place,
+            progress=progress,
+        )  # fmt: skip
 
 
 @task(cache_policy=NO_CACHE, name="climb")
@@ -144,6 +146,10 @@ def target_budget(project: Project, target: str, given: TargetTask) -> Budget:
         given.teacher_cost,
         min_macs=own.limit("min_macs", common),
         min_params=own.limit("min_params", common),
+        max_size=own.limit("max_size", common),
+        max_latency=own.limit("max_latency", common),
+        latency_batch=own.limit("latency_batch", common),
+        keep_accuracy=own.limit("keep_accuracy", common),
     )
 
 
@@ -172,6 +178,8 @@ def show(result: SearchResult, top: int) -> None:
         result.target, chosen.architecture.stage_label, chosen.predicted, chosen.cost.macs / MILLION,
         len(result.ranking), result.seconds, result.budget,
     )  # fmt: skip
+    for line in kept_lines(result):
+        logger().info("%s: %s", result.target, line)
     create_table_artifact(
         [row(candidate) for candidate in result.ranking[:top]],
         key=f"ranking-{result.target.replace('_', '-')}",

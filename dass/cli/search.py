@@ -2,26 +2,19 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from dass.cli.limit_options import KeepAccuracy, LatencyBatch, MaxLatency, MaxMacs, MaxParams, MaxSize
 from dass.cli.paths import own
 from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization
 from dass.errors import UsageError
 from dass.params_file import in_project
 from dass.project import LADDER_FILE, PREDICTOR_FILE, RAW
-
-if TYPE_CHECKING:
-    import torch
-    from rich.table import Table
-
-    from dass.search.candidates import Candidate
-    from dass.search.run import SearchResult
 
 
 def search(
@@ -31,12 +24,14 @@ def search(
     classes: Classes = None,
     expect_accuracy: ExpectAccuracy = None,
     layout: Layout = None,
-    max_macs: Annotated[
-        str | None, typer.Option(help="Millions of multiply-accumulates, or a share of the teacher's: 40%.")
-    ] = None,
-    max_params: Annotated[str | None, typer.Option(help="Millions of parameters, or a share: 40%.")] = None,
+    max_macs: MaxMacs = None,
+    max_params: MaxParams = None,
     min_macs: Annotated[str | None, typer.Option(help="The least, likewise.")] = None,
     min_params: Annotated[str | None, typer.Option(help="The least, likewise.")] = None,
+    max_size: MaxSize = None,
+    max_latency: MaxLatency = None,
+    latency_batch: LatencyBatch = 1,
+    keep_accuracy: KeepAccuracy = None,
     method: Annotated[
         str,
         typer.Option(
@@ -88,6 +83,7 @@ def search(
     Example: dass search --data digits --teacher data/teachers/targets/digits/digits.safetensors --max-macs 4
     """
     from dass.cli.progress import progress_bar
+    from dass.cli.search_table import front_of, pick_lines, table_of, to_json
     from dass.cli.search_ways import by_dass, by_ladder, by_race, race_size
     from dass.cli.tables import print_table
     from dass.device import resolve_device
@@ -99,18 +95,18 @@ def search(
     from dass.training.user_teacher import TeacherFile
     from dass.training.workers import usual_count
 
-    if method not in ("dass", "ladder", "race"):
-        raise UsageError(f"--method {method}: there are dass, ladder and race")
     if front not in (None, "macs", "parameters", "latency"):
         raise UsageError(f"--front {front}: there are macs, parameters and latency")
-    effort_options = {"--starts": starts, "--sprints": sprints, "--seconds": seconds, "--evolve": evolve}
-    if method == "dass" and (given := [name for name, value in effort_options.items() if value is not None]):
-        raise UsageError(f"{', '.join(given)}: not with --method dass, which looks at all candidates")
-    if method == "race" and evolve is not None:
-        raise UsageError("--evolve: only with --method ladder")
-    if method != "race" and resolution is not None:
-        raise UsageError("--resolution: only with --method race; a predictor works at the resolution it was learned at")
-    limits = partial(Budget.of, max_macs, max_params, min_macs=min_macs, min_params=min_params)
+    _check_method(
+        method,
+        {"--starts": starts, "--sprints": sprints, "--seconds": seconds, "--evolve": evolve},
+        resolution,
+        keep_accuracy,
+    )
+    limits = partial(
+        Budget.of, max_macs, max_params, min_macs=min_macs, min_params=min_params, max_size=max_size,
+        max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy,
+    )  # fmt: skip
     limits(Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
     place = resolve_device(device)
     theirs = TeacherFile.of(
@@ -141,64 +137,44 @@ def search(
             budget = limits(task.teacher_cost)
             found = way.rank(task, budget, progress)
         size = (task.data.resolution, len(task.data.classes), place)
-        shown = _front(found, front, *size) if front else found.ranking[:top]
+        shown = front_of(found, front, *size) if front else found.ranking[:top]
         times = [measure_latency(one.architecture, *size) for one in shown] if latency or front == "latency" else []
     if as_json:
-        print(json.dumps(_fields(found, shown, times)))
+        print(json.dumps(to_json(found, shown, times)))
         return
     which = f"Pareto front ({front})" if front else "best"
     title = f"{found.target}: {which} of {len(found.ranking)} within {budget}; teacher {found.teacher_accuracy:.2f}%"
-    print_table(_table(title, shown, times))
+    print_table(table_of(title, found, shown, times, task))
+    print("\n".join(pick_lines(found)))
     print(f"{found.seconds:.1f} s, {1000 * found.seconds / len(found.ranking):.2f} ms per candidate")
+
+
+def _check_method(
+    method: str, effort: Mapping[str, object], resolution: int | None, keep_accuracy: float | None
+) -> None:
+    """Refuses options that a method does not look at.
+
+    Args:
+        method: which.
+        effort: options on how much evidence is collected, by name; None where one is not given.
+        resolution: as given.
+        keep_accuracy: as given.
+    """
+    if method not in ("dass", "ladder", "race"):
+        raise UsageError(f"--method {method}: there are dass, ladder and race")
+    if method == "dass" and (given := [name for name, value in effort.items() if value is not None]):
+        raise UsageError(f"{', '.join(given)}: not with --method dass, which looks at all candidates")
+    if method == "race" and effort["--evolve"] is not None:
+        raise UsageError("--evolve: only with --method ladder")
+    if method != "race" and resolution is not None:
+        raise UsageError("--resolution: only with --method race; a predictor works at the resolution it was learned at")
+    if method == "race" and keep_accuracy is not None:
+        raise UsageError(
+            "--keep-accuracy: a race predicts nothing; take --method ladder, or `dass shrink`, which distils students "
+            "until one keeps it"
+        )
 
 
 def _tell(line: str) -> None:
     """To stderr, since stdout is the ranking's."""
     print(line, file=sys.stderr)
-
-
-def _front(
-    found: "SearchResult", against: str, resolution: int, classes: int, place: "torch.device"
-) -> Sequence["Candidate"]:
-    """The Pareto front; against latency as block times add up, since not every candidate can be run."""
-    from dass.search.latency import measure_parts
-    from dass.search.pareto import pareto_front
-
-    if against != "latency":
-        return pareto_front(found.ranking, attrgetter(f"cost.{against}"))
-    architectures = [candidate.architecture for candidate in found.ranking]
-    parts = measure_parts(architectures, resolution, classes, place)
-    return pareto_front(found.ranking, lambda candidate: parts.estimate(candidate.architecture))
-
-
-def _fields(found: "SearchResult", shown: Sequence["Candidate"], times: Sequence[float]) -> dict[str, Any]:
-    from dass.search.run import candidate_json
-
-    head = {"target": found.target, "teacher_accuracy": found.teacher_accuracy, "candidates": len(found.ranking)}
-    rows = [candidate_json(candidate) for candidate in shown]
-    for one, time in zip(rows, times, strict=False):
-        one["latency_ms"] = time
-    return {**head, "seconds": found.seconds, "ranking": rows}
-
-
-def _table(title: str, shown: Sequence["Candidate"], times: Sequence[float]) -> "Table":
-    from rich.table import Table
-
-    from dass.search.candidates import MILLION
-
-    table = Table(title=title)
-    climbed = any(candidate.rung for candidate in shown)
-    intervals = any(candidate.low is not None for candidate in shown)
-    accuracy = "predicted %" if intervals or not climbed else "held-out %"
-    columns = ["place", "depths / widths", accuracy, *(["80% interval"] * intervals), *(["evidence"] * climbed)]
-    for column in (*columns, "M MACs", "M parameters", *(["ms"] if times else []), "arch_id"):
-        table.add_column(column, justify="left" if column == "depths / widths" else "right")
-    for position, candidate in enumerate(shown, start=1):
-        interval = [f"{candidate.low:.1f}-{candidate.high:.1f}"] if intervals else []
-        interval += [candidate.rung] if climbed else []
-        table.add_row(
-            str(position), candidate.architecture.stage_label, f"{candidate.predicted:.2f}", *interval,
-            f"{candidate.cost.macs / MILLION:.3f}", f"{candidate.cost.parameters / MILLION:.4f}",
-            *([f"{times[position - 1]:.2f}"] if times else []), candidate.architecture.arch_id,
-        )  # fmt: skip
-    return table

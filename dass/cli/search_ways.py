@@ -50,8 +50,9 @@ def by_dass(file: Path, place: torch.device, candidates: int, common: Mapping[st
 
     def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
         return search_students(
-            predictor, card, file_id(file), task.guide, budget=budget, count=candidates, progress=progress, **common
-        )
+            predictor, card, file_id(file), task.guide, budget=budget, count=candidates, device=place,
+            progress=progress, **common,
+        )  # fmt: skip
 
     return Way(card.space, card.resolution, rank)
 

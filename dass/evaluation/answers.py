@@ -28,6 +28,21 @@ class ClassResult:
     confused: str
 
 
+def share_interval(right: int, count: int, z: float = Z) -> tuple[float, float]:
+    """Ends of an accuracy's interval in percent (Wilson's, which holds for few images too).
+
+    Args:
+        right: how many answers are.
+        count: of all answers, at least 1.
+        z: half the interval's width in standard deviations of a normal distribution; by default of a 95 % interval.
+    """
+    share = right / count
+    middle = share + z**2 / (2 * count)
+    reach = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    low, high = ((middle + sign * reach) / (1 + z**2 / count) for sign in (-1, 1))
+    return 100 * max(0.0, low), 100 * min(1.0, high)
+
+
 @dataclass(frozen=True, eq=False)
 class Answers:
     """Probabilities of test images, and the truth.
@@ -55,11 +70,7 @@ class Answers:
     @property
     def interval(self) -> tuple[float, float]:
         """Ends of the 95 % interval of the accuracy, in percent (Wilson's, which holds for few images too)."""
-        count, share = len(self.labels), float(self.correct.mean())
-        middle = share + Z**2 / (2 * count)
-        reach = Z * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
-        low, high = ((middle + sign * reach) / (1 + Z**2 / count) for sign in (-1, 1))
-        return 100 * max(0.0, low), 100 * min(1.0, high)
+        return share_interval(int(self.correct.sum()), len(self.labels))
 
     @property
     def confusion(self) -> NDArray[np.int64]:

@@ -2,27 +2,37 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from dass.amounts import megabytes, milliseconds
 from dass.errors import UsageError
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost, cost
 from dass.space.search_space import SearchSpace
 
 MILLION = 1e6
+FEWEST_DRAWN = 64  # before smaller ones are looked for
+WIDEST = 8  # times the candidates that are wanted: so many are drawn where many are refused
+SMALLER = 1.5  # the limit on MACs is divided by it while all that are drawn are refused
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a pick may cost.
+    """What a pick may cost, and how close to its teacher it has to stay.
 
     Attributes:
         max_macs: millions of multiply-accumulates (conv + linear) on one image; None for no limit.
         max_params: millions of parameters; None for no limit.
         min_macs: likewise the least; None for no limit.
         min_params: likewise.
+        max_size: megabytes (of 1,000,000 bytes) of the weights' file; None for no limit.
+        max_latency: milliseconds of one forward pass on the device; None for no limit.
+        latency_batch: images in that pass.
+        keep_accuracy: points that the pick may lose against its teacher; the smallest such is picked. None for the
+            most accurate.
 
     Raises:
         UsageError: a lower limit is above the upper one.
@@ -32,6 +42,10 @@ class Budget:
     max_params: float | None = None
     min_macs: float | None = None
     min_params: float | None = None
+    max_size: float | None = None
+    max_latency: float | None = None
+    latency_batch: int = 1
+    keep_accuracy: float | None = None
 
     def __post_init__(self) -> None:
         for least, most, what in (
@@ -50,8 +64,12 @@ class Budget:
         *,
         min_macs: float | str | None = None,
         min_params: float | str | None = None,
+        max_size: float | str | None = None,
+        max_latency: float | str | None = None,
+        latency_batch: int = 1,
+        keep_accuracy: float | None = None,
     ) -> "Budget":
-        """Limits as people give them: millions, or a share of the teacher's such as `40%`.
+        """Limits as people give them: millions, or a share of the teacher's such as `40%`; `1MB`; `5ms`.
 
         Args:
             max_macs: on multiply-accumulates.
@@ -59,27 +77,43 @@ class Budget:
             teacher: what the teacher costs.
             min_macs: the least multiply-accumulates; 0 for no limit.
             min_params: the fewest parameters; 0 for no limit.
+            max_size: of the weights' file, as `dass.amounts.megabytes` reads it.
+            max_latency: on the device, as `dass.amounts.milliseconds` reads it.
+            latency_batch: images in a forward pass.
+            keep_accuracy: points below the teacher.
 
         Raises:
-            UsageError: neither a number above 0 nor a share of at most 100%, or a lower limit above the upper one.
+            UsageError: neither a number above 0 nor a share of at most 100%, no time or size, or a lower limit above
+                the upper one.
         """
         return cls(
             _millions(max_macs, teacher.macs),
             _millions(max_params, teacher.parameters),
             _millions(None if min_macs == 0 else min_macs, teacher.macs),
             _millions(None if min_params == 0 else min_params, teacher.parameters),
+            None if max_size is None else megabytes(max_size),
+            None if max_latency is None else milliseconds(max_latency),
+            latency_batch,
+            keep_accuracy,
         )
 
     @property
     def units(self) -> dict[str, float | None]:
-        """The limits by name, not in millions, as `SearchSpace.sample` takes them."""
+        """The limits of MACs and parameters by name, not in millions, as `SearchSpace.sample` takes them."""
         return {
-            field.name: None if (limit := getattr(self, field.name)) is None else limit * MILLION
-            for field in fields(self)
+            name: None if (limit := getattr(self, name)) is None else limit * MILLION
+            for name in ("max_macs", "max_params", "min_macs", "min_params")
         }
 
+    @property
+    def further(self) -> dict[str, float]:
+        """What is asked for beyond MACs and parameters, by name."""
+        names = ("max_size", "max_latency", "keep_accuracy")
+        asked = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return asked | ({"latency_batch": self.latency_batch} if "max_latency" in asked else {})
+
     def allows(self, spent: Cost) -> bool:
-        """Whether a cost is within all limits; at a limit is within."""
+        """Whether a cost is within the limits of MACs and parameters; at a limit is within."""
         return all(
             (least is None or amount >= least * MILLION) and (most is None or amount <= most * MILLION)
             for amount, least, most in (
@@ -98,6 +132,11 @@ class Budget:
             )
             if least is not None or most is not None
         ]
+        limits += [] if self.max_size is None else [f"{self.max_size:g} MB"]
+        if self.max_latency is not None:
+            images = "one image" if self.latency_batch == 1 else f"{self.latency_batch} images"
+            limits.append(f"{self.max_latency:g} ms for {images}")
+        limits += [] if self.keep_accuracy is None else [f"{self.keep_accuracy:g} points below the teacher"]
         return " and ".join(limits) or "no limit"
 
 
@@ -125,7 +164,8 @@ class Candidate:
         score: what it is ranked by, the higher the better: as a rule the accuracy in percent that it is predicted to
             reach after distillation, which the arithmetic of a predictor may put beyond the scale.
         cost: of one image of the target.
-        low: lower end of the prediction's 80% interval, percent; None where the method gives none.
+        low: lower end of the 80% interval of what is predicted, or of what a race measured, percent; None where the
+            method gives none.
         high: upper end.
         rung: up to which evidence about it was collected; empty where the method collects none.
     """
@@ -143,12 +183,31 @@ class Candidate:
         return self.score if math.isnan(self.score) else min(max(self.score, 0.0), 100.0)
 
 
+class Passes(Protocol):
+    """Limits that MACs and parameters do not tell."""
+
+    def __call__(self, architectures: Sequence[Architecture]) -> Sequence[bool]:
+        """Whether each keeps them."""
+
+    @property
+    def nearest(self) -> str:
+        """What came nearest to them so far, in words."""
+
+
 def sample_candidates(
-    space: SearchSpace, count: int, seed: int, *, resolution: int, classes: int, budget: Budget | None = None
+    space: SearchSpace,
+    count: int,
+    seed: int,
+    *,
+    resolution: int,
+    classes: int,
+    budget: Budget | None = None,
+    passes: Passes | None = None,
 ) -> list[Architecture]:
     """Draws distinct architectures within a budget; the same seed gives the same ones.
 
-    The first k of `count` are what the same call gives for k, so a search can be widened later.
+    The first k of `count` are what the same call gives for k, so a search can be widened later; but not where
+    `passes` refuses all that are drawn first, since smaller ones are then drawn.
 
     Args:
         space: where from.
@@ -156,20 +215,40 @@ def sample_candidates(
         seed: of the draw.
         resolution: side of the target's images in pixels.
         classes: of the target.
-        budget: limits; None for none.
+        budget: limits on MACs and parameters; None for none.
+        passes: tells of some architectures which keep further limits; None for none.
 
     Raises:
         UsageError: nothing fits the budget; the message names the smallest member's cost.
     """
-    budget = budget or Budget()
-    return space.sample(
-        count,
-        np.random.default_rng(seed),
-        **budget.units,
-        resolution=resolution,
-        classes=classes,
-        fewer=True,
-    )
+    limits = (budget or Budget()).units
+
+    def draw(number: int) -> list[Architecture]:
+        rng = np.random.default_rng(seed)
+        return space.sample(number, rng, **limits, resolution=resolution, classes=classes, fewer=True)
+
+    if passes is None:
+        return draw(count)
+    most = limits["max_macs"] or cost(space.largest, resolution, classes).macs
+    found: list[Architecture] = []
+    while not found:
+        limits["max_macs"], number = most, max(count, FEWEST_DRAWN)
+        try:
+            drawn = draw(number)
+        except UsageError:  # there is no smaller one
+            if not passes.nearest:
+                raise
+            raise UsageError(f"no student was found within {budget}; {passes.nearest}: widen the limit") from None
+        found = _passing(drawn, passes)
+        while found and len(found) < count and len(drawn) == number and number < WIDEST * count:
+            number *= 2
+            found += _passing((drawn := draw(number))[number // 2 :], passes)
+        most /= SMALLER
+    return found[:count]
+
+
+def _passing(architectures: Sequence[Architecture], passes: Passes) -> list[Architecture]:
+    return [one for one, keeps in zip(architectures, passes(architectures), strict=True) if keeps]
 
 
 def scored(

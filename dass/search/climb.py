@@ -19,8 +19,9 @@ from dass.ladder.ladder import RUNGS, Ladder, Prediction, Rung, gather
 from dass.predictor.embeddings import fixed_noise
 from dass.search.candidates import Budget, Candidate, sample_candidates
 from dass.search.evolution import evolve_candidates
-from dass.search.run import Guide, SearchResult
-from dass.search.select import pick, rank
+from dass.search.fitting import fitting
+from dass.search.run import Guide, SearchResult, concluded
+from dass.search.select import rank
 from dass.search.target_task import TargetTask
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
@@ -104,6 +105,7 @@ def climb(
     budget: Budget,
     effort: Effort,
     seed: int,
+    device: torch.device | None = None,
     said: Said | None = None,
     progress: Progress | None = None,
 ) -> SearchResult:
@@ -121,6 +123,7 @@ def climb(
         budget: what candidates may cost.
         effort: how much evidence to collect.
         seed: of the sample.
+        device: where the pick will run, for a limit on latency; None for the CPU.
         said: called when a rung is done.
         progress: called with students done and in all, within a rung that takes long.
 
@@ -130,6 +133,7 @@ def climb(
     """
     started = time.perf_counter()
     ascent = _Ascent(ladder, collector, guide, test_images, progress)
+    fits = fitting(budget, device=device or torch.device("cpu"), **ascent.size)
 
     def fitness(architectures: Sequence[Architecture]) -> np.ndarray:
         ascent.look(architectures, "noise")
@@ -147,9 +151,9 @@ def climb(
             said(Climbed(rung, count, time.perf_counter() - since))
 
     if effort.evolve:
-        going = evolve_candidates(space, effort.candidates, seed, fitness, budget=budget, **ascent.size)
+        going = evolve_candidates(space, effort.candidates, seed, fitness, budget=budget, passes=fits, **ascent.size)
     else:
-        going = sample_candidates(space, effort.candidates, seed, budget=budget, **ascent.size)
+        going = sample_candidates(space, effort.candidates, seed, budget=budget, passes=fits, **ascent.size)
         ascent.look(going, "noise")
     done("noise", len(going), started)
 
@@ -168,17 +172,8 @@ def climb(
 
     if not ascent.found:
         raise DassError(f"no candidate of {guide.target} has a finite prediction: is its teacher sound?")
-    candidates = list(ascent.found.values())
-    return SearchResult(
-        target=guide.target,
-        teacher_id=guide.teacher_id,
-        teacher_accuracy=guide.accuracy,
-        predictor_id=ladder_id,
-        budget=budget,
-        pick=pick(candidates, budget),
-        ranking=tuple(rank(candidates)),
-        seconds=time.perf_counter() - started,
-    )
+    ranking = rank(list(ascent.found.values()))
+    return concluded(guide.target, guide.teacher_id, guide.accuracy, ladder_id, budget, ranking, fits, started)
 
 
 def search_by_ladder(
@@ -224,7 +219,7 @@ def search_by_ladder(
     )  # fmt: skip
     return climb(
         ladder, ladder_id, collector, card.space, task.guide, test_images=len(task.data.test_labels), budget=budget,
-        effort=effort, seed=seed, said=said, progress=progress,
+        effort=effort, seed=seed, device=device, said=said, progress=progress,
     )  # fmt: skip
 
 

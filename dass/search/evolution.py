@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dass.search.candidates import Budget, sample_candidates
+from dass.search.candidates import Budget, Passes, sample_candidates
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
@@ -27,6 +27,7 @@ def evolve_candidates(
     resolution: int,
     classes: int,
     budget: Budget | None = None,
+    passes: Passes | None = None,
 ) -> list[Architecture]:
     """Candidates that a predictor likes: a random sample, then generations of children of the best.
 
@@ -41,6 +42,7 @@ def evolve_candidates(
         resolution: side of the target's images in pixels.
         classes: of the target.
         budget: limits that each candidate keeps.
+        passes: tells which architectures keep further limits; None for none.
 
     Returns:
         At most `count` candidates, in the order in which they came up; the first quarter is a random sample.
@@ -50,7 +52,7 @@ def evolve_candidates(
     """
     limits = budget or Budget()
     first = max(1, round(START * count))
-    found = sample_candidates(space, first, seed, resolution=resolution, classes=classes, budget=limits)
+    found = sample_candidates(space, first, seed, resolution=resolution, classes=classes, budget=limits, passes=passes)
     scores = {one: float(score) for one, score in zip(found, fitness(found), strict=True)}
     rng = np.random.default_rng([seed, 1])
     for generation in range(GENERATIONS):
@@ -61,7 +63,9 @@ def evolve_candidates(
             if len(children) == wanted:
                 break
             child = _child(space, parents, rng)
-            if child not in scores and limits.allows(cost(child, resolution, classes)):
+            if child in scores or not limits.allows(cost(child, resolution, classes)):
+                continue
+            if passes is None or all(passes([child])):
                 children[child] = None
         if children:
             scores |= {one: float(score) for one, score in zip(children, fitness(list(children)), strict=True)}

@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +46,13 @@ class LatencyTable:
 
 
 def measure_parts(
-    architectures: Sequence[Architecture], resolution: int, classes: int, device: torch.device, *, batch: int = 1
+    architectures: Sequence[Architecture],
+    resolution: int,
+    classes: int,
+    device: torch.device,
+    *,
+    batch: int = 1,
+    known: LatencyTable | None = None,
 ) -> LatencyTable:
     """Times every distinct block of some architectures once, with random weights, in float32.
 
@@ -55,7 +62,12 @@ def measure_parts(
         classes: of the task.
         device: where students will run.
         batch: images in a forward pass.
+        known: parts that were timed before, in the same way; they are not timed again.
+
+    Returns:
+        All parts, the known ones too.
     """
+    known = known or LatencyTable(resolution, {}, {})
     blocks = dict.fromkeys(block for architecture in architectures for block in _blocks(architecture, resolution))
     side = side_behind(architectures[0].blocks, resolution)
 
@@ -65,11 +77,18 @@ def measure_parts(
 
     return LatencyTable(
         resolution,
-        {
+        known.blocks
+        | {
             (block, entered): _time(Trunk((block,)), (batch, block.entering, entered, entered), device)
             for block, entered in blocks
+            if (block, entered) not in known.blocks
         },
-        {channels: head(channels) for channels in {architecture.blocks[-1].leaving for architecture in architectures}},
+        known.heads
+        | {
+            channels: head(channels)
+            for channels in {architecture.blocks[-1].leaving for architecture in architectures}
+            if channels not in known.heads
+        },
     )
 
 
@@ -85,12 +104,17 @@ def _blocks(architecture: Architecture, resolution: int) -> Iterator[tuple[Block
     """Each block without its place in the network, and the side of its input: equal ones take equal time."""
     side = resolution
     for block in architecture.blocks:
-        convs = tuple(replace(conv, name=f"conv{i}", norm=f"norm{i}") for i, conv in enumerate(block.convs))
-        shortcut = block.shortcut
-        if shortcut and shortcut.conv:
-            shortcut = replace(shortcut, conv=replace(shortcut.conv, name="projection", norm="projection_norm"))
-        yield replace(block, convs=convs, shortcut=shortcut), side
+        yield _unnamed(block), side
         side = halved(side, block.stride)
+
+
+@lru_cache(maxsize=2**12)  # thousands of candidates share some hundreds of blocks
+def _unnamed(block: Block) -> Block:
+    convs = tuple(replace(conv, name=f"conv{i}", norm=f"norm{i}") for i, conv in enumerate(block.convs))
+    shortcut = block.shortcut
+    if shortcut and shortcut.conv:
+        shortcut = replace(shortcut, conv=replace(shortcut.conv, name="projection", norm="projection_norm"))
+    return replace(block, convs=convs, shortcut=shortcut)
 
 
 @torch.inference_mode()

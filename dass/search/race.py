@@ -7,7 +7,7 @@ from where they stopped; none is trained twice.
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,12 +17,15 @@ from dass.config import DistillationRecipe
 from dass.datasets.task_data import TaskData
 from dass.device import repeatable, resolve_precision
 from dass.errors import DassError
+from dass.evaluation.answers import share_interval
 from dass.evidence.recalibrated import names, recalibrated_rows
 from dass.evidence.sprint import batches, divide, look
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.search.candidates import Budget, Candidate, sample_candidates
-from dass.search.run import SearchResult
+from dass.search.fitting import fitting
+from dass.search.run import SearchResult, concluded
+from dass.search.select import INTERVAL
 from dass.search.target_task import TargetTask
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
@@ -94,7 +97,8 @@ def search_by_race(
         task: the target.
         space: of its teacher's students.
         recipe: of the distillation; training goes at its full rate.
-        budget: what candidates may cost.
+        budget: what candidates may cost. How far below its teacher a student may stay is not looked at, since a race
+            predicts nothing.
         size: how many take part.
         seed: of the sample, and of batch order and augmentation.
         device: where students train.
@@ -102,7 +106,7 @@ def search_by_race(
 
     Returns:
         Those that took steps, the longest first and by loss among equals; `predicted` is their accuracy on held-out
-        training images after so many steps, not that after distillation.
+        training images after so many steps, not that after distillation, with its 80% interval.
 
     Raises:
         UsageError: nothing fits the budget.
@@ -111,7 +115,10 @@ def search_by_race(
     started = time.perf_counter()
     teacher = task.teacher.to(device).to(memory_format=torch.channels_last).eval()
     data, classes = task.data, len(task.data.classes)
-    drawn = sample_candidates(space, size.candidates, seed, resolution=data.resolution, classes=classes, budget=budget)
+    fits = fitting(budget, resolution=data.resolution, classes=classes, device=device)
+    drawn = sample_candidates(
+        space, size.candidates, seed, resolution=data.resolution, classes=classes, budget=budget, passes=fits
+    )
     tried = _best_starts(teacher, drawn, data, recipe, seed, started, size)
     runners = [_Runner(architecture) for architecture in tried[: size.students]]
     course = _Course(teacher, data.to(device), recipe, seed, device)
@@ -149,19 +156,20 @@ def search_by_race(
             runner.architecture,
             runner.accuracy,
             cost(runner.architecture, data.resolution, classes),
+            *share_interval(round(runner.accuracy / 100 * course.looked_at), course.looked_at, INTERVAL),
             rung=f"{runner.steps} steps",
         )
         for runner in sorted(finite, key=lambda runner: (-runner.steps, runner.loss))
     ]
-    return SearchResult(
-        target=task.card.task,
-        teacher_id=task.card.teacher_id,
-        teacher_accuracy=task.card.accuracy,
-        predictor_id="",
-        budget=budget,
-        pick=ranking[0],
-        ranking=tuple(ranking),
-        seconds=time.perf_counter() - started,
+    return concluded(
+        task.card.task,
+        task.card.teacher_id,
+        task.card.accuracy,
+        "",
+        replace(budget, keep_accuracy=None),
+        ranking,
+        fits,
+        started,
     )
 
 
@@ -207,6 +215,7 @@ class _Course:
         self._device = device
         self._precision = resolve_precision(recipe.precision, device)
         shown, self._held_out = divide(data, recipe.batch_size, self._precision)
+        self.looked_at = len(self._held_out.labels)
         self._stream = batches(shown, recipe, seed, self._precision)
         self._seen: list[tuple[Batch, Tensor]] = []
 

@@ -2,12 +2,13 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from dass.errors import DassError, UsageError
 from dass.files import write_text
@@ -19,10 +20,13 @@ from dass.predictor.scorer import AdaptedPredictor, MetaPredictor, score_candida
 from dass.predictor.tasks import build_task
 from dass.sealed import read_sealed, sealed
 from dass.search.candidates import Budget, Candidate, sample_candidates, scored
+from dass.search.fitting import Fitting, fitting
 from dass.search.pareto import pareto_front
-from dass.search.select import pick, rank
+from dass.search.select import choose, kept_probability, rank
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost
+
+LATER = ("seconds", "latency", "missed")  # fields that not every file has
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class SearchResult:
         pick: the best within the budget.
         ranking: all candidates, the best first.
         seconds: adaptation and scoring; 0 where the result was read from a file.
+        latency: milliseconds of the pick as measured on the device; None where the budget has no limit on it.
+        missed: how many came before the pick and were slower than the limit when measured.
     """
 
     target: str
@@ -48,6 +54,8 @@ class SearchResult:
     pick: Candidate
     ranking: tuple[Candidate, ...]
     seconds: float
+    latency: float | None = None
+    missed: int = 0
 
     @property
     def method(self) -> Literal["dass", "ladder", "race"]:
@@ -60,6 +68,11 @@ class SearchResult:
     def predicted(self) -> float | None:
         """Percent that the pick is predicted to reach; None for a race, which predicts nothing."""
         return None if self.method == "race" else self.pick.predicted
+
+    @property
+    def probability(self) -> float | None:
+        """How likely the pick is to stay as close to its teacher as was asked; None where that is not known."""
+        return kept_probability(self.pick, self.budget, self.teacher_accuracy)
 
     @property
     def accuracy_label(self) -> str:
@@ -118,6 +131,7 @@ def search_students(
     budget: Budget,
     count: int,
     seed: int,
+    device: torch.device | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> SearchResult:
     """Ranks sampled candidates for one target.
@@ -130,6 +144,7 @@ def search_students(
         budget: what candidates may cost; sampled within it.
         count: candidates.
         seed: of the sample.
+        device: where the pick will run, for a limit on latency; None for the CPU.
         progress: called with (scored, all).
 
     Raises:
@@ -139,33 +154,70 @@ def search_students(
     started = time.perf_counter()
     adapted = adapt_to(predictor, card, guide)
     size = {"resolution": guide.resolution, "classes": guide.teacher.classes}
-    architectures = sample_candidates(card.space, count, seed, budget=budget, **size)
+    fits = fitting(budget, device=device or torch.device("cpu"), **size)
+    architectures = sample_candidates(card.space, count, seed, budget=budget, passes=fits, **size)
     noise = fixed_noise(card.resolution, card.noise_seed)
     scores = score_candidates(adapted, guide.teacher, architectures, card.space, noise, progress=progress)
     if not np.isfinite(scores).any():
         raise DassError(f"no candidate of {guide.target} has a finite prediction: is its teacher sound?")
-    candidates = scored(architectures, scores.tolist(), **size)
+    ranking = rank(scored(architectures, scores.tolist(), **size))
+    return concluded(guide.target, guide.teacher_id, guide.accuracy, predictor_id, budget, ranking, fits, started)
+
+
+def concluded(
+    target: str,
+    teacher_id: str,
+    teacher_accuracy: float,
+    predictor_id: str,
+    budget: Budget,
+    ranking: Sequence[Candidate],
+    fits: Fitting | None,
+    started: float,
+) -> SearchResult:
+    """Picks from a ranking, measures the pick where that is asked for, and stops the clock.
+
+    Args:
+        target: the task's name.
+        teacher_id: of its teacher.
+        teacher_accuracy: percent.
+        predictor_id: what ranked; empty for a race.
+        budget: of the pick.
+        ranking: the best first.
+        fits: measures latency; None where there is no limit.
+        started: when the search began, as `time.perf_counter` had it.
+
+    Raises:
+        UsageError: nothing fits the budget, or all that were measured are too slow.
+    """
+    choice = choose(ranking, budget, teacher_accuracy=teacher_accuracy, fitting=fits)
     return SearchResult(
-        target=guide.target,
-        teacher_id=guide.teacher_id,
-        teacher_accuracy=guide.accuracy,
+        target=target,
+        teacher_id=teacher_id,
+        teacher_accuracy=teacher_accuracy,
         predictor_id=predictor_id,
         budget=budget,
-        pick=pick(candidates, budget),
-        ranking=tuple(rank(candidates)),
+        pick=choice.candidate,
+        ranking=tuple(ranking),
         seconds=time.perf_counter() - started,
+        latency=choice.latency,
+        missed=choice.missed,
     )
 
 
 def to_json(result: SearchResult) -> dict[str, Any]:
     """The result as a JSON value, without its time."""
     # Not how long it took: the same search gives the same file.
-    plain = {field.name: getattr(result, field.name) for field in fields(result) if field.name != "seconds"}
-    return plain | {
-        "budget": asdict(result.budget),
-        "pick": candidate_json(result.pick),
-        "ranking": [candidate_json(candidate) for candidate in result.ranking],
-    }
+    plain = {field.name: getattr(result, field.name) for field in fields(result) if field.name not in LATER}
+    measured = {} if result.latency is None else {"latency": result.latency, "missed": result.missed}
+    return (
+        plain
+        | measured
+        | {
+            "budget": {name: getattr(result.budget, name) for name in (*result.budget.units, *result.budget.further)},
+            "pick": candidate_json(result.pick),
+            "ranking": [candidate_json(candidate) for candidate in result.ranking],
+        }
+    )
 
 
 def save_search(path: Path, result: SearchResult) -> None:

@@ -1,11 +1,32 @@
 """Ranking candidates and picking one within a budget."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
 from dass.errors import UsageError
 from dass.search.candidates import MILLION, Budget, Candidate
+from dass.search.fitting import Fitting
+
+MEASURED = 50  # candidates whose latency is measured at most, until one keeps the limit
+INTERVAL = NormalDist().inv_cdf(0.9)  # half the width of an 80% interval, in standard deviations
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A pick.
+
+    Attributes:
+        candidate: which.
+        latency: milliseconds measured on the device; None where there is no limit on it.
+        missed: how many came before it and were slower than the limit when measured.
+    """
+
+    candidate: Candidate
+    latency: float | None = None
+    missed: int = 0
 
 
 def rank(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -22,6 +43,60 @@ def pick(candidates: Sequence[Candidate], budget: Budget) -> Candidate:
     Raises:
         UsageError: there are no candidates, or none fits; the message names the nearest.
     """
+    return min(_within(candidates, budget), key=_place)
+
+
+def choose(
+    ranking: Sequence[Candidate], budget: Budget, *, teacher_accuracy: float, fitting: Fitting | None = None
+) -> Choice:
+    """The first of a ranking that keeps a budget, its latency measured.
+
+    Where the budget says how far below its teacher a student may stay, the cheapest of those that are predicted to be
+    within come first, and where there is none, the best.
+
+    Args:
+        ranking: the best first.
+        budget: what the pick may cost.
+        teacher_accuracy: percent.
+        fitting: measures latency; None where there is no limit on it.
+
+    Raises:
+        UsageError: nothing fits the budget, or all that were measured are too slow.
+    """
+    order = _within(ranking, budget)
+    if budget.keep_accuracy is not None:
+        floor = teacher_accuracy - budget.keep_accuracy
+        keeping = {id(one) for one in order if one.predicted >= floor}
+        order.sort(key=lambda one: (0, one.cost.macs) if id(one) in keeping else (1, 0))
+    if fitting is None:
+        return Choice(order[0])
+    times: list[float] = []
+    for candidate in order[:MEASURED]:
+        latency = fitting.latency(candidate.architecture)
+        if latency is None or fitting.holds(latency):
+            return Choice(candidate, latency, len(times))
+        times.append(latency)
+    raise UsageError(
+        f"none of the {len(times)} best candidates keeps {budget.max_latency:g} ms when measured; the fastest took "
+        f"{min(times):.3g} ms: widen the limit"
+    )
+
+
+def kept_probability(candidate: Candidate, budget: Budget, teacher_accuracy: float) -> float | None:
+    """How likely a candidate is to stay as close to its teacher as a budget asks, 0..1.
+
+    Returns:
+        None where nothing is asked, or the method gives no intervals.
+    """
+    if budget.keep_accuracy is None or candidate.low is None or candidate.high is None:
+        return None
+    above = candidate.score - (teacher_accuracy - budget.keep_accuracy)
+    deviation = (candidate.high - candidate.low) / (2 * INTERVAL)
+    return NormalDist().cdf(above / deviation) if deviation > 0 else float(above >= 0)
+
+
+def _within(candidates: Sequence[Candidate], budget: Budget) -> list[Candidate]:
+    """The candidates whose cost a budget allows, in the same order."""
     if not candidates:
         raise UsageError("there is no candidate to pick from: ask for at least one (search.candidates)")
     fitting = [candidate for candidate in candidates if budget.allows(candidate.cost)]
@@ -32,7 +107,7 @@ def pick(candidates: Sequence[Candidate], budget: Budget) -> Candidate:
             f"has {nearest.cost.macs / MILLION:.2f} M MACs and {nearest.cost.parameters / MILLION:.3f} M parameters: "
             "widen the budget"
         )
-    return min(fitting, key=_place)
+    return fitting
 
 
 def _place(candidate: Candidate) -> tuple[bool, float, int, int, object]:

@@ -87,6 +87,7 @@ def file_student(task: TargetTask, shrunk: Shrunk, root: Path, folder: Path, dev
     run_id = log_target(
         store, came_from, teacher=task.card, predictor_id="", candidates=len(search.ranking), budget=search.budget,
         ranking=search.ranking, pick=search.pick, seconds=shrunk.seconds,
+        latency=search.latency,
     )  # fmt: skip
     add_student(store, run_id, accuracy=shrunk.test.accuracy, files=[weights, weights.with_suffix(".json")])
     card = StudentCard(

@@ -15,11 +15,14 @@ from dass.training.evaluation import forward
 from dass.training.losses import distillation_loss
 from dass.training.member import Member
 
+SEARCH_SHARE = 0.35  # of the time; the rest is for distillation, but for what follows it
+RESERVE = 0.08  # of the time, for measuring, filing and the report
 BATCH = 64
 PROBED = 4  # steps that are timed, after one that is not
 FEWEST_EPOCHS = 10  # below this another student is not worth its time
 MOST_EPOCHS = 200
 MOST_STUDENTS = 3
+MOST_TRIES = 6  # students, where the smallest is looked for that is accurate enough
 
 
 def shrink_recipe(data: TaskData, epochs: int = 1) -> DistillationRecipe:
@@ -78,18 +81,28 @@ def epoch_seconds(teacher: ElasticResNet, architecture: Architecture, data: Task
     return each * max(1, len(data.train_labels) // recipe.batch_size)
 
 
-def divide_time(seconds: float, each_epoch: float, students: int) -> tuple[int, int]:
+def divide_time(seconds: float, each_epoch: float, students: int, most: int = MOST_STUDENTS) -> tuple[int, int]:
     """How many students are distilled, and for how many epochs each.
 
     Args:
         seconds: that all may take.
         each_epoch: seconds of one epoch of one student.
         students: how many there are to choose from, at least 1.
+        most: how many are distilled at most.
 
     Returns:
-        1 to 3 students; 1 to 200 epochs, at least 10 where there is more than one student.
+        1 to `most` students; 1 to 200 epochs, at least 10 where there is more than one student.
     """
-    for count in range(min(MOST_STUDENTS, students), 1, -1):
+    for count in range(min(most, students), 1, -1):
         if (epochs := int(seconds / (count * each_epoch))) >= FEWEST_EPOCHS:
             return count, min(epochs, MOST_EPOCHS)
     return 1, min(max(1, int(seconds / each_epoch)), MOST_EPOCHS)
+
+
+def enough_minutes(each_epoch: float) -> float:
+    """Minutes in which one student at least learns for as long as two would have to.
+
+    Args:
+        each_epoch: seconds of one epoch of one student.
+    """
+    return FEWEST_EPOCHS * each_epoch / (1 - SEARCH_SHARE - RESERVE) / 60

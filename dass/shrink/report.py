@@ -63,30 +63,37 @@ def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, comma
             ],
         ),
         "<h2>What was asked for</h2>",
-        f"<p>{escape(str(request.budget))}, {request.minutes:g} minutes, images of {task.data.resolution}x"
-        f"{task.data.resolution} pixels, {len(task.data.classes)} classes. The last run of the "
+        f"<p>Limits: {escape(str(request.budget))}. Time: {request.minutes:g} minutes, images of "
+        f"{task.data.resolution}x{task.data.resolution} pixels, {len(task.data.classes)} classes. The last run of the "
         f"command took {seconds / 60:.1f} minutes.</p>",
+        *_asked(request, shrunk, filed),
         f"<pre>{escape(command)}</pre>",
         "<h2>The search</h2>",
         f"<p>{_took_part(len(shrunk.search.ranking))} The accuracies are of held-out training images after so "
         "many steps, not of finished students.</p>",
         _picture(_front(task, shrunk)),
         _table(
-            ("depths / widths", "steps", "held-out accuracy", "M MACs"),
+            ("depths / widths", "steps", "held-out accuracy", "80% interval", "M MACs"),
             [
-                (one.architecture.stage_label, one.rung, f"{one.predicted:.1f}%", f"{one.cost.macs / MILLION:.2f}")
+                (
+                    one.architecture.stage_label,
+                    one.rung,
+                    f"{one.predicted:.1f}%",
+                    "" if one.low is None else f"{one.low:.1f}% to {one.high:.1f}%",
+                    f"{one.cost.macs / MILLION:.2f}",
+                )
                 for one in shrunk.search.ranking[:10]
             ],
         ),
         "<h2>The distilled students</h2>",
-        f"<p>{_distilled(len(shrunk.distilled), shrunk.epochs)} The test images were looked at once, for the chosen "
-        "student.</p>",
+        f"<p>{_distilled(shrunk)} The test images were looked at once, for the chosen student.</p>",
         _table(
-            ("depths / widths", "held-out accuracy", "M MACs", "parameters"),
+            ("depths / widths", "held-out accuracy", "95% interval", "M MACs", "parameters"),
             [
                 (
                     one.student.architecture.stage_label,
                     f"{one.student.final_accuracy:.2f}%",
+                    "{:.1f}% to {:.1f}%".format(*one.interval(shrunk.held_out)),
                     f"{one.student.macs / MILLION:.2f}",
                     f"{one.student.params:,}",
                 )
@@ -106,16 +113,40 @@ def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, comma
     )
 
 
+def _asked(request: Request, shrunk: Shrunk, filed: Filed) -> list[str]:
+    """What was asked for beyond MACs and parameters, what was expected, and what was reached."""
+    budget, rows = request.budget, []
+    if shrunk.kept is not None:
+        kept = shrunk.kept
+        rows.append(
+            (
+                f"accuracy of at least {kept.floor:.2f}%",
+                f"{kept.predicted:.2f}% of held-out images, so with a probability of {kept.probability:.0%}",
+                f"{shrunk.test.accuracy:.2f}% of the test images",
+            )
+        )
+    if shrunk.latency is not None:
+        rows.append((f"{budget.max_latency:g} ms at batch {budget.latency_batch}", "", f"{shrunk.latency:.3g} ms"))
+    if budget.max_size is not None:
+        rows.append((f"{budget.max_size:g} MB", "", f"{filed.weights.stat().st_size / MILLION:.3f} MB"))
+    return [_table(("asked for", "expected", "reached"), rows)] if rows else []
+
+
 def _took_part(count: int) -> str:
     if count == 1:
         return "There was time for one student only: nothing was compared."
     return f"{count} students trained for some steps; the better half went on each time."
 
 
-def _distilled(count: int, epochs: int) -> str:
-    if count == 1:
-        return f"There was time for one student, distilled for {epochs} epochs."
-    return f"Each was distilled for {epochs} epochs. Held-out training images chose the first of them."
+def _distilled(shrunk: Shrunk) -> str:
+    if shrunk.kept is not None:
+        return (
+            f"Each was distilled for {shrunk.epochs} epochs, and the next one was smaller or larger as held-out "
+            "training images showed it accurate enough or not. The smallest that is accurate enough comes first."
+        )
+    if len(shrunk.distilled) == 1:
+        return f"There was time for one student, distilled for {shrunk.epochs} epochs."
+    return f"Each was distilled for {shrunk.epochs} epochs. Held-out training images chose the first of them."
 
 
 def _front(task: TargetTask, shrunk: Shrunk) -> "Figure":

@@ -6,7 +6,7 @@ Every finished step is kept in a folder, so that the same command goes on from t
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,25 +14,35 @@ import torch
 from dass.datasets.task_data import TaskData
 from dass.datasets.validation import held_out
 from dass.errors import DassError, UsageError
-from dass.files import content_id, read_json, write_json
+from dass.files import content_id, write_json
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.search.candidates import Budget
+from dass.search.candidates import Budget, sample_candidates
+from dass.search.fitting import Fitting, fitting
 from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult, load_search, save_search
 from dass.search.target_task import TargetTask
-from dass.shrink.recipe import divide_time, epoch_seconds, shrink_recipe
+from dass.shrink.choosing import Distilled, Kept, Plan, best_first, in_time, smallest_keeping
+from dass.shrink.recipe import (
+    FEWEST_EPOCHS,
+    MOST_STUDENTS,
+    MOST_TRIES,
+    RESERVE,
+    SEARCH_SHARE,
+    divide_time,
+    enough_minutes,
+    epoch_seconds,
+    shrink_recipe,
+)
+from dass.shrink.steps import Progress, Step, Tell, at_once
+from dass.space.architecture import Architecture
 from dass.space.search_space import RATIOS, SearchSpace
 from dass.students.build import student_record, task_key
 from dass.students.trained import TrainedStudent, load_student, save_student
 from dass.training.evaluation import Evaluation, predict, summarize
 from dass.training.recipes import distill
 
-SEARCH_SHARE = 0.35  # of the time; the rest is for distillation, but for what follows it
-RESERVE = 0.08  # of the time, for measuring, filing and the report
 CANDIDATES, STUDENTS = 400, 32  # of the race: tried on one batch, and trained
-
-Tell = Callable[[str], None]
-Progress = Callable[[int, int], None]
+SEARCH = "search.json"
 
 
 @dataclass(frozen=True)
@@ -49,18 +59,10 @@ class Request:
     minutes: float
     seed: int = 0
 
-
-@dataclass(frozen=True)
-class Distilled:
-    """One of the students that were distilled.
-
-    Attributes:
-        student: what it is; accuracies are those of the held-out training images.
-        path: its weights.
-    """
-
-    student: TrainedStudent
-    path: Path
+    def floor(self, task: TargetTask) -> float | None:
+        """Percent that the student has to reach; None where only the best is asked for."""
+        keep = self.budget.keep_accuracy
+        return None if keep is None else task.card.accuracy - keep
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,9 @@ class Shrunk:
         agreement: percent of the test images on which it and its teacher say the same.
         epochs: for which each was distilled.
         seconds: that this call took.
+        held_out: training images that chose between the students.
+        kept: how it stands to the accuracy that was asked for; None where none was.
+        latency: milliseconds of the chosen one as measured before it was distilled; None without a limit on it.
     """
 
     search: SearchResult
@@ -86,6 +91,9 @@ class Shrunk:
     agreement: float
     epochs: int
     seconds: float
+    held_out: int
+    kept: Kept | None = None
+    latency: float | None = None
 
     @property
     def chosen(self) -> TrainedStudent:
@@ -96,7 +104,8 @@ class Shrunk:
 def shrink_folder(task: TargetTask, request: Request, parent: Path) -> Path:
     """Where the steps of a request are kept: it depends on data, teacher and all that is asked for."""
     budget = request.budget
-    asked = [budget.max_macs, budget.max_params, request.minutes, request.seed]
+    asked: list[object] = [budget.max_macs, budget.max_params, request.minutes, request.seed]
+    asked += [budget.further] if budget.further else []
     key = content_id([task.data.data_id, task.card.teacher_id, *asked])
     return parent / f"{task.data.name}-{key}"
 
@@ -109,6 +118,7 @@ def shrink(
     device: torch.device,
     tell: Tell = lambda line: None,
     progress: Progress | None = None,
+    step: Step = at_once,
 ) -> Shrunk:
     """Finds, distils and chooses a student within the time.
 
@@ -122,6 +132,7 @@ def shrink(
         device: where students train.
         tell: called with a line for each step.
         progress: called with steps done and in all of what is running.
+        step: carries out a step, by its name; so a server can show them.
 
     Raises:
         UsageError: nothing fits the budget, or there are too few images.
@@ -134,37 +145,53 @@ def shrink(
 
     data = held_out(task.data, request.seed)
     teacher = task.teacher.to(device).eval()
+    space = SearchSpace.below(task.teacher.architecture, RATIOS, "block")
+    if not (folder / SEARCH).exists():
+        _tell_of_time(task, data, teacher, space, request, device, tell)
     with _goes_on(folder):
-        search = _search(replace(task, data=data), request, folder / "search.json", device, progress)
+        search = step(
+            "search", lambda: _search(replace(task, data=data), space, request, folder / SEARCH, device, progress)
+        )
     tell(f"search: {len(search.ranking)} students took part")
     if len(search.ranking) == 1:
         tell("there was time for one student only, so nothing was compared: give more --minutes")
 
-    names = [candidate.architecture for candidate in search.ranking]
-    plan = folder / "plan.json"
-    if not plan.exists():
-        each = epoch_seconds(teacher, names[0], data, device)
-        count, epochs = divide_time(left(), each, len(names))
-        write_json(plan, {"students": count, "epochs": epochs})
-    planned = read_json(plan)
-    count, epochs = planned["students"], planned["epochs"]
-    tell(f"distillation: {count} students for {epochs} epochs each")
-    distilled = []
-    for place, architecture in enumerate(names[:count], start=1):
+    fits = fitting(request.budget, resolution=data.resolution, classes=len(data.classes), device=device)
+    plan = step("plan", lambda: _plan(folder / "plan.json", search, request, data, teacher, fits, left, device))
+    floor = request.floor(task)
+    tell(f"distillation: {'at most ' if floor else ''}{plan.students} students for {plan.epochs} epochs each")
+
+    def distil_one(architecture: Architecture) -> Distilled:
         path = folder / f"{architecture.arch_id}.safetensors"
         if not path.with_suffix(".json").exists():
-            _distil(task, data, architecture.arch_id, search, epochs, path, request.seed, device, progress)
+            step(
+                f"distil {architecture.arch_id}",
+                lambda: _distil(task, data, architecture, plan.epochs, path, request.seed, device, progress),
+            )
         with _goes_on(folder):
             student = load_student(path)[1]
-        tell(f"student {place}: {student.final_accuracy:.2f}% of the held-out images, {student.macs / 1e6:.2f} M MACs")
-        distilled.append(Distilled(student, path))
-    distilled.sort(key=lambda one: (-one.student.final_accuracy, one.student.final_loss, one.student.macs))
+        tell(f"student: {student.final_accuracy:.2f}% of the held-out images, {student.macs / 1e6:.2f} M MACs")
+        return Distilled(student, path)
+
+    by_id = {one.architecture.arch_id: one.architecture for one in search.ranking}
+    order = [by_id[name] for name in plan.names]
+    if floor is None:
+        distilled = best_first([distil_one(architecture) for architecture in order])
+    else:
+        distilled = smallest_keeping(order, plan.students, floor, distil_one)
     with _goes_on(folder):
         network = load_student(distilled[0].path)[0]
-    logits, theirs = (predict(one, task.data.test_images, "float32") for one in (network, task.teacher.cpu()))
+    logits, theirs = step(
+        "answer test images",
+        lambda: [predict(one, task.data.test_images, "float32") for one in (network, task.teacher.cpu())],
+    )
     agreement = 100 * float((logits.argmax(1) == theirs.argmax(1)).double().mean())
     test = summarize(logits, task.data.test_labels)
-    return Shrunk(search, tuple(distilled), network, test, logits, agreement, epochs, time.perf_counter() - started)
+    return Shrunk(
+        search, tuple(distilled), network, test, logits, agreement, plan.epochs, time.perf_counter() - started,
+        len(data.test_labels), None if floor is None else Kept.of(distilled[0].student, floor, len(data.test_labels)),
+        plan.latencies.get(distilled[0].student.architecture.arch_id),
+    )  # fmt: skip
 
 
 @contextmanager
@@ -180,12 +207,37 @@ def _goes_on(folder: Path) -> Iterator[None]:
         ) from error
 
 
+def _tell_of_time(
+    task: TargetTask,
+    data: TaskData,
+    teacher: ElasticResNet,
+    space: SearchSpace,
+    request: Request,
+    device: torch.device,
+    tell: Tell,
+) -> None:
+    """Says before any work that the time is short, from some steps of a student within the budget."""
+    [student] = sample_candidates(
+        space, 1, request.seed, resolution=data.resolution, classes=len(data.classes), budget=request.budget
+    )
+    needed = enough_minutes(epoch_seconds(teacher, student, data, device))
+    if needed > request.minutes:
+        tell(
+            f"{request.minutes:.2g} minutes are short on this machine: {FEWEST_EPOCHS} epochs of one student and the "
+            f"search take about {needed:.2g}; the student will have learned little: give more --minutes"
+        )
+
+
 def _search(
-    task: TargetTask, request: Request, file: Path, device: torch.device, progress: Progress | None
+    task: TargetTask,
+    space: SearchSpace,
+    request: Request,
+    file: Path,
+    device: torch.device,
+    progress: Progress | None,
 ) -> SearchResult:
     if file.exists():
         return load_search(file)
-    space = SearchSpace.below(task.teacher.architecture, RATIOS, "block")
     size = RaceSize(CANDIDATES, STUDENTS, SEARCH_SHARE * 60 * request.minutes)
     found = search_by_race(
         task, space, shrink_recipe(task.data), budget=request.budget, size=size, seed=request.seed, device=device,
@@ -196,21 +248,46 @@ def _search(
     return found
 
 
+def _plan(
+    file: Path,
+    search: SearchResult,
+    request: Request,
+    data: TaskData,
+    teacher: ElasticResNet,
+    fits: Fitting | None,
+    left: Callable[[], float],
+    device: torch.device,
+) -> Plan:
+    """Which students are distilled, as time allows, none of them slower than the limit."""
+    if file.exists() and (planned := Plan.read(file)):
+        return planned
+    keeping = request.budget.keep_accuracy is not None
+    wanted = [one.architecture for one in (search.front if keeping else search.ranking)]
+    most = MOST_TRIES if keeping else MOST_STUDENTS
+    names, latencies = in_time(wanted, len(wanted) if keeping else most, fits)
+    each = epoch_seconds(teacher, names[0], data, device)
+    count, epochs = divide_time(left(), each, len(names), most)
+    ids = tuple(one.arch_id for one in names)
+    plan = Plan(count, epochs, ids if keeping else ids[:count], latencies)
+    write_json(file, asdict(plan))
+    return plan
+
+
 def _distil(
     task: TargetTask,
     data: TaskData,
-    arch_id: str,
-    search: SearchResult,
+    architecture: Architecture,
     epochs: int,
     path: Path,
     seed: int,
     device: torch.device,
     progress: Progress | None,
 ) -> None:
-    [architecture] = [one.architecture for one in search.ranking if one.architecture.arch_id == arch_id]
     recipe = shrink_recipe(data, epochs)
     [result] = distill(task.teacher, [architecture], data, recipe, seed=seed, device=device, progress=progress)
     if result.failure:
-        raise DassError(f"student {arch_id} of {data.name} diverged ({result.failure}): give another --seed")
+        raise DassError(
+            f"student {architecture.arch_id} of {data.name} diverged ({result.failure}): give another --seed"
+        )
     record = student_record(result, task_key(data, task.teacher, recipe, device), data, device)
     save_student(path, result.network, TrainedStudent.of(record, len(data.classes)))

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dass.errors import UsageError
-from dass.families.blocks import Block, halved, side_behind
+from dass.families.blocks import IMAGE_CHANNELS, Block, halved, side_behind
 from dass.families.family import Family
 from dass.space.architecture import Architecture, stage_blocks
+
+NORM_TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+DESCRIPTION = 88  # bytes of a tensor's dtype, shape and offsets in a safetensors header, at most
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,25 @@ def cost(architecture: Architecture, resolution: int, classes: int) -> Cost:
         macs_bn1=macs + norms,
         macs_bn3_pool=macs + 2 * norms + relus + pooled,
     )
+
+
+def weights_size(architecture: Architecture, classes: int) -> int:
+    """Bytes that a file of a network's weights has at most, in float32, and with its batch norms' statistics.
+
+    The file is shorter by some bytes for each of its tensors, whose offsets have not all the same length.
+
+    Args:
+        architecture: the network.
+        classes: outputs of the linear layer.
+    """
+    channels = architecture.blocks[-1].leaving
+    sizes = [channels * classes, classes, IMAGE_CHANNELS, IMAGE_CHANNELS]
+    names = [f"{architecture.family.head}.weight", f"{architecture.family.head}.bias", "input.mean", "input.std"]
+    for block in architecture.blocks:
+        for conv in block.all_convs:
+            sizes += [conv.weights, *[conv.leaving] * 4, 2]  # the last counts steps, in 8 bytes
+            names += [f"{conv.name}.weight", *(f"{conv.norm}.{name}" for name in NORM_TENSORS)]
+    return 4 * sum(sizes) + sum(map(len, names)) + DESCRIPTION * len(names)
 
 
 @lru_cache(maxsize=2**16)  # thousands of candidates share some dozens of stages

@@ -28,6 +28,7 @@ def log_target(
     ranking: Sequence[Candidate],
     pick: Candidate,
     seconds: float | None = None,
+    latency: float | None = None,
     files: Sequence[Path] = (),
 ) -> str:
     """Records a search on a target.
@@ -42,6 +43,7 @@ def log_target(
         ranking: the best of them, best first; the run's table.
         pick: the student chosen.
         seconds: of the search, where it is known.
+        latency: milliseconds of the pick as measured, where there is a limit on it.
         files: the picture of the Pareto front, and whatever else belongs to the search.
     """
     content = RunContent(
@@ -56,6 +58,7 @@ def log_target(
             "max_params": budget.max_params,
             "min_macs": budget.min_macs,
             "min_params": budget.min_params,
+            **budget.further,
             "architecture": pick.architecture.stage_label,
         },
         metrics={
@@ -64,6 +67,7 @@ def log_target(
             "macs": pick.cost.macs,
             "parameters": pick.cost.parameters,
             **({"seconds": seconds} if seconds is not None else {}),
+            **({"latency_ms": latency} if latency is not None else {}),
         },
         files=tuple(files),
         table=pd.DataFrame([_row(place, candidate) for place, candidate in enumerate(ranking, start=1)]),

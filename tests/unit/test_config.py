@@ -372,3 +372,34 @@ def test_a_teacher_is_the_name_of_a_file(name: str) -> None:
     assert refused(changed(("targets",), target)).startswith("params.yaml: targets.digits.teacher: ")
     target["digits"]["teacher"] = "my weights, ä.pt"
     assert parse_params(changed(("targets",), target), "params.yaml").targets["digits"].teacher == "my weights, ä.pt"
+
+
+@pytest.mark.parametrize("block", ["search", "digits"])
+def test_further_limits_are_read_and_overridden(block: str) -> None:
+    values = copy.deepcopy(DEMO)
+    values["search"] |= {"max_latency": "5ms", "max_size": 2, "keep_accuracy": 1.0}
+    values["targets"]["digits"] |= {"max_latency": 0.25, "latency_batch": 8}
+    params = parse_params(values, "params.yaml")
+    names = ("max_latency", "max_size", "latency_batch", "keep_accuracy")
+    assert [params.targets["digits"].limit(name, params.search) for name in names] == [0.25, 2, 8, 1.0]
+    part = values["search"] if block == "search" else values["targets"]["digits"]
+    key = "search" if block == "search" else "targets.digits"
+    for name, wrong in (
+        ("max_latency", "5 weeks"),
+        ("max_size", 0),
+        ("max_size", [1]),
+        ("keep_accuracy", 101),
+        ("latency_batch", 0),
+    ):
+        before = part.get(name)
+        part[name] = wrong
+        assert refused(values).startswith(f"params.yaml: {key}.{name}: ")
+        part[name] = before if before is not None else (1 if name == "latency_batch" else None)
+
+
+def test_a_race_keeps_no_accuracy() -> None:
+    for place in ("search", "digits"):
+        values = copy.deepcopy(DEMO)
+        values["search"]["method"] = "race"
+        (values["search"] if place == "search" else values["targets"]["digits"])["keep_accuracy"] = 1
+        assert "keep_accuracy" in refused(values)

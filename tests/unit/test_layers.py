@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     "cli", "planning shrink", "tracking baselines", "search", "ladder", "evaluation evidence", "predictor students",
     "training", "networks", "space datasets", "project presets", "params_file", "config", "families", "method_names",
-    "sealed", "device files scratch", "errors",
+    "sealed", "device files scratch amounts", "errors",
 )  # fmt: skip
 HEIGHT = {name: -index for index, names in enumerate(LAYERS) for name in names.split()}
 

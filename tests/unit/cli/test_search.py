@@ -152,7 +152,8 @@ def test_as_a_table(dass: Callable) -> None:
     assert said.code == 0
     assert "pets: best of 20 within 1 M parameters; teacher " in said.out
     rows = [line for line in said.out.splitlines() if line.startswith("│")]
-    assert len(rows) == 3
+    assert len(rows) == 4  # the last is the teacher's
+    assert sum("pick" in row for row in rows) == 1 and "teacher" in rows[-1]
     assert "ms per candidate" in said.out
 
 
@@ -281,3 +282,18 @@ def test_bad_images_and_a_bad_predictor_are_refused(refuses: Callable, project: 
     path = project / "data" / "predictor" / "predictor.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     assert "predictor.safetensors" in refuses(1, "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE)
+
+
+def test_limits_on_size_latency_and_accuracy(search: Search, dass: Callable, refuses: Callable) -> None:
+    everything = search("--top", 100)["ranking"]
+    found = search("--top", 100, "--max-size", "30kB", "--max-latency", "10s", "--keep-accuracy", 100)
+    assert 0 < found["pick"]["latency_ms"] < 10_000
+    cheapest = min(found["ranking"], key=lambda row: row["macs"])
+    assert found["pick"]["macs"] == cheapest["macs"] < max(row["macs"] for row in everything)
+    assert "30" not in found["budget"] and "0.03 MB" in found["budget"]
+    arguments = ("search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--candidates", 20)
+    assert "fastest" in refuses(2, *arguments, "--max-latency", "1us")
+    assert "smallest" in refuses(2, *arguments, "--max-size", "1kB")
+    for option, wrong in (("--max-latency", "soon"), ("--max-size", "-1MB")):
+        assert repr(wrong) in refuses(2, *arguments, option, wrong)
+    assert "--keep-accuracy" in refuses(2, *arguments, "--method", "race", "--keep-accuracy", 1)

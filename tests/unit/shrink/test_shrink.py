@@ -16,7 +16,7 @@ from dass.shrink.files import Filed
 from dass.shrink.recipe import divide_time, shrink_recipe
 from dass.shrink.report import page
 from dass.shrink.shrink import Request, Shrunk, shrink, shrink_folder
-from dass.space.cost import cost
+from dass.space.cost import cost, weights_size
 from dass.training.recipes import train_teacher
 from tests.samples import SPACE, TEACHER_RECIPE, rows_task
 
@@ -140,3 +140,26 @@ def test_a_damaged_step_says_which_folder_to_delete(
     path.write_bytes(path.read_bytes()[:-7])
     with pytest.raises(DassError, match="delete this folder"):
         shrink(task, request_, copy, device=CPU)
+
+
+def test_limits_of_size_latency_and_accuracy_are_kept_and_said(task: TargetTask, tmp_path: Path) -> None:
+    """The file is small enough, the student was measured, and it is told how it stands to the accuracy asked for."""
+    most = 0.9 * weights_size(SPACE.largest, 4) / 1e6
+    budget = Budget(max_size=most, max_latency=10_000.0, keep_accuracy=100.0)
+    asked = Request(budget, minutes=0.05)
+    shrunk = shrink(task, asked, tmp_path, device=CPU)
+    assert all(one.path.stat().st_size <= most * 1e6 for one in shrunk.distilled)
+    assert shrunk.latency is not None and 0 < shrunk.latency < 10_000
+    assert shrunk.kept is not None and shrunk.kept.floor == pytest.approx(task.card.accuracy - 100)
+    assert shrunk.kept.predicted == shrunk.chosen.final_accuracy
+    assert shrunk.chosen.macs == min(one.student.macs for one in shrunk.distilled)  # all are within 100 points
+    filed = Filed("models:/x/1", "champion", "r", shrunk.distilled[0].path, (), "sqlite:///x", (1.0, 2.0), (0.5, 1.0))
+    html = page(task, asked, shrunk, filed, "dass shrink", 60.0)
+    assert f"{most:g} MB" in html and f"{shrunk.latency:.3g} ms" in html and f"{shrunk.kept.probability:.0%}" in html
+    assert shrink_folder(task, asked, tmp_path) != shrink_folder(task, Request(Budget(), 0.05), tmp_path)
+
+
+def test_too_short_a_time_is_told_before_the_search(task: TargetTask, tmp_path: Path) -> None:
+    said: list[str] = []
+    shrink(task, Request(Budget(max_macs=0.2), minutes=0.001), tmp_path, device=CPU, tell=said.append)
+    assert "--minutes" in said[0] and "search:" not in said[0]

@@ -1,0 +1,94 @@
+"""How `dass search` shows what it found: a table with its pick, or one JSON value."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+import torch
+from rich.table import Table
+
+from dass.search.candidates import MILLION, Candidate
+from dass.search.kept import kept_lines
+from dass.search.latency import measure_parts
+from dass.search.pareto import pareto_front
+from dass.search.run import SearchResult, candidate_json
+from dass.search.target_task import TargetTask
+from dass.space.architecture import Architecture
+from dass.space.cost import Cost
+
+
+def front_of(
+    found: SearchResult, against: str, resolution: int, classes: int, place: torch.device
+) -> Sequence[Candidate]:
+    """The Pareto front; against latency as block times add up, since not every candidate can be run."""
+    if against != "latency":
+        return pareto_front(found.ranking, attrgetter(f"cost.{against}"))
+    architectures = [candidate.architecture for candidate in found.ranking]
+    parts = measure_parts(architectures, resolution, classes, place)
+    return pareto_front(found.ranking, lambda candidate: parts.estimate(candidate.architecture))
+
+
+def to_json(found: SearchResult, shown: Sequence[Candidate], times: Sequence[float]) -> dict[str, Any]:
+    """A result with the candidates that are shown, and their latencies in milliseconds where there are any."""
+    rows = [candidate_json(candidate) for candidate in shown]
+    for one, time in zip(rows, times, strict=False):
+        one["latency_ms"] = time
+    pick = candidate_json(found.pick)
+    pick |= {} if found.latency is None else {"latency_ms": found.latency, "slower_ones_before_it": found.missed}
+    pick |= {} if found.probability is None else {"kept_probability": found.probability}
+    return {
+        "target": found.target, "teacher_accuracy": found.teacher_accuracy, "candidates": len(found.ranking),
+        "seconds": found.seconds, "budget": str(found.budget), "pick": pick, "ranking": rows,
+    }  # fmt: skip
+
+
+def pick_lines(found: SearchResult) -> list[str]:
+    """What is said of the pick."""
+    pick = found.pick
+    what = "of held-out training images" if found.predicted is None else "predicted"
+    first = (
+        f"pick: {pick.architecture.stage_label}, {pick.predicted:.2f}% {what}, {pick.cost.macs / MILLION:.3f} M MACs, "
+        f"{pick.cost.parameters / MILLION:.4f} M parameters"
+    )
+    return [first, *kept_lines(found)]
+
+
+def table_of(
+    title: str, found: SearchResult, shown: Sequence[Candidate], times: Sequence[float], task: TargetTask
+) -> Table:
+    """Candidates as a table with the pick marked and the teacher below.
+
+    Args:
+        title: above the table.
+        found: whose pick is marked.
+        shown: candidates, in this order.
+        times: milliseconds of each; empty for no such column.
+        task: the teacher.
+    """
+    table = Table(title=title)
+    climbed = any(candidate.rung for candidate in shown)
+    intervals = any(candidate.low is not None for candidate in shown)
+    accuracy = "held-out %" if found.predicted is None else "predicted %"
+    columns = ["place", "depths / widths", accuracy, *(["80% interval"] * intervals), *(["evidence"] * climbed)]
+    for column in (*columns, "M MACs", "M parameters", *(["ms"] if times else []), "arch_id"):
+        table.add_column(column, justify="left" if column == "depths / widths" else "right")
+
+    def add(
+        place: str, architecture: Architecture, percent: float, more: list[str], spent: Cost, ms: list[str]
+    ) -> None:
+        table.add_row(
+            place, architecture.stage_label, f"{percent:.2f}", *more, f"{spent.macs / MILLION:.3f}",
+            f"{spent.parameters / MILLION:.4f}", *ms, architecture.arch_id,
+        )  # fmt: skip
+
+    for position, candidate in enumerate(shown, start=1):
+        more = [f"{candidate.low:.1f}-{candidate.high:.1f}"] if intervals else []
+        more += [candidate.rung] if climbed else []
+        ms = [f"{times[position - 1]:.2f}"] if times else []
+        place = f"pick {position}" if candidate == found.pick else str(position)
+        add(place, candidate.architecture, candidate.predicted, more, candidate.cost, ms)
+    table.add_section()
+    empty = [""] * (intervals + climbed)
+    teacher = task.teacher.architecture
+    add("teacher", teacher, task.card.accuracy, empty, task.teacher_cost, ["" for _ in times[:1]])
+    return table

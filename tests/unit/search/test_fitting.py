@@ -1,0 +1,133 @@
+"""Limits on the size of the weights' file and on latency."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save
+
+from dass.errors import UsageError
+from dass.families.registry import FAMILIES
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.search.candidates import Budget, Candidate, sample_candidates
+from dass.search.evolution import evolve_candidates
+from dass.search.fitting import Fitting, fitting
+from dass.search.select import choose, kept_probability
+from dass.space.architecture import Architecture
+from dass.space.cost import cost, weights_size
+from dass.space.search_space import RATIOS, SearchSpace
+
+CPU = torch.device("cpu")
+SPACE = SearchSpace((8, 16, 32, 64), 3, (0.25, 0.5, 1.0), "block")
+SIZE = {"resolution": 16, "classes": 3}
+
+
+class Planned(Fitting):
+    """Whose clock is wrong by a known factor: a whole network takes a time that its MACs say."""
+
+    def measure(self, architecture: Architecture) -> float:
+        return cost(architecture, 16, 3).macs / 1e6
+
+
+def planned(budget: Budget) -> Planned:
+    return Planned(budget, device=CPU, **SIZE)
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "paper_resnet"])
+def test_the_size_is_that_of_the_file_and_never_less(family: str) -> None:
+    networks = list(FAMILIES[family].networks().values())[:2]
+    for architecture, _ in [(SPACE.largest, 0), *((Architecture(widths, kind), 0) for kind, widths in networks)]:
+        small = SearchSpace.below(architecture, RATIOS, "block").sample(1, np.random.default_rng(0))[0]
+        for one in (architecture, small):
+            written = len(save(ElasticResNet(one, 7).state_dict()))
+            assert written <= weights_size(one, 7) <= 1.04 * written + 600
+
+
+def test_candidates_keep_the_size() -> None:
+    budget = Budget(max_size=0.4)
+    found = sample_candidates(SPACE, 40, 0, budget=budget, passes=fitting(budget, device=CPU, **SIZE), **SIZE)
+    assert len(found) == 40
+    assert all(len(save(ElasticResNet(one, 3).state_dict())) <= 400_000 for one in found)
+    assert fitting(Budget(max_macs=3.0), device=CPU, **SIZE) is None
+
+
+def test_where_large_ones_are_refused_small_ones_are_drawn() -> None:
+    """A limit that less than one in a thousand keeps is still kept, and one that nothing keeps names the nearest."""
+    least = min(weights_size(one, 3) for one in SPACE.sample(20_000, np.random.default_rng(1))) / 1e6
+    budget = Budget(max_size=1.05 * least)
+    found = sample_candidates(SPACE, 5, 0, budget=budget, passes=fitting(budget, device=CPU, **SIZE), **SIZE)
+    assert found and all(weights_size(one, 3) <= 1.05e6 * least for one in found)
+    for budget in (Budget(max_size=0.0001), Budget(max_latency=1e-6)):
+        with pytest.raises(UsageError, match=r"the (smallest|fastest)"):
+            sample_candidates(SPACE, 5, 0, budget=budget, passes=fitting(budget, device=CPU, **SIZE), **SIZE)
+
+
+def test_an_estimate_is_as_whole_networks_say() -> None:
+    """Block times add up to something else than a network takes; the factor between them is measured."""
+    fits = planned(Budget(max_latency=1.0))
+    architectures = SPACE.sample(60, np.random.default_rng(0))
+    estimates = fits.estimate(architectures)
+    ratio = [time / fits.measure(one) for one, time in zip(architectures, estimates, strict=True)]
+    assert 0.2 < float(np.median(ratio)) < 5  # milliseconds of blocks are far from M MACs, but for the factor
+
+
+def test_children_keep_the_limit_too() -> None:
+    budget = Budget(max_size=0.4)
+    fits = fitting(budget, device=CPU, **SIZE)
+    found = evolve_candidates(
+        SPACE, 60, 0, lambda ones: np.array([cost(one, 16, 3).macs for one in ones], float), budget=budget,
+        passes=fits, **SIZE,
+    )  # fmt: skip
+    assert len(found) > 15
+    assert all(weights_size(one, 3) <= 400_000 for one in found)
+
+
+def ranking() -> list[Candidate]:
+    ones = SPACE.sample(20, np.random.default_rng(0))
+    costs = sorted(((cost(one, 16, 3), one) for one in ones), key=lambda pair: -pair[0].macs)
+    return [Candidate(one, 90.0 - place, spent, 88.0 - place, 92.0 - place) for place, (spent, one) in enumerate(costs)]
+
+
+def test_a_pick_that_is_too_slow_when_measured_gives_way_to_the_next() -> None:
+    ranked = ranking()
+    limit = ranked[3].cost.macs / 1e6
+    budget = Budget(max_latency=limit)
+    choice = choose(ranked, budget, teacher_accuracy=95.0, fitting=planned(budget))
+    assert (choice.candidate, choice.missed, choice.latency) == (ranked[3], 3, limit)
+    slow = Budget(max_latency=1e-9)
+    with pytest.raises(UsageError, match="the fastest took"):
+        choose(ranked, slow, teacher_accuracy=95.0, fitting=planned(slow))
+
+
+def test_the_cheapest_that_keeps_the_accuracy_is_picked() -> None:
+    ranked = ranking()  # 90, 89, ...: cheaper and worse
+    keep = Budget(keep_accuracy=8.0)
+    assert choose(ranked, keep, teacher_accuracy=95.0).candidate == ranked[3]  # 87 %
+    assert choose(ranked, replace(keep, keep_accuracy=1.0), teacher_accuracy=95.0).candidate == ranked[0]
+    dear = replace(keep, min_macs=ranked[2].cost.macs / 1e6)
+    assert choose(ranked, dear, teacher_accuracy=95.0).candidate == ranked[2]
+
+
+def test_the_probability_is_that_of_the_interval() -> None:
+    [candidate] = ranking()[:1]  # 88 to 92, in which it is with 80 %
+    for floor, expected in ((88.0, 0.9), (90.0, 0.5), (92.0, 0.1)):
+        found = kept_probability(candidate, Budget(keep_accuracy=95.0 - floor), 95.0)
+        assert found == pytest.approx(expected, abs=1e-6)
+    assert kept_probability(candidate, Budget(), 95.0) is None
+    assert kept_probability(replace(candidate, low=None), Budget(keep_accuracy=1.0), 95.0) is None
+
+
+def test_limits_are_read_and_said() -> None:
+    given = Budget.of("40%", None, cost(SPACE.largest, 16, 3), max_size="300kB", max_latency="2ms", latency_batch=8)
+    assert (given.max_size, given.max_latency) == (0.3, 2.0)
+    assert given.further == {"max_size": 0.3, "max_latency": 2.0, "latency_batch": 8}
+    assert Budget(max_macs=1.0).further == {}
+    for part in ("0.3 MB", "2 ms", "8 images"):
+        assert part in str(given)
+
+
+def test_any_order_of_results_is_kept_by_a_race(make: Callable[..., Candidate]) -> None:
+    ranked = [make(0, 40.0, 3), make(1, 50.0, 2)]  # by steps, not by accuracy
+    assert choose(ranked, Budget(), teacher_accuracy=95.0).candidate == ranked[0]
