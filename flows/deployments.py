@@ -22,6 +22,7 @@ from dass.scratch import scratch_folder
 from dass.search.candidates import MILLION, Budget
 from dass.search.kept import kept_lines
 from dass.search.run import save_search
+from dass.shrink.whole import Options
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost
 from dass.space.search_space import SearchSpace
@@ -33,8 +34,9 @@ from flows.given import given_files, open_given, record_distilled, record_search
 from flows.meta_train import learn
 from flows.register import file_student, predictors
 from flows.repro import lay, repro, stage_names
-from flows.runtime import run_link
+from flows.runtime import logger, run_link
 from flows.search import Method, draw, embedded, rank_candidates, show, show_picture
+from flows.shrink import shrink_here
 from flows.slots import dvc_slot
 from flows.stage import begin_run
 from flows.students import students
@@ -111,6 +113,7 @@ def search_students(
     max_latency: Latency | None = None,
     latency_batch: Annotated[int, Field(ge=1, le=4096)] = 1,
     keep_accuracy: Percent | None = None,
+    minutes: Annotated[float, Field(ge=0.1, le=10_000)] | None = None,
 ) -> None:
     """Rank students for a dataset and a teacher trained on it, within a budget.
 
@@ -145,10 +148,27 @@ def search_students(
             measured, and gives way to the next if it is slower.
         latency_batch: Images in that forward pass.
         keep_accuracy: Points that the student may lose against its teacher: the smallest student that is predicted to
-            lose no more is picked. Not for the method `race`, which predicts nothing.
+            lose no more is picked. Not for the method `race`, which predicts nothing, unless there are `minutes`.
+        minutes: Do all that `dass shrink` does in so many minutes: a race for a teacher of any family, the best few
+            distilled, one chosen by held-out images, registered, exported and described on a page. `candidates`,
+            `top`, `method`, `seconds`, `then`, `min_macs` and `min_params` are then left as they are.
     """
     begin_run()
     project = Project.open()
+    if minutes is not None:
+        odd = {"candidates": candidates, "method": method, "seconds": seconds, "min_macs": min_macs}
+        odd |= {"min_params": min_params, "then": None if then == "rank" else then}
+        if left := [name for name, value in odd.items() if value is not None]:
+            raise UsageError(f"{', '.join(left)}: not together with minutes")
+        options = Options(
+            dataset, str(project.root / teacher), max_macs=max_macs, max_params=max_params, max_size=max_size,
+            max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy, minutes=minutes,
+            normalization=normalization, classes=str(project.root / classes) if classes else None,
+            expect_accuracy=expect_accuracy, layout=layout, seed=seed,
+        )  # fmt: skip
+        for line in shrink_here(options, project.root):
+            logger().info(line)
+        return
     chosen = method or project.params.search.method
     stage, file = ("ladder", project.ladder_file) if chosen == "ladder" else ("meta_train", project.predictor_file)
     if chosen != "race" and not file.exists():

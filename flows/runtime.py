@@ -107,7 +107,7 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         """Takes how many this run has done of those it has to do."""
-        now = time.monotonic()
+        now, self._total = time.monotonic(), self._before + total  # which may turn out otherwise than was thought
         if now - self._reported >= REPORT_SECONDS or done == total:
             self._reported = now
             self._say(self._before + done, (now - self._started) / max(done, 1) * (total - done))

@@ -2,14 +2,13 @@
 
 import shlex
 import sys
-import time
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dass.cli.limit_options import KeepAccuracy, LatencyBatch, MaxLatency, MaxMacs, MaxParams, MaxSize
+from dass.cli.on_server import server_is_there, shrink_on_server
 from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization
 
 LATE = 1.5  # times the minutes asked for: later than that is told
@@ -40,47 +39,36 @@ def shrink(
 ) -> None:
     """Find a small student of a teacher, distil it, register it, and write a page about it.
 
-    The same command goes on from what is finished.
+    The same command goes on from what is finished. Where a Prefect server is there (`make ui`, `make serve`, or
+    PREFECT_API_URL), the steps are shown as tasks of a run on its page.
 
     Example: dass shrink --data photos --teacher resnet34.pth --max-macs 40% --minutes 20
     """
-    started = time.perf_counter()
     from dass.cli.progress import progress_bar
-    from dass.cli.shrink_table import front_table
-    from dass.cli.tables import print_table
+    from dass.cli.tables import print_table, table_of_rows
     from dass.device import resolve_device
-    from dass.networks.importing import import_network
-    from dass.params_file import find_root, in_project
-    from dass.project import RAW
-    from dass.search.candidates import Budget
-    from dass.search.target_task import open_task
-    from dass.shrink.shrink import Request
-    from dass.shrink.whole import result_lines, shrink_and_file
+    from dass.params_file import find_root
+    from dass.shrink.front import front_rows
+    from dass.shrink.whole import Options, result_lines, shrink_and_file
     from dass.space.cost import Cost
-    from dass.training.user_teacher import TeacherFile
 
-    limits = partial(
-        Budget.of, max_macs, max_params, max_size=max_size, max_latency=max_latency, latency_batch=latency_batch,
-        keep_accuracy=keep_accuracy,
+    root, place = find_root(), resolve_device(device)
+    options = Options(
+        data=data, teacher=str(teacher), max_macs=max_macs, max_params=max_params, max_size=max_size,
+        max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy, minutes=minutes,
+        normalization=normalization, classes=None if classes is None else str(classes),
+        expect_accuracy=expect_accuracy, layout=layout, resolution=resolution, seed=seed,
+        command=shlex.join(["dass", *sys.argv[1:]]),
     )  # fmt: skip
-    limits(Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
-    place = resolve_device(device)
-    given = TeacherFile.of(
-        teacher, normalization=normalization, classes=classes, expect_accuracy=expect_accuracy, layout=layout
-    )
-    family = import_network(given.path, layout=given.layout).network.architecture.family
-    root, side = find_root(), resolution or family.usual_resolution or 64
-
-    with open_task(data, given, raw=in_project(RAW), resolution=side, device=place, tell=_tell) as task:
-        _tell(f"teacher: {family.name}, {task.card.accuracy:.2f}% of {len(task.data.test_labels)} test images")
-        request = Request(limits(task.teacher_cost), minutes, seed)
-        with progress_bar("shrink") as progress:
-            made = shrink_and_file(
-                task, request, root, device=place, command=shlex.join(["dass", *sys.argv[1:]]), started=started,
-                tell=_tell, progress=progress,
-            )  # fmt: skip
-        lines = result_lines(task, request, made)
-        print_table(front_table(task, request, made.shrunk))
+    options.budget(Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
+    if server_is_there(root):
+        raise typer.Exit(shrink_on_server(options, root, device))
+    with (
+        progress_bar("shrink") as progress,
+        shrink_and_file(options, root, device=place, tell=_tell, progress=progress) as made,
+    ):
+        lines, rows = result_lines(made), front_rows(made.task, made.shrunk)
+    print_table(table_of_rows(f"{made.task.card.task}: within {made.request.budget}", rows))
     print("\n".join(lines))
     if made.seconds > LATE * 60 * minutes:
         _tell(f"all of it took {made.seconds / 60:.1f} minutes, more than the {minutes:g} that were asked for")

@@ -1,5 +1,7 @@
 """How the command line prints a table."""
 
+from collections.abc import Mapping, Sequence
+
 from rich.console import Console
 from rich.table import Table
 
@@ -12,3 +14,18 @@ def print_table(table: Table) -> None:
     for column in table.columns:
         column.overflow = "fold"
     console.print(table)
+
+
+def table_of_rows(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
+    """A table of rows with equal columns; numbers stand on the right.
+
+    Args:
+        title: above the table.
+        rows: at least one; cells by column.
+    """
+    table = Table(title=title)
+    for column, cell in rows[0].items():
+        table.add_column(column, justify="right" if cell[:1].isdigit() and "/" not in cell else "left")
+    for row in rows:
+        table.add_row(*row.values())
+    return table

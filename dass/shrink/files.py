@@ -7,8 +7,10 @@ import torch
 
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
+from dass.evaluation.plots import save
 from dass.search.latency import measure_latency
 from dass.search.target_task import TargetTask
+from dass.shrink.front import front_figure
 from dass.shrink.recipe import shrink_recipe
 from dass.shrink.shrink import Shrunk
 from dass.space.architecture import Architecture
@@ -38,6 +40,7 @@ class Filed:
         tracking: address of the registry.
         teacher_latency: milliseconds of the teacher on this device, for batches of 1 and 32.
         student_latency: of the student.
+        run_id: of the run in the registry that they belong to.
     """
 
     model: str
@@ -48,6 +51,7 @@ class Filed:
     tracking: str
     teacher_latency: tuple[float, float]
     student_latency: tuple[float, float]
+    run_id: str = ""
 
     def places(self) -> list[tuple[str, str]]:
         """What lies where."""
@@ -75,7 +79,7 @@ def file_student(task: TargetTask, shrunk: Shrunk, root: Path, folder: Path, dev
         task: images and teacher.
         shrunk: what came out.
         root: the project, whose registry is used.
-        folder: where the ONNX file goes.
+        folder: where the ONNX files and the picture of the front go.
         device: where latency is measured.
 
     Raises:
@@ -84,10 +88,11 @@ def file_student(task: TargetTask, shrunk: Shrunk, root: Path, folder: Path, dev
     chosen, data, search = shrunk.chosen, task.data, shrunk.search
     weights = shrunk.distilled[0].path
     store, came_from = open_store(root), lineage(root, [])
+    save(front_figure(task, shrunk), picture := folder / "front.png")
     run_id = log_target(
         store, came_from, teacher=task.card, predictor_id="", candidates=len(search.ranking), budget=search.budget,
         ranking=search.ranking, pick=search.pick, seconds=shrunk.seconds,
-        latency=search.latency,
+        latency=search.latency, files=[picture],
     )  # fmt: skip
     add_student(store, run_id, accuracy=shrunk.test.accuracy, files=[weights, weights.with_suffix(".json")])
     card = StudentCard(
@@ -107,7 +112,26 @@ def file_student(task: TargetTask, shrunk: Shrunk, root: Path, folder: Path, dev
     teacher_latency, student_latency = (
         _latency(architecture, task, device) for architecture in (task.teacher.architecture, chosen.architecture)
     )
-    return Filed(version.uri, verdict.alias, verdict.reason, weights, onnx, store.uri, teacher_latency, student_latency)
+    return Filed(
+        version.uri, verdict.alias, verdict.reason, weights, onnx, store.uri, teacher_latency, student_latency,
+        run_id,
+    )  # fmt: skip
+
+
+def add_report(root: Path, run_id: str, report: Path) -> None:
+    """Puts the page into the run that the student belongs to, where MLflow shows it.
+
+    Args:
+        root: the project.
+        run_id: of the run.
+        report: the page.
+
+    Raises:
+        DassError: the registry cannot be written.
+    """
+    store = open_store(root)
+    with store.errors(f"add the report to run {run_id}"):
+        store.client.log_artifact(run_id, str(report))
 
 
 def _export(shrunk: Shrunk, data: TaskData, folder: Path) -> tuple[Path, ...]:

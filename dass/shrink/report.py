@@ -1,17 +1,15 @@
 """One page, without any file beside it, that says what was asked for and what came out."""
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 from dass.evaluation.answer_plots import confusion_matrix, mistakes_grid
 from dass.evaluation.answers import Answers
-from dass.evaluation.plots import pareto
 from dass.search.candidates import MILLION
 from dass.search.target_task import TargetTask
 from dass.shrink.files import Filed
+from dass.shrink.front import embedded, front_figure
 from dass.shrink.shrink import Request, Shrunk
 from dass.space.cost import cost
 
@@ -71,7 +69,7 @@ def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, comma
         "<h2>The search</h2>",
         f"<p>{_took_part(len(shrunk.search.ranking))} The accuracies are of held-out training images after so "
         "many steps, not of finished students.</p>",
-        _picture(_front(task, shrunk)),
+        _picture(front_figure(task, shrunk)),
         _table(
             ("depths / widths", "steps", "held-out accuracy", "80% interval", "M MACs"),
             [
@@ -149,24 +147,6 @@ def _distilled(shrunk: Shrunk) -> str:
     return f"Each was distilled for {shrunk.epochs} epochs. Held-out training images chose the first of them."
 
 
-def _front(task: TargetTask, shrunk: Shrunk) -> "Figure":
-    search = shrunk.search
-    place = {candidate: index for index, candidate in enumerate(search.ranking)}
-    teacher = cost(task.teacher.architecture, task.data.resolution, len(task.data.classes))
-    chosen = next(index for index, one in enumerate(search.ranking) if one.architecture == shrunk.chosen.architecture)
-    return pareto(
-        [candidate.cost.macs / MILLION for candidate in search.ranking],
-        [candidate.predicted for candidate in search.ranking],
-        [place[candidate] for candidate in search.front],
-        title=f"{search.target}: students of the search",
-        picked=chosen,
-        max_macs=search.budget.max_macs,
-        teacher_macs=teacher.macs / MILLION,
-        teacher_accuracy=search.teacher_accuracy,
-        ylabel=search.accuracy_label,
-    )
-
-
 def _mistakes(task: TargetTask, answers: Answers) -> str:
     """Accuracy by class, the confusion matrix, and the mistakes that the student is surest of."""
     rows = [
@@ -181,9 +161,7 @@ def _mistakes(task: TargetTask, answers: Answers) -> str:
 
 
 def _picture(figure: "Figure") -> str:
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}">'
+    return f'<img alt="" src="{embedded(figure)}">'
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -223,8 +223,8 @@ def _tell_of_time(
     needed = enough_minutes(epoch_seconds(teacher, student, data, device))
     if needed > request.minutes:
         tell(
-            f"{request.minutes:.2g} minutes are short on this machine: {FEWEST_EPOCHS} epochs of one student and the "
-            f"search take about {needed:.2g}; the student will have learned little: give more --minutes"
+            f"{request.minutes:.2g} minutes are left, which is short on this machine: the search and {FEWEST_EPOCHS} "
+            f"epochs of one student take about {needed:.2g}; the student will have learned little: give more --minutes"
         )
 
 

@@ -1,19 +1,91 @@
-"""All that `dass shrink` does once images and teacher are open, for the command line and for a server's run alike."""
+"""All that `dass shrink` does, for the command line and for a server's run alike."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from dass.files import write_text
-from dass.search.target_task import TargetTask
-from dass.shrink.files import Filed, file_student
+from dass.networks.importing import import_network
+from dass.project import RAW
+from dass.search.candidates import Budget
+from dass.search.target_task import TargetTask, open_task
+from dass.shrink.files import Filed, add_report, file_student
 from dass.shrink.report import page
 from dass.shrink.shrink import Request, Shrunk, shrink, shrink_folder
 from dass.shrink.steps import Progress, Step, Tell, at_once
+from dass.space.cost import Cost
+from dass.training.user_teacher import TeacherFile
 
 SHORTEST = 0.05  # minutes that a search and a distillation are given at least
+USUAL_RESOLUTION = 64  # of a teacher whose family has none
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person says.
+
+    Attributes:
+        data: name or folder of a packed dataset, or a folder, zip or tar of images.
+        teacher: path of its weights.
+        max_macs: millions or a share, as `Budget.of` reads it; None for no limit.
+        max_params: likewise.
+        max_size: of the weights' file, such as `1MB`; None for no limit.
+        max_latency: of one forward pass, such as `5ms`; None for no limit.
+        latency_batch: images in that pass.
+        keep_accuracy: points below the teacher; None for the best student.
+        minutes: how long all of it may take.
+        normalization: what the teacher expects of its images; None for its family's.
+        classes: path of a file with its class names; None for those in its file.
+        expect_accuracy: percent that it should reach.
+        layout: what its weights cannot tell; None for the rule.
+        resolution: side of the images in pixels; None for the family's.
+        seed: of every random choice.
+        command: that makes the same again, for the page.
+    """
+
+    data: str
+    teacher: str
+    max_macs: float | str | None = None
+    max_params: float | str | None = None
+    max_size: float | str | None = None
+    max_latency: float | str | None = None
+    latency_batch: int = 1
+    keep_accuracy: float | None = None
+    minutes: float = 20.0
+    normalization: str | None = None
+    classes: str | None = None
+    expect_accuracy: float | None = None
+    layout: str | None = None
+    resolution: int | None = None
+    seed: int = 0
+    command: str = ""
+
+    def budget(self, teacher: Cost) -> Budget:
+        """The limits, for a teacher of some cost.
+
+        Raises:
+            UsageError: one of them is none.
+        """
+        return Budget.of(
+            self.max_macs, self.max_params, teacher, max_size=self.max_size, max_latency=self.max_latency,
+            latency_batch=self.latency_batch, keep_accuracy=self.keep_accuracy,
+        )  # fmt: skip
+
+    def teacher_file(self) -> TeacherFile:
+        """The teacher's weights and what they cannot tell.
+
+        Raises:
+            UsageError: an option is not as described.
+        """
+        return TeacherFile.of(
+            Path(self.teacher), normalization=self.normalization,
+            classes=None if self.classes is None else Path(self.classes), expect_accuracy=self.expect_accuracy,
+            layout=self.layout,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,66 +93,71 @@ class Made:
     """What was made.
 
     Attributes:
+        task: images and teacher.
+        request: what was asked for.
         shrunk: what came out.
         filed: where it lies.
         report: the page about it.
         seconds: that all of it took.
     """
 
+    task: TargetTask
+    request: Request
     shrunk: Shrunk
     filed: Filed
     report: Path
     seconds: float
 
 
+@contextmanager
 def shrink_and_file(
-    task: TargetTask,
-    request: Request,
+    options: Options,
     root: Path,
     *,
     device: torch.device,
-    command: str,
-    started: float,
     tell: Tell = lambda line: None,
     progress: Progress | None = None,
     step: Step = at_once,
-) -> Made:
-    """Searches, distils, chooses, registers, exports, measures and writes the page.
+) -> Iterator[Made]:
+    """Reads images and teacher, searches, distils, chooses, registers, exports, measures and writes the page.
 
     Args:
-        task: images and teacher.
-        request: what is asked for.
+        options: what a person says.
         root: the project, whose registry is used; steps are kept in its `data/shrink`.
         device: where students train and latency is measured.
-        command: that makes the same again.
-        started: when the work began, as `time.perf_counter` had it.
         tell: called with a line for each step.
         progress: called with steps done and in all of what is running.
         step: carries out a step, by its name.
 
+    Yields:
+        What was made, while its images are at hand.
+
     Raises:
-        UsageError: nothing fits the limits, or there are too few images.
+        UsageError: nothing fits the limits, an option is not as described, or there are too few images.
         DassError: every student diverged, or the registry cannot be written.
     """
-    folder = shrink_folder(task, request, root / "data" / "shrink")
-    left = request.minutes - (time.perf_counter() - started) / 60
-    timed = replace(request, minutes=max(SHORTEST, left))
-    shrunk = shrink(task, timed, folder, device=device, tell=tell, progress=progress, step=step)
-    filed = step("file the student", lambda: file_student(task, shrunk, root, folder, device))
-    report, took = folder / "report.html", time.perf_counter() - started
-    write_text(report, page(task, request, shrunk, filed, command, took))
-    return Made(shrunk, filed, report, took)
+    started = time.perf_counter()
+    options.budget(Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
+    given = options.teacher_file()
+    family = import_network(given.path, layout=given.layout).network.architecture.family
+    side = options.resolution or family.usual_resolution or USUAL_RESOLUTION
+    with open_task(options.data, given, raw=root / RAW, resolution=side, device=device, tell=tell) as task:
+        tell(f"teacher: {family.name}, {task.card.accuracy:.2f}% of {len(task.data.test_labels)} test images")
+        request = Request(options.budget(task.teacher_cost), options.minutes, options.seed)
+        folder = shrink_folder(task, request, root / "data" / "shrink")
+        left = request.minutes - (time.perf_counter() - started) / 60
+        timed = replace(request, minutes=max(SHORTEST, left))
+        shrunk = shrink(task, timed, folder, device=device, tell=tell, progress=progress, step=step)
+        filed = step("file the student", lambda: file_student(task, shrunk, root, folder, device))
+        report, took = folder / "report.html", time.perf_counter() - started
+        write_text(report, page(task, request, shrunk, filed, options.command, took))
+        step("record the report", lambda: add_report(root, filed.run_id, report))
+        yield Made(task, request, shrunk, filed, report, took)
 
 
-def result_lines(task: TargetTask, request: Request, made: Made) -> list[str]:
-    """What is said at the end: what was asked for and what was reached.
-
-    Args:
-        task: images and teacher.
-        request: what was asked for.
-        made: what came out.
-    """
-    shrunk, budget = made.shrunk, request.budget
+def result_lines(made: Made) -> list[str]:
+    """What is said at the end: what was asked for and what was reached."""
+    task, shrunk, budget = made.task, made.shrunk, made.request.budget
     lines = [f"student: {shrunk.test.accuracy:.2f}% of the test images, teacher {task.card.accuracy:.2f}%"]
     if shrunk.kept is not None:
         kept = shrunk.kept

@@ -110,6 +110,30 @@ def test_a_search_by_the_ladder_within_seconds_shows_its_evidence_and_registers_
     assert {"pareto.png", "search.json", "digits.safetensors"} <= files
 
 
+def test_a_student_is_made_within_minutes_in_tasks_and_filed_with_its_page(served: Served) -> None:
+    """What `dass shrink` does, each step a task; limits that other ways of searching have are refused beside it."""
+    run = served.run(
+        "search-students", dataset="digits", teacher=TEACHER, max_macs="60%", max_size="1MB", max_latency="10s",
+        keep_accuracy=90, minutes=0.3, expect_accuracy=0,
+    )  # fmt: skip
+    assert run["state_type"] == "COMPLETED", run["state"]["message"]
+    tasks = " ".join(served.tasks(run))
+    for step in ("search", "plan", "distil", "answer test images", "file the student", "record the report"):
+        assert step in tasks
+    left = served.artifacts(run)
+    assert {row[""] for row in table(left["table"])} == {"searched", "pick", "teacher"}
+    assert httpx.get(left["image"]["data"], timeout=60).content.startswith(b"\x89PNG")
+    summary = next(text for text in _markdown(served, run) if "MLflow run" in text)
+    model = re.search(r"models:/(dass-student-digits)/(\d+)", summary)
+    assert model
+    version = _mlflow(served, "model-versions/get", name=model[1], version=model[2])["model_version"]
+    files = {file["path"] for file in _mlflow(served, "artifacts/list", run_id=version["run_id"])["files"]}
+    assert {"report.html", "front.png"} <= files
+    refused = served.run("search-students", dataset="digits", teacher=TEACHER, minutes=1, method="dass", seconds=3)
+    assert refused["state_type"] == "FAILED"
+    assert "method, seconds" in refused["state"]["message"]
+
+
 def test_the_ranking_s_architecture_can_be_distilled(served: Served) -> None:
     architecture = json.dumps({"widths": [[2, 4], [8], [8], [8, 16]]})
     run = served.run(

@@ -1,12 +1,14 @@
 """What a stage runs on."""
 
 import os
+from logging import getLogger
+from uuid import uuid4
 
 import pytest
 import torch
 
 from dass.errors import UsageError
-from flows.runtime import device, duration, workers
+from flows.runtime import Progress, device, duration, workers
 
 CPU = torch.device("cpu")
 
@@ -41,3 +43,13 @@ def test_another_number_of_workers_is_refused(monkeypatch: pytest.MonkeyPatch, t
 )
 def test_times_are_said_as_people_say_them(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_progress_goes_by_the_total_that_is_told_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+    monkeypatch.setattr("flows.runtime.create_progress_artifact", lambda **_: uuid4())
+    monkeypatch.setattr("flows.runtime.update_progress_artifact", lambda _, progress: told.append(progress))
+    monkeypatch.setattr("flows.runtime.logger", lambda: getLogger("test"))
+    progress = Progress("steps", 0, 1)
+    progress(320, 320)
+    assert told == [0.0, 100.0]

@@ -1,0 +1,82 @@
+"""How small can the student be: the search's front, what was distilled, and the teacher, as rows and as a picture."""
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+from dass.evaluation.answers import share_interval
+from dass.evaluation.plots import pareto
+from dass.search.candidates import MILLION
+from dass.search.target_task import TargetTask
+from dass.shrink.shrink import Shrunk
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Row = dict[str, str]
+
+
+def front_rows(task: TargetTask, shrunk: Shrunk) -> list[Row]:
+    """Rows as people read them: the front by ascending cost, then the distilled students, then the teacher.
+
+    Args:
+        task: the teacher.
+        shrunk: what came out.
+    """
+    rows = []
+    for one in shrunk.search.front:
+        ends = (one.low or 0.0, one.high or 100.0)
+        of = f"held-out images, {one.rung} (80%)"
+        cost = (one.cost.macs, one.cost.parameters)
+        rows.append(_row("searched", one.architecture.stage_label, one.predicted, ends, of, *cost))
+    for each in sorted(shrunk.distilled, key=lambda one: one.student.macs):
+        student, what = each.student, "pick" if each is shrunk.distilled[0] else "distilled"
+        ends, label = each.interval(shrunk.held_out), student.architecture.stage_label
+        cost = (student.macs, student.params)
+        rows.append(_row(what, label, student.final_accuracy, ends, "held-out images (95%)", *cost))
+    teacher, count = task.card.accuracy, len(task.data.test_labels)
+    ends, label = share_interval(round(teacher / 100 * count), count), task.teacher.architecture.stage_label
+    spent = task.teacher_cost
+    return [*rows, _row("teacher", label, teacher, ends, "test images (95%)", spent.macs, spent.parameters)]
+
+
+def _row(what: str, label: str, percent: float, ends: tuple[float, float], of: str, macs: int, weights: int) -> Row:
+    return {
+        "": what,
+        "depths / widths": label,
+        "accuracy %": f"{percent:.2f}",
+        "interval": f"{ends[0]:.1f}-{ends[1]:.1f}",
+        "of": of,
+        "M MACs": f"{macs / MILLION:.3f}",
+        "M parameters": f"{weights / MILLION:.4f}",
+    }
+
+
+def front_figure(task: TargetTask, shrunk: Shrunk) -> "Figure":
+    """The search's candidates with their front, the chosen one, the limit and the teacher.
+
+    Args:
+        task: the teacher.
+        shrunk: what came out.
+    """
+    search = shrunk.search
+    place = {candidate: index for index, candidate in enumerate(search.ranking)}
+    chosen = next(index for index, one in enumerate(search.ranking) if one.architecture == shrunk.chosen.architecture)
+    return pareto(
+        [candidate.cost.macs / MILLION for candidate in search.ranking],
+        [candidate.predicted for candidate in search.ranking],
+        [place[candidate] for candidate in search.front],
+        title=f"{search.target}: students of the search",
+        picked=chosen,
+        max_macs=search.budget.max_macs,
+        teacher_macs=task.teacher_cost.macs / MILLION,
+        teacher_accuracy=search.teacher_accuracy,
+        ylabel=search.accuracy_label,
+    )
+
+
+def embedded(figure: "Figure") -> str:
+    """A picture as an address that needs no file."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"
