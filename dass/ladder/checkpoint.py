@@ -18,7 +18,7 @@ from dass.ladder.ladder import Ladder
 from dass.sealed import read_sealed, write_sealed
 from dass.space.search_space import SearchSpace
 
-FORMAT = 2
+FORMAT = 3
 ARRAYS = ("features", "tasks", "targets", "noise")
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dass.errors import UsageError
 from dass.evidence.collector import Collector, Progress
 from dass.evidence.evidence import Evidence, joined
-from dass.ladder.features import anchored
+from dass.ladder.features import anchored, by_thirds
 from dass.ladder.gaussian_process import Sample, TaskProcess
 from dass.space.architecture import Architecture
 
@@ -156,6 +156,7 @@ class Ladder:
     def _features(self, evidence: Evidence, rung: Rung, classes: int) -> tuple[Floats, list[int]]:
         """Features [n, f] of a rung, and the rung at which each of them is first seen."""
         height = RUNGS.index(rung)
+        evidence = by_thirds(evidence)
         kept = [index for index, name in enumerate(evidence.names) if _used(name, rung)]
         part = Evidence(
             tuple(evidence.names[index] for index in kept), evidence.values[:, kept], evidence.teacher[kept]

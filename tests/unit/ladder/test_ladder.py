@@ -8,7 +8,7 @@ from scipy.stats import norm, spearmanr
 from dass.errors import UsageError
 from dass.evidence import free, noise, recalibrated, sprint
 from dass.evidence.evidence import Evidence
-from dass.ladder.features import anchored
+from dass.ladder.features import THIRDS, anchored, by_thirds
 from dass.ladder.ladder import Ladder, LadderTask
 
 NAMES = (*free.names(4), *noise.NAMES, *recalibrated.names(4), *sprint.columns(10))
@@ -22,7 +22,7 @@ def make_task(seed: int, students: int = 24, classes: int = 10, guide: float = 6
     values = rng.normal(size=(students, len(NAMES)))
     for blur, name in ((1.0, "start_loss"), (0.1, "sprint_10_loss")):
         values[:, NAMES.index(name)] = 1.0 - 0.3 * (quality + blur * rng.normal(size=students))
-    teacher = np.zeros(len(NAMES))
+    teacher = np.array([3.0 if name.startswith("depth_") else 0.0 for name in NAMES])
     accuracies = 100 * expit(logit(guide / 100) - 0.4 + 0.3 * quality + 0.05 * rng.normal(size=students))
     return LadderTask(Evidence(NAMES, values, teacher), accuracies, guide, classes, 2000)
 
@@ -129,3 +129,28 @@ def test_a_student_whose_measurement_broke_down_has_no_prediction_and_is_not_lea
     made = Ladder(alpha=ALPHA, temperature=TEMPERATURE).fit(tasks, ("start",))
     found = made.predict(tasks[0].evidence, "start", guide=60.0, classes=10, test_images=100)
     assert np.isnan(found.mean).nonzero()[0].tolist() == [4]
+
+
+def test_stages_become_thirds_of_the_teachers_depth() -> None:
+    names = ("log_macs", "depth_1", "depth_2", "width_1", "width_2", "noise_cosine")
+    teacher = np.array([5.0, 2.0, 4.0, 1.0, 1.0, 1.0])  # the first stage is the first third, the second the rest
+    found = by_thirds(Evidence(names, np.array([[4.0, 1.0, 3.0, 0.25, 0.5, 0.9], teacher]), teacher))
+    thirds = {f"{kind}_{third}" for kind in ("depth", "width") for third in THIRDS}
+    assert set(found.names) == {"log_macs", "noise_cosine", *thirds}
+    rows = dict(zip(found.names, found.values.T, strict=True))
+    expected = {"depth_early": 0.5, "depth_middle": 0.75, "depth_late": 0.75, "width_early": 0.25, "width_late": 0.5}
+    assert {name: rows[name][0] for name in expected} == pytest.approx(expected)
+    np.testing.assert_allclose(found.values[1], found.teacher)
+    assert rows["log_macs"].tolist() == [4.0, 5.0] and rows["noise_cosine"].tolist() == [0.9, 1.0]
+
+
+def test_families_with_other_stages_have_the_same_columns_and_the_same_values_for_the_same_shape() -> None:
+    def shape(depths: list[int], widths: list[float], teacher: list[int]) -> Evidence:
+        names = tuple(f"{kind}_{s + 1}" for kind in ("depth", "width") for s in range(len(depths)))
+        return by_thirds(Evidence(names, np.array([[*depths, *widths]]), np.array([*teacher, *([1.0] * len(widths))])))
+
+    three = shape([3, 3, 3], [0.5, 0.5, 0.5], [9, 9, 9])
+    five = shape([1, 1, 2, 4, 1], [0.5] * 5, [3, 3, 6, 12, 3])
+    assert three.names == five.names
+    np.testing.assert_allclose(three.values, five.values)
+    np.testing.assert_allclose(three.values[0], [1 / 3] * 3 + [0.5] * 3)

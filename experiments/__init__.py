@@ -1,0 +1,1 @@
+"""Studies that answer a question once; nothing of `dass` or `flows` needs them."""

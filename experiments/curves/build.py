@@ -1,0 +1,73 @@
+"""Makes a study's teachers and learning curves: `python -m experiments.curves.build SETTING`; goes on after a kill.
+
+The current folder is a project with preset and images: `dass preset use small`, `dass data import` of each.
+"""
+
+import sys
+import time
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from dass.params_file import find_root
+from dass.training.workers import Workers
+from experiments.curves.record import append_curves, read_curves
+from experiments.curves.setting import SETTINGS, pool
+from experiments.curves.tasks import Study, distil_job, soft_labels_job, train_teacher_job
+
+
+def main(
+    setting: Annotated[str, typer.Argument(help="One of " + ", ".join(SETTINGS))],
+    workers: Annotated[int, typer.Option(help="Processes, each with one thread.")] = 2,
+) -> None:
+    """Targets' teachers first, then students by rounds: a few of each target, then a few of each source task."""
+    study = Study(find_root(), SETTINGS[setting])
+    targets, sources = study.setting.targets, study.setting.sources
+    with Workers(workers) as processes:
+        run = _Runs(study, processes)
+        run.teachers(targets)
+        run.students(targets, 6)
+        run.teachers(sources)
+        for part in (1, 2, 3, 4):
+            run.students(sources, 4 * part)
+            run.students(targets, 6 + 9 * part)
+        run.students(sources, None)
+        run.students(targets, None)
+
+
+class _Runs:
+    def __init__(self, study: Study, processes: Workers) -> None:
+        self._study = study
+        self._processes = processes
+
+    def teachers(self, tasks: Iterable[str]) -> None:
+        jobs = [(self._study, task) for task in tasks]
+        for outcome in self._processes.run(train_teacher_job, jobs):
+            _say(f"teacher of {outcome.value.task}: {outcome.value.accuracy:.1f} %")
+        for outcome in self._processes.run(soft_labels_job, jobs):
+            _say(f"soft labels of {jobs[outcome.index][1]}")
+
+    def students(self, tasks: Iterable[str], count: int | None) -> None:
+        jobs = []
+        for task in tasks:
+            data = self._study.data(task)
+            have = {record.arch_id for record in read_curves(self._study.curves_file(task))}
+            members = pool(self._study.setting, task, self._study.space, data.resolution, len(data.classes))[:count]
+            jobs += [(self._study, task, one.to_json()) for one in members if one.arch_id not in have]
+        for outcome in self._processes.run(distil_job, jobs):
+            if outcome.died:
+                _say(f"a student of {jobs[outcome.index][1]} was lost: a worker {outcome.died}")
+                continue
+            record = outcome.value
+            append_curves(self._study.curves_file(record.task), [record])
+            _say(f"{record.task} {record.macs / 1e6:.1f}M {record.test_accuracy:.1f} % {record.cpu_seconds:.0f} s")
+
+
+def _say(text: str) -> None:
+    print(time.strftime("%H:%M:%S"), text, flush=True)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    typer.run(main)

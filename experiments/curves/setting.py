@@ -1,0 +1,77 @@
+"""What is measured: tasks, students, and how long they are distilled."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from dass.config import DistillationRecipe
+from dass.space.architecture import Architecture
+from dass.space.cost import cost
+from dass.space.search_space import SearchSpace
+
+READINGS = (5, 10, 20, 40, 50, 80, 160, 320, 640)  # steps after which the held-out images are looked at
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One study.
+
+    Attributes:
+        name: of its folder.
+        steps: fewest steps of a distillation; whole epochs are trained.
+        targets: tasks whose students answer the question.
+        sources: tasks that predictors learn from.
+        windows: of a target: (least, most) share of the teacher's multiply-accumulates and how many students lie
+            between; their upper ends are the limits under which methods search.
+        source_windows: the same of a source task.
+    """
+
+    name: str
+    steps: int
+    targets: tuple[str, ...]
+    sources: tuple[str, ...]
+    windows: tuple[tuple[float, float, int], ...]
+    source_windows: tuple[tuple[float, float, int], ...]
+
+    def recipe(self, recipe: DistillationRecipe, images: int) -> DistillationRecipe:
+        """The preset's recipe, made long, for so many training images; float32, so that any CPU can go on with it."""
+        long = recipe.model_copy(update={"epochs": 1, "min_steps": self.steps, "precision": "float32"})
+        return long.for_images(images)
+
+
+SETTINGS = {
+    "small-long": Setting(
+        name="small-long",
+        steps=1280,
+        targets=("cifar10", "quickdraw8", "stanford_cars", "plantvillage"),
+        sources=tuple(f"split{index}" for index in range(8)),
+        windows=((0.0, 0.3, 12), (0.3, 0.4, 14), (0.4, 0.5, 14)),  # the smallest student has 0.21 of the teacher's
+        source_windows=((0.0, 0.3, 4), (0.3, 0.4, 6), (0.4, 0.5, 6)),
+    )
+}
+
+
+def pool(setting: Setting, task: str, space: SearchSpace, resolution: int, classes: int) -> list[Architecture]:
+    """The students of a task, each task its own, in the order in which they are distilled.
+
+    Windows take turns, so that any beginning of the list holds students of each.
+    """
+    largest = cost(space.largest, resolution, classes).macs
+    windows = setting.windows if task in setting.targets else setting.source_windows
+    drawn = []
+    for index, (least, most, count) in enumerate(windows):
+        digest = hashlib.sha256(f"{setting.name} {task} {index}".encode()).digest()
+        rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+        drawn.append(
+            space.sample(
+                count, rng, min_macs=least * largest, max_macs=most * largest, resolution=resolution, classes=classes
+            )
+        )
+    return list(_by_turns(drawn))
+
+
+def _by_turns(lists: list[list[Architecture]]) -> Iterator[Architecture]:
+    for index in range(max(map(len, lists))):
+        yield from (members[index] for members in lists if index < len(members))

@@ -1,0 +1,136 @@
+"""Images and teachers of a study's tasks."""
+
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+
+import torch
+
+from dass.config import Params
+from dass.datasets.packed import open_packed
+from dass.datasets.splits import load_split, make_splits
+from dass.datasets.target_data import target_data
+from dass.datasets.task_data import TaskData
+from dass.datasets.validation import held_out
+from dass.networks.checkpoint import TeacherCard, card_path, load_teacher, save_teacher
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.project import Project
+from dass.space.architecture import Architecture
+from dass.space.search_space import SearchSpace
+from dass.training.evaluation import evaluate
+from dass.training.recipes import train_and_save_teacher
+from dass.training.soft_labels import SoftLabels, epoch_soft_labels
+from experiments.curves.distil import distil_curve
+from experiments.curves.record import CurveRecord
+from experiments.curves.setting import Setting
+
+CPU = torch.device("cpu")
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study in a project folder, which holds the preset and the packed images.
+
+    Attributes:
+        root: the project's folder.
+        setting: what is measured.
+    """
+
+    root: Path
+    setting: Setting
+
+    @cached_property
+    def project(self) -> Project:
+        """The project."""
+        return Project.open(self.root)
+
+    @property
+    def folder(self) -> Path:
+        """Where teachers and curves go."""
+        return self.root / "data" / "curves" / self.setting.name
+
+    @property
+    def params(self) -> Params:
+        """The preset."""
+        return self.project.params
+
+    @property
+    def space(self) -> SearchSpace:
+        """Of the students."""
+        return SearchSpace.from_config(self.params.space)
+
+    def teacher_file(self, task: str) -> Path:
+        """A task's teacher."""
+        return self.folder / "teachers" / f"{task}.safetensors"
+
+    def curves_file(self, task: str) -> Path:
+        """A task's learning curves."""
+        return self.folder / "records" / f"{task}.jsonl"
+
+    def data(self, task: str) -> TaskData:
+        """A task's images."""
+        if task in self.setting.targets:
+            return target_data(self.project, task)
+        source = self.params.source
+        packed = self.project.packed(source.dataset)
+        made = make_splits(open_packed(packed), source.groups, source.classes_per_group, self.params.seed)
+        return load_split(packed, next(split for split in made if split.name == task))
+
+
+def train_teacher_job(study: Study, task: str) -> TeacherCard:
+    """Trains a task's teacher and rounds its weights to half precision, so that they can be kept in little space."""
+    path = study.teacher_file(task)
+    if card_path(path).exists():
+        return load_teacher(path)[1]
+    data = study.data(task)
+    recipe = study.params.teacher.for_images(len(data.train_labels))
+    whole = path.with_name(f"{task}.whole.safetensors")
+    train_and_save_teacher(lambda: data, study.space.largest, recipe, whole, seed=SEED, device="cpu")
+    teacher, card = load_teacher(whole)
+    with torch.no_grad():
+        for tensor in teacher.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.copy_(tensor.half().float())
+    reached = evaluate(teacher, data.test_images, data.test_labels, "float32")
+    card = save_teacher(path, teacher, replace(card, accuracy=reached.accuracy, loss=reached.loss))
+    whole.unlink()
+    card_path(whole).unlink()
+    return card
+
+
+@cache  # a worker stays with its tasks, and images and logits are the same for all their students
+def _opened(study: Study, task: str) -> tuple[ElasticResNet, TaskData, TaskData]:
+    teacher, _ = load_teacher(study.teacher_file(task))
+    test = study.data(task)
+    return teacher.to(memory_format=torch.channels_last), held_out(test, SEED), test
+
+
+@cache
+def _soft_labels(study: Study, task: str) -> SoftLabels:
+    teacher, fit, _ = _opened(study, task)
+    recipe = study.setting.recipe(study.params.distillation, len(fit.train_labels))
+    path = study.folder / "soft_labels" / f"{task}.pt"
+    if not path.exists():
+        epochs = [
+            epoch_soft_labels(teacher, fit, recipe, seed=SEED, epoch=epoch, device=CPU)
+            for epoch in range(recipe.epochs)
+        ]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(epochs, path)
+    return SoftLabels(tuple(torch.load(path)))
+
+
+def soft_labels_job(study: Study, task: str) -> None:
+    """Keeps the teacher's logits for the whole schedule of a task."""
+    _soft_labels(study, task)
+
+
+def distil_job(study: Study, task: str, architecture_json: object) -> CurveRecord:
+    """Distils one student of a task."""
+    teacher, fit, test = _opened(study, task)
+    recipe = study.setting.recipe(study.params.distillation, len(fit.train_labels))
+    return distil_curve(
+        teacher, Architecture.from_json(architecture_json), fit, test, recipe,
+        soft_labels=_soft_labels(study, task), seed=SEED,
+    )  # fmt: skip
