@@ -7,6 +7,7 @@ import typer
 from dass.cli.data import data_app
 from dass.cli.describe import describe
 from dass.cli.plan import plan
+from dass.cli.predictors import predictors_app
 from dass.cli.preset import preset_app
 from dass.cli.registry import promote, rollback
 from dass.cli.report import report
@@ -30,6 +31,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(preset_app, name="preset")
 app.add_typer(students_app, name="students")
 app.add_typer(teacher_app, name="teacher")
+app.add_typer(predictors_app, name="predictors")
 app.command()(plan)
 app.command()(describe)
 app.command()(search)

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,11 +9,10 @@ from typing import Annotated
 import typer
 
 from dass.cli.limit_options import KeepAccuracy, LatencyBatch, MaxLatency, MaxMacs, MaxParams, MaxSize
-from dass.cli.paths import own
 from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization
 from dass.errors import UsageError
 from dass.params_file import in_project
-from dass.project import LADDER_FILE, PREDICTOR_FILE, RAW
+from dass.project import RAW
 
 
 def search(
@@ -33,12 +31,12 @@ def search(
     latency_batch: LatencyBatch = 1,
     keep_accuracy: KeepAccuracy = None,
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="dass; ladder: slower, better, with intervals; race: students train and the better half go on, for "
-            "any teacher, nothing learned is needed."
+            "any teacher, nothing learned is needed. If left out: what fits the teacher, which is told."
         ),
-    ] = "dass",
+    ] = None,
     candidates: Annotated[int, typer.Option(help="Architectures to score at most.", min=1)] = 3000,
     starts: Annotated[
         int | None,
@@ -64,13 +62,17 @@ def search(
     resolution: Annotated[
         int | None,
         typer.Option(
-            help="race: side of the images in pixels, a multiple of 8. If left out: the family's.", min=16, max=256
+            help="race, general predictors: side of the images in pixels, a multiple of 8; else the family's.",
+            min=16,
+            max=256,
         ),
     ] = None,
     predictor: Annotated[
-        Path, typer.Option(help="dass: the meta-learned predictor.", callback=own(PREDICTOR_FILE))
-    ] = PREDICTOR_FILE,
-    ladder: Annotated[Path, typer.Option(help="ladder: the ladder.", callback=own(LADDER_FILE))] = LADDER_FILE,
+        str | None,
+        typer.Option(
+            help="A predictor: the name of a shipped one (dass predictors list), a file, or models:/NAME@ALIAS."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", envvar="DASS_DEVICE")] = "auto",
     workers: Annotated[
         int | None,
@@ -82,13 +84,13 @@ def search(
 
     Example: dass search --data digits --teacher data/teachers/targets/digits/digits.safetensors --max-macs 4
     """
+    from dass.cli.predictor_choice import choose_predictor
     from dass.cli.progress import progress_bar
     from dass.cli.search_table import front_of, pick_lines, table_of, to_json
-    from dass.cli.search_ways import by_dass, by_ladder, by_race, race_size
+    from dass.cli.search_ways import Asked, open_way
     from dass.cli.tables import print_table
     from dass.device import resolve_device
     from dass.search.candidates import Budget
-    from dass.search.climb import Effort
     from dass.search.latency import measure_latency
     from dass.search.target_task import open_task
     from dass.space.cost import Cost
@@ -97,12 +99,8 @@ def search(
 
     if front not in (None, "macs", "parameters", "latency"):
         raise UsageError(f"--front {front}: there are macs, parameters and latency")
-    _check_method(
-        method,
-        {"--starts": starts, "--sprints": sprints, "--seconds": seconds, "--evolve": evolve},
-        resolution,
-        keep_accuracy,
-    )
+    if method not in (None, "dass", "ladder", "race"):
+        raise UsageError(f"--method {method}: there are dass, ladder and race")
     limits = partial(
         Budget.of, max_macs, max_params, min_macs=min_macs, min_params=min_params, max_size=max_size,
         max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy,
@@ -112,17 +110,11 @@ def search(
     theirs = TeacherFile.of(
         teacher, normalization=normalization, classes=classes, expect_accuracy=expect_accuracy, layout=layout
     )
-    common = {"seed": seed}
-    if method == "race":
-        takes_part = partial(race_size, starts=starts, sprints=sprints, seconds=seconds)
-        way = by_race(theirs, place, resolution, takes_part, common)
-    elif method == "ladder":
-        effort = partial(
-            Effort.of, candidates=candidates, seconds=seconds, starts=starts, sprints=sprints, evolve=evolve
-        )
-        way = by_ladder(ladder, place, workers or usual_count(place), effort, common)
-    else:
-        way = by_dass(predictor, place, candidates, common)
+    choice = choose_predictor(method, predictor, theirs, resolution)
+    asked = Asked(
+        candidates, starts, sprints, seconds, evolve, resolution, keep_accuracy, workers or usual_count(place), seed
+    )
+    way = open_way(choice, theirs, place, asked)
     task_at = open_task(
         data,
         theirs,
@@ -140,39 +132,15 @@ def search(
         shown = front_of(found, front, *size) if front else found.ranking[:top]
         times = [measure_latency(one.architecture, *size) for one in shown] if latency or front == "latency" else []
     if as_json:
-        print(json.dumps(to_json(found, shown, times)))
+        print(json.dumps(to_json(found, shown, times) | {"method": choice.method, "why": choice.why}))
         return
     which = f"Pareto front ({front})" if front else "best"
     title = f"{found.target}: {which} of {len(found.ranking)} within {budget}; teacher {found.teacher_accuracy:.2f}%"
     print_table(table_of(title, found, shown, times, task))
     print("\n".join(pick_lines(found)))
+    if choice.why:
+        print(choice.why)
     print(f"{found.seconds:.1f} s, {1000 * found.seconds / len(found.ranking):.2f} ms per candidate")
-
-
-def _check_method(
-    method: str, effort: Mapping[str, object], resolution: int | None, keep_accuracy: float | None
-) -> None:
-    """Refuses options that a method does not look at.
-
-    Args:
-        method: which.
-        effort: options on how much evidence is collected, by name; None where one is not given.
-        resolution: as given.
-        keep_accuracy: as given.
-    """
-    if method not in ("dass", "ladder", "race"):
-        raise UsageError(f"--method {method}: there are dass, ladder and race")
-    if method == "dass" and (given := [name for name, value in effort.items() if value is not None]):
-        raise UsageError(f"{', '.join(given)}: not with --method dass, which looks at all candidates")
-    if method == "race" and effort["--evolve"] is not None:
-        raise UsageError("--evolve: only with --method ladder")
-    if method != "race" and resolution is not None:
-        raise UsageError("--resolution: only with --method race; a predictor works at the resolution it was learned at")
-    if method == "race" and keep_accuracy is not None:
-        raise UsageError(
-            "--keep-accuracy: a race predicts nothing; take --method ladder, or `dass shrink`, which distils students "
-            "until one keeps it"
-        )
 
 
 def _tell(line: str) -> None:

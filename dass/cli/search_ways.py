@@ -2,17 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dass.cli.predictor_choice import Choice, students_of
 from dass.config import Search
 from dass.errors import UsageError
 from dass.evidence.store import EvidenceStore
 from dass.files import file_id
 from dass.ladder.checkpoint import check_fits, load_ladder
-from dass.networks.importing import import_network
 from dass.params_file import in_project, load_params
 from dass.predictor.checkpoint import load_predictor
 from dass.search.candidates import Budget
@@ -20,7 +21,7 @@ from dass.search.climb import Effort, Progress, search_by_ladder
 from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult, search_students
 from dass.search.target_task import TargetTask
-from dass.space.search_space import RATIOS, SearchSpace
+from dass.space.search_space import SearchSpace
 from dass.training.user_teacher import TeacherFile
 from dass.training.workers import Workers
 
@@ -34,6 +35,73 @@ class Way:
     rank: Callable[[TargetTask, Budget, Progress], SearchResult]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the user asks of a search.
+
+    Attributes:
+        candidates: architectures to score at most.
+        starts: how many are tried on one batch; None for as params.yaml says.
+        sprints: how many take the first steps of distillation; None likewise.
+        seconds: how long to search; None for no limit.
+        evolve: whether candidates are children of the best; None for as params.yaml says.
+        resolution: side of the images in pixels; None for the family's.
+        keep_accuracy: most points below the teacher; None for no such limit.
+        workers: worker processes.
+        seed: of the sample.
+    """
+
+    candidates: int
+    starts: int | None
+    sprints: int | None
+    seconds: float | None
+    evolve: bool | None
+    resolution: int | None
+    keep_accuracy: float | None
+    workers: int
+    seed: int
+
+
+def open_way(choice: Choice, teacher: TeacherFile, place: torch.device, asked: Asked) -> Way:
+    """Reads what a search needs.
+
+    Args:
+        choice: the method and its predictor.
+        teacher: whose students are ranked.
+        place: where networks compute.
+        asked: what the user asks of the search.
+
+    Raises:
+        UsageError: an option that the method does not have, or a predictor that was learned for another recipe.
+        DassError: the predictor or the teacher is damaged.
+    """
+    efforts = {"starts": asked.starts, "sprints": asked.sprints, "seconds": asked.seconds, "evolve": asked.evolve}
+    given = [f"--{name}" for name, value in efforts.items() if value is not None]
+    if choice.method == "dass" and given:
+        raise UsageError(f"{', '.join(given)}: not with --method dass, which looks at all candidates")
+    if choice.method == "race" and asked.evolve is not None:
+        raise UsageError("--evolve: only with --method ladder")
+    if choice.file is not None and not choice.general and asked.resolution is not None:
+        raise UsageError("--resolution: this predictor works at the resolution it was learned at")
+    if choice.method == "race" and asked.keep_accuracy is not None:
+        raise UsageError(
+            "--keep-accuracy: a race predicts nothing; take --method ladder, or `dass shrink`, which distils students "
+            "until one keeps it"
+        )
+    common = {"seed": asked.seed}
+    if choice.file is None:
+        takes_part = partial(race_size, starts=asked.starts, sprints=asked.sprints, seconds=asked.seconds)
+        return by_race(teacher, place, asked.resolution, takes_part, common)
+    if choice.method == "dass":
+        return by_dass(choice.file, place, asked.candidates, common)
+    effort = partial(
+        Effort.of, candidates=asked.candidates, seconds=asked.seconds, starts=asked.starts, sprints=asked.sprints,
+        evolve=asked.evolve,
+    )  # fmt: skip
+    anyone = students_of(teacher, asked.resolution) if choice.general else None
+    return by_ladder(choice.file, place, asked.workers, effort, common, anyone)
+
+
 def by_dass(file: Path, place: torch.device, candidates: int, common: Mapping[str, Any]) -> Way:
     """The paper's predictor.
 
@@ -44,9 +112,9 @@ def by_dass(file: Path, place: torch.device, candidates: int, common: Mapping[st
         common: further arguments of each method's search: `seed`.
 
     Raises:
-        UsageError: there is no such file.
+        DassError: it is damaged.
     """
-    predictor, card = load_predictor(_made(file, "predictor"), place)
+    predictor, card = load_predictor(file, place)
 
     def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
         return search_students(
@@ -63,6 +131,7 @@ def by_ladder(
     count: int,
     effort_of: Callable[[Search], Effort],
     common: Mapping[str, Any],
+    anyone: tuple[SearchSpace, int] | None = None,
 ) -> Way:
     """The ladder.
 
@@ -72,22 +141,26 @@ def by_ladder(
         count: worker processes.
         effort_of: how far it goes, from the block `search` of params.yaml.
         common: as in `by_dass`.
+        anyone: space and resolution of the teacher's students, for a ladder that takes any teacher; None for a ladder
+            that takes teachers of the space alone that it has learned from.
 
     Raises:
-        UsageError: there is no such file, or it was learned for another recipe.
+        UsageError: it was learned for another recipe.
     """
-    ladder, card = load_ladder(_made(file, "ladder"))
+    ladder, card = load_ladder(file)
     params = load_params(in_project(Path("params.yaml")))
-    check_fits(card, card.space, card.resolution, params.distillation, file)
+    space, resolution = anyone or (card.space, card.resolution)
+    check_fits(card, None, None, params.distillation, file)
 
     def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
         with Workers(count) as workers:
             return search_by_ladder(
-                ladder, card, file_id(file), task, params.distillation, workers=workers, store=EvidenceStore(None),
-                device=place, budget=budget, effort=effort_of(params.search), progress=progress, **common,
+                ladder, card, file_id(file), task, params.distillation, space=space, workers=workers,
+                store=EvidenceStore(None), device=place, budget=budget, effort=effort_of(params.search),
+                progress=progress, **common,
             )  # fmt: skip
 
-    return Way(card.space, card.resolution, rank)
+    return Way(space, resolution, rank)
 
 
 def by_race(
@@ -107,8 +180,7 @@ def by_race(
         common: as in `by_dass`.
     """
     params = load_params(in_project(Path("params.yaml")))
-    architecture = import_network(teacher.path, layout=teacher.layout).network.architecture
-    space = SearchSpace.below(architecture, RATIOS, "block")
+    space, side = students_of(teacher, resolution)
 
     def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
         recipe = params.distillation
@@ -116,7 +188,6 @@ def by_race(
             task, space, recipe, budget=budget, size=size_of(params.search), device=place, progress=progress, **common
         )
 
-    side = resolution or architecture.family.usual_resolution or params.data.resolution
     return Way(space, side, rank)
 
 
@@ -124,9 +195,3 @@ def race_size(block: Search, starts: int | None, sprints: int | None, seconds: f
     """How large a race is: as the options say, else as the block `search` of params.yaml does."""
     students = sprints or max(1, block.sprints)
     return RaceSize(max(students, starts or min(block.starts, 8 * students)), students, seconds)
-
-
-def _made(file: Path, name: str) -> Path:
-    if not file.exists():
-        raise UsageError(f"there is no {name} at {file}: run `make repro`, or give --{name}")
-    return file

@@ -112,13 +112,15 @@ def load_ladder(path: Path) -> tuple[Ladder, LadderCard]:
         raise DassError(f"{path} is no ladder that can be read ({error}): restore it with `dvc checkout`") from error
 
 
-def check_fits(card: LadderCard, space: SearchSpace, resolution: int, recipe: DistillationRecipe, path: Path) -> None:
+def check_fits(
+    card: LadderCard, space: SearchSpace | None, resolution: int | None, recipe: DistillationRecipe, path: Path
+) -> None:
     """Refuses a ladder that was learned from students of another kind.
 
     Args:
         card: the ladder's.
-        space: of the students to be predicted.
-        resolution: side of their images in pixels.
+        space: of the students to be predicted; None where the ladder is to tell of students of any space.
+        resolution: side of their images in pixels; None likewise.
         recipe: of their distillation.
         path: of the ladder, for the message.
 
@@ -126,8 +128,8 @@ def check_fits(card: LadderCard, space: SearchSpace, resolution: int, recipe: Di
         UsageError: something differs, with its name in params.yaml.
     """
     facts = recipe_facts(recipe)
-    other = ["space"] if card.space != space else []
-    other += ["data.resolution"] if card.resolution != resolution else []
+    other = ["space"] if space is not None and card.space != space else []
+    other += ["data.resolution"] if resolution is not None and card.resolution != resolution else []
     names = sorted(facts.keys() | card.recipe.keys())
     other += [f"distillation.{name}" for name in names if facts.get(name) != card.recipe.get(name)]
     if other:

@@ -183,6 +183,7 @@ def search_by_ladder(
     task: TargetTask,
     recipe: DistillationRecipe,
     *,
+    space: SearchSpace | None = None,
     workers: Workers,
     store: EvidenceStore,
     device: torch.device,
@@ -200,6 +201,7 @@ def search_by_ladder(
         ladder_id: names it in the result.
         task: the target; its teacher is moved to the CPU, from where workers get it.
         recipe: of the distillation to be predicted, see `check_fits`.
+        space: of the candidates; None for the space that the ladder has learned from.
         workers: where evidence is collected.
         store: what keeps it.
         device: of the workers.
@@ -214,12 +216,12 @@ def search_by_ladder(
         DassError: as `climb` does, or workers died.
     """
     collector = Collector(
-        task.teacher.cpu(), task.data, fixed_noise(card.resolution, card.seed), recipe, workers=workers, store=store,
-        device=device, seed=card.seed,
+        task.teacher.cpu(), task.data, fixed_noise(task.data.resolution, card.seed), recipe, workers=workers,
+        store=store, device=device, seed=card.seed,
     )  # fmt: skip
     return climb(
-        ladder, ladder_id, collector, card.space, task.guide, test_images=len(task.data.test_labels), budget=budget,
-        effort=effort, seed=seed, device=device, said=said, progress=progress,
+        ladder, ladder_id, collector, space or card.space, task.guide, test_images=len(task.data.test_labels),
+        budget=budget, effort=effort, seed=seed, device=device, said=said, progress=progress,
     )  # fmt: skip
 
 

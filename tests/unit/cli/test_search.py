@@ -234,8 +234,8 @@ def test_how_far_the_ladder_goes_and_over_how_many_workers(
 
 def test_a_search_by_the_ladder_needs_no_predictor(search: Search, ladder: Path, project: Path) -> None:
     shutil.rmtree(project / "data" / "predictor")
-    found = search("--method", "ladder", "--starts", 4, "--sprints", 0, "--workers", 1, candidates=12)
-    assert sorted(row["rung"] for row in found["ranking"]) == 6 * ["noise"] + 4 * ["start"]
+    found = search("--method", "ladder", "--starts", 4, "--sprints", 0, "--workers", 1, "--top", 12, candidates=12)
+    assert sorted(row["rung"] for row in found["ranking"]) == 8 * ["noise"] + 4 * ["start"]
     assert all(row["low"] < row["predicted_accuracy"] < row["high"] for row in found["ranking"])
 
 

@@ -33,7 +33,15 @@ def learned() -> Ladder:
         rng = np.random.default_rng(seed)
         values = rng.normal(size=(16, len(NAMES)))
         accuracies = 50 + 5 * values[:, 0]
-        tasks.append(LadderTask(Evidence(NAMES, values, np.zeros(len(NAMES))), accuracies, 60.0, 3, 500))
+        tasks.append(
+            LadderTask(
+                Evidence(NAMES, values, np.array([2.0 if name.startswith("depth_") else 0.0 for name in NAMES])),
+                accuracies,
+                60.0,
+                3,
+                500,
+            )
+        )
     return Ladder(alpha=0.5, temperature=6.0).fit(tasks)
 
 

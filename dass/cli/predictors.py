@@ -1,0 +1,164 @@
+"""`dass predictors`: the learned predictors that come with the software."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dass.errors import DassError, UsageError
+
+if TYPE_CHECKING:
+    from dass.shipped.card import Kind, Release
+
+predictors_app = typer.Typer(
+    no_args_is_help=True,
+    help="Learned predictors that come with DaSS.\n\nExample: dass predictors list",
+)
+
+Name = Annotated[str, typer.Argument(help="Name of a shipped predictor, or a folder that holds one.")]
+
+
+@predictors_app.command("list")
+def list_() -> None:
+    """List the predictors that come with DaSS.
+
+    Example: dass predictors list
+    """
+    from rich.table import Table
+
+    from dass.cli.tables import print_table
+    from dass.shipped.library import releases
+
+    found = releases()
+    if not found:
+        print("no predictor comes with this version; `dass search --method race` needs none")
+        return
+    table = Table("name", "kind", "teachers", "pixels", "learned from", "mean SRC on targets", "what it is")
+    for release in found:
+        card = release.card
+        teachers = "any" if card.general else ", ".join(card.families)
+        learned = f"{card.students} students of {sum(one.tasks for one in card.sources)} tasks"
+        src = f"{sum(one.src for one in card.targets) / len(card.targets):.2f}" if card.targets else "-"
+        table.add_row(card.name, card.kind, teachers, str(card.resolution), learned, src, card.summary)
+    print_table(table)
+
+
+@predictors_app.command()
+def show(name: Name) -> None:
+    """Print all that is known of a predictor, as JSON.
+
+    Example: dass predictors show small
+    """
+    from dataclasses import asdict
+
+    print(json.dumps(asdict(_release(name).card), indent=2))
+
+
+@predictors_app.command()
+def verify(name: Annotated[str | None, typer.Argument(help="As for show; all if left out.")] = None) -> None:
+    """Compute the predictors' correlations again from the students that come with them; 1 if one differs.
+
+    Example: dass predictors verify
+    """
+    from dass.shipped.library import releases
+    from dass.shipped.verify import TOLERANCE
+    from dass.shipped.verify import verify as check
+    from dass.training.workers import Workers
+
+    wrong = []
+    with Workers(0) as workers:
+        for release in releases() if name is None else [_release(name)]:
+            for result in check(release, workers):
+                state = "holds" if result.holds else "differs"
+                print(f"{release.card.name} {result.evidence}: {result.found:.3f}, card {result.expected:.3f}: {state}")
+                if not result.holds:
+                    wrong.append(f"{release.card.name} ({result.evidence})")
+    if wrong:
+        raise DassError(
+            f"correlations differ from the cards' by more than {TOLERANCE}: {', '.join(wrong)}: features or packages "
+            "have changed, so the predictors must be learned again"
+        )
+
+
+@predictors_app.command()
+def use(name: Name) -> None:
+    """Put a predictor where the project keeps its own, so that searches of the project use it.
+
+    A predictor that the pipeline has made is not replaced.
+
+    Example: dass predictors use small
+    """
+    import shutil
+
+    from dass.params_file import in_project
+    from dass.project import LADDER_FILE, PREDICTOR_FILE
+
+    release = _release(name)
+    place = in_project(PREDICTOR_FILE if release.card.kind == "dass" else LADDER_FILE)
+    if place.exists():
+        raise UsageError(f"{place} exists: move it away first, the project's own predictor is not replaced")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for suffix in (".json", ".safetensors"):
+        shutil.copyfile(release.weights.with_suffix(suffix), place.with_suffix(suffix))
+    print(f"{place}: predictor {release.card.name}")
+
+
+@predictors_app.command()
+def build(
+    folder: Annotated[Path, typer.Argument(help="Folder of the release; its last part is the predictor's name.")],
+    summary: Annotated[str, typer.Option(help="One sentence that says what the predictor is for.")],
+    kind: Annotated[str, typer.Option(help="ladder or dass: which of the project's predictors.")] = "ladder",
+    licence: Annotated[str, typer.Option(help="Of the weights.")] = "MIT",
+    general: Annotated[bool, typer.Option(help="Offer it for any teacher, not for this search space alone.")] = False,
+    fixture: Annotated[str, typer.Option(help="Target whose students `verify` predicts again.")] = "",
+) -> None:
+    """Make a release of what this project's pipeline has learned, if it is good enough.
+
+    It is measured on the project's targets: mean correlation, and how many students lie within their intervals.
+
+    Example: dass predictors build release/flowers --summary "ResNets for flowers" --fixture digits
+    """
+    from dass.params_file import find_root
+    from dass.project import Project
+    from dass.shipped.build import build as build_release
+    from dass.shipped.from_project import learned_file, origin_of, targets_of
+    from dass.tracking.lineage import lineage
+    from dass.training.workers import Workers
+
+    if kind not in ("ladder", "dass"):
+        raise UsageError(f"--kind {kind}: there are ladder and dass")
+    which: Kind = "dass" if kind == "dass" else "ladder"
+    project = Project.open()
+    weights = learned_file(project, which)
+    origin = origin_of(
+        project, summary=summary, general=general, licence=licence, commit=lineage(find_root(), []).commit
+    )
+    with Workers(2) as workers:
+        made = build_release(folder, which, weights, origin, targets_of(project), workers, fixture=fixture)
+    for target in made.card.targets:
+        inside = "" if target.covered is None else f", {100 * target.covered:.0f}% within 80% intervals"
+        print(f"{target.target}: SRC {target.src:.2f} of {target.students} students{inside}")
+    print(f"{made.folder}: predictor {made.card.name}")
+
+
+@predictors_app.command()
+def register(name: Name) -> None:
+    """File a predictor as a version of the registered model `dass-predictor`, with its card.
+
+    Example: dass predictors register small
+    """
+    from dass.params_file import find_root
+    from dass.tracking.release_registration import register_release
+    from dass.tracking.store import open_store
+
+    version = register_release(open_store(find_root()), _release(name))
+    print(f"{version.name} version {version.version}")
+
+
+def _release(name: str) -> "Release":
+    from dass.shipped.card import CARD, read_release
+    from dass.shipped.library import find_release
+
+    path = Path(name)
+    return read_release(path) if (path / CARD).is_file() else find_release(name)

@@ -1,0 +1,95 @@
+"""What a project's pipeline has, as the parts of a release."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dass.config import recipe_id
+from dass.datasets.catalogue import find_dataset
+from dass.datasets.packed import open_packed
+from dass.datasets.target_data import target_data
+from dass.errors import UsageError
+from dass.networks.checkpoint import load_teacher, weights_id
+from dass.project import Project
+from dass.shipped.build import Origin
+from dass.shipped.card import Kind, Source
+from dass.shipped.fixture import Fixture
+from dass.space.architecture import Architecture
+from dass.space.search_space import SearchSpace
+from dass.students.database import StudentDatabase
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def learned_file(project: Project, kind: Kind) -> Path:
+    """The predictor of a kind that the pipeline has made.
+
+    Raises:
+        UsageError: there is none.
+    """
+    path = project.predictor_file if kind == "dass" else project.ladder_file
+    if not path.exists():
+        raise UsageError(f"there is no predictor at {path}: run `make repro` first")
+    return path
+
+
+def targets_of(project: Project) -> list[Fixture]:
+    """The project's targets with their distilled students; a student distilled twice counts once, with the mean.
+
+    Raises:
+        DassError: a file is damaged.
+    """
+    found = []
+    for name, target in project.params.targets.items():
+        if not target.evaluate:
+            continue
+        data = target_data(project, name)
+        teacher, card = load_teacher(project.target_teacher_file(name))
+        recipe = project.params.distillation.for_images(len(data.train_labels))
+        recipes = {recipe_id(recipe, precision) for precision in PRECISIONS}  # records may be of another machine
+        reached: dict[str, list[float]] = {}
+        for record in StudentDatabase(project.target_students(name)).read_all(name):
+            same = (record.data_id, record.teacher_id) == (data.data_id, weights_id(teacher))
+            if same and record.recipe_id in recipes and not record.failure:
+                reached.setdefault(record.architecture, []).append(record.final_accuracy)
+        if reached:
+            found.append(
+                Fixture(
+                    teacher=teacher,
+                    card=card,
+                    data=data,
+                    test_images=len(data.test_labels),
+                    recipe=recipe,
+                    architectures=tuple(Architecture.from_json(text) for text in reached),
+                    accuracies=tuple(float(np.mean(values)) for values in reached.values()),
+                )
+            )
+    return found
+
+
+def origin_of(project: Project, *, summary: str, general: bool, licence: str, commit: str) -> Origin:
+    """Where the project's predictors come from.
+
+    Args:
+        project: the project.
+        summary: one sentence for people.
+        general: whether the predictor is to be offered for any teacher.
+        licence: of the weights.
+        commit: of the project.
+
+    Raises:
+        DassError: the packed images are missing or damaged.
+    """
+    source = project.params.source
+    known = find_dataset(source.dataset)
+    content = open_packed(project.packed(source.dataset)).card.content
+    terms = known.licence if known else "not known to DaSS"
+    return Origin(
+        summary=summary,
+        families=(SearchSpace.from_config(project.params.space).family.name,),
+        general=general,
+        sources=(Source(source.dataset, content, len(source.splits), terms),),
+        seeds=(project.params.seed,),
+        licence=licence,
+        commit=commit,
+    )

@@ -1,0 +1,57 @@
+"""Whether a shipped predictor still says on this machine and these versions what it said when it was made."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dass.errors import UsageError
+from dass.evaluation.correlation import spearman
+from dass.shipped.card import Release
+from dass.shipped.fixture import read_fixture
+from dass.shipped.predict import predict
+from dass.training.workers import Workers
+
+TOLERANCE = 0.02  # of a Spearman correlation: other processors give other last bits, which swap neighbours
+
+
+@dataclass(frozen=True)
+class Check:
+    """One correlation, computed again.
+
+    Attributes:
+        evidence: which evidence the prediction was made from.
+        expected: the Spearman correlation on the card.
+        found: the one of today.
+    """
+
+    evidence: str
+    expected: float
+    found: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether both agree within `TOLERANCE`."""
+        return bool(abs(self.found - self.expected) <= TOLERANCE)
+
+
+def verify(release: Release, workers: Workers) -> list[Check]:
+    """Computes each correlation of a release's card again from its fixture.
+
+    Args:
+        release: the predictor.
+        workers: where short trainings run.
+
+    Raises:
+        UsageError: the release has no fixture.
+        DassError: a file is damaged, or workers died.
+    """
+    card = release.card
+    if not card.fixture:
+        raise UsageError(f"{card.name} has no fixture to verify it by")
+    fixture = read_fixture(release.folder.parent / "fixtures" / card.fixture)
+    reached = np.array(fixture.accuracies)
+    checks = []
+    for evidence, expected in card.expected.items():
+        made = predict(card.kind, release.weights, fixture, evidence, workers)
+        checks.append(Check(evidence, expected, float(spearman(made.mean, reached))))
+    return checks

@@ -1,0 +1,83 @@
+"""The multi-fidelity predictor as MLflow serves it: evidence about students in, accuracies with intervals out."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dass.errors import UsageError
+from dass.evidence.evidence import Evidence
+from dass.ladder.checkpoint import LadderCard, load_ladder
+from dass.ladder.ladder import Ladder
+
+FILE = "predictor.safetensors"
+PREDICTED, LOW, HIGH = "predicted_accuracy", "low", "high"
+# Of MLflow's `params`: what is known of the task, and which evidence the rows hold.
+TEACHER_ACCURACY, CLASSES, TEST_IMAGES, EVIDENCE = "teacher_accuracy", "classes", "test_images", "evidence"
+
+
+class MultiFidelityModel:
+    """Predicts students of one task from a table of evidence.
+
+    Args:
+        ladder: the predictor.
+        card: what is known of it.
+    """
+
+    def __init__(self, ladder: Ladder, card: LadderCard) -> None:
+        self.ladder = ladder
+        self.card = card
+
+    def predict(self, rows: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """Predicts accuracies in percent.
+
+        Args:
+            rows: one column for each measurement, as `dass.evidence` names them; the first row is the teacher's own.
+            params: `teacher_accuracy` in percent, `classes`, `test_images`, and `evidence`, the costliest kind of
+                evidence that is in the rows.
+
+        Returns:
+            One row for each student, without the teacher: the prediction and its 80% interval.
+
+        Raises:
+            UsageError: a parameter is missing, there are no students, or the rows lack the evidence.
+        """
+        given = dict(params or {})
+        missing = [name for name in (TEACHER_ACCURACY, CLASSES, TEST_IMAGES, EVIDENCE) if name not in given]
+        if missing:
+            raise UsageError(f"params lack {', '.join(missing)}")
+        if len(rows) < 2:
+            raise UsageError("the first row is the teacher's own and each further one a student's: there is no student")
+        values = rows.to_numpy(np.float64)
+        made = self.ladder.predict(
+            Evidence(tuple(map(str, rows.columns)), values[1:], values[0]),
+            given[EVIDENCE],
+            guide=float(given[TEACHER_ACCURACY]),
+            classes=int(given[CLASSES]),
+            test_images=int(given[TEST_IMAGES]),
+        )
+        return pd.DataFrame({PREDICTED: made.mean, LOW: made.low, HIGH: made.high})
+
+
+def save_multi_fidelity_model(folder: Path, checkpoint: Path) -> None:
+    """Copies a predictor's weights and card into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix in (".safetensors", ".json"):
+        shutil.copyfile(checkpoint.with_suffix(suffix), (folder / FILE).with_suffix(suffix))
+
+
+def load_multi_fidelity_model(folder: Path) -> MultiFidelityModel:
+    """Reads what `save_multi_fidelity_model` wrote.
+
+    Raises:
+        DassError: a file is missing or damaged.
+    """
+    return MultiFidelityModel(*load_ladder(folder / FILE))
+
+
+def _load_pyfunc(path: str) -> MultiFidelityModel:
+    """What MLflow calls to load the model."""
+    return load_multi_fidelity_model(Path(path))

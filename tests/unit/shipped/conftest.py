@@ -1,0 +1,70 @@
+"""A multi-fidelity predictor of a tiny space, and a task whose students it knows nothing of."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dass.evidence.collector import Collector, recipe_facts
+from dass.evidence.store import EvidenceStore
+from dass.ladder.checkpoint import LadderCard, save_ladder
+from dass.ladder.ladder import RUNGS, Ladder, LadderTask, gather
+from dass.networks.checkpoint import TeacherCard, weights_id
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.predictor.embeddings import fixed_noise
+from dass.shipped.build import Origin
+from dass.shipped.card import Source
+from dass.shipped.fixture import Fixture
+from dass.space.cost import cost
+from dass.training.workers import Workers
+from tests.samples import RECIPE, SPACE, rows_task
+
+ORIGIN = Origin("for tests", ("paper_resnet",), False, (Source("glyphs", "0" * 12, 2, "CC0"),), (0,), "MIT", "0" * 40)
+
+
+def make_task(seed: int, students: int = 16, outliers: int = 0) -> Fixture:
+    """Students who reach more the larger they are."""
+    torch.manual_seed(seed)
+    teacher = ElasticResNet(SPACE.largest, 4)
+    data = rows_task(train=70)
+    teacher(torch.rand(8, 3, 16, 16))  # moves the running statistics
+    teacher.eval()
+    rng = np.random.default_rng(seed)
+    architectures = tuple(SPACE.sample(students, rng))
+    sizes = np.log([cost(one, 16, 4).parameters for one in architectures])
+    accuracies = 50 + 60 * (sizes - sizes.mean()) + 4 * rng.normal(size=students)
+    accuracies[:outliers] += 20
+    card = TeacherCard(
+        f"task{seed}", data.classes, SPACE.largest, 16, 57.0, 1.0, weights_id(teacher), data.data_id, 70, "", 0, 1.0,
+        "cpu",
+    )  # fmt: skip
+    return Fixture(teacher, card, data, 2000, RECIPE, architectures, tuple(accuracies.tolist()))
+
+
+@pytest.fixture(scope="session")
+def ladder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A predictor that has learned from three tasks, up to the fidelity `start`."""
+    tasks = []
+    with Workers(0) as workers:
+        for task in (make_task(seed) for seed in range(3)):
+            collector = Collector(
+                task.teacher, task.data, fixed_noise(16, 0), RECIPE, workers=workers, store=EvidenceStore(None),
+                device=torch.device("cpu"),
+            )  # fmt: skip
+            evidence = gather(collector, task.architectures, "start")
+            tasks.append(LadderTask(evidence, np.array(task.accuracies), 57.0, 4, 2000))
+    learned = Ladder(alpha=RECIPE.alpha, temperature=RECIPE.temperature).fit(tasks, RUNGS[:3])
+    card = LadderCard(
+        SPACE, 16, recipe_facts(RECIPE), ("task0",), ("t" * 12,), 48, {"free": 0.9, "start": 0.9}, {"start": 0.8}, 0,
+        "cpu", "2", 1.0,
+    )  # fmt: skip
+    path = tmp_path_factory.mktemp("learned") / "ladder.safetensors"
+    save_ladder(path, learned, card)
+    return path
+
+
+@pytest.fixture(scope="session")
+def target() -> Fixture:
+    """A task that it has not learned from."""
+    return make_task(9, outliers=3)

@@ -1,0 +1,62 @@
+"""Which shipped predictor fits a teacher."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dass.errors import DassError, UsageError
+from dass.shipped.build import build
+from dass.shipped.card import WEIGHTS
+from dass.shipped.fixture import Fixture
+from dass.shipped.library import DATA, choose, find_release, fits, releases
+from dass.space.architecture import Architecture
+from dass.training.workers import Workers
+from tests.samples import SPACE
+from tests.unit.shipped.conftest import ORIGIN
+
+
+@pytest.fixture
+def library(ladder_file: Path, target: Fixture, tmp_path: Path) -> Path:
+    with Workers(0) as workers:
+        build(tmp_path / "tiny", "ladder", ladder_file, ORIGIN, [target], workers)
+        build(tmp_path / "any", "ladder", ladder_file, replace(ORIGIN, general=True), [target], workers)
+    return tmp_path
+
+
+def test_a_predictor_of_the_teachers_space_comes_before_a_general_one(library: Path) -> None:
+    other = Architecture(((8, 8), (8, 8), (16, 16), (32, 32)))
+    assert [one.card.name for one in releases(library)] == ["any", "tiny"]
+    for teacher, resolution, name in ((SPACE.largest, 16, "tiny"), (SPACE.largest, 32, "any"), (other, 16, "any")):
+        choice = choose(teacher, resolution, library)
+        assert choice is not None
+        assert choice.release.card.name == name
+    assert choose(SPACE.largest, 16, library, kind="dass") is None
+
+
+def test_why_a_predictor_does_not_fit(library: Path) -> None:
+    tiny = find_release("tiny", library)
+    assert fits(tiny, SPACE.largest, 16) == ""
+    assert "32" in fits(tiny, SPACE.largest, 32)
+    assert "8,8" in fits(tiny, Architecture(((8, 8), (8, 8), (16, 16), (32, 32))), 16)
+
+
+def test_a_damaged_predictor_is_never_chosen_and_is_named_where_it_is_asked_for(library: Path) -> None:
+    weights = library / "tiny" / WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1])
+    choice = choose(SPACE.largest, 16, library)
+    assert choice is not None
+    assert choice.release.card.name == "any"
+    with pytest.raises(DassError, match="tiny"):
+        releases(library)
+
+
+def test_an_unknown_name_is_told_the_known_ones(library: Path) -> None:
+    with pytest.raises(UsageError, match="any, tiny"):
+        find_release("small", library)
+
+
+def test_what_is_shipped_is_whole_and_small() -> None:
+    assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 15 * 2**20
+    for release in releases():
+        assert release.card.name == release.folder.name
