@@ -100,7 +100,8 @@ def train_teacher_job(study: Study, task: str) -> TeacherCard:
 
 
 @cache  # a worker stays with its tasks, and images and logits are the same for all their students
-def _opened(study: Study, task: str) -> tuple[ElasticResNet, TaskData, TaskData]:
+def opened(study: Study, task: str) -> tuple[ElasticResNet, TaskData, TaskData]:
+    """A task's teacher, its training images with a part held out, and the task with its test images."""
     teacher, _ = load_teacher(study.teacher_file(task))
     test = study.data(task)
     return teacher.to(memory_format=torch.channels_last), held_out(test, SEED), test
@@ -108,7 +109,7 @@ def _opened(study: Study, task: str) -> tuple[ElasticResNet, TaskData, TaskData]
 
 @cache
 def _soft_labels(study: Study, task: str) -> SoftLabels:
-    teacher, fit, _ = _opened(study, task)
+    teacher, fit, _ = opened(study, task)
     recipe = study.setting.recipe(study.params.distillation, len(fit.train_labels))
     path = study.folder / "soft_labels" / f"{task}.pt"
     if not path.exists():
@@ -128,7 +129,7 @@ def soft_labels_job(study: Study, task: str) -> None:
 
 def distil_job(study: Study, task: str, architecture_json: object) -> CurveRecord:
     """Distils one student of a task."""
-    teacher, fit, test = _opened(study, task)
+    teacher, fit, test = opened(study, task)
     recipe = study.setting.recipe(study.params.distillation, len(fit.train_labels))
     return distil_curve(
         teacher, Architecture.from_json(architecture_json), fit, test, recipe,

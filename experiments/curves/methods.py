@@ -1,0 +1,146 @@
+"""Search methods that train students, replayed on a table of learning curves.
+
+Each method is given candidates, pays for what it trains, and delivers one student distilled in full. All choose by
+held-out training images alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.curves.table import Clock, Floats, Table
+
+Indices = NDArray[np.int64]
+Score = Callable[[Table, Indices, int], Floats]
+"""(table, students, reading) -> [n] of them, the larger the better: what a student is expected to come to."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a method comes to.
+
+    Attributes:
+        student: index of the delivered student in the table.
+        seconds: of all that was trained for it, its own distillation included.
+    """
+
+    student: int
+    seconds: float
+
+
+Method = Callable[[Table, Clock, Indices, np.random.Generator], Delivery]
+"""(table, clock, candidates, randomness) -> what is delivered."""
+
+
+def by_loss(table: Table, students: Indices, reading: int) -> Floats:
+    """The loss on held-out images so far: nothing is learned."""
+    return -table.losses[students, reading]
+
+
+def random_k(table: Table, clock: Clock, candidates: Indices, rng: np.random.Generator, *, count: int) -> Delivery:
+    """Distils a few candidates in full and keeps the best."""
+    tried = rng.choice(candidates, min(count, len(candidates)), replace=False)
+    seconds = clock.teacher_step * table.total
+    seconds += clock.training(table.macs[tried], table.total) + clock.looking(table.macs[tried])
+    return Delivery(_best(table, tried), seconds)
+
+
+def short_runs(
+    table: Table,
+    clock: Clock,
+    candidates: Indices,
+    rng: np.random.Generator,
+    *,
+    count: int,
+    steps: int,
+    finished: int = 1,
+    score: Score = by_loss,
+) -> Delivery:
+    """Trains candidates for some steps and distils the most promising to the end; they go on from where they are."""
+    tried = rng.choice(candidates, min(count, len(candidates)), replace=False)
+    seconds = clock.teacher_step * table.total
+    seconds += clock.training(table.macs[tried], steps) + clock.looking(table.macs[tried])
+    return _finish(table, clock, tried, table.reading(steps), finished, score, seconds)
+
+
+def race(
+    table: Table,
+    clock: Clock,
+    candidates: Indices,
+    rng: np.random.Generator,
+    *,
+    count: int,
+    first: int = 10,
+    finished: int = 1,
+    score: Score = by_loss,
+) -> Delivery:
+    """Successive halving: after `first` steps half of the candidates go on, twice as far, and so on."""
+    going = rng.choice(candidates, min(count, len(candidates)), replace=False)
+    seconds = clock.teacher_step * table.total
+    steps, before = first, 0
+    while True:
+        seconds += clock.training(table.macs[going], steps - before) + clock.looking(table.macs[going])
+        reading = table.reading(steps)
+        if len(going) // 2 < max(finished, 1) or 2 * steps not in table.steps[:-1]:
+            return _finish(table, clock, going, reading, finished, score, seconds)
+        order = np.argsort(-score(table, going, reading), kind="stable")
+        going = going[order[: len(going) // 2]]
+        before, steps = steps, 2 * steps
+
+
+def ranked(
+    table: Table,
+    clock: Clock,
+    candidates: Indices,
+    rng: np.random.Generator,
+    *,
+    scores: Floats,
+    seconds_each: float = 0.0,
+    finished: int = 1,
+) -> Delivery:
+    """Ranks all candidates by a score that needs no training and distils the first few."""
+    order = candidates[np.argsort(-scores[candidates], kind="stable")][:finished]
+    seconds = seconds_each * len(candidates) + clock.teacher_step * table.total
+    seconds += clock.training(table.macs[order], table.total) + clock.looking(table.macs[order])
+    return Delivery(_best(table, order), seconds)
+
+
+def usual_methods(score: Score | None = None) -> dict[str, list[tuple[str, Method]]]:
+    """The methods at several sizes each, by name; `score` adds those that a learned predictor guides."""
+    found: dict[str, list[tuple[str, Method]]] = {
+        "random": [(f"best of {count}", partial(random_k, count=count)) for count in (1, 2, 3, 5, 8, 16)]
+    }
+    scores: Sequence[tuple[str, Score]] = [("", by_loss), *([("learned ", score)] if score else [])]
+    for prefix, one in scores:
+        for steps in (5, 10, 20, 50):
+            found[f"{prefix}short run {steps}"] = [
+                (f"{count} for {steps} steps", partial(short_runs, count=count, steps=steps, score=one))
+                for count in (4, 8, 16, 32)
+            ]
+        for finished in (1, 2, 3):
+            found[f"{prefix}race, last {finished}"] = [
+                (f"race of {count}", partial(race, count=count, finished=finished, score=one))
+                for count in (4, 8, 16, 32)
+                if count > finished
+            ]
+    return found
+
+
+def _finish(
+    table: Table, clock: Clock, going: Indices, reading: int, finished: int, score: Score, seconds: float
+) -> Delivery:
+    order = np.argsort(-score(table, going, reading), kind="stable")
+    last = going[order[: max(finished, 1)]]
+    seconds += clock.training(table.macs[last], table.total - int(table.steps[reading])) + clock.looking(
+        table.macs[last]
+    )
+    return Delivery(_best(table, last), seconds)
+
+
+def _best(table: Table, students: Indices) -> int:
+    """The best of finished students by held-out accuracy, by held-out loss among equals."""
+    order = np.lexsort((table.losses[students, -1], -table.validation[students]))
+    return int(students[order[0]])
