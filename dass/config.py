@@ -104,6 +104,9 @@ def _ascending_to_one(ratios: tuple[float, ...]) -> tuple[float, ...]:
     return ratios
 
 
+Resolution = Annotated[int, Field(ge=16, le=256, multiple_of=8)]  # side of a square image in pixels
+
+
 class Data(Block):
     """What every dataset is packed to.
 
@@ -111,7 +114,7 @@ class Data(Block):
         resolution: side of the square working image in pixels, a multiple of 8 (three stages halve it).
     """
 
-    resolution: int = Field(ge=16, le=256, multiple_of=8)
+    resolution: Resolution
 
 
 class Space(Block):
@@ -395,6 +398,8 @@ class Target(Block):
 
     Attributes:
         dataset: name of the packed dataset.
+        resolution: side of its images in pixels where that is another than data.resolution, at which the source tasks
+            and the noise image are; null for the same.
         teacher: the user's own checkpoint, a file in data/checkpoints; null to train one here.
         normalization: what the user's own teacher expects of its images: a name such as `imagenet`, or mean and
             standard deviation of three channels as six numbers with commas; null for its family's.
@@ -409,6 +414,7 @@ class Target(Block):
     """
 
     dataset: Name
+    resolution: Resolution | None = None
     teacher: FileName | None = None
     normalization: str | None = None
     classes: tuple[str, ...] | None = None
@@ -542,6 +548,11 @@ class Params(Block):
     search: Search
     evaluation: Evaluation
     targets: dict[Name, Target] = Field(min_length=1)
+
+    def further_resolutions(self, dataset: str) -> tuple[int, ...]:
+        """Sides in pixels, beside data.resolution, at which targets want a dataset; ascending."""
+        wanted = {target.resolution for target in self.targets.values() if target.dataset == dataset}
+        return tuple(sorted(side for side in wanted if side is not None and side != self.data.resolution))
 
     @field_validator("datasets", mode="before")
     @classmethod

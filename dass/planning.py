@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
 
@@ -57,11 +57,16 @@ class StageEstimate:
 
 @dataclass(frozen=True)
 class _Size:
-    """Images and classes of one task; a guess where the dataset is not here."""
+    """Images and classes of one task; a guess where the dataset is not here.
+
+    Attributes:
+        scale: pixels of an image over those of an image at the working resolution.
+    """
 
     train: int
     test: int
     classes: int
+    scale: float = 1.0
 
 
 def make_plan(project: Project, device: torch.device, workers: int | None = None) -> list[StageEstimate]:
@@ -87,13 +92,13 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
 
     def teacher_seconds(size: _Size) -> float:
         recipe = params.teacher.for_images(size.train)
-        return recipe.epochs * size.train * image.alone + 10 * size.test * image.forward
+        return size.scale * (recipe.epochs * size.train * image.alone + 10 * size.test * image.forward)
 
     def student_seconds(size: _Size) -> float:
         recipe = params.distillation.for_images(size.train)
         tests = (recipe.evaluations + 1) * size.test * image.forward
         # Small networks use the hardware less well than large ones: their time falls more slowly than their work.
-        return (recipe.epochs * size.train * image.training + tests) * share**0.7
+        return size.scale * (recipe.epochs * size.train * image.training + tests) * share**0.7
 
     side = min(workers, splits)
     memory = workers * (PROCESS_MIB + data_mib + 12 * network_mib)
@@ -106,10 +111,14 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
     embedding_mib = 4 * space.embedding_channels * space.embedding_side(resolution) ** 2 / MIB
     episode = 2.5e-5 * splits * params.predictor.query * space.embedding_channels  # on 2 cores: see benchmarks/
     searched, search_seconds = _search_work(project, image, share, workers)
-    packed = [_size(project, name) for name in params.datasets]
-    raw_mib = sum(3 * resolution**2 * (size.train + size.test) / MIB for size in packed)
+    packed = [
+        _size(project, name, side)
+        for name in params.datasets
+        for side in (resolution, *params.further_resolutions(name))
+    ]
+    raw_mib = sum(3 * size.scale * resolution**2 * (size.train + size.test) / MIB for size in packed)
     return [
-        StageEstimate("dataset", f"{len(packed)} datasets, imports not counted", 0, raw_mib, PROCESS_MIB),
+        StageEstimate("dataset", f"{len(params.datasets)} datasets, imports not counted", 0, raw_mib, PROCESS_MIB),
         StageEstimate(
             "teachers", f"{splits} teachers", splits * teacher_seconds(source) / side / 3600,
             splits * network_mib, memory,
@@ -318,16 +327,17 @@ def _source_size(project: Project) -> _Size:
 
 
 def _target_size(project: Project, target: Target) -> _Size:
-    size = _size(project, target.dataset)
+    size = _size(project, target.dataset, target.resolution)
     if not target.halves:
         return size
     images = size.train + size.test
-    return _Size(images - images // 2, images // 2, size.classes)
+    return replace(size, train=images - images // 2, test=images // 2)
 
 
-def _size(project: Project, dataset: str) -> _Size:
-    folder = project.packed(dataset)
+def _size(project: Project, dataset: str, resolution: int | None = None) -> _Size:
+    scale = ((resolution or project.params.data.resolution) / project.params.data.resolution) ** 2
+    folder = project.packed(dataset, resolution)
     if not (folder / CARD).exists():
-        return _Size(UNKNOWN_IMAGES, UNKNOWN_IMAGES // 2, UNKNOWN_CLASSES)
+        return _Size(UNKNOWN_IMAGES, UNKNOWN_IMAGES // 2, UNKNOWN_CLASSES, scale)
     card = open_packed(folder).card
-    return _Size(card.train_count, card.test_count, len(card.classes))
+    return _Size(card.train_count, card.test_count, len(card.classes), scale)

@@ -52,14 +52,33 @@ class Project:
         """Folder of all packed datasets."""
         return self.root / RAW
 
-    def packed(self, dataset: str) -> Path:
-        """Folder of a packed dataset at the working resolution."""
-        return self.raw / f"{dataset}-{self.params.data.resolution}"
+    def packed(self, dataset: str, resolution: int | None = None) -> Path:
+        """Folder of a packed dataset.
+
+        What is packed at another resolution than the working one lies within, so that DVC has both as one output.
+
+        Args:
+            dataset: its name.
+            resolution: side of its images in pixels; None for the working resolution.
+        """
+        working = self.params.data.resolution
+        folder = self.raw / f"{dataset}-{working}"
+        return folder if resolution in (None, working) else folder / f"at-{resolution}"
+
+    def target_packed(self, name: str) -> Path:
+        """Folder of a target's packed dataset, at the target's resolution."""
+        target = self.target(name)
+        return self.packed(target.dataset, target.resolution)
 
     @property
     def names_note(self) -> Path:
         """What stage `names` leaves once params.yaml is checked."""
         return self.root / "data" / "names"
+
+    @property
+    def resolutions_note(self) -> Path:
+        """What stage `names` leaves of the resolutions at which targets want datasets, beside the working one."""
+        return self.root / "data" / "resolutions.json"
 
     @property
     def splits(self) -> Path:

@@ -23,18 +23,24 @@ def dataset(name: str) -> None:
     project = Project.open()
     if name not in project.params.datasets:
         raise UsageError(f"params.yaml has no dataset {name!r}: it has {', '.join(project.params.datasets)}")
-    folder = project.packed(name)
+    for side in (project.params.data.resolution, *project.params.further_resolutions(name)):
+        settle(project, name, side)
+
+
+def settle(project: Project, name: str, side: int) -> None:
+    """Make or verify a dataset at one resolution, and report on it."""
+    folder = project.packed(name, side)
     known = find_dataset(name)
     if known is not None and known.make is not None:
-        import_dataset(name, None, folder.parent, project.params.data.resolution)
+        import_dataset(name, None, project.raw, side, folder=folder)
     elif not (folder / CARD).exists():
         raise DassError(
-            f"dataset {name} is not here at {project.params.data.resolution} pixels: run "
+            f"dataset {name} is not here at {side} pixels: run "
             f"`dass data import {name} PATH` ({known.give if known else 'a folder or zip with train/CLASS/*'})"
         )
     packed = open_packed(folder)
     report = check(packed)
-    sheet = project.reports / "datasets" / f"{name}.png"
+    sheet = project.reports / "datasets" / f"{name}{f'-{side}' if folder != project.packed(name) else ''}.png"
     contact_sheet(packed, sheet)
     card = packed.card
     logger().info(

@@ -33,8 +33,8 @@ def register(target: str) -> None:
     given, dataset = target_task(project, target), project.target(target).dataset
     came_from = lineage(
         project.root,
-        [project.packed(dataset), project.target_teacher(target), project.search(target), project.distilled(target),
-         *predictors(project, found)],
+        [project.target_packed(target), project.target_teacher(target), project.search(target),
+         project.distilled(target), *predictors(project, found)],
     )  # fmt: skip
     store = open_store(project.root)
     run_id = log_target(

@@ -34,7 +34,7 @@ def target_students(target: str, count: int | None = None) -> None:
     project.target_students(target).mkdir(parents=True, exist_ok=True)
     if count or project.target(target).evaluate:
         records = distil_students(project, target, count or project.params.students.per_target)
-        inputs = [project.target_teacher(target), project.packed(project.target(target).dataset)]
+        inputs = [project.target_teacher(target), project.target_packed(target)]
         store = open_store(project.root)
         run_id = log_students(store, lineage(project.root, inputs), task=target, records=records)
         show_records(target, {target: records}, run_link(store, run_id))

@@ -37,7 +37,7 @@ def teacher(target: str) -> None:
         bring_in(project, target, block, path)
     card = load_card(path)
     logger().info("teacher of %s: %.2f%% of the test images", target, card.accuracy)
-    record_teacher(open_store(project.root), project, path, [project.packed(block.dataset)])
+    record_teacher(open_store(project.root), project, path, [project.target_packed(target)])
 
 
 @task(cache_policy=NO_CACHE, name="train the teacher")

@@ -51,6 +51,9 @@ def import_(
 ) -> None:
     """Read a dataset and store it, packed, as INTO/NAME-RESOLUTION.
 
+    Without --resolution it is stored at data.resolution of params.yaml and at each resolution that a target there has
+    for it.
+
     A NAME that is not in `dass data list` means a dataset of your own: train/CLASS/* and test/CLASS/*, CLASS/* alone,
     or images with a table of labels.
 
@@ -60,9 +63,10 @@ def import_(
     from dass.datasets.importing import ImportOptions, import_dataset
 
     options = ImportOptions(skip_broken=skip_broken, inside=inside, labels=labels, names=names)
-    with progress_bar(f"import {name}") as progress:
-        packed = import_dataset(name, path, into, _resolution(resolution), progress, options)
-    _say(packed)
+    for side, folder in _places(name, resolution, into):
+        with progress_bar(f"import {name}") as progress:
+            packed = import_dataset(name, path, into, side, progress, options, folder=folder)
+        _say(packed)
 
 
 @data_app.command("download")
@@ -93,12 +97,13 @@ def download_(
             f"{name} cannot be fetched without you: get it at {known.page} and run "
             f"`dass data import {name} PATH`, where PATH is {known.give}"
         )
-    side = _resolution(resolution)
+    places = _places(name, resolution, into)
     with progress_bar(f"download {name}") as progress:
         archive = download(known.remote, keep, progress)
-    with progress_bar(f"import {name}") as progress:
-        packed = import_dataset(name, archive, into, side, progress)
-    _say(packed)
+    for side, folder in places:
+        with progress_bar(f"import {name}") as progress:
+            packed = import_dataset(name, archive, into, side, progress, folder=folder)
+        _say(packed)
 
 
 @data_app.command("thin")
@@ -131,7 +136,10 @@ def list_(into: Into = RAW) -> None:
     for known in all_datasets():
         print(f"{known.name}: {known.title}\n  get it    {_way(known)}")
         print(f"  licence   {known.licence}\n  cite      {known.citation}\n")
-    cards = [open_packed(path.parent).card for path in sorted(into.glob("*/dataset.json"))]
+    cards = [
+        open_packed(path.parent).card
+        for path in sorted([*into.glob("*/dataset.json"), *into.glob("*/at-*/dataset.json")])
+    ]
     print(f"Imported into {into}: {len(cards)}")
     for card in cards:
         print(f"  {card.name} at {card.resolution}x{card.resolution}: {_counts(card)}; split: {card.split_rule}")
@@ -160,6 +168,15 @@ def check_(
     picture = sheet or in_project(Path("reports/data")) / f"{folder.name}.png"
     contact_sheet(packed, picture)
     print(f"contact sheet: {picture}")
+
+
+def _places(name: str, asked: int | None, into: Path) -> list[tuple[int, Path | None]]:
+    """At which resolutions a dataset is stored, and where if not as INTO/NAME-RESOLUTION; the working one first."""
+    side = _resolution(asked)
+    if asked is not None:
+        return [(side, None)]
+    further = load_params(in_project(Path("params.yaml"))).further_resolutions(name)
+    return [(side, None), *((other, into / f"{name}-{side}" / f"at-{other}") for other in further)]
 
 
 def _resolution(asked: int | None) -> int:

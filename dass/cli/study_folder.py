@@ -107,11 +107,12 @@ def _page(project: Project, cards: Sequence[TeacherCard], records: Sequence[Stud
 
 def _data(project: Project) -> Iterator[str]:
     for name in project.params.datasets:
-        card = open_packed(project.packed(name)).card
-        yield (
-            f"- data `{name}`: {card.train_count} training and {card.test_count} test images at {card.resolution} "
-            f"pixels, content `{card.content}`"
-        )
+        for side in (project.params.data.resolution, *project.params.further_resolutions(name)):
+            card = open_packed(project.packed(name, side)).card
+            yield (
+                f"- data `{name}`: {card.train_count} training and {card.test_count} test images at {card.resolution} "
+                f"pixels, content `{card.content}`"
+            )
 
 
 def _teachers(cards: Sequence[TeacherCard]) -> Iterator[str]:

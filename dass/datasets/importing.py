@@ -48,6 +48,8 @@ def import_dataset(
     resolution: int,
     progress: Progress | None = None,
     options: ImportOptions | None = None,
+    *,
+    folder: Path | None = None,
 ) -> PackedDataset:
     """Reads a dataset and stores it as `into/NAME-RESOLUTION`.
 
@@ -61,6 +63,7 @@ def import_dataset(
         resolution: side of the stored squares in pixels, a multiple of 8 in 16..256.
         progress: called with (images done, images in all).
         options: None for the usual ones.
+        folder: where it is stored instead.
 
     Raises:
         UsageError: name, path, resolution or an option is not as described.
@@ -72,7 +75,7 @@ def import_dataset(
     if resolution % 8 or not 16 <= resolution <= 256:
         raise UsageError(f"resolution {resolution}: use a multiple of 8 between 16 and 256")
     known = find_dataset(name)
-    folder = into / f"{name}-{resolution}"
+    folder = folder or into / f"{name}-{resolution}"
     if known is not None and known.make is not None:
         if path is not None:
             raise UsageError(f"{name} is made here and reads no file: leave out {path}, or choose another name for it")
@@ -93,7 +96,7 @@ def import_dataset(
                 skip_broken=options.skip_broken,
             )
         except BrokenImagesError as error:
-            broken_list = options.broken_list or into / f"{folder.name}-broken.txt"
+            broken_list = options.broken_list or into / f"{name}-{resolution}-broken.txt"
             write_text(broken_list, "".join(f"{image.name}\t{image.reason}\n" for image in error.skipped))
             raise DassError(
                 f"{error}: all are named in {broken_list}; replace or remove them, or leave them out by "

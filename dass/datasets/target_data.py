@@ -15,5 +15,5 @@ def target_data(project: Project, target: str) -> TaskData:
         DassError: the packed dataset is missing or damaged.
     """
     block = project.target(target)
-    data = load_target(project.packed(block.dataset))
+    data = load_target(project.target_packed(target))
     return replace(halved(data) if block.halves else data, name=target)

@@ -86,6 +86,8 @@ def test_the_paper_preset_is_the_papers() -> None:
         for name, target in params.targets.items()
     }
     assert windows["cub"] == windows["draw"] == (700, 1300)  # of Table 4
+    assert windows["chestx224"] == (0, 4900)  # of Table 7
+    assert (params.targets["chestx224"].resolution, params.further_resolutions("chestx")) == (224, (224,))
     assert windows["chestx"] == windows["eurosat"] == (0, 400)  # of Table 5
 
 

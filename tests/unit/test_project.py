@@ -49,6 +49,7 @@ def test_its_folders_are_the_pipelines(project: Project) -> None:
         project.scores,
         project.picks,
     ]
+    folders.append(project.resolutions_note)
     made = {folder.relative_to(project.root).as_posix() for folder in folders}
     assert made == {path for path in outs() if path.startswith("data/")}
     assert {Path(path).parts[0] for path in set(outs()) - made} == {project.reports.name}

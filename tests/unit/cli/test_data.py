@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -15,7 +16,11 @@ from dass.cli.data import data_app
 from dass.datasets import catalogue
 from dass.datasets.catalogue import Remote, find_dataset
 from dass.datasets.packed import open_packed
+from dass.datasets.target_data import target_data
 from dass.errors import DassError, UsageError
+from dass.project import Project
+
+PRESETS = Path(__file__).parents[3] / "presets"
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +68,25 @@ def test_import_and_check(images):
     assert "in train and test: 0" in said
     assert "cat" in said
     assert Path("reports/data/mine-16.png").is_file()
+
+
+def test_import_at_the_resolutions_of_all_targets(images, tmp_path):
+    values = yaml.safe_load((PRESETS / "demo.yaml").read_text())
+    values["datasets"] = ["glyphs", "mine"]
+    values["targets"] = {
+        "here": {"dataset": "mine"}, "fine": {"dataset": "mine", "resolution": 32},
+        "finer": {"dataset": "mine", "resolution": 40}, "same": {"dataset": "mine", "resolution": 16},
+    }  # fmt: skip
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    _run("import", "mine", "mine")
+    project = Project.open(tmp_path)
+    assert [target_data(project, name).resolution for name in values["targets"]] == [16, 32, 40, 16]
+    assert {path.parent.name for path in (tmp_path / "data" / "raw").rglob("dataset.json")} == {
+        "mine-16", "at-32", "at-40"
+    }  # fmt: skip
+    assert "mine at 40x40" in _run("list")
+    _run("import", "mine", "mine")  # the new images at every resolution
+    assert target_data(project, "finer").resolution == 40
 
 
 def test_duplicates_and_skipped_images_are_shown(images):

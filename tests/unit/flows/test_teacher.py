@@ -1,5 +1,6 @@
 """A user's own teacher in the pipeline."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -10,12 +11,18 @@ from safetensors.torch import save_file
 
 from dass.config import Target
 from dass.datasets.importing import import_dataset
+from dass.datasets.packed import open_packed
+from dass.datasets.target_data import target_data
 from dass.networks.checkpoint import card_path, load_teacher
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.project import Project
+from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
+from dass.tracking.store import open_store
 from dass.training.recipes import train_and_save_teacher
-from flows.teacher import bring_in
+from flows.dataset import settle
+from flows.names import main as names
+from flows.teacher import bring_in, target_task
 from flows.teachers import is_current
 from tests.samples import SPACE, TEACHER_RECIPE, rows_task
 
@@ -56,3 +63,30 @@ def test_a_teacher_whose_card_was_changed_is_trained_again(tmp_path: Path, monke
     card = card_path(path)
     card.write_text(card.read_text().replace('"accuracy": ', '"accuracy": 1'))
     assert not is_current(*asked)
+
+
+def test_a_target_of_another_resolution_has_images_and_a_teacher_of_that_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.teachers.logger", lambda: logging.getLogger("test"))
+    monkeypatch.setattr("flows.dataset.logger", lambda: logging.getLogger("test"))
+    values = yaml.safe_load((ROOT / "presets" / "demo.yaml").read_text())
+    values["targets"] = {"digits": {"dataset": "digits", "resolution": 24}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    project = Project.open(tmp_path)
+    open_store(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    names()
+    assert json.loads(project.resolutions_note.read_text()) == {"digits": [24]}
+    for side in (16, 24):
+        settle(project, "digits", side)
+    assert sorted(path.name for path in (project.reports / "datasets").iterdir()) == ["digits-24.png", "digits.png"]
+    data = target_data(project, "digits")
+    assert (data.resolution, open_packed(project.packed("digits")).card.resolution) == (24, 16)
+
+    path, largest = project.target_teacher_file("digits"), SearchSpace.from_config(project.params.space).largest
+    recipe = TEACHER_RECIPE.model_copy(update={"epochs": 1})
+    train_and_save_teacher(lambda: data, largest, recipe, path, seed=0, device="cpu")
+    given = target_task(project, "digits")
+    assert (given.guide.resolution, given.card.resolution) == (24, 24)
+    assert given.teacher_cost.macs > 2 * cost(largest, 16, 10).macs
