@@ -25,6 +25,7 @@ from dass.amounts import megabytes, milliseconds
 from dass.errors import UsageError
 from dass.families.family import lay_out
 from dass.families.normalization import parse_normalization
+from dass.families.ofa_resnet import divisible
 from dass.families.registry import FAMILIES
 from dass.files import content_id
 from dass.method_names import FEW_SHOT, METHODS, REFERENCE
@@ -186,6 +187,53 @@ class NamedSpace(Block):
             lay_out(networks[self.network][0], self.layout)
         except UsageError as error:
             raise ValueError(str(error)) from None
+        return self
+
+
+class ElasticSpace(Block):
+    """The students of once-for-all's ResNet-50, where stages and the stem have elastic widths too (Section 5.5).
+
+    Attributes:
+        family: `ofa_resnet`.
+        streams: full width of each of the four stages, in channels.
+        base_depths: fewest blocks of each stage.
+        more_blocks: how many more a stage may have.
+        stream_ratios: allowed widths of a stage over its full width, ascending, ending in 1.0.
+        expand_ratios: allowed inner widths of a block over its stage's width, ascending.
+        stem_widths: allowed widths of the stem's first and of its last convolution, each list ascending; its middle
+            convolution may be missing.
+    """
+
+    family: Literal["ofa_resnet"]
+    streams: tuple[int, int, int, int]
+    base_depths: tuple[int, int, int, int]
+    more_blocks: int = Field(ge=0, le=8)
+    stream_ratios: tuple[float, ...] = Field(min_length=1)
+    expand_ratios: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(min_length=1)
+    stem_widths: tuple[tuple[int, ...], tuple[int, ...]]
+
+    _from_list = field_validator("streams", "base_depths", "stream_ratios", "expand_ratios", mode="before")(_as_tuple)
+    _ordered = field_validator("stream_ratios")(_ascending_to_one)
+
+    @field_validator("stem_widths", mode="before")
+    @classmethod
+    def _lists(cls, value: object) -> object:
+        return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _whole(self) -> "ElasticSpace":
+        for name in ("streams", "base_depths"):
+            if not 1 <= min(getattr(self, name)) <= max(getattr(self, name)) <= 4096:
+                raise ValueError(f"{name} must lie in 1..4096")
+        for name, choices in (("expand_ratios", self.expand_ratios), *(("stem_widths", c) for c in self.stem_widths)):
+            if not choices or min(choices) <= 0 or list(choices) != sorted(set(choices)):
+                raise ValueError(f"{name} must ascend above 0")
+        for full in self.streams:
+            streams = [divisible(full * ratio) for ratio in self.stream_ratios]
+            inner = [[divisible(round(stream * ratio)) for ratio in self.expand_ratios] for stream in streams]
+            for name, widths in (("stream_ratios", streams), *(("expand_ratios", one) for one in inner)):
+                if len(set(widths)) < len(widths):
+                    raise ValueError(f"two of {name} give the same number of channels at {full} of streams: {widths}")
         return self
 
 
@@ -516,11 +564,13 @@ class Evaluation(Block):
         return self
 
 
-SPACE_TAGS = ("<paper>", "<named>")  # which kind of space is meant; no part of any key
+SPACE_TAGS = ("<paper>", "<named>", "<elastic>")  # which kind of space is meant; no part of any key
 
 
 def _space_tag(value: Any) -> str:
     family = value.get("family", "paper_resnet") if isinstance(value, dict) else getattr(value, "family", None)
+    if isinstance(value, ElasticSpace) or (isinstance(value, dict) and "expand_ratios" in value):
+        return SPACE_TAGS[2]
     return SPACE_TAGS[family != "paper_resnet" and isinstance(value, dict | NamedSpace)]
 
 
@@ -538,7 +588,10 @@ class Params(Block):
     datasets: tuple[Name, ...] = Field(min_length=1)
     data: Data
     space: Annotated[
-        Annotated[Space, Tag(SPACE_TAGS[0])] | Annotated[NamedSpace, Tag(SPACE_TAGS[1])], Discriminator(_space_tag)
+        Annotated[Space, Tag(SPACE_TAGS[0])]
+        | Annotated[NamedSpace, Tag(SPACE_TAGS[1])]
+        | Annotated[ElasticSpace, Tag(SPACE_TAGS[2])],
+        Discriminator(_space_tag),
     ]
     source: Source
     teacher: TeacherRecipe

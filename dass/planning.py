@@ -10,6 +10,7 @@ import torch
 
 from dass.baselines.catalogue import CATALOGUE
 from dass.config import Evaluation, Target
+from dass.datasets.catalogue import find_dataset
 from dass.datasets.packed import CARD, open_packed
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
@@ -240,7 +241,8 @@ def _learned_seeds(block: Evaluation, name: str) -> range:
 
 def assumed_datasets(project: Project) -> list[str]:
     """Datasets of params.yaml that are not here yet, so that the plan rests on assumed sizes."""
-    return [name for name in project.params.datasets if not (project.packed(name) / CARD).exists()]
+    away = [name for name in project.params.datasets if not (project.packed(name) / CARD).exists()]
+    return [name for name in away if not ((known := find_dataset(name)) and known.size)]
 
 
 @dataclass(frozen=True)
@@ -338,6 +340,9 @@ def _size(project: Project, dataset: str, resolution: int | None = None) -> _Siz
     scale = ((resolution or project.params.data.resolution) / project.params.data.resolution) ** 2
     folder = project.packed(dataset, resolution)
     if not (folder / CARD).exists():
+        known = find_dataset(dataset)
+        if known and known.size:
+            return _Size(*known.size, scale)
         return _Size(UNKNOWN_IMAGES, UNKNOWN_IMAGES // 2, UNKNOWN_CLASSES, scale)
     card = open_packed(folder).card
     return _Size(card.train_count, card.test_count, len(card.classes), scale)

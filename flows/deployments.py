@@ -66,7 +66,9 @@ Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 @flow(name="pipeline")
 def pipeline(
-    preset: Literal["params.yaml", "demo", "small", "medium", "paper", "cifar_resnet", "resnet18"] = "params.yaml",
+    preset: Literal[
+        "params.yaml", "demo", "small", "medium", "paper", "imagenet", "cifar_resnet", "resnet18"
+    ] = "params.yaml",
     overwrite: bool = False,
     until: str = "",
 ) -> None:

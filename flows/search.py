@@ -23,7 +23,7 @@ from dass.search.kept import kept_lines
 from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult, save_search, search_students
 from dass.search.target_task import TargetTask
-from dass.space.search_space import SearchSpace
+from dass.space.search_space import RATIOS, SearchSpace
 from flows.runtime import Progress, device, logger, workers
 from flows.slots import gpu_slot
 from flows.stage import run_stage
@@ -120,8 +120,8 @@ def race_candidates(
     params, place = project.params, device()
     space = SearchSpace.below(
         given.teacher.architecture,
-        params.space.ratios,
-        params.space.granularity,
+        getattr(params.space, "ratios", RATIOS),
+        getattr(params.space, "granularity", "block"),
         getattr(params.space, "divisor", None),
     )
     students = max(1, params.search.sprints)

@@ -33,18 +33,22 @@ def plan(
     from dass.cli.tables import print_table
 
     table = Table(title=f"preset {project.params.preset} on {resolve_device(device)}")
-    for column in ("stage", "work", "hours", "disk MiB", "memory MiB"):
+    for column in ("stage", "work", "hours", "disk", "memory"):
         table.add_column(column, justify="left" if column in {"stage", "work"} else "right")
     for estimate in estimates:
         table.add_row(
             estimate.stage, estimate.work, f"{estimate.hours:.2f}",
-            f"{estimate.disk_mib:.0f}", f"{estimate.memory_mib:.0f}",
+            _size(estimate.disk_mib), _size(estimate.memory_mib),
         )  # fmt: skip
     table.add_section()
     table.add_row(
         "all", "if nothing is done yet", f"{sum(e.hours for e in estimates):.2f}",
-        f"{sum(e.disk_mib for e in estimates):.0f}", f"{max(e.memory_mib for e in estimates):.0f}",
+        _size(sum(e.disk_mib for e in estimates)), _size(max(e.memory_mib for e in estimates)),
     )  # fmt: skip
     print_table(table)
     if assumed := assumed_datasets(project):
         print(f"not here yet, taken to have {UNKNOWN_IMAGES} images of {UNKNOWN_CLASSES} classes: {', '.join(assumed)}")
+
+
+def _size(mib: float) -> str:
+    return f"{mib:.0f} MiB" if mib < 10_240 else f"{mib / 1024:.0f} GiB"

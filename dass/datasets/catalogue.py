@@ -51,6 +51,7 @@ class KnownDataset:
             class folders.
         remote: the archive, where it may be fetched without registering.
         make: for data that need no file: makes it.
+        size: training images, test images and classes, where a plan should know them before they are here.
     """
 
     name: str
@@ -63,6 +64,7 @@ class KnownDataset:
     markers: tuple[str, ...] = ()
     remote: Remote | None = None
     make: Callable[[], Listing] | None = None
+    size: tuple[int, int, int] | None = None
 
     def is_published_as(self, archive: Archive) -> bool:
         """Whether an archive has the publisher's layout."""
@@ -224,6 +226,7 @@ _DATASETS = (
         ),
         read=read_imagenet,
         markers=("ILSVRC2012_validation_ground_truth.txt", "LOC_val_solution.csv"),
+        size=(1_281_167, 50_000, 1000),
     ),
 )
 

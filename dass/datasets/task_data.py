@@ -37,11 +37,26 @@ class TaskData:
         return self.train_images.shape[-1]
 
     def to(self, device: "torch.device | str") -> "TaskData":
-        """The same data with all four tensors on `device`, strides kept; no copy where they already are."""
+        """The same data with its tensors on `device`, strides kept; no copy where they already are.
+
+        Images that would take more than half of a GPU's free memory stay where they are, on disk behind a memory map as
+        a rule: what looks at them takes them batch by batch to where the labels are.
+        """
+        kept = _too_many(self, device)
         return replace(
             self,
-            train_images=self.train_images.to(device),
+            train_images=self.train_images if kept else self.train_images.to(device),
             train_labels=self.train_labels.to(device),
-            test_images=self.test_images.to(device),
+            test_images=self.test_images if kept else self.test_images.to(device),
             test_labels=self.test_labels.to(device),
         )
+
+
+def _too_many(data: TaskData, device: "torch.device | str") -> bool:
+    import torch
+
+    place = torch.device(device)
+    if place.type != "cuda":
+        return False
+    new = sum(images.nbytes for images in (data.train_images, data.test_images) if images.device.type != "cuda")
+    return new > torch.cuda.mem_get_info(place)[0] / 2

@@ -74,10 +74,4 @@ def evolve_candidates(
 
 def _child(space: SearchSpace, parents: Sequence[Architecture], rng: np.random.Generator) -> Architecture:
     mother, father = (parents[int(index)] for index in rng.integers(len(parents), size=2))
-    stages = [
-        one if taken else other
-        for one, other, taken in zip(mother.widths, father.widths, rng.random(len(mother.widths)) < 0.5, strict=True)
-    ]
-    stage = int(rng.integers(len(stages)))
-    stages[stage] = space.blocks(stage, int(rng.integers(space.stage_options[stage])))
-    return Architecture(tuple(stages), space.family)
+    return space.child(mother, father, rng)

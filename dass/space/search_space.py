@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dass.config import ElasticSpace as Elastic
 from dass.config import NamedSpace, Space
 from dass.errors import UsageError
 from dass.families.blocks import halved
@@ -49,8 +50,12 @@ class SearchSpace:
     divisor: int = 1
 
     @classmethod
-    def from_config(cls, space: Space | NamedSpace) -> "SearchSpace":
+    def from_config(cls, space: Space | NamedSpace | Elastic) -> "SearchSpace":
         """The space that a validated `params.yaml` block describes."""
+        if isinstance(space, Elastic):
+            from dass.space.elastic_space import ElasticSpace  # which is one of these
+
+            return ElasticSpace.from_block(space)
         if isinstance(space, NamedSpace):
             family, widths = FAMILIES[space.family].networks()[space.network]
             family = lay_out(family, space.layout)
@@ -88,11 +93,13 @@ class SearchSpace:
         Raises:
             KeyError, TypeError, UsageError: these are not the facts of a space.
         """
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()
-        }
+        values: dict[str, Any] = {key: _tuples(value) for key, value in facts.items()}
         if "family" in values:
-            values["family"] = family_from_json(values["family"])
+            values["family"] = family_from_json(facts["family"])
+        if "stem_widths" in values:
+            from dass.space.elastic_space import ElasticSpace  # which is one of these
+
+            return ElasticSpace(**values)
         return cls(**values)
 
     def facts(self) -> dict[str, Any]:
@@ -295,6 +302,15 @@ class SearchSpace:
             min_macs=min_macs, min_params=min_params, resolution=resolution, classes=classes,
         )  # fmt: skip
 
+    def child(self, mother: Architecture, father: Architecture, rng: np.random.Generator) -> Architecture:
+        """A member that takes each stage from one of two and then has the blocks of one stage drawn anew."""
+        taken = rng.random(len(mother.widths)) < 0.5
+        parts = zip(mother.widths, father.widths, taken, strict=True)
+        stages = [one if mothers else other for one, other, mothers in parts]
+        stage = int(rng.integers(len(stages)))
+        stages[stage] = self.blocks(stage, int(rng.integers(self.stage_options[stage])))
+        return Architecture(tuple(stages), self.family)
+
     def blocks(self, stage: int, option: int) -> tuple[int, ...]:
         """Widths of the blocks of a stage's option, 0..stage_options[stage] - 1."""
         [positions] = self._positions(
@@ -393,3 +409,8 @@ class SearchSpace:
             else:  # more than a machine word holds: two draws, of which the second decides next to nothing
                 high, low = (rng.integers(0, 2**62, options.shape).astype(object) for _ in range(2))
                 yield first[stages, depth] + ((high << 62) + low) * options // 2**124
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, also within one another."""
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value

@@ -50,7 +50,7 @@ def epoch_batches(data: TaskData, recipe: Recipe, seed: int, epoch: int, precisi
     on which networks train, on what ran before or on the device.
 
     Args:
-        data: the task, already on the device.
+        data: the task; batches are made where its labels are, whether all images are there or not.
         recipe: batch size and augmentation.
         seed: of the run.
         epoch: 0-based.
@@ -59,11 +59,12 @@ def epoch_batches(data: TaskData, recipe: Recipe, seed: int, epoch: int, precisi
     generator = torch.Generator().manual_seed(
         int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
     )
-    order = torch.randperm(len(data.train_labels), generator=generator).to(data.train_labels.device)
+    place = data.train_labels.device
+    order = torch.randperm(len(data.train_labels), generator=generator).to(place)
     rows = data.train_images.permute(0, 2, 3, 1)  # whole rows of memory, which gather fastest
     for step in range(steps_per_epoch(data, recipe)):
         chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-        images = rows.index_select(0, chosen).permute(0, 3, 1, 2)
+        images = rows.index_select(0, chosen.to(rows.device)).to(place).permute(0, 3, 1, 2)
         if recipe.augmentation.flip or recipe.augmentation.crop_padding:
             images = augment(images, generator, recipe.augmentation.flip, recipe.augmentation.crop_padding)
         yield Batch(normalize(images, PRECISIONS[precision]), data.train_labels.index_select(0, chosen))

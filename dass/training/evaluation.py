@@ -50,18 +50,19 @@ def predict(network: ElasticResNet, images: Tensor, precision: str) -> Tensor:
     """Logits in eval mode of any number of images; the network's mode is as before afterwards.
 
     Args:
-        network: on the images' device.
-        images: uint8 [n, 3, h, w].
+        network: the work is done on its device.
+        images: uint8 [n, 3, h, w], anywhere.
         precision: `float32` or `bfloat16`.
 
     Returns:
         float32 [n, classes].
     """
-    training = network.training
+    training, place = network.training, network.device
     network.eval()
     try:
         parts = (
-            normalize(part, PRECISIONS[precision]) for part in images.split(BATCH.get(images.device.type, LARGE_BATCH))
+            normalize(part.to(place), PRECISIONS[precision])
+            for part in images.split(BATCH.get(place.type, LARGE_BATCH))
         )
         return torch.cat([forward(network, part, precision) for part in parts])
     finally:

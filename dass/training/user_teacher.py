@@ -139,7 +139,7 @@ def bring_in_teacher(
     if order is not None:
         reorder_outputs(network, order)
     network = network.to(device)
-    logits = predict(network, data.test_images.to(device), "float32")
+    logits = predict(network, data.test_images, "float32")
     measured = summarize(logits, data.test_labels.to(device))
     _check_accuracy(teacher, network, logits, data, measured.accuracy, order)
     card = TeacherCard(

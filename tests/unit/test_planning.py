@@ -172,3 +172,17 @@ def test_a_dataset_that_is_here_is_counted(plan: Plan, tmp_path: Path) -> None:
     found = plan(teacher=recipe)["teacher"].hours
     assert found * 3600 == pytest.approx(10 * card.train_count * 0.1 + 10 * card.test_count * 0.01)
     assert found < guessed
+
+
+def test_imagenet_is_planned_at_its_size_before_it_is_here(tmp_path: Path, plan: Plan) -> None:
+    values = yaml.safe_load((ROOT / "presets" / "demo.yaml").read_text())
+    values["datasets"] = ["glyphs", "imagenet"]
+    values["targets"] = {"imagenet": {"dataset": "imagenet", "resolution": 256, "evaluate": False}}
+    values["teacher"] |= {"epochs": 2, "min_steps": 0}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    project = Project.open(tmp_path)
+    found = {estimate.stage: estimate for estimate in make_plan(project, CPU, 1)}
+    assert found["dataset"].disk_mib > 243 * 1024
+    pixels = (256 / 16) ** 2
+    assert found["teacher"].hours * 3600 == pytest.approx(pixels * (2 * 1_281_167 * 0.1 + 10 * 50_000 * 0.01))
+    assert assumed_datasets(project) == ["glyphs"]

@@ -92,7 +92,10 @@ def test_a_space_is_looked_for_in_params_then_in_the_presets(dass: Callable, ref
         (("none.json",), "cannot read the architecture file none.json: No such file or directory"),
         (("presets",), "cannot read the architecture file presets: Is a directory"),
         (("--depth", "1,1,1,1", "--width", "8,16,32,64", "--resolution", "0"), "resolution and classes must be at"),
-        (("--depth", "1,1,1,1", "--width", "8,16,32,64", "--preset", "huge"), "no preset 'huge' .* demo, medium"),
+        (
+            ("--depth", "1,1,1,1", "--width", "8,16,32,64", "--preset", "huge"),
+            "no preset 'huge' .* demo, imagenet",
+        ),
     ],
 )
 def test_wrong_use(arguments: tuple[str, ...], line: str, refuses: Callable) -> None:
@@ -120,12 +123,14 @@ def test_a_bad_file_is_named(content: bytes, refuses: Callable, project: Path) -
     assert refuses(2, "describe", "bad.json").startswith("bad.json: ")
 
 
-def test_a_network_of_a_family_that_no_space_has(dass: Callable, refuses: Callable, project: Path) -> None:
+def test_a_network_of_a_family_that_params_yaml_has_not(dass: Callable, refuses: Callable, project: Path) -> None:
     family, widths = member()
     Path("ofa.json").write_text(json.dumps(Architecture(widths, family).to_json()))
     options = ("ofa.json", "--resolution", "256", "--classes", "1000")
     said = json.loads(dass("describe", *options, "--json").out)
-    assert (said["macs"], said["macs_bn3_pool"], said["space"]) == (9784377344, 9843178496, "none")
+    assert (said["macs"], said["macs_bn3_pool"], said["space"]) == (9784377344, 9843178496, "imagenet")
+    (project / "presets" / "imagenet.yaml").unlink()
+    assert json.loads(dass("describe", *options, "--json").out)["space"] == "none"
     assert "9843.18 M" in dass("describe", *options).out
     assert "no space" not in (line := refuses(2, "describe", *options, "--preset", "demo")) and "ofa_resnet" in line
 

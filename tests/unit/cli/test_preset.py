@@ -15,10 +15,10 @@ def test_list_shows_each_with_what_it_is_for(dass: Callable) -> None:
     cells = [[cell.strip() for cell in row.split("│")[1:-1]] for row in said.out.splitlines() if "│" in row]
     rows = {row[1]: row for row in cells}
     assert {name: row[0] for name, row in rows.items()} == {
-        "cifar_resnet": "", "demo": "*", "medium": "", "paper": "", "resnet18": "", "small": "",
+        "cifar_resnet": "", "demo": "*", "imagenet": "", "medium": "", "paper": "", "resnet18": "", "small": "",
     }  # fmt: skip
     assert rows["small"][-1].startswith("real TinyImageNet at 32x32 and real unseen targets")
-    assert rows["paper"][2:5] == ["64", "10 x 200", "8"]
+    assert rows["paper"][2:5] == ["64", "10 x 200", "9"]
 
 
 def test_use_writes_the_preset_as_it_is(dass: Callable, project: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_broken_file_is_not_lost_either(dass: Callable, refuses: Callable, pro
 def test_unknown_and_broken_presets_are_named(refuses: Callable, project: Path) -> None:
     before = (project / "params.yaml").read_bytes()
     assert refuses(2, "preset", "use", "huge") == "no preset 'huge' in presets/: there are " + ", ".join(
-        ["cifar_resnet", "demo", "medium", "paper", "resnet18", "small"]
+        ["cifar_resnet", "demo", "imagenet", "medium", "paper", "resnet18", "small"]
     )
     assert "no preset '../params'" in refuses(2, "preset", "use", "../params")
     (project / "presets" / "mine.yaml").write_text("preset: mine\n")
