@@ -168,7 +168,7 @@ def _list_any(archive: Archive) -> Listing:
         return read_label_tables(archive, published)
     tables = find_label_tables(archive)
     try:
-        listing = read_class_folder(archive)
+        listing = read_class_folder(archive, look=True)
         notes = (f"{table} has classes too; --labels {table} takes them, not the folders" for table in tables)
         return replace(listing, notes=(*listing.notes, *notes))
     except NoClassFoldersError as error:

@@ -2,12 +2,13 @@
 
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dass.datasets.archives.archive import Archive
 from dass.datasets.layouts.parts import HELD_OUT, Part, find_parts
 from dass.datasets.layouts.tree import Folder, make_tree
 from dass.datasets.listing import HASH_RULE, Entry, Listing, count_endings, hash_split
+from dass.datasets.near_duplicates import NEAR_RULE, Read, near_duplicates
 from dass.datasets.pictures import find_pictures
 from dass.errors import DassError
 
@@ -43,7 +44,9 @@ class _Found:
     notes: tuple[str, ...] = ()
 
 
-def read_class_folder(archive: Archive, group: Callable[[str], str] = lambda name: name) -> Listing:
+def read_class_folder(
+    archive: Archive, group: Callable[[str], str] = lambda name: name, *, look: bool = False
+) -> Listing:
     """Reads `train/CLASS/*` and `test/CLASS/*`, or `CLASS/*` alone, perhaps wrapped in further folders.
 
     Parts are known by all their usual names (`find_parts`). Without a test part with classes, a validation part takes
@@ -53,6 +56,7 @@ def read_class_folder(archive: Archive, group: Callable[[str], str] = lambda nam
     Args:
         archive: the images.
         group: where the images are split here, those with an equal group stay on one side.
+        look: where they are split here, near-duplicates stay on one side (`NEAR_RULE`), in place of `group`.
 
     Raises:
         NoClassFoldersError: the images lie in no class folders.
@@ -63,6 +67,9 @@ def read_class_folder(archive: Archive, group: Callable[[str], str] = lambda nam
     level = _find_level(make_tree(pictures.images, archive.folders), archive.label)
     found = _read_parts(level, group, archive.label) if level.parts else _read_classes(level, group, archive.label)
     start = f"{level.folder.path}/" if level.folder.path else ""
+    read = archive.below(level.folder.path).read
+    if look and found.rule == HASH_RULE:
+        found = _kept_together(found, read)
     used = {start + entry.name for entry in (*found.train, *found.test)}
     counts = {name: len(list(level.folder.folders[name].all_images())) for name in found.unused}
     notes = [
@@ -75,7 +82,7 @@ def read_class_folder(archive: Archive, group: Callable[[str], str] = lambda nam
         found.classes,
         found.train,
         found.test,
-        archive.below(level.folder.path).read,
+        read,
         found.rule,
         count_endings(name for name in archive.names if name not in used),
         tuple(notes),
@@ -87,6 +94,16 @@ def read_class_folder(archive: Archive, group: Callable[[str], str] = lambda nam
         message = f"{error} (files that are no images: {others})" if others else str(error)
         raise (NoClassFoldersError if len(found.classes) < 2 else DassError)(message) from error
     return listing
+
+
+def _kept_together(found: _Found, read: Read) -> _Found:
+    """Splits anew with near-duplicates on one side; where there are none, nothing changes."""
+    entries = (*found.train, *found.test)
+    groups = near_duplicates(entries, read)
+    alike = len(groups) - len(set(groups.values()))
+    train, test = hash_split(entries, groups.__getitem__)
+    notes = (f"{alike:,} image(s) look like another one of their class: such stay on one side",) if alike else ()
+    return replace(found, train=train, test=test, rule=f"{HASH_RULE}; {NEAR_RULE}", notes=(*found.notes, *notes))
 
 
 def _read_classes(level: _Level, group: Callable[[str], str], label: str) -> _Found:
