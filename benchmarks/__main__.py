@@ -1,4 +1,4 @@
-"""Runs all benchmarks: `python -m benchmarks [--quick] [--only NAME] [--json FILE] [--markdown FILE]`."""
+"""Runs all benchmarks: `python -m benchmarks [--quick] [--only NAME] [--json FILE] [--markdown FILE] [--into FILE]`."""
 
 from enum import StrEnum
 from importlib import import_module
@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 import typer
 
-from benchmarks.report import BenchmarkRow, print_rows, write_page, write_rows
+from benchmarks.report import BenchmarkRow, print_rows, write_page, write_rows, write_section
 from dass.device import device_name, resolve_device
 
 
@@ -21,6 +21,7 @@ class Benchmark(StrEnum):
     EVIDENCE = "evidence"
     FAMILIES = "families"
     LOADING = "loading"
+    SERVING = "serving"
 
 
 def main(
@@ -28,8 +29,14 @@ def main(
     only: Annotated[list[Benchmark] | None, typer.Option(help="Just this one; may be repeated.")] = None,
     json: Annotated[Path | None, typer.Option(help="Also write the rows to this file.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write a page with the rows.")] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Also write the rows of --only into this page, in place of what it had of them."),
+    ] = None,
 ) -> None:
     """Times the naive way, ours, and the device's floor side by side. Example: python -m benchmarks --only scoring."""
+    if into and not only:
+        raise typer.BadParameter("--into is for the benchmarks that --only names; --markdown writes a whole page")
     device = resolve_device()
     conditions = f"device: {device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, seed 0"
     typer.echo(conditions)
@@ -41,6 +48,8 @@ def main(
         write_rows(rows, json)
     if markdown:
         write_page(rows, markdown, conditions=conditions)
+    if into:
+        write_section(rows, into, name=" and ".join(only or []), conditions=conditions)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a benchmark reports, and what the device could do at best."""
 
+import re
 import resource
 import sys
 import time
@@ -59,14 +60,41 @@ side too, and of its workers. There are pages of [a CPU](benchmarks.md) and of [
 
 
 def write_page(rows: Sequence[BenchmarkRow], path: Path, *, conditions: str) -> None:
-    """Writes the rows as a page, atomically.
+    """Writes the rows as a page, atomically; sections that `write_section` has written into it stay.
 
     Args:
         rows: of all benchmarks.
         path: of the Markdown file.
         conditions: device, threads and versions.
     """
-    write_text(path, PAGE.format(path=path, conditions=conditions, table=_table(rows).markdown()).rstrip() + "\n")
+    sections = _sections(path.read_text(encoding="utf-8")) if path.exists() else ""
+    page = PAGE.format(path=path, conditions=conditions, table=_table(rows).markdown()).rstrip()
+    write_text(path, f"{page}\n{sections}")
+
+
+def _sections(page: str) -> str:
+    """What `write_section` has written into a page."""
+    return "".join(
+        f"\n{part}\n" for part in re.findall(r"(?s)<!-- benchmarks: .*?<!-- end of benchmarks: .*? -->", page)
+    )
+
+
+def write_section(rows: Sequence[BenchmarkRow], path: Path, *, name: str, conditions: str) -> None:
+    """Writes the rows into a page, between two markers: in place of what is there, else at its end.
+
+    Args:
+        rows: of some benchmarks.
+        path: of the Markdown file.
+        name: of these benchmarks; each name has its own markers.
+        conditions: device, threads and versions.
+    """
+    begin, end = f"<!-- benchmarks: {name} -->", f"<!-- end of benchmarks: {name} -->"
+    section = f"{begin}\n## {name.capitalize()}\n{conditions}.\n\n{_table(rows).markdown().strip()}\n{end}"
+    page = path.read_text(encoding="utf-8") if path.exists() else ""
+    before, found, rest = page.partition(begin)
+    after = rest.partition(end)[2].lstrip("\n") if found else ""
+    after = f"\n{after}" if after else ""
+    write_text(path, f"{before.rstrip()}\n\n{section}\n{after}".lstrip())
 
 
 def print_rows(rows: Sequence[BenchmarkRow]) -> None:

@@ -88,10 +88,27 @@ def _twice(error: DuplicateKeyError) -> str:
     return f"{str(error.problem).partition(' with ')[0].removeprefix('found duplicate ')}{line} stands twice"
 
 
+# What YAML has in place of Python's kinds, by pydantic's names of errors.
+_SHAPES = {
+    "tuple_type": "a list", "list_type": "a list", "dict_type": "a block of keys", "model_type": "a block of keys",
+    "model_attributes_type": "a block of keys",
+}  # fmt: skip
+
+
 def _problem(error: ErrorDetails) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         return "unknown key; remove it or correct its spelling"
     if error["type"] == "missing":
+        if isinstance(error["loc"][-1], int):
+            return "missing; the list is too short"
         return "missing; add it (each preset shows every key)"
+    if error["type"] in _SHAPES:
+        return f"must be {_SHAPES[error['type']]}, found {error['input']!r:.60}"
+    if error["type"] in ("too_short", "too_long"):
+        limits = error.get("ctx", {})
+        least, most = limits.get("min_length"), limits.get("max_length")
+        wanted = f"at least {least}" if least is not None else f"at most {most}"
+        entries = "entry" if wanted.endswith(" 1") else "entries"
+        return f"must have {wanted} {entries}, found {limits.get('actual_length')}"
     return message if error["type"] == "value_error" else f"{message}, found {error['input']!r:.60}"

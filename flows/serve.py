@@ -13,6 +13,7 @@ from dass.errors import DassError
 from dass.params_file import find_root
 from dass.tracking.runs import PAGES
 from flows.exits import exit_with_line, when_stopped
+from flows.lost_runs import HEARTBEATS, watch_for_silence
 from flows.processes import run_group
 from flows.proxies import settle_proxies
 from flows.server import prefect_server
@@ -27,8 +28,9 @@ def main() -> None:
     when_stopped(lambda _: sys.exit(0))
     with exit_with_line(), prefect_server(root) as api, mlflow_pages(root) as pages:
         settle_proxies(api)
-        environment = {**os.environ, "PREFECT_API_URL": api, PAGES: os.environ.get(PAGES) or pages}
+        environment = {**HEARTBEATS, **os.environ, "PREFECT_API_URL": api, PAGES: os.environ.get(PAGES) or pages}
         create_pool(api)
+        watch_for_silence(api)
         deploy(root, environment)
         print(f"Prefect  {api.removesuffix('/api')}/deployments\nMLflow   {environment[PAGES]}", flush=True)
         print("Start runs from the first page; Ctrl-C stops them and what was started here.", flush=True)

@@ -1,4 +1,4 @@
-"""`dass serve`: a registered model over HTTP."""
+"""`dass serve`: registered models over HTTP."""
 
 from typing import Annotated
 
@@ -10,18 +10,25 @@ MEGABYTE = 1_000_000
 
 
 def serve(
-    model: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@ALIAS.")],
+    models: Annotated[
+        list[str],
+        typer.Argument(help="models:/NAME/VERSION or models:/NAME@ALIAS, or OTHER=models:/... to serve it as OTHER."),
+    ],
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all of this machine's.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 5001,
     max_megabytes: Annotated[float, typer.Option(min=0.001, help="A larger request is refused with 413.")] = 16.0,
 ) -> None:
-    """Answer images over HTTP with a registered model, until Ctrl-C; requests have a size limit.
+    """Answer images over HTTP with registered models, until Ctrl-C; requests have a size limit.
+
+    One model answers at /invocations, each of several at /models/NAME/invocations; /metrics counts requests.
 
     Example: dass serve models:/dass-student-digits@champion --port 5001
     """
     from dass.tracking.serving import load_app, run_app
     from dass.tracking.store import open_store
 
-    app = load_app(open_store(find_root()), model, int(max_megabytes * MEGABYTE))
-    print(f"{model} at http://{host}:{port}/invocations", flush=True)
+    app = load_app(open_store(find_root()), models, int(max_megabytes * MEGABYTE))
+    for name, uri in zip(app.names, models, strict=True):
+        path = "invocations" if len(models) == 1 else f"models/{name}/invocations"
+        print(f"{uri} at http://{host}:{port}/{path}", flush=True)
     run_app(app, host, port)

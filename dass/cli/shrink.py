@@ -61,6 +61,8 @@ def shrink(
         command=shlex.join(["dass", *sys.argv[1:]]),
     )  # fmt: skip
     options.budget(Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
+    if not (root / "params.yaml").is_file():
+        _tell(f"no params.yaml here or above: registry (mlflow.db) and steps (data/shrink) are kept in {root}")
     if server_is_there(root):
         raise typer.Exit(shrink_on_server(options, root, device))
     with (

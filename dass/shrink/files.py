@@ -20,7 +20,7 @@ from dass.tracking.lineage import lineage
 from dass.tracking.promotion import promote
 from dass.tracking.store import open_store
 from dass.tracking.student_card import StudentCard
-from dass.tracking.student_registration import register_student
+from dass.tracking.student_registration import register_student, task_name_for
 from dass.tracking.target_runs import add_student, log_target
 from dass.training.calibration import calibrate
 
@@ -88,6 +88,7 @@ def file_student(task: TargetTask, shrunk: Shrunk, root: Path, folder: Path, dev
     chosen, data, search = shrunk.chosen, task.data, shrunk.search
     weights = shrunk.distilled[0].path
     store, came_from = open_store(root), lineage(root, [])
+    name = task_name_for(store, data.name, data.classes)
     save(front_figure(task, shrunk), picture := folder / "front.png")
     run_id = log_target(
         store, came_from, teacher=task.card, predictor_id="", candidates=len(search.ranking), budget=search.budget,
@@ -96,7 +97,7 @@ def file_student(task: TargetTask, shrunk: Shrunk, root: Path, folder: Path, dev
     )  # fmt: skip
     add_student(store, run_id, accuracy=shrunk.test.accuracy, files=[weights, weights.with_suffix(".json")])
     card = StudentCard(
-        target=data.name, dataset=data.name, data_id=data.data_id, classes=data.classes, resolution=data.resolution,
+        target=name, dataset=data.name, data_id=data.data_id, classes=data.classes, resolution=data.resolution,
         architecture=chosen.architecture, macs=chosen.macs, parameters=chosen.params, teacher_id=chosen.teacher_id,
         teacher_accuracy=task.card.accuracy, predictor_id="", predicted_accuracy=None,
         distilled_accuracy=shrunk.test.accuracy, test_images=len(data.test_labels),

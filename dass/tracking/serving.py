@@ -1,32 +1,53 @@
-"""A registered model over HTTP: `ScoringApp` behind a server that does not wait for ever."""
+"""Registered models over HTTP: `ScoringApp` behind a server that does not wait for ever."""
 
 import asyncio
+import re
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from dass.errors import UsageError
 from dass.tracking.registry import registered
-from dass.tracking.scoring_app import STUDENT, ScoringApp
+from dass.tracking.scorer import STUDENT
+from dass.tracking.scoring_app import ScoringApp
 from dass.tracking.store import Store, import_quietly
 
 if TYPE_CHECKING:
     import uvicorn
+    from mlflow.pyfunc import PyFuncModel
 
 HEADER_SECONDS = 10.0  # until all headers of a request have come
 CONNECTIONS = 256  # at once
 
 
-def load_app(store: Store, uri: str, max_bytes: int) -> ScoringApp:
-    """The application that answers with a registered model.
+NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(models:.*)")
+
+
+def load_app(store: Store, addresses: Sequence[str], max_bytes: int) -> ScoringApp:
+    """The application that answers with registered models.
 
     Args:
-        store: holds the model.
-        uri: models:/NAME/VERSION or models:/NAME@ALIAS.
+        store: holds the models.
+        addresses: models:/NAME/VERSION or models:/NAME@ALIAS of each; `OTHER=models:/...` serves it under another name
+            than that in the registry.
         max_bytes: a larger request is answered 413 before more than that of it has been read.
 
     Raises:
-        UsageError: the address is not that of a registered model.
+        UsageError: an address is not that of a registered model, or two have one name.
         DassError: the store failed.
     """
+    models: dict[str, PyFuncModel] = {}
+    for address in addresses:
+        found = NAMED.fullmatch(address)
+        uri = found[2] if found else address
+        name = found[1] if found else registered(store, uri).name
+        if name in models:
+            raise UsageError(f"two models are named {name}: give one another name, such as other={uri}")
+        models[name] = _load(store, uri)
+    return ScoringApp(models, max_bytes)
+
+
+def _load(store: Store, uri: str) -> "PyFuncModel":
     import_quietly("mlflow.pyfunc.scoring_server")
     import mlflow
 
@@ -37,11 +58,11 @@ def load_app(store: Store, uri: str, max_bytes: int) -> ScoringApp:
     if model.metadata.flavors["python_function"].get("loader_module") == STUDENT:
         # Of students filed by earlier versions: MLflow would cut fractions off before the student sees them.
         model.metadata.signature = None
-    return ScoringApp(model, max_bytes)
+    return model
 
 
 def run_app(app: ScoringApp, host: str, port: int) -> None:
-    """Answers POST /invocations, GET /ping, /health and /version until it is stopped.
+    """Answers requests, see `ScoringApp`, until it is stopped.
 
     Args:
         app: answers.

@@ -36,6 +36,43 @@ def student_name(target: str) -> str:
     return f"dass-student-{target}"
 
 
+def task_name_for(store: Store, name: str, classes: tuple[str, ...]) -> str:
+    """The name under which a task's students are filed: its own, unless another task has it already.
+
+    Two folders of images may have one name. A registered model answers with the classes of one task, so the students
+    of a task with other classes are filed under a name that these classes make.
+
+    Args:
+        store: where.
+        name: of the task.
+        classes: of the task.
+
+    Raises:
+        DassError: the store failed.
+    """
+    for candidate in (name, f"{name}-{content_id(classes)[:6]}"):
+        known = _filed_classes(store, student_name(candidate))
+        if known is None or known == classes:
+            break
+    return candidate
+
+
+def _filed_classes(store: Store, name: str) -> tuple[str, ...] | None:
+    """Class names of a registered model's first version; None where there is none, or it does not say."""
+    import mlflow
+    from mlflow.models import get_model_info
+
+    mlflow.set_tracking_uri(store.uri)  # get_model_info takes no address of its own
+    with store.errors(f"look up {name}"):
+        versions = store.client.search_model_versions(f"name = '{name}'")
+        if not versions:
+            return None
+        first = min(versions, key=lambda version: int(version.version))
+        signature = get_model_info(f"models:/{name}/{first.version}").signature
+    outputs = signature.outputs.input_names() if signature and signature.outputs else []
+    return tuple(one.removeprefix(PREFIX) for one in outputs if one.startswith(PREFIX)) or None
+
+
 def register_student(
     store: Store,
     run_id: str,

@@ -161,7 +161,7 @@ def test_an_unknown_key_is_named(block: Key) -> None:
         ("space.ratios", [0.0, 1.0], "space.ratios: ratios must ascend within (0, 1] and end in 1.0"),
         ("space.ratios", [0.5, 0.51, 1.0], "space: two ratios give the same number of channels at 8 of widths"),
         ("space.widths", [8, 16, 32, 5000], "space: widths must lie in 1..4096"),
-        ("space.widths", [8, 16, 32], "space.widths.3: missing; add it (each preset shows every key)"),
+        ("space.widths", [8, 16, 32], "space.widths.3: missing; the list is too short"),
         ("source.groups", 2, "source: splits must be distinct and lie in 0..3, two for each of groups"),
         *(
             (
@@ -174,7 +174,7 @@ def test_an_unknown_key_is_named(block: Key) -> None:
         ("evaluation.methods", ["DaSS", "x"], "evaluation.methods: there is no method 'x': see docs/evaluation.md"),
         ("evaluation.methods", ["DaSS", "DaSS"], "evaluation.methods: 'DaSS' stands twice"),
         ("evaluation.methods", ["MACs"], "evaluation: methods must have DaSS among them"),
-        ("evaluation.methods", "some", "evaluation.methods: Input should be a valid tuple, found 'some'"),
+        ("evaluation.methods", "some", "evaluation.methods: must be a list, found 'some'"),
         ("evaluation.seeds", 0, "evaluation.seeds: Input should be greater than or equal to 1, found 0"),
         ("evaluation.budgets", [0.5, 1.5], "evaluation.budgets.1: Input should be less than 1, found 1.5"),
         ("evaluation.budgets", [0.5, 0.25], "evaluation.budgets: budgets must ascend"),
@@ -194,7 +194,12 @@ def test_an_unknown_key_is_named(block: Key) -> None:
             {"My set": {"dataset": "digits"}},
             "targets.My set.[key]: String should match pattern '^[a-z0-9][a-z0-9_-]*$', found 'My set'",
         ),
-        ("targets", {}, "targets: Dictionary should have at least 1 item after validation, not 0, found {}"),
+        ("space.widths", 8, "space.widths: must be a list, found 8"),
+        ("source.splits", [], "source.splits: must have at least 1 entry, found 0"),
+        ("source.splits", "all", "source.splits: must be a list, found 'all'"),
+        ("search", [1], "search: must be a block of keys, found [1]"),
+        ("targets", ["digits"], "targets: must be a block of keys, found ['digits']"),
+        ("targets", {}, "targets: must have at least 1 entry, found 0"),
     ],
 )  # fmt: skip
 def test_what_is_out_of_range_or_contradicts_is_told(key: str, value: object, line: str) -> None:

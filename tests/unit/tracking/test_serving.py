@@ -18,6 +18,7 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import torch
 from mlflow.models import ModelSignature
@@ -28,7 +29,7 @@ from dass.datasets.decoding import decode
 from dass.errors import UsageError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
-from dass.tracking import scoring_app, serving
+from dass.tracking import scorer, scoring_app, serving
 from dass.tracking.scoring_app import ScoringApp
 from dass.tracking.serving import load_app, make_server
 from dass.tracking.store import Store, import_quietly
@@ -75,7 +76,7 @@ def address(served: Path) -> Iterator[tuple[str, int]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(serving, "HEADER_SECONDS", 1.0)
         patch.setattr(scoring_app, "BODY_SECONDS", 1.0)
-        with running(ScoringApp(mlflow.pyfunc.load_model(str(served)), MAX_BYTES)) as found:
+        with running(ScoringApp({"student": mlflow.pyfunc.load_model(str(served))}, MAX_BYTES)) as found:
             yield found
 
 
@@ -337,12 +338,12 @@ def test_pages(method: str, path: str, status: int, address: tuple[str, int]) ->
 
 def test_a_request_takes_memory_in_proportion_to_its_size() -> None:
     """Of a model of another kind, whose input MLflow parses: what is sent there is bounded before it is parsed."""
-    with pytest.raises(scoring_app.RefusedError):
-        scoring_app._check_texts(b'["' + b"x" * 5_000 + b'"' + b',""' * 50_000 + b"]")
+    with pytest.raises(scorer.RefusedError):
+        scorer.check_texts(b'["' + b"x" * 5_000 + b'"' + b',""' * 50_000 + b"]")
     architectures = json.dumps({"inputs": [json.dumps({"widths": [[2], [4], [4], [8]]})] * 5_000}).encode()
-    scoring_app._check_json(architectures, scoring_app.BYTES_PER_LIST)
-    scoring_app._check_texts(architectures)
-    scoring_app._check_json(inputs(pictures(100)), scoring_app.BYTES_PER_PIXEL)
+    scorer.check_json(architectures, scorer.BYTES_PER_LIST)
+    scorer.check_texts(architectures)
+    scorer.check_json(inputs(pictures(100)), scorer.BYTES_PER_PIXEL)
 
 
 def test_content_types_as_clients_write_them(address: tuple[str, int]) -> None:
@@ -404,7 +405,7 @@ def test_addresses_of_no_registered_model(uri: str, store: Store, register: Call
     if uri.startswith("models:/dass"):
         register(2)
     with pytest.raises(UsageError) as caught:
-        load_app(store, uri, MAX_BYTES)
+        load_app(store, [uri], MAX_BYTES)
     assert str(caught.value).isprintable()
 
 
@@ -418,7 +419,80 @@ def test_a_student_filed_before_sees_fractions_too(store: Store, tmp_path: Path)
     )  # fmt: skip
     store.client.create_registered_model("old")
     store.client.create_model_version("old", str(tmp_path / "model"))
-    app = load_app(store, "models:/old/1", MAX_BYTES)
-    rows = json.loads(app._score(inputs(pictures() / 255)).body)["predictions"]
+    app = load_app(store, ["models:/old/1"], MAX_BYTES)
+    rows = json.loads(app._scorers["old"].score(inputs(pictures() / 255)).body)["predictions"]
     expected = StudentModel(network(), CLASSES, SIDE).probabilities(pictures())
     np.testing.assert_allclose([[one[f"p_{name}"] for name in CLASSES] for one in rows], expected, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def two(served: Path) -> Iterator[tuple[str, int]]:
+    """A server of two models."""
+    model = mlflow.pyfunc.load_model(str(served))
+    with running(ScoringApp({"ants": model, "bees": model}, MAX_BYTES)) as found:
+        yield found
+
+
+def counted(address: tuple[str, int]) -> dict[str, float]:
+    """The lines of /metrics."""
+    status, text = ask(address, b"", {}, "GET", "/metrics")
+    assert status == 200
+    lines = [line for line in text.decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_each_of_several_models_has_its_path_and_its_counters(two: tuple[str, int]) -> None:
+    before = counted(two)
+    assert ask(two, inputs(pictures()), path="/models/ants/invocations")[0] == 200
+    assert ask(two, inputs(pictures()), path="/models/bees/invocations")[0] == 200
+    assert ask(two, b"no JSON", path="/models/bees/invocations")[0] == 400
+    assert json.loads(ask(two, b"", {}, "GET", "/models")[1]) == {"models": ["ants", "bees"]}
+    for path, status in (
+        ("/invocations", 404), ("/models/cats/invocations", 404), ("/models/ants", 404), ("/models//invocations", 404),
+    ):  # fmt: skip
+        found, answer = ask(two, inputs(pictures()), path=path)
+        assert (found, "ants, bees" in json.loads(answer)["message"]) == (status, True)
+    assert ask(two, b"", {}, "GET", "/models/ants/invocations")[0] == 405
+    after = counted(two)
+    for name, more in (
+        ('dass_requests_total{model="ants",status="200"}', 1),
+        ('dass_requests_total{model="bees",status="400"}', 1),
+        ('dass_request_seconds_count{model="bees"}', 2),
+    ):
+        assert after[name] - before.get(name, 0) == more
+    assert after['dass_request_seconds_sum{model="ants"}'] > before['dass_request_seconds_sum{model="ants"}']
+
+
+def test_one_model_has_both_paths(address: tuple[str, int]) -> None:
+    assert ask(address, inputs(pictures()), path="/models/student/invocations") == ask(address, inputs(pictures()))
+
+
+def test_two_models_of_one_name_are_told_apart_by_another(store: Store, register: Callable[..., Any]) -> None:
+    register(2)
+    uri = "models:/dass-student-pets/1"
+    with pytest.raises(UsageError, match="dass-student-pets"):
+        load_app(store, [uri, uri], MAX_BYTES)
+    assert load_app(store, [uri, f"other={uri}"], MAX_BYTES).names == ("dass-student-pets", "other")
+
+
+def test_2000_hostile_requests_to_several_models_leave_them_well(two: tuple[str, int]) -> None:
+    """No 5xx, the right answer afterwards, and no memory that grows with the number of requests."""
+    rows = [row for row in REFUSED.values() if len(row[1]) < 30_000]
+
+    def attack(count: int) -> set[int]:
+        statuses = set()
+        for number in range(count):
+            status, body, headers = rows[number % len(rows)]
+            name = ("ants", "bees", "nobody", "..", "%2e%2e", "a" * 500)[number % 6]
+            found, _ = ask(two, body, headers, path=f"/models/{name}/invocations")
+            assert found == (status if name in ("ants", "bees") else 404)
+            statuses.add(found)
+        return statuses
+
+    attack(300)
+    before, lines = psutil.Process().memory_info().rss, len(counted(two))
+    statuses = attack(1700)
+    assert statuses and all(400 <= status < 500 for status in statuses)
+    assert psutil.Process().memory_info().rss - before < 100e6
+    assert len(counted(two)) == lines
+    assert ask(two, inputs(pictures()), path="/models/ants/invocations")[0] == 200

@@ -10,7 +10,7 @@ from dass.datasets.task_data import TaskData
 from dass.errors import DassError
 from dass.tracking.runs import RunContent, record_run
 from dass.tracking.store import Store
-from dass.tracking.student_registration import register_student
+from dass.tracking.student_registration import register_student, task_name_for
 from tests.unit.tracking.conftest import LINEAGE
 
 
@@ -148,3 +148,14 @@ def test_probabilities_are_calibrated(store: Store, data: TaskData, make_student
     mlflow.set_tracking_uri(store.uri)
     served = mlflow.pyfunc.load_model(version.uri)
     assert served.predict(served.input_example)["probability"].max() < 0.6
+
+
+def test_another_task_of_the_same_name_is_filed_under_a_name_of_its_own(
+    store: Store, data: TaskData, register: Callable
+) -> None:
+    assert task_name_for(store, "pets", data.classes) == "pets"
+    register(2)
+    assert task_name_for(store, "pets", data.classes) == "pets"
+    names = {task_name_for(store, "pets", classes) for classes in (("ant", "bee"), ("bee", "ant", "cat"))}
+    assert len(names | {"pets"}) == 3
+    assert all(name.startswith("pets-") for name in names)

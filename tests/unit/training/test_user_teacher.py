@@ -61,7 +61,27 @@ def test_what_was_read_wrongly_is_refused_unless_confirmed(
     with pytest.raises(DassError) as caught:
         brought_in(change(weights), data, tmp_path)
     assert all(cause in str(caught.value) for cause in CAUSES)
-    assert brought_in(change(weights), data, tmp_path, expect_accuracy=0) < 60
+    reached = brought_in(change(weights), data, tmp_path, expect_accuracy=0)
+    assert reached < 60
+    assert brought_in(change(weights), data, tmp_path, expect_accuracy=max(1.5, reached)) == reached
+
+
+def test_an_expectation_far_below_does_not_confirm_another_order(
+    weights: Weights, data: TaskData, tmp_path: Path
+) -> None:
+    """Two classes are in their place: more than is expected, and far from what the right order would reach."""
+    swapped = with_order([1, 0, 2, 3])(weights)
+    reached = brought_in(swapped, data, tmp_path, expect_accuracy=0)
+    assert 40 < reached < 60
+    with pytest.raises(DassError, match="another order of classes"):
+        brought_in(swapped, data, tmp_path, expect_accuracy=5)
+    assert brought_in(weights, data, tmp_path, expect_accuracy=5) > 90
+
+
+@pytest.mark.parametrize("text", ["stem_stride=1,stem_stride=2", "max_pool=no, max_pool=no"])
+def test_a_layout_that_says_a_thing_twice_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="twice"):
+        TeacherFile.of(Path("x.pth"), layout=text)
 
 
 def test_another_normalization_is_seen_against_what_is_expected(

@@ -1,0 +1,60 @@
+"""A run whose worker was killed does not stay "Running" while the server goes on."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows.lost_runs import NAME, SILENT_SECONDS
+from flows.server import prefect_server
+from tests.e2e.sandbox import Sandbox, new_project
+from tests.func.served import Served, addresses, fill, until
+
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.service]
+
+
+@contextmanager
+def serving(sandbox: Sandbox, log: Path) -> Iterator[tuple[Served, int]]:
+    """`make serve`, and its process."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.serve"], cwd=sandbox.root, env=sandbox.environment, stdout=output,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    try:
+        until(lambda: process.poll() is not None or addresses(log) is not None, 300, f"a server, see {log}")
+        found = addresses(log)
+        assert found, log.read_text()
+        yield Served(sandbox, *found), process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def test_a_run_whose_worker_was_killed_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else uses the server, so that it does not end with what `make serve` started."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    sandbox = new_project(tmp_path / "project", OMP_NUM_THREADS="1")
+    values = sandbox.params()
+    values["distillation"]["epochs"] = 40
+    sandbox.set_params(values)
+    fill(sandbox.root)
+    with prefect_server(sandbox.root):
+        with serving(sandbox, tmp_path / "first.log"):
+            pass
+        with serving(sandbox, tmp_path / "second.log") as (served, pid):
+            assert [one["name"] for one in served.ask("automations/filter", {})] == [NAME]  # one, made twice
+            run = served.start("build-database", of="source", count=80).raise_for_status().json()["id"]
+            beat = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}}
+            until(lambda: served.ask("events/filter", beat)["total"] > 0, 200, "a heartbeat")
+            children = psutil.Process(pid).children(recursive=True)
+            [worker] = [process for process in children if "flows.worker" in process.cmdline()]
+            worker.send_signal(signal.SIGKILL)
+            ended = served.wait(run, SILENT_SECONDS + 120)
+            assert ended["state_type"] == "CRASHED"
+            assert "worker was killed" in ended["state"]["message"]
