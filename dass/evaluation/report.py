@@ -17,11 +17,14 @@ from dass.evaluation.intervals import (
     bootstrap,
     noise_ceiling,
     spread,
+    without_interval,
 )
 from dass.evaluation.selection import precision_at_k, top1_regret
 from dass.evaluation.tables import MEAN, CorrelationRow
 from dass.students.record import StudentRecord
 
+RELIABILITY_RULE = 1 - 1 / 2.0**2  # of two seeds, where there are enough students with two
+FEWEST_REPEATED = 10
 SPREAD_RULE = 2.0  # a ranking counts if accuracies spread at least this many standard errors of one accuracy
 TOP = 5
 DIFFERENCES = ("src", "partial_src", "src_loss")  # of which the difference to the reference is taken
@@ -92,9 +95,23 @@ class Truth:
 
     @property
     def counts(self) -> bool:
-        """Whether the target enters means: deviation at least twice the standard error of one accuracy, and above 0."""
+        """Whether the target enters means, because its students differ by more than chance.
+
+        Where enough students were distilled with a second seed these decide: their reliability is at least
+        `RELIABILITY_RULE`. Else the deviation of the accuracies must be twice the standard error of one, and above 0;
+        that is the same rule for an error that comes from the test set alone, since a quarter of the variance is then
+        chance.
+        """
         found = self.spread
+        if self.repeated >= FEWEST_REPEATED:
+            there = np.isfinite(self.repeats)
+            return bool(spearman(self.accuracies[there], self.repeats[there]) >= RELIABILITY_RULE)
         return 0 < found.deviation >= SPREAD_RULE * found.error
+
+    @property
+    def repeated(self) -> int:
+        """How many students were distilled with a second seed."""
+        return int(np.isfinite(self.repeats).sum())
 
     def ceiling(self, *, resamples: int, confidence: float, seed: int) -> NoiseCeiling | None:
         """The noise ceiling, where at least three students have a second seed."""
@@ -192,15 +209,16 @@ def estimate_of(rows: Sequence[CorrelationRow], method: str, target: str, metric
 def _statistics(
     truth: Truth, scores: NDArray[np.float64], budgets: Sequence[float], resamples: int, seed: int
 ) -> dict[str, Draws]:
-    """Every statistic of a method on one target, the mean over its seeds."""
+    """Every statistic of a method on one target, the mean over its seeds, which are resampled with the students."""
     by_seed = [_of_seed(truth, values, budgets, resamples, seed) for values in np.atleast_2d(scores)]
-    return {name: Draws.mean([found[name] for found in by_seed]) for name in by_seed[0]}
+    return {name: Draws.over_seeds([found[name] for found in by_seed], seed) for name in by_seed[0]}
 
 
 def _of_seed(
     truth: Truth, scores: NDArray[np.float64], budgets: Sequence[float], resamples: int, seed: int
 ) -> dict[str, Draws]:
     draw = partial(bootstrap, resamples=resamples, seed=seed)
+    point = partial(without_interval, resamples=resamples)
     accuracies = truth.accuracies
     found = {
         "src": draw(spearman, scores, accuracies),
@@ -209,15 +227,15 @@ def _of_seed(
         "partial_src": draw(partial_spearman, scores, accuracies, truth.sizes),
         "src_loss": draw(spearman, scores, -truth.losses),
         "src_best": draw(spearman, scores, truth.best_accuracies),
-        "regret": draw(top1_regret, scores, accuracies),
-        f"precision_at_{TOP}": draw(_precision, scores, accuracies),
+        "regret": point(top1_regret, scores, accuracies),
+        f"precision_at_{TOP}": point(_precision, scores, accuracies),
     }
     for budget in budgets:
         within = truth.sizes[:, 0] <= budget * truth.teacher_macs
         if within.sum() >= 2:
-            found[f"regret_within_{budget:g}"] = draw(top1_regret, scores[within], accuracies[within])
+            found[f"regret_within_{budget:g}"] = point(top1_regret, scores[within], accuracies[within])
         if within.sum() > TOP:
-            found[f"precision_at_{TOP}_within_{budget:g}"] = draw(_precision, scores[within], accuracies[within])
+            found[f"precision_at_{TOP}_within_{budget:g}"] = point(_precision, scores[within], accuracies[within])
     return found
 
 

@@ -1,6 +1,7 @@
 """Results as typed rows, and those as CSV, Markdown and tables for a terminal."""
 
 import csv
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from io import StringIO
@@ -250,7 +251,8 @@ def pick_table(rows: Sequence[PickRow], title: str) -> Table:
 
 def _cell(row: CorrelationRow) -> str:
     marks = "=" * row.constant + "*" * bool(row.invalid)
-    return f"{row.value:.2f}{marks} [{row.low:.2f}, {row.high:.2f}]"
+    interval = f" [{row.low:.2f}, {row.high:.2f}]" if math.isfinite(row.low) else ""
+    return f"{row.value:.2f}{marks}{interval}"
 
 
 def _heading(rows: Sequence[CorrelationRow], target: str) -> str:

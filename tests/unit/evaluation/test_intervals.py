@@ -6,7 +6,8 @@ import scipy.stats
 
 from dass.errors import DassError, UsageError
 from dass.evaluation.correlation import partial_spearman, pearson, spearman
-from dass.evaluation.intervals import Draws, bootstrap, noise_ceiling, spread
+from dass.evaluation.intervals import Draws, bootstrap, noise_ceiling, spread, without_interval
+from dass.evaluation.selection import top1_regret
 
 
 def sample(n: int = 50, seed: int = 0, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -121,3 +122,21 @@ def test_spread_beside_the_error_of_the_test_set() -> None:
     assert found.mean == 42
     assert found.deviation == 2
     assert found.error == pytest.approx(100 * np.sqrt(0.42 * 0.58 / 294))
+
+
+def test_seeds_are_resampled_with_the_students() -> None:
+    """Two seeds that differ by ten leave an interval that holds both; students alone would leave a narrow one."""
+    low, high = (Draws(value, np.full(2000, value), 30) for value in (0.0, 10.0))
+    found = Draws.over_seeds([low, high], seed=0)
+    assert found.value == 5
+    assert set(np.unique(found.resampled)) == {0.0, 5.0, 10.0}
+    assert np.mean(found.resampled == 5) == pytest.approx(0.5, abs=0.05)
+    alone = Draws.over_seeds([low], seed=0)
+    np.testing.assert_array_equal(alone.resampled, low.resampled)
+
+
+def test_a_statistic_without_interval_has_its_value_and_no_ends() -> None:
+    accuracies = np.arange(20.0)
+    found = without_interval(top1_regret, -accuracies, accuracies, resamples=50).estimate(95)
+    assert (found.value, found.n) == (19, 20)
+    assert np.isnan([found.low, found.high]).all()
