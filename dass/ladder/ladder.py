@@ -62,9 +62,14 @@ class Ladder:
     Accuracies are log-odds relative to the teacher's (the guide), and evidence lies on the scale of
     `dass.ladder.features`, so neither a task's level nor its number of classes has to be learned.
 
-    How far students of a dataset lie from their teacher on the whole is taken as a draw from N(0, tau^2). All source
-    tasks are cut from one dataset, so there is one draw to learn tau from, and the most likely tau^2 is its square.
-    That makes intervals on other datasets wide; it moves no student past another.
+    How far students of a dataset lie from their teacher on the whole is taken as a draw from N(0, tau^2), with tau^2
+    the square of the mean over the source tasks. That is a heuristic: all source tasks are cut from one dataset, so
+    there is one draw, which tells neither the center nor the spread of others. It makes intervals on other datasets
+    wide and moves no student past another.
+
+    Intervals are those of Student's t with one degree of freedom less than source tasks: variances are found on these
+    few tasks, and intervals that take them as known hold 75 instead of 80 % on data drawn from the model itself, these
+    79 % (`experiments/coverage.py`: 8 tasks, 24 students each, 300 data sets; 71 and 83 % with 4 tasks).
 
     Attributes:
         processes_: by rung, after `fit`.
@@ -119,7 +124,8 @@ class Ladder:
         Raises:
             UsageError: the rung was not learned, or its evidence is missing.
         """
-        from scipy.special import expit, ndtri
+        from scipy.special import expit
+        from scipy.stats import t
 
         if rung not in self.processes_:
             raise UsageError(f"the ladder has not learned rung {rung!r}: it knows {', '.join(self.processes_)}")
@@ -130,8 +136,12 @@ class Ladder:
             variance = variance + self._between_datasets()
         middle = mean + _odds(np.array([guide]), test_images)
         share = expit(middle)
-        spread = ndtri(0.5 + confidence / 200) * np.sqrt(variance + _sampling(share, test_images))
+        spread = t.ppf(0.5 + confidence / 200, self._tasks() - 1) * np.sqrt(variance + _sampling(share, test_images))
         return Prediction(100 * share, 100 * expit(middle - spread), 100 * expit(middle + spread))
+
+    def _tasks(self) -> int:
+        """Source tasks that were learned from."""
+        return len(np.unique(next(iter(self.processes_.values())).sample_.tasks))
 
     def _fit_rung(self, tasks: Sequence[LadderTask], rung: Rung) -> TaskProcess:
         parts = [self._features(task.evidence, rung, task.classes) for task in tasks]

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.special import expit, logit
-from scipy.stats import norm, spearmanr
+from scipy.stats import spearmanr, t
 
 from dass.errors import UsageError
 from dass.evidence import free, noise, recalibrated, sprint
@@ -73,7 +73,7 @@ def test_another_dataset_is_less_certain_by_how_far_students_lie_from_their_teac
         for known in (True, False)
     )
     np.testing.assert_array_equal(same.mean, other.mean)
-    variance = [((logit(made.high / 100) - logit(made.low / 100)) / 2 / norm.ppf(0.9)) ** 2 for made in (same, other)]
+    variance = [((logit(made.high / 100) - logit(made.low / 100)) / 2 / t.ppf(0.9, 5)) ** 2 for made in (same, other)]
     gaps = [np.mean(logit(task.accuracies / 100)) - logit(0.6) for task in (make_task(seed) for seed in range(6))]
     np.testing.assert_allclose(variance[1] - variance[0], np.mean(gaps) ** 2, rtol=0.02)
 

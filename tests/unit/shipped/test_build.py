@@ -37,7 +37,8 @@ def test_a_release_says_where_it_comes_from_and_how_it_does_on_targets(release: 
     [score] = card.targets
     assert (score.target, score.students, score.family) == ("task9", 16, "paper_resnet")
     assert 0.5 < score.src < 1
-    assert score.covered == 13 / 16
+    assert score.covered is not None
+    assert 0.7 <= score.covered < 1
     assert set(card.expected) == {"free", "start"}
 
 
