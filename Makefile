@@ -29,7 +29,7 @@ MOVED := moved
 endif
 endif
 
-.PHONY: help moved setup repro plan ui serve gpu-reset test test-unit test-services lint typecheck format bench lock clean distclean
+.PHONY: help moved setup repro plan ui serve gpu-reset test test-unit test-services paper-tiny lint typecheck format bench lock clean distclean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -82,6 +82,9 @@ typecheck: setup  ## mypy
 
 format: setup  ## let ruff put the code in order
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+paper-tiny: setup  ## every table of the paper and Figure 3 at the smallest size, in .state/paper-tiny (DASS_PAPER_IMAGES=FOLDER of zips for real images)
+	$(BIN)/python -m flows.paper_tiny
 
 bench: setup  ## side-by-side timings (ARGS="--json FILE" to keep them)
 	$(BIN)/python -m benchmarks $(ARGS)
