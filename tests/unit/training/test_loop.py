@@ -160,3 +160,17 @@ def test_checkpoint_of_another_run_is_replaced_and_a_damaged_one_refused(
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(DassError, match=r"cannot go on from .*state, .* delete it"):
         Checkpoint(path, "one").load()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_images_that_a_gpu_cannot_hold_are_taken_batch_by_batch(
+    data: TaskData, space: SearchSpace, recipe: DistillationRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = torch.device("cuda")
+    held, fetched = network_of(space, 0), network_of(space, 0)
+    [expected] = train([held], data, recipe, plain_loss, seed=0, device=device, evaluations=1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (data.train_images.nbytes, data.train_images.nbytes))
+    assert data.to(device).train_images.device.type == "cpu"
+    [found] = train([fetched], data, recipe, plain_loss, seed=0, device=device, evaluations=1)
+    assert same_weights(held, fetched)
+    assert found.evaluations == expected.evaluations
