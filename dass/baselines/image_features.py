@@ -18,6 +18,7 @@ from dass.networks.elastic_resnet import ElasticResNet
 from dass.training.batches import PRECISIONS
 
 BATCH = 64
+HELD = 16 * BATCH  # images in memory at a time: those of a thousand classes are many gigabytes
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,10 @@ def class_features(
     if not len(labels):
         raise DassError(f"task {task.name} has no training images to describe it by")
     chosen = [rng.permutation(np.flatnonzero(labels == label))[:per_class] for label in np.unique(labels)]
-    rows = torch.from_numpy(np.concatenate(chosen)).to(task.data.train_images.device)
-    features = pooled_features(extractor, task.data.train_images[rows], precision)
-    return ClassFeatures(features.split([len(images) for images in chosen]))
+    images = task.data.train_images
+    rows = torch.from_numpy(np.concatenate(chosen)).to(images.device)
+    parts = [pooled_features(extractor, images[part], precision) for part in rows.split(HELD)]
+    return ClassFeatures(torch.cat(parts).split([len(of_class) for of_class in chosen]))
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dass.datasets.task_data import TaskData
-from dass.datasets.validation import held_out
+from dass.datasets.validation import held_out_part
 from dass.errors import UsageError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.training.evaluation import predict
@@ -35,7 +35,7 @@ class Calibration:
 
 
 def calibrate(network: ElasticResNet, data: TaskData, seed: int, *, seen: bool) -> Calibration:
-    """Fits the temperature of a student on the training images that `held_out` takes for a seed.
+    """Fits the temperature of a student on the training images that `held_out_part` takes for a seed.
 
     Args:
         network: the student, on the CPU.
@@ -45,11 +45,11 @@ def calibrate(network: ElasticResNet, data: TaskData, seed: int, *, seen: bool) 
             not made surer of others by them: the temperature is at least 1.
     """
     try:
-        held = held_out(data, seed)
+        images, labels = held_out_part(data, seed)
     except UsageError:  # too few images to hold some out
         return Calibration(seen=seen)
-    temperature = fit_temperature(predict(network, held.test_images, "float32"), held.test_labels)
-    return Calibration(max(1.0, temperature) if seen else temperature, len(held.test_labels), seen)
+    temperature = fit_temperature(predict(network, images, "float32"), labels)
+    return Calibration(max(1.0, temperature) if seen else temperature, len(labels), seen)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dass.datasets.validation import held_out
+from dass.datasets.validation import held_out, held_out_part
 from dass.errors import UsageError
 from tests.samples import rows_task
 
@@ -36,3 +36,10 @@ def test_a_class_keeps_one_image_to_train_on() -> None:
     assert torch.bincount(held_out(data, 0).train_labels).tolist() == [1, 1, 1, 1]
     with pytest.raises(UsageError, match="two training images"):
         held_out(rows_task(train=4), 0)
+
+
+def test_the_part_alone_is_the_same() -> None:
+    data = rows_task(64)
+    images, labels = held_out_part(data, 3)
+    whole = held_out(data, 3)
+    assert torch.equal(images, whole.test_images) and torch.equal(labels, whole.test_labels)
