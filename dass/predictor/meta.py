@@ -1,7 +1,7 @@
 """Meta-training of the predictor (Eq. 7, Appendix D.2): episodes over all source tasks at once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -14,10 +14,10 @@ from dass.errors import DassError, UsageError
 from dass.files import content_id
 from dass.predictor.adaptation import adapt
 from dass.predictor.episodes import Episodes
+from dass.predictor.meta_run import Run, Validation
 from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale, TaskTensors
-from dass.sealed import read_state, write_state
 
 # Targets are in units of so many points, 0..2. The unit matters: it sets how far one step of Adam moves a prediction,
 # and how strongly the guide moves the encoders through the last layer's weights. Chosen on source tasks alone, the ten
@@ -25,21 +25,6 @@ from dass.sealed import read_state, write_state
 # look, and at the last, in units of 100 points 0.854, 0.846; 50: 0.859, 0.834; 20: 0.829, 0.763; 10: 0.826, 0.747;
 # standardised 0.860, 0.848, which breaks down where a teacher is far more accurate than any in training.
 UNIT = 50.0
-
-
-@dataclass(frozen=True)
-class Validation:
-    """One look at the validation tasks.
-
-    Attributes:
-        episode: episodes done.
-        loss: mean query loss of the episodes since the last look, on the network's scale.
-        src: mean Spearman correlation over the validation tasks.
-    """
-
-    episode: int
-    loss: float
-    src: float
 
 
 class MetaLearner:
@@ -144,7 +129,7 @@ class MetaLearner:
         query = min(self.query, *(len(task.codes) - (self.shots or 0) for task in training))
         source = Episodes(training, scale, query, self.shots, dtype, device)
         held_out = [_moved(task, dtype, device) for task in validation]
-        run = _Run(
+        run = Run(
             MetaPredictor(self._predictor(training[0]).to(device), {}, self.inner_steps, scale, training[0].statistics),
             self.inner_rate,
             self.learning_rate,
@@ -186,7 +171,7 @@ class MetaLearner:
             seed=self.seed,
         )
 
-    def _episode(self, run: "_Run", source: Episodes, episode: int) -> Tensor:
+    def _episode(self, run: Run, source: Episodes, episode: int) -> Tensor:
         drawn = source.draw(np.random.default_rng([self.seed, episode]))
         layers = adapt(
             run.predictor,
@@ -202,77 +187,6 @@ class MetaLearner:
         loss.backward()
         run.optimizer.step()
         return loss.detach()
-
-
-class _Run:
-    """What changes while training: weights, rates, Adam's moments, and the best so far."""
-
-    def __init__(self, start: MetaPredictor, inner_rate: float, learning_rate: float, fixed_rates: bool) -> None:
-        self._start = start
-        self.predictor = start.predictor
-        self.weights = dict(self.predictor.layers.items())
-        self.rates = {name: torch.full_like(w, inner_rate).requires_grad_() for name, w in self.weights.items()}
-        learned = [*self.weights.values(), *([] if fixed_rates else self.rates.values())]
-        for rate in self.rates.values():
-            rate.requires_grad_(not fixed_rates)
-        self.optimizer = torch.optim.Adam(learned, learning_rate, fused=True)
-        self.history: list[Validation] = []
-        self._best: dict[str, dict[str, Tensor]] = {}
-
-    @property
-    def episode(self) -> int:
-        """Episodes done."""
-        return self.history[-1].episode if self.history else 0
-
-    @property
-    def best(self) -> Validation:
-        """The first look with the highest SRC."""
-        return max(self.history, key=lambda look: look.src)
-
-    def look(self, validation: Validation) -> None:
-        """Keeps the weights if they are the best so far."""
-        self.history.append(validation)
-        if self.best is validation:
-            self._best = self._state()
-
-    def meta_predictor(self) -> MetaPredictor:
-        """The predictor as it stands; it changes with further training."""
-        return replace(self._start, rates={n: r.detach() for n, r in self.rates.items()})
-
-    def best_predictor(self) -> MetaPredictor:
-        """The predictor at its best."""
-        self.predictor.layers.load_state_dict(self._best["weights"])
-        self.predictor.requires_grad_(False)
-        rates = {name: rate.to(self.weights[name].device) for name, rate in self._best["rates"].items()}
-        return replace(self._start, rates=rates)
-
-    def _state(self) -> dict[str, dict[str, Tensor]]:
-        return {
-            kind: {name: tensor.detach().clone() for name, tensor in tensors.items()}
-            for kind, tensors in (("weights", self.weights), ("rates", self.rates))
-        }
-
-    def save(self, path: Path, identity: str) -> None:
-        state = {
-            "identity": identity,
-            "now": self._state(),
-            "best": self._best,
-            "adam": self.optimizer.state_dict(),
-            "history": [asdict(look) for look in self.history],
-        }
-        write_state(path, state)
-
-    def load(self, path: Path, identity: str) -> None:
-        state: dict[str, Any] = read_state(path, "meta-training")
-        if not isinstance(state, dict) or state.get("identity") != identity:
-            return
-        with torch.no_grad():
-            for kind, tensors in (("weights", self.weights), ("rates", self.rates)):
-                for name, tensor in tensors.items():
-                    tensor.copy_(state["now"][kind][name])
-        self._best = state["best"]
-        self.optimizer.load_state_dict(state["adam"])
-        self.history = [Validation(**look) for look in state["history"]]
 
 
 def _settings(learner: MetaLearner) -> dict[str, Any]:

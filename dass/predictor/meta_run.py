@@ -1,0 +1,110 @@
+"""What changes while a predictor is meta-trained, and a file that keeps it."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dass.predictor.scorer import MetaPredictor
+from dass.sealed import read_state, write_state
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One look at the validation tasks.
+
+    Attributes:
+        episode: episodes done.
+        loss: mean query loss of the episodes since the last look, on the network's scale.
+        src: mean Spearman correlation over the validation tasks.
+    """
+
+    episode: int
+    loss: float
+    src: float
+
+
+class Run:
+    """What changes while training: weights, rates, Adam's moments, and the best so far.
+
+    Args:
+        start: the predictor before training; its rates are not looked at.
+        inner_rate: start of the inner rates.
+        learning_rate: Adam's.
+        fixed_rates: keep the inner rates as they start.
+    """
+
+    def __init__(self, start: MetaPredictor, inner_rate: float, learning_rate: float, fixed_rates: bool) -> None:
+        self._start = start
+        self.predictor = start.predictor
+        self.weights = dict(self.predictor.layers.items())
+        self.rates = {name: torch.full_like(w, inner_rate).requires_grad_() for name, w in self.weights.items()}
+        learned = [*self.weights.values(), *([] if fixed_rates else self.rates.values())]
+        for rate in self.rates.values():
+            rate.requires_grad_(not fixed_rates)
+        self.optimizer = torch.optim.Adam(learned, learning_rate, fused=True)
+        self.history: list[Validation] = []
+        self._best: dict[str, dict[str, Tensor]] = {}
+
+    @property
+    def episode(self) -> int:
+        """Episodes done."""
+        return self.history[-1].episode if self.history else 0
+
+    @property
+    def best(self) -> Validation:
+        """The first look with the highest SRC."""
+        return max(self.history, key=lambda look: look.src)
+
+    def look(self, validation: Validation) -> None:
+        """Keeps the weights if they are the best so far."""
+        self.history.append(validation)
+        if self.best is validation:
+            self._best = self._state()
+
+    def meta_predictor(self) -> MetaPredictor:
+        """The predictor as it stands; it changes with further training."""
+        return replace(self._start, rates={n: r.detach() for n, r in self.rates.items()})
+
+    def best_predictor(self) -> MetaPredictor:
+        """The predictor at its best."""
+        self.predictor.layers.load_state_dict(self._best["weights"])
+        self.predictor.requires_grad_(False)
+        rates = {name: rate.to(self.weights[name].device) for name, rate in self._best["rates"].items()}
+        return replace(self._start, rates=rates)
+
+    def _state(self) -> dict[str, dict[str, Tensor]]:
+        return {
+            kind: {name: tensor.detach().clone() for name, tensor in tensors.items()}
+            for kind, tensors in (("weights", self.weights), ("rates", self.rates))
+        }
+
+    def save(self, path: Path, identity: str) -> None:
+        """Writes all of it, atomically; `identity` names settings and data."""
+        state = {
+            "identity": identity,
+            "now": self._state(),
+            "best": self._best,
+            "adam": self.optimizer.state_dict(),
+            "history": [asdict(look) for look in self.history],
+        }
+        write_state(path, state)
+
+    def load(self, path: Path, identity: str) -> None:
+        """Goes on from what `save` wrote under the same identity; does nothing where that is another.
+
+        Raises:
+            DassError: the file is damaged.
+        """
+        state: dict[str, Any] = read_state(path, "meta-training")
+        if not isinstance(state, dict) or state.get("identity") != identity:
+            return
+        with torch.no_grad():
+            for kind, tensors in (("weights", self.weights), ("rates", self.rates)):
+                for name, tensor in tensors.items():
+                    tensor.copy_(state["now"][kind][name])
+        self._best = state["best"]
+        self.optimizer.load_state_dict(state["adam"])
+        self.history = [Validation(**look) for look in state["history"]]
