@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from dass.cli.clean import clean
 from dass.cli.data import data_app
 from dass.cli.describe import describe
 from dass.cli.plan import plan
@@ -42,6 +43,7 @@ app.command()(trace)
 app.command()(promote)
 app.command()(rollback)
 app.command()(serve)
+app.command()(clean)
 
 DEBUG = "--debug"
 INTERRUPTED = 130

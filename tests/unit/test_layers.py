@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = (
-    "cli", "planning shrink", "tracking baselines", "shipped", "search", "ladder", "evaluation evidence",
+    "cli", "planning shrink upkeep", "tracking baselines", "shipped", "search", "ladder", "evaluation evidence",
     "predictor students", "training", "networks", "space datasets", "project presets", "params_file", "config",
     "families", "method_names", "sealed", "device files scratch amounts", "errors",
 )  # fmt: skip

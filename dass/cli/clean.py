@@ -1,0 +1,38 @@
+"""`dass clean`: what grows in the project's hidden folders, and what of it may go."""
+
+from typing import Annotated
+
+import typer
+
+from dass.params_file import find_root
+
+MIB = 2**20
+
+
+def clean(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, only say what would go.")] = False,
+    days: Annotated[float, typer.Option(min=1, help="Files that nobody has used for so many days go.")] = 30,
+) -> None:
+    """Remove measurements, learned comparisons, downloads and logs that nobody has used for a month.
+
+    All of it can be made again. Records, runs, registered models and what DVC tracks stay.
+
+    Example: dass clean --dry-run
+    """
+    from rich.table import Table
+
+    from dass.cli.tables import print_table
+    from dass.upkeep import look, remove
+
+    found = look(find_root(), days)
+    table = Table()
+    for column in ("folder", "holds", "MiB", "what keeps it small", "would go, MiB" if dry_run else "gone, MiB"):
+        table.add_column(column, justify="right" if "MiB" in column else "left")
+    for one in found:
+        freed = one.freed if dry_run else remove(one)
+        place = one.place
+        table.add_row(str(place.path), place.holds, f"{one.size / MIB:.1f}", place.goes, f"{freed / MIB:.1f}")
+    print_table(table)
+    if dry_run:
+        for path in [path for one in found for path in one.removable]:
+            print(path)
