@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dass.errors import UsageError
 from dass.params_file import find_root
-from dass.project import keep_state_in
+from dass.project import keep_state_in, let_threads_sleep
 from flows.exits import exit_with_line, raise_when_terminated
 from flows.processes import behind_shell, end_with_parent
 from flows.proxies import settle_proxies
@@ -46,6 +46,7 @@ def carry_out(module: str, arguments: Sequence[str]) -> None:
     with exit_with_line():
         root = Path.cwd()
         keep_state_in(root)
+        let_threads_sleep()
         with prefect_server(root, linger=True) as api:
             settle_proxies(api)
             os.environ["PREFECT_API_URL"] = api

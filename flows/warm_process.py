@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dass.project import keep_state_in
+from dass.project import keep_state_in, let_threads_sleep
 from flows.processes import end_with_parent
 from flows.warm import ENDED, LENGTH, MESSAGE, STARTED, is_mine
 
@@ -96,6 +96,7 @@ def main() -> None:
 def _import_ahead() -> None:
     """Imports, while the standard files are still a stage's, from which libraries see whether they may use colours."""
     keep_state_in(Path.cwd())
+    let_threads_sleep()
     for name in IMPORTS:
         importlib.import_module(name)
     nothing = os.open(os.devnull, os.O_RDWR)

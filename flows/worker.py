@@ -14,6 +14,7 @@ from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.workers.process import ProcessWorker
 
+from dass.project import let_threads_sleep
 from flows.processes import end_with_parent
 
 POOL = "dass"
@@ -26,6 +27,7 @@ TEMPLATE: dict[str, Any] = {
 def main() -> None:
     """Works until it is told to stop, or the process that started it, whose number is the argument, is gone."""
     end_with_parent(int(sys.argv[1]))
+    let_threads_sleep()  # those of the runs, which inherit this process's variables
     sys.argv = ["prefect", "worker", "start", "--pool", POOL, "--type", ProcessWorker.type]
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)
 

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from dass.project import let_threads_sleep
+
+let_threads_sleep()
+
 
 @pytest.fixture(scope="session")
 def shared_datasets() -> Path:

@@ -21,7 +21,7 @@ from dass.cli.teacher import teacher_app
 from dass.cli.trace import trace
 from dass.errors import DassError, UsageError
 from dass.params_file import find_root
-from dass.project import keep_state_in
+from dass.project import keep_state_in, let_threads_sleep
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,6 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
     # Accepted anywhere, since people add it at the end of the command that just failed.
     arguments = [argument for argument in arguments if argument != DEBUG]
     keep_state_in(find_root())
+    let_threads_sleep()
     try:
         code = app(args=arguments, prog_name="dass", standalone_mode=False) or 0
     except Exception as error:

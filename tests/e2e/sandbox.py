@@ -90,6 +90,7 @@ def new_project(root: Path, **environment: str) -> Sandbox:
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DVC_NO_ANALYTICS": "1",
             "DASS_WORKERS": "2",
+            "OMP_NUM_THREADS": "1",  # a second thread waits at full speed for networks as small as these
             "GIT_CONFIG_GLOBAL": os.devnull,
             **{
                 f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")

@@ -106,6 +106,7 @@ def test_any_other_value_is_taken_or_named(key: Key, value: object) -> None:
 
 
 OPTIONAL = {
+    "halves",
     "statistics",
     "unit",
     "min_steps",

@@ -19,9 +19,16 @@ Plan = Callable[..., dict[str, StageEstimate]]
 
 
 def write_params(folder: Path, **changes: dict[str, Any]) -> Project:
-    """A project of the demo preset with other values in some blocks."""
+    """A project with round numbers, and other values in some blocks."""
     values = yaml.safe_load((ROOT / "presets" / "demo.yaml").read_text())
     values["space"]["widths"] = [8, 8, 8, 8]
+    values["source"] |= {"splits": list(range(10)), "validation": [8, 9]}
+    values["teacher"] |= {"epochs": 10, "min_steps": 250}
+    values["distillation"] |= {"epochs": 3, "min_steps": 40}
+    values["students"] |= {"per_source": 8, "per_target": 20}
+    values["search"] |= {"candidates": 500, "starts": 200}
+    values["evaluation"] |= {"picks": [], "pick_seeds": 1}
+    values["targets"] = {"digits": {"dataset": "digits", "max_macs": 1.5}}
     for block, change in changes.items():
         values[block] = {**values[block], **change}
     (folder / "params.yaml").write_text(yaml.safe_dump(values))

@@ -1,6 +1,7 @@
 """Where everything of a project lies, held against dvc.yaml."""
 
 import ast
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from dass.errors import UsageError
-from dass.project import Project
+from dass.project import Project, let_threads_sleep
 
 ROOT = Path(__file__).parents[2]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -88,3 +89,13 @@ def test_a_target_by_name(project: Project) -> None:
     assert project.target("digits") == project.params.targets["digits"]
     with pytest.raises(UsageError, match=r"params\.yaml has no target 'dogs': it has digits"):
         project.target("dogs")
+
+
+def test_threads_that_wait_for_work_sleep_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    for set_before, expected in ((None, "passive"), ("active", "active")):
+        if set_before is None:
+            monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+        else:
+            monkeypatch.setenv("OMP_WAIT_POLICY", set_before)
+        let_threads_sleep()
+        assert os.environ["OMP_WAIT_POLICY"] == expected

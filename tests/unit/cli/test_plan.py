@@ -21,7 +21,7 @@ def tiny(project: Path) -> Path:
 def test_every_stage_with_hours_disk_and_memory(dass: Callable, tiny: Path) -> None:
     said = dass("plan", "--device", "cpu", "--workers", 2)
     assert said.code == 0
-    for text in ("preset demo on cpu", "hours", "disk", "memory", "MiB", "10 x 8 students", "160 episodes", "all"):
+    for text in ("preset demo on cpu", "hours", "disk", "memory", "MiB", "6 x 8 students", "100 episodes", "all"):
         assert text in said.out
     assert "not here yet, taken to have 6000 images of 50 classes: glyphs, digits" in said.out
 
