@@ -171,7 +171,7 @@ def test_an_unknown_key_is_named(block: Key) -> None:
             )
             for found in (list(range(10)), [8, 8])
         ),
-        ("students.repeated", 21, "students: repeated cannot exceed per_target"),
+        ("students.repeated", 25, "students: repeated cannot exceed per_target"),
         ("evaluation.methods", ["DaSS", "x"], "evaluation.methods: there is no method 'x': see docs/evaluation.md"),
         ("evaluation.methods", ["DaSS", "DaSS"], "evaluation.methods: 'DaSS' stands twice"),
         ("evaluation.methods", ["MACs"], "evaluation: methods must have DaSS among them"),
