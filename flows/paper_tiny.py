@@ -54,7 +54,7 @@ OFA: dict[str, Any] = {
     "data": {"resolution": 64},
     "space": {
         "family": "ofa_resnet", "streams": [48, 64, 96, 128], "base_depths": [1, 1, 2, 1], "more_blocks": 1,
-        "stream_ratios": [0.5, 1.0], "expand_ratios": [0.34, 0.5], "stem_widths": [[8, 16], [16, 24]],
+        "stream_ratios": [0.5, 1.0], "expand_ratios": [0.25, 0.5], "stem_widths": [[8, 16], [16, 24]],
     },
     "targets": {"imagenet": {"dataset": "imagenet"}},
 }  # fmt: skip
@@ -91,6 +91,19 @@ def make_project(root: Path, folder: Path, preset: str, changes: Mapping[str, An
     folder.mkdir(parents=True)
     shutil.copy(root / "prefect.toml", folder)
     (folder / "data" / "checkpoints").mkdir(parents=True)
+    values = small_values(root, preset, changes, images)
+    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
+        YAML(typ="safe", pure=True).dump(values, file)
+    project = Project.open(folder)
+    for name in project.params.datasets:
+        for side in (project.params.data.resolution, *project.params.further_resolutions(name)):
+            path = None if name in ("glyphs", "digits") else zip_of(name, project, images)
+            import_dataset(name, path, project.raw, side, folder=project.packed(name, side))
+    return project
+
+
+def small_values(root: Path, preset: str, changes: Mapping[str, Any], images: Path | None) -> dict[str, Any]:
+    """What params.yaml says: a preset with the changes that make it small, on real images or rendered ones."""
     values: Any = read_yaml((root / "presets" / f"{preset}.yaml").read_text(encoding="utf-8"))
     for block, change in SMALL.items():
         values[block] = {**values[block], **change}
@@ -103,14 +116,8 @@ def make_project(root: Path, folder: Path, preset: str, changes: Mapping[str, An
     values |= changes
     values["source"]["dataset"] = source
     values["datasets"] = list(dict.fromkeys([source, *(target["dataset"] for target in values["targets"].values())]))
-    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
-        YAML(typ="safe", pure=True).dump(values, file)
-    project = Project.open(folder)
-    for name in project.params.datasets:
-        for side in (project.params.data.resolution, *project.params.further_resolutions(name)):
-            path = None if name in ("glyphs", "digits") else zip_of(name, project, images)
-            import_dataset(name, path, project.raw, side, folder=project.packed(name, side))
-    return project
+    made: dict[str, Any] = values
+    return made
 
 
 def zip_of(name: str, project: Project, images: Path | None) -> Path:

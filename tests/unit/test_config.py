@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from dass.config import Augmentation, Params, recipe_id
 from dass.errors import UsageError
 from dass.params_file import load_params, parse_params, read_yaml
+from flows.paper_tiny import OFA, PAPER, small_values
 from tests.samples import RECIPE
 
 ROOT = Path(__file__).parents[2]
@@ -411,3 +412,10 @@ def test_a_race_keeps_no_accuracy() -> None:
         values["search"]["method"] = "race"
         (values["search"] if place == "search" else values["targets"]["digits"])["keep_accuracy"] = 1
         assert "keep_accuracy" in refused(values)
+
+
+@pytest.mark.parametrize("images", [None, Path("images")])
+def test_the_small_params_of_all_tables_hold(images: Path | None) -> None:
+    for preset, changes in (("paper", PAPER), ("imagenet", OFA)):
+        values = small_values(ROOT, preset, changes, images)
+        assert parse_params(values, "params.yaml").preset == preset

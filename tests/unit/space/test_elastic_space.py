@@ -26,10 +26,11 @@ PAPERS = Block(
     family="ofa_resnet", streams=(256, 512, 1024, 2048), base_depths=(2, 2, 4, 2), more_blocks=2,
     stream_ratios=(0.65, 0.8, 1.0), expand_ratios=(0.2, 0.25, 0.35), stem_widths=((24, 32), (40, 48, 64)),
 )  # fmt: skip
-SMALL = PAPERS.model_copy(
-    update={
+SMALL = Block.model_validate(
+    PAPERS.model_dump()
+    | {
         "streams": (48, 64, 96, 128), "base_depths": (1, 1, 2, 1), "more_blocks": 1, "stream_ratios": (0.5, 1.0),
-        "expand_ratios": (0.34, 0.5), "stem_widths": ((8, 16), (16, 24)),
+        "expand_ratios": (0.25, 0.5), "stem_widths": ((8, 16), (16, 24)),
     }
 )  # fmt: skip
 
@@ -86,8 +87,8 @@ def test_draws_are_distinct_members_that_can_be_sliced_out_of_the_teacher() -> N
 
 
 def test_every_member_of_a_tiny_space_is_found_and_no_more() -> None:
-    update = {"base_depths": (1, 1, 1, 1), "more_blocks": 0, "stream_ratios": (1.0,), "expand_ratios": (0.34, 0.5)}
-    space = space_of(SMALL.model_copy(update=update))
+    update = {"base_depths": (1, 1, 1, 1), "more_blocks": 0, "stream_ratios": (1.0,), "expand_ratios": (0.25, 0.5)}
+    space = space_of(Block.model_validate(SMALL.model_dump() | update))
     assert space.size == 2**4 * 4 * 2
     assert len(space.sample(1000, np.random.default_rng(0), fewer=True)) == space.size
     with pytest.raises(UsageError, match=f"has only {space.size}"):
