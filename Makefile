@@ -89,8 +89,8 @@ paper-tiny: setup  ## every table of the paper and Figure 3 at the smallest size
 bench: setup  ## side-by-side timings (ARGS="--json FILE" to keep them)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-lock: setup  ## compile requirements.in into requirements.lock again (needs uv)
-	uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+lock: setup  ## compile pyproject.toml into requirements.lock again (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
 
 clean:  ## remove what tools left behind, keep data, environment and runs
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build

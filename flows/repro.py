@@ -31,7 +31,7 @@ class DvcBusyError(DassError):
     """Another `dvc` command is at work in the project; it ends some day."""
 
 
-def _is_busy(_: Task, __: TaskRun, state: State) -> bool:
+def _is_busy(_: Task[Any, Any], __: TaskRun, state: State) -> bool:
     return isinstance(state.result(raise_on_failure=False), DvcBusyError)
 
 

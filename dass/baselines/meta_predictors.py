@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from dass.baselines.ranker import Ranker, RankingTask, not_fitted
 from dass.config import Statistics
 from dass.errors import UsageError
-from dass.predictor.meta import MetaLearner, Validation
+from dass.predictor.meta import MetaLearner
+from dass.predictor.meta_run import Validation
 from dass.predictor.scorer import MetaPredictor, score_candidates
 from dass.space.architecture import Architecture
 

@@ -17,7 +17,7 @@ from dass.device import resolve_device, resolve_precision
 from dass.errors import DassError, UsageError
 from dass.evaluation.correlation import spearman
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.predictor.meta import Validation
+from dass.predictor.meta_run import Validation
 from dass.predictor.tasks import TargetScale
 from dass.space.architecture import Architecture
 

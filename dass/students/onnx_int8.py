@@ -90,7 +90,7 @@ def _quantised(source: Path, images: NDArray[np.uint8]) -> bytes:
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Images(CalibrationDataReader):
+    class Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
         def __init__(self) -> None:
             self.batches: Iterator[NDArray[np.uint8]] = (
                 images[start : start + _BATCH] for start in range(0, len(images), _BATCH)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dass.datasets.check import CheckReport
     from dass.networks.checkpoint import TeacherCard
     from dass.predictor.checkpoint import PredictorCard
-    from dass.predictor.meta import Validation
+    from dass.predictor.meta_run import Validation
     from dass.training.member import EpochEvaluation
 
 

@@ -12,7 +12,7 @@ from dass.evaluation.tables import CorrelationRow, PickRow
 from dass.files import file_id
 from dass.networks.checkpoint import TeacherCard
 from dass.predictor.checkpoint import load_predictor
-from dass.predictor.meta import Validation
+from dass.predictor.meta_run import Validation
 from dass.search.candidates import Budget, Candidate
 from dass.space.architecture import Architecture
 from dass.space.cost import cost

@@ -1,0 +1,157 @@
+"""The library's front: a teacher and images in, a ranked and a distilled student out, in a few calls."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dass.config import DistillationRecipe
+from dass.datasets.task_data import TaskData
+from dass.device import resolve_device, resolve_precision
+from dass.families.normalization import parse_normalization
+from dass.networks.checkpoint import TeacherCard, weights_id
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.importing import import_network
+from dass.search.candidates import Budget
+from dass.search.race import RaceSize, search_by_race
+from dass.search.run import SearchResult
+from dass.search.target_task import TargetTask, open_user_data
+from dass.shrink.recipe import shrink_recipe
+from dass.space.architecture import Architecture
+from dass.space.search_space import RATIOS, SearchSpace
+from dass.training import recipes
+from dass.training.evaluation import Evaluation
+from dass.training.evaluation import evaluate as evaluate_images
+from dass.training.recipes import StudentResult
+
+CANDIDATES_PER_STUDENT = 8  # are tried on one batch for each student that trains
+
+
+def load_teacher(path: str | Path, *, normalization: str | None = None, **layout: Any) -> ElasticResNet:
+    """Reads a trained teacher of any supported family from any file with a state_dict.
+
+    Args:
+        path: the file, see docs/families.md.
+        normalization: of the images that it expects, such as `imagenet`; None for what the file or its family says.
+        **layout: what weights cannot tell, such as `stem_stride=1`.
+
+    Returns:
+        The network, float32 on the CPU in eval mode.
+
+    Raises:
+        UsageError: there is no such file, or it is of no supported family.
+        DassError: it is damaged.
+    """
+    parsed = None if normalization is None else parse_normalization(normalization)
+    return import_network(Path(path), normalization=parsed, layout=layout or None).network
+
+
+def open_dataset(source: str | Path, resolution: int) -> TaskData:
+    """Reads labelled images into memory.
+
+    Args:
+        source: a packed dataset's folder, or a folder, zip or tar of images, see docs/datasets.md.
+        resolution: side in pixels that images are brought to.
+
+    Raises:
+        UsageError: there is no such dataset.
+        DassError: it is damaged.
+    """
+    with open_user_data(str(source), Path(source).parent, resolution) as data:
+        return replace(data, train_images=data.train_images.clone(), test_images=data.test_images.clone())
+
+
+def evaluate(network: ElasticResNet, data: TaskData, *, device: str = "auto") -> Evaluation:
+    """Measures a teacher or a student on the test images.
+
+    Args:
+        network: of the task's classes.
+        data: the task.
+        device: auto, cpu or cuda.
+    """
+    place = resolve_device(device)
+    network.to(place).eval()
+    return evaluate_images(network, data.test_images.to(place), data.test_labels.to(place), "float32")
+
+
+def rank_students(
+    teacher: ElasticResNet,
+    data: TaskData,
+    *,
+    max_macs: float | str | None = None,
+    max_params: float | str | None = None,
+    students: int = 16,
+    seconds: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> SearchResult:
+    """Ranks students of a teacher by successive halving, which needs nothing that was learned.
+
+    Args:
+        teacher: of any supported family.
+        data: the task that it was trained on; test images measure the teacher alone.
+        max_macs: most multiply-accumulates in millions, or a share of the teacher's, such as "40%".
+        max_params: most parameters, likewise.
+        students: how many train.
+        seconds: how long the search may take; as many students train as fit.
+        seed: of the candidates, batches and augmentation.
+        device: auto, cpu or cuda.
+
+    Returns:
+        The ranking, the best first; `pick.architecture` is the best.
+
+    Raises:
+        UsageError: nothing fits the limits.
+        DassError: every student diverged.
+    """
+    place = resolve_device(device)
+    reached = evaluate(teacher, data, device=device)
+    card = TeacherCard(
+        task=data.name, classes=data.classes, architecture=teacher.architecture, resolution=data.resolution,
+        accuracy=reached.accuracy, loss=reached.loss, teacher_id=weights_id(teacher), data_id=data.data_id,
+        train_images=len(data.train_labels), recipe_id="", seed=0, seconds=0.0, device=str(place),
+    )  # fmt: skip
+    task = TargetTask(data, teacher, card)
+    return search_by_race(
+        task,
+        SearchSpace.below(teacher.architecture, RATIOS, "block"),
+        shrink_recipe(data),
+        budget=Budget.of(max_macs, max_params, task.teacher_cost),
+        size=RaceSize(CANDIDATES_PER_STUDENT * students, students, seconds),
+        seed=seed,
+        device=place,
+    )
+
+
+def distill(
+    teacher: ElasticResNet,
+    architectures: Architecture | Sequence[Architecture],
+    data: TaskData,
+    *,
+    recipe: DistillationRecipe | None = None,
+    epochs: int = 10,
+    seed: int = 0,
+    device: str = "auto",
+) -> list[StudentResult]:
+    """Distils students from their remapped starts.
+
+    Args:
+        teacher: of the students' family.
+        architectures: one, or several that are trained side by side on the same batches.
+        data: the task.
+        recipe: how; None for the paper's recipe with `epochs` passes over the training images.
+        epochs: passes, where there is no recipe.
+        seed: of batch order and augmentation.
+        device: auto, cpu or cuda.
+
+    Returns:
+        One result for each architecture, in order; `network` is the trained student.
+
+    Raises:
+        UsageError: an architecture does not fit the teacher, or there are fewer training images than one batch.
+    """
+    place = resolve_device(device)
+    chosen = recipe or shrink_recipe(data, epochs)
+    resolve_precision(chosen.precision, place)  # refused before anything is trained
+    several = [architectures] if isinstance(architectures, Architecture) else list(architectures)
+    return recipes.distill(teacher, several, data, chosen, seed=seed, device=place)

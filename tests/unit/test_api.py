@@ -1,0 +1,84 @@
+"""The public names, and the examples that use them."""
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+import dass
+from dass.errors import UsageError
+from dass.networks.elastic_resnet import ElasticResNet
+from tests.samples import SPACE
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("api") / "teacher.safetensors"
+    torch.manual_seed(0)
+    save_file(ElasticResNet(SPACE.largest, 2).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def images(teacher_file: Path) -> Path:
+    folder = teacher_file.parent / "images"
+    for part, count in (("train", 24), ("test", 6)):
+        for label, name in enumerate(("dark", "light")):
+            (folder / part / name).mkdir(parents=True)
+            for number in range(count):
+                rng = np.random.default_rng([label, number, count])
+                pixels = (rng.integers(0, 128, (32, 32, 3)) + 127 * label).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / part / name / f"{number}.png")
+    return folder
+
+
+def test_every_public_name_is_there_and_no_other() -> None:
+    for name in dass.__all__:
+        assert getattr(dass, name).__name__ == name
+    assert set(dass.__all__) <= set(dir(dass))
+    with pytest.raises(AttributeError, match="nothing"):
+        dass.nothing  # noqa: B018
+
+
+def test_importing_the_library_imports_nothing_heavy() -> None:
+    code = "import dass, sys; print(any(name in sys.modules for name in ('torch', 'numpy', 'mlflow', 'pydantic')))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_from_files_to_a_distilled_student(teacher_file: Path, images: Path) -> None:
+    teacher = dass.load_teacher(teacher_file)
+    data = dass.open_dataset(images, resolution=16)
+    assert (data.resolution, data.classes, len(data.train_labels)) == (16, ("dark", "light"), 48)
+    found = dass.rank_students(teacher, data, max_macs="60%", students=3, device="cpu")
+    limit = 0.6 * dass.cost(teacher.architecture, 16, 2).macs
+    assert len(found.ranking) == 3
+    assert all(candidate.cost.macs <= limit for candidate in found.ranking)
+    [student] = dass.distill(teacher, found.pick.architecture, data, epochs=4, device="cpu")
+    assert student.architecture == found.pick.architecture
+    assert dass.evaluate(student.network, data, device="cpu").accuracy == pytest.approx(student.final_accuracy)
+
+
+def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"teacher\.pth"):
+        dass.load_teacher(tmp_path / "teacher.pth")
+    with pytest.raises(UsageError, match=r"images\.zip"):
+        dass.open_dataset(tmp_path / "images.zip", resolution=16)
+
+
+def test_the_example_without_files_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "sizes_of_a_space.py"), run_name="__main__")
+    assert len(capsys.readouterr().out.splitlines()) == 11
+
+
+def test_the_example_with_files_runs(teacher_file: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "shrink_a_teacher.py"))["main"](str(teacher_file), str(images), students=2, epochs=1)
+    teacher, student = capsys.readouterr().out.splitlines()
+    assert teacher.startswith("teacher: ") and student.startswith("student: ")
