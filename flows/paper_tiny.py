@@ -36,14 +36,14 @@ IMAGENET = (6, 40, 10)  # classes, training images and test images of each
 
 SMALL: dict[str, dict[str, Any]] = {
     "source": {"groups": 5, "classes_per_group": 4, "splits": [0, 1, 2, 3, 4, 5], "validation": [4, 5]},
-    "teacher": {"epochs": 4, "min_steps": 120, "batch_size": 32, "augmentation": {"flip": True, "crop_padding": 2}},
+    "teacher": {"epochs": 2, "min_steps": 60, "batch_size": 32, "augmentation": {"flip": True, "crop_padding": 2}},
     "distillation": {
-        "epochs": 2, "min_steps": 24, "batch_size": 32, "evaluations": 2,
+        "epochs": 1, "min_steps": 12, "batch_size": 32, "evaluations": 1,
         "augmentation": {"flip": True, "crop_padding": 2},
     },
-    "students": {"per_source": 8, "per_target": 8, "repeated": 0, "group": 4},
-    "predictor": {"episodes": 60, "query": 6},
-    "search": {"candidates": 60, "starts": 20, "sprints": 4, "steps": 10, "max_macs": "80%", "min_macs": "20%"},
+    "students": {"per_source": 6, "per_target": 6, "repeated": 0, "group": 2},
+    "predictor": {"episodes": 40, "query": 4},
+    "search": {"candidates": 40, "starts": 20, "sprints": 4, "steps": 10, "max_macs": "80%", "min_macs": "20%"},
     "evaluation": {"methods": "all", "seeds": 1, "pick_seeds": 1, "bootstrap": 200},
 }  # fmt: skip
 PAPER: dict[str, Any] = {
