@@ -125,8 +125,9 @@ def semantic(teacher: Tensor, student: Tensor) -> float:
 
     Args:
         teacher: classifier gradient [classes, c].
-        student: likewise, of the same shape.
+        student: likewise; channels that it lacks, where the last stage is narrower, count as zeros.
     """
+    student = F.pad(student, (0, teacher.shape[1] - student.shape[1]))
     cosines = (F.normalize(teacher) * F.normalize(student)).sum(1, keepdim=True)
     signs = teacher.sign(), student.sign()  # a row of zeros stays one: length 0, not 1
     distances = signs[0].square() + signs[1].square() - 2 * signs[0] * signs[1] * cosines

@@ -5,11 +5,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dass.baselines.diswot import DisWOT, look, relation, semantic
+from dass.baselines.diswot import STARTS, DisWOT, look, relation, semantic
 from dass.baselines.probes import probe_batch, random_network, scratch_copy
 from dass.baselines.ranker import RankingTask
+from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
+from dass.families.ofa_resnet import OfaResNet
+from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
+from dass.predictor.embeddings import fixed_noise
+from dass.space.architecture import Architecture
+from dass.space.search_space import SearchSpace
 
 CPU = torch.device("cpu")
 
@@ -71,3 +77,22 @@ def test_the_teacher_itself_is_the_most_like_it(target: RankingTask) -> None:
 def test_an_unknown_start_is_refused(target: RankingTask) -> None:
     with pytest.raises(UsageError, match="unknown start 'cold': one of random, "):
         DisWOT("cold").score(target, target.architectures)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_students_with_a_narrower_last_stage_have_zeros_there(start: str) -> None:
+    family = OfaResNet((24, 32, 40, 48), (8, 16))
+    widths = ((8,), (8,), (16,), (16,))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        teacher = ElasticResNet(Architecture(widths, family), 3).eval()
+    images = torch.randint(0, 256, (12, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    labels = torch.arange(12) % 3
+    data = TaskData("t", ("a", "b", "c"), images, labels, images, labels, "0" * 12)
+    space = SearchSpace.below(teacher.architecture, (1.0,), "block")
+    task = RankingTask("t", teacher, 50.0, data, 12, space, fixed_noise(64, 0))
+    students = [Architecture(widths, OfaResNet((24, 32, 40, last), (8, 16))) for last in (48, 24)]
+    scores = DisWOT(start).score(task, students)  # type: ignore[arg-type]
+    assert np.isfinite(scores).all()
+    if start == "remapped":  # the first is the teacher itself
+        assert scores[0] > scores[1]
