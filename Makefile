@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Address of a package index that has torch's builds for CPUs; empty for the usual ones, which bring CUDA along.
+CPU_TORCH ?=
 
 # A process for each core, with a thread each; a file's tests stay together, since they share what they train.
 UNIT = OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit -n logical --maxprocesses 8 --dist loadfile
@@ -42,7 +44,13 @@ moved:
 $(VENV)/.installed: requirements.lock pyproject.toml $(MOVED)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11: set PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+ifeq ($(CPU_TORCH),)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+else
+	$(BIN)/python -m pip install --quiet --no-deps --index-url '$(CPU_TORCH)' $$(grep -oE '^(torch|torchvision)==[0-9.]+' requirements.lock)
+	awk '/^[a-z]/ { kept = !/^(torch|torchvision|triton)==/ && !/^(nvidia|cuda)-/ } kept' requirements.lock > $(VENV)/cpu.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r $(VENV)/cpu.lock
+endif
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	echo '$(CURDIR)' > $@
 

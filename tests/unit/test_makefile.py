@@ -42,3 +42,24 @@ def test_an_environment_that_came_with_a_copied_project_is_made_anew(project: Pa
     (project / ".venv" / ".installed").write_text("/the/old/place\n")
     said = would(project, "setup")
     assert said.index("rm -rf .venv") < said.index("pip install")
+
+
+def test_builds_for_cpus_take_the_place_of_cuda(project: Path) -> None:
+    (project / ".venv" / ".installed").unlink()
+    usual, said = would(project, "setup"), would(project, "setup", "CPU_TORCH=https://example.org/cpu")
+    assert "example.org" not in usual and "-r requirements.lock" in usual
+    [torch] = [line for line in said.splitlines() if "--index-url 'https://example.org/cpu'" in line]
+    [awk] = [line for line in said.splitlines() if line.startswith("awk")]
+    words = subprocess.run(
+        ["bash", "-c", f"echo {torch.partition('cpu')[2].partition(' ')[2]}; {awk}; cat .venv/cpu.lock"],
+        cwd=project, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    wanted = {line.split()[0] for line in (ROOT / "requirements.lock").read_text().splitlines() if line[:1].isalpha()}
+    kept = {line.split()[0] for line in words[1:] if line[:1].isalpha()}
+    assert wanted - kept >= set(words[0].split())
+    assert {name.partition("==")[0] for name in words[0].split()} == {"torch", "torchvision"}
+    assert {name.partition("==")[0].partition("-")[0] for name in wanted - kept} == {
+        "torch", "torchvision", "triton", "nvidia", "cuda"
+    }  # fmt: skip
+    hashes = (ROOT / "requirements.lock").read_text()
+    assert all(line in hashes for line in words[1:])
