@@ -8,17 +8,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from dass.datasets.augment import normalize
-from dass.datasets.decoding import RESIZE_RULE
+from dass.datasets.decoding import RESIZE_RULE, decode
 from dass.errors import DassError, UsageError
 from dass.files import write_bytes
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.students.onnx_resize import with_resize
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 OPSET = 20
 TOLERANCE = 1e-4  # of a probability: float32 sums in another order differ by less
+RESIZED_TOLERANCE = 0.02  # of a probability on average, where single levels of pixels may differ
 _TRIED = 4  # images on which the network is traced, and of noise, on which it is tried where there are no others
 _BATCH = 32  # bounds the memory of a trial
 
@@ -47,9 +50,9 @@ def export_onnx(
 ) -> float:
     """Writes a student as ONNX, once ONNX Runtime has given the same answers as torch.
 
-    Input `images`: uint8 [n, resolution, resolution, 3], RGB, any n, already of this size. Output `probabilities`:
-    float32 [n, classes]. The file's metadata hold `classes`, one a line, the `resolution`, and how training images were
-    brought to it, `resize_rule`.
+    Input `images`: uint8 [n, h, w, 3], RGB, any n, h and w; the file brings them to the student's resolution as
+    training images were, and normalises them. Output `probabilities`: float32 [n, classes]. The file's metadata hold
+    `classes`, one a line, the `resolution`, and the `resize_rule`.
 
     Args:
         network: the student, on the CPU.
@@ -73,7 +76,7 @@ def export_onnx(
         images = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     rows = images.permute(0, 2, 3, 1).contiguous()
     metadata = {"classes": "\n".join(classes), "resolution": str(resolution), "resize_rule": RESIZE_RULE}
-    model = _converted(classifier, rows[:_TRIED], metadata)
+    model = with_resize(_converted(classifier, rows[:_TRIED], metadata), resolution, OPSET)
     with torch.inference_mode():
         expected = torch.cat([classifier(part) for part in rows.split(_BATCH)]).numpy()
     difference = float(np.abs(run_onnx(model, rows.numpy()) - expected).max())
@@ -81,8 +84,27 @@ def export_onnx(
         raise DassError(
             f"{path}: ONNX Runtime and torch differ by {difference:.2g} in a probability; nothing was written"
         )
+    _check_sizes(model, classifier, rows[:_TRIED], resolution, path)
     write_bytes(path, model)
     return difference
+
+
+def _check_sizes(model: bytes, classifier: nn.Module, rows: Tensor, resolution: int, path: Path) -> None:
+    """Tries images of other sizes, which training would have brought to the student's.
+
+    Pillow and the file round between two passes, of which either may come first: now and then a level is another.
+    """
+    for height, width in ((2 * resolution + 3, 3 * resolution), (3 * resolution, 2 * resolution + 1), (7, 9)):
+        larger = np.stack([np.asarray(Image.fromarray(row.numpy()).resize((width, height))) for row in rows])
+        squares = torch.from_numpy(np.stack([decode(image, resolution).pixels for image in larger]))
+        with torch.inference_mode():
+            expected = classifier(squares).numpy()
+        difference = float(np.abs(run_onnx(model, larger) - expected).mean())
+        if not difference <= RESIZED_TOLERANCE:
+            raise DassError(
+                f"{path}: images of {height}x{width} pixels are answered otherwise than by torch, on average by "
+                f"{difference:.2g} in a probability; nothing was written"
+            )
 
 
 def check_installed() -> None:

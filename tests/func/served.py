@@ -151,7 +151,7 @@ def fill(root: Path) -> None:
 def _ladder(project: Project) -> None:
     """A ladder that has learned from random numbers."""
     names, rng = (*free.names(4), *noise.NAMES, *recalibrated.names(4), *sprint.columns(50)), np.random.default_rng(0)
-    evidence = [Evidence(names, rng.normal(size=(8, len(names))), np.zeros(len(names))) for _ in range(3)]
+    evidence = [Evidence(names, rng.normal(size=(8, len(names))), np.ones(len(names))) for _ in range(3)]
     recipe = project.params.distillation
     ladder = Ladder(alpha=recipe.alpha, temperature=recipe.temperature).fit(
         [LadderTask(one, rng.uniform(40, 60, size=8), 60.0, 3, 500) for one in evidence]

@@ -10,6 +10,7 @@ import torch
 
 from dass.config import DistillationRecipe
 from dass.datasets.augment import normalize
+from dass.datasets.decoding import decode
 from dass.datasets.importing import import_dataset
 from dass.datasets.packed import load_target
 from dass.datasets.task_data import TaskData
@@ -19,6 +20,7 @@ from dass.space.architecture import Architecture
 from dass.students import onnx_export
 from dass.students.onnx_export import NEEDED, export_onnx
 from dass.students.onnx_int8 import WorseError, export_int8, int8_path, spread
+from dass.students.onnx_resize import Square
 from dass.training.recipes import distill
 
 STUDENT = Architecture(((4, 8), (4, 8), (8,), (16,)))
@@ -60,8 +62,9 @@ def test_it_answers_as_torch_does_for_any_number_of_real_images(
     assert metadata["classes"].split("\n") == list(images.classes)
     assert metadata["resolution"] == "16" and "bicubic" in metadata["resize_rule"]
     assert [(put.name, put.type, put.shape[1:]) for put in session.get_inputs()] == [
-        ("images", "tensor(uint8)", [16, 16, 3])
+        ("images", "tensor(uint8)", [*session.get_inputs()[0].shape[1:3], 3])
     ]
+    assert all(isinstance(side, str) for side in session.get_inputs()[0].shape[:3])  # any number, any size
     for count in (1, 3, 200):
         batch = images.test_images[:count]
         [found] = session.run(["probabilities"], {"images": batch.permute(0, 2, 3, 1).numpy()})
@@ -113,3 +116,42 @@ def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(onnx_export, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"ONNX needs onnx, onnxscript, onnxruntime: pip install -e '.\[onnx\]'"):
         export_onnx(ElasticResNet(STUDENT, 3), ("a", "b", "c"), 16, tmp_path / "student.onnx")
+
+
+@pytest.fixture(scope="module")
+def photograph() -> np.ndarray:
+    from sklearn.datasets import load_sample_images
+
+    return np.array(load_sample_images().images[0])
+
+
+@pytest.mark.parametrize("size", [(427, 640), (400, 401), (17, 23), (16, 16), (1, 5), (33, 32), (8, 8), (300, 100)])
+def test_resizing_in_the_file_is_that_of_training(photograph: np.ndarray, size: tuple[int, int]) -> None:
+    """Level by level, but where Pillow takes columns before rows and so rounds otherwise in between."""
+    for resolution in (16, 64):
+        image = np.ascontiguousarray(photograph[: size[0], : size[1]])
+        expected = decode(image, resolution).pixels.astype(int)
+        found = Square(resolution)(torch.from_numpy(image)[None])[0].numpy().astype(int)
+        tall = size[0] > size[1]
+        assert np.abs(found - expected).max() <= (8 if tall else 1)
+        assert (found != expected).mean() <= (0.25 if tall else 0.001)
+
+
+@needs_onnx
+def test_both_files_take_images_of_any_size(
+    images: TaskData, network: ElasticResNet, photograph: np.ndarray, tmp_path: Path
+) -> None:
+    import onnxruntime
+
+    path = tmp_path / "student.onnx"
+    export_onnx(network, images.classes, 16, path, images=spread(images.test_images, 20))
+    export_int8(path, images, int8_path(path))
+    for each, tolerance in ((path, 2e-3), (int8_path(path), 0.35)):
+        session = onnxruntime.InferenceSession(each)
+        for height, width in ((427, 640), (50, 50), (9, 31)):
+            batch = np.stack([photograph[:height, :width]] * 3)
+            pixels = torch.from_numpy(decode(batch[0], 16).pixels).permute(2, 0, 1)[None]
+            with torch.inference_mode():
+                expected = network(normalize(pixels)).softmax(dim=1).numpy()
+            [found] = session.run(["probabilities"], {"images": batch})
+            np.testing.assert_allclose(found, np.repeat(expected, 3, axis=0), atol=tolerance)
