@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dass.cli.limit_options import KeepAccuracy, LatencyBatch, MaxLatency, MaxMacs, MaxParams, MaxSize
-from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels
 from dass.errors import UsageError
 from dass.params_file import in_project
 from dass.project import RAW
@@ -22,6 +22,7 @@ def search(
     classes: Classes = None,
     expect_accuracy: ExpectAccuracy = None,
     layout: Layout = None,
+    sort_channels: SortChannels = None,
     max_macs: MaxMacs = None,
     max_params: MaxParams = None,
     min_macs: Annotated[str | None, typer.Option(help="The least, likewise.")] = None,
@@ -108,7 +109,12 @@ def search(
     limits(Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
     place = resolve_device(device)
     theirs = TeacherFile.of(
-        teacher, normalization=normalization, classes=classes, expect_accuracy=expect_accuracy, layout=layout
+        teacher,
+        normalization=normalization,
+        classes=classes,
+        expect_accuracy=expect_accuracy,
+        layout=layout,
+        sort_channels=sort_channels,
     )
     choice = choose_predictor(method, predictor, theirs, resolution)
     asked = Asked(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels
 
 teacher_app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +24,7 @@ def inspect(
     classes: Classes = None,
     expect_accuracy: ExpectAccuracy = None,
     layout: Layout = None,
+    sort_channels: SortChannels = None,
     resolution: Annotated[
         int | None,
         typer.Option(
@@ -39,7 +40,12 @@ def inspect(
     from dass.training.user_teacher import TeacherFile
 
     given = TeacherFile.of(
-        file, normalization=normalization, classes=classes, expect_accuracy=expect_accuracy, layout=layout
+        file,
+        normalization=normalization,
+        classes=classes,
+        expect_accuracy=expect_accuracy,
+        layout=layout,
+        sort_channels=sort_channels,
     )
     facts = _facts(given, data, resolution)
     if as_json:

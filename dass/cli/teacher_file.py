@@ -34,3 +34,11 @@ Layout = Annotated[
         "max_pool=no, stride_in=1 (of a bottleneck). If left out: 7x7 stem stride 2 and max-pool, 3x3 stem neither."
     ),
 ]
+SortChannels = Annotated[
+    bool | None,
+    typer.Option(
+        "--sort-channels/--keep-channels",
+        help="Put the teacher's inner channels in order of importance, so that narrow students keep those; the network "
+        "computes the same. If left out: as its family does (all but the paper's).",
+    ),
+]

@@ -77,7 +77,7 @@ class SearchResult:
     @property
     def accuracy_label(self) -> str:
         """What the candidates' accuracies are, for the axis of a picture."""
-        steps = "accuracy on held-out training images after some steps (%)"
+        steps = "held-out accuracy after some steps (%)"
         return steps if self.method == "race" else "predicted accuracy (%)"
 
     @property

@@ -137,14 +137,15 @@ def _took_part(count: int) -> str:
 
 
 def _distilled(shrunk: Shrunk) -> str:
+    epochs = "one epoch" if shrunk.epochs == 1 else f"{shrunk.epochs} epochs"
+    if len(shrunk.distilled) == 1:
+        return f"One student was distilled, for {epochs}."
     if shrunk.kept is not None:
         return (
-            f"Each was distilled for {shrunk.epochs} epochs, and the next one was smaller or larger as held-out "
+            f"Each was distilled for {epochs}, and the next one was smaller or larger as held-out "
             "training images showed it accurate enough or not. The smallest that is accurate enough comes first."
         )
-    if len(shrunk.distilled) == 1:
-        return f"There was time for one student, distilled for {shrunk.epochs} epochs."
-    return f"Each was distilled for {shrunk.epochs} epochs. Held-out training images chose the first of them."
+    return f"Each was distilled for {epochs}. Held-out training images chose the first of them."
 
 
 def _mistakes(task: TargetTask, answers: Answers) -> str:

@@ -159,7 +159,8 @@ def shrink(
     fits = fitting(request.budget, resolution=data.resolution, classes=len(data.classes), device=device)
     plan = step("plan", lambda: _plan(folder / "plan.json", search, request, data, teacher, fits, left, device))
     floor = request.floor(task)
-    tell(f"distillation: {'at most ' if floor else ''}{plan.students} students for {plan.epochs} epochs each")
+    most = "at most " if floor is not None else ""
+    tell(f"distillation: students: {most}{plan.students}, epochs of each: {plan.epochs}")
 
     def distil_one(architecture: Architecture) -> Distilled:
         path = folder / f"{architecture.arch_id}.safetensors"

@@ -42,6 +42,7 @@ class Options:
         classes: path of a file with its class names; None for those in its file.
         expect_accuracy: percent that it should reach.
         layout: what its weights cannot tell; None for the rule.
+        sort_channels: put its inner channels in order of importance; None for its family's habit.
         resolution: side of the images in pixels; None for the family's.
         seed: of every random choice.
         command: that makes the same again, for the page.
@@ -60,6 +61,7 @@ class Options:
     classes: str | None = None
     expect_accuracy: float | None = None
     layout: str | None = None
+    sort_channels: bool | None = None
     resolution: int | None = None
     seed: int = 0
     command: str = ""
@@ -84,7 +86,7 @@ class Options:
         return TeacherFile.of(
             Path(self.teacher), normalization=self.normalization,
             classes=None if self.classes is None else Path(self.classes), expect_accuracy=self.expect_accuracy,
-            layout=self.layout,
+            layout=self.layout, sort_channels=self.sort_channels,
         )  # fmt: skip
 
 

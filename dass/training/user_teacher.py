@@ -37,6 +37,7 @@ class TeacherFile:
             anything at all. A number far below what is measured does not confirm an order of classes that looks wrong.
         layout: strides and pools that weights cannot tell, see `dass.families.family.lay_out`; None for those of the
             search space where there is one, else its family's rules.
+        sort_channels: whether inner channels are put in order of importance; None for the family's habit.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class TeacherFile:
     classes: tuple[str, ...] | None = None
     expect_accuracy: float | None = None
     layout: Mapping[str, int | bool] | None = None
+    sort_channels: bool | None = None
 
     @classmethod
     def of(
@@ -54,6 +56,7 @@ class TeacherFile:
         classes: Path | None = None,
         expect_accuracy: float | None = None,
         layout: str | None = None,
+        sort_channels: bool | None = None,
     ) -> "TeacherFile":
         """A file with what options and forms say of it.
 
@@ -63,6 +66,7 @@ class TeacherFile:
             classes: a text file of class names, one a line.
             expect_accuracy: percent.
             layout: fields and values, such as `stem_stride=1,max_pool=no`.
+            sort_channels: whether inner channels are put in order of importance; None for the family's habit.
 
         Raises:
             UsageError: one of them cannot be understood, or the list of classes cannot be read.
@@ -73,6 +77,7 @@ class TeacherFile:
             _read_names(classes) if classes else None,
             expect_accuracy,
             _parse_layout(layout) if layout else None,
+            sort_channels,
         )
 
 
@@ -122,7 +127,11 @@ def bring_in_teacher(
     """
     expected = largest.family if largest else None
     imported = import_network(
-        teacher.path, normalization=teacher.normalization, layout=teacher.layout, expected=expected
+        teacher.path,
+        normalization=teacher.normalization,
+        layout=teacher.layout,
+        expected=expected,
+        sort=teacher.sort_channels,
     )
     network = imported.network
     if largest is not None and network.architecture != largest:

@@ -150,7 +150,7 @@ def test_both_files_take_images_of_any_size(
         session = onnxruntime.InferenceSession(each)
         for height, width in ((427, 640), (50, 50), (9, 31)):
             batch = np.stack([photograph[:height, :width]] * 3)
-            pixels = torch.from_numpy(decode(batch[0], 16).pixels).permute(2, 0, 1)[None]
+            pixels = torch.from_numpy(decode(batch[0], 16).pixels.copy()).permute(2, 0, 1)[None]
             with torch.inference_mode():
                 expected = network(normalize(pixels)).softmax(dim=1).numpy()
             [found] = session.run(["probabilities"], {"images": batch})

@@ -99,3 +99,16 @@ def test_a_share_in_place_of_percent_confirms_nothing(
 ) -> None:
     with pytest.raises(UsageError, match="percent"):
         brought_in(weights, data, tmp_path, expect_accuracy=share)
+
+
+def test_channels_are_sorted_where_asked_and_answers_stay(weights: Weights, data: TaskData, tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    save_file({name: one.clone().contiguous() for name, one in weights.items()}, path)
+    kept, moved = (
+        bring_in_teacher(TeacherFile.of(path, sort_channels=sort), data, CPU)[0].eval() for sort in (None, True)
+    )
+    images = torch.rand(4, 3, data.resolution, data.resolution) * 2 - 1
+    with torch.inference_mode():
+        torch.testing.assert_close(kept(images), moved(images), atol=1e-4, rtol=1e-4)
+    differ = [name for name, one in kept.state_dict().items() if not torch.equal(one, moved.state_dict()[name])]
+    assert differ
