@@ -167,6 +167,7 @@ def search_students(
             max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy, minutes=minutes,
             normalization=normalization, classes=str(project.root / classes) if classes else None,
             expect_accuracy=expect_accuracy, layout=layout, seed=seed,
+            usual_resolution=project.params.data.resolution,
         )  # fmt: skip
         for line in shrink_here(options, project.root):
             logger().info(line)

@@ -21,7 +21,6 @@ from dass.space.cost import Cost
 from dass.training.user_teacher import TeacherFile
 
 SHORTEST = 0.05  # minutes that a search and a distillation are given at least
-USUAL_RESOLUTION = 64  # of a teacher whose family has none
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ class Options:
         layout: what its weights cannot tell; None for the rule.
         sort_channels: put its inner channels in order of importance; None for its family's habit.
         resolution: side of the images in pixels; None for the family's.
+        usual_resolution: likewise, for a teacher whose family has none.
         seed: of every random choice.
         command: that makes the same again, for the page.
     """
@@ -63,6 +63,7 @@ class Options:
     layout: str | None = None
     sort_channels: bool | None = None
     resolution: int | None = None
+    usual_resolution: int = 64
     seed: int = 0
     command: str = ""
 
@@ -142,7 +143,7 @@ def shrink_and_file(
     options.budget(Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
     given = options.teacher_file()
     family = import_network(given.path, layout=given.layout).network.architecture.family
-    side = options.resolution or family.usual_resolution or USUAL_RESOLUTION
+    side = options.resolution or family.usual_resolution or options.usual_resolution
     with open_task(options.data, given, raw=root / RAW, resolution=side, device=device, tell=tell) as task:
         tell(f"teacher: {family.name}, {task.card.accuracy:.2f}% of {len(task.data.test_labels)} test images")
         request = Request(options.budget(task.teacher_cost), options.minutes, options.seed)
