@@ -639,6 +639,23 @@ class Params(Block):
 RECIPE_VERSION = 1  # raised by hand when a change of dass/training or dass/datasets changes results
 
 
+PRECISIONS = ("float32", "bfloat16")
+
+
+def recipe_ids(recipe: Recipe, precision: str) -> tuple[str, ...]:
+    """Names of a recipe: that for this machine's precision first, then those that count as the same.
+
+    Where the recipe leaves the precision to the machine, results of a machine that computes in another one count too,
+    so that work goes on anywhere.
+
+    Args:
+        recipe: how teachers are trained or students distilled.
+        precision: `float32` or `bfloat16`, of this machine.
+    """
+    others = [one for one in PRECISIONS if one != precision] if recipe.precision == "auto" else []
+    return tuple(recipe_id(recipe, one) for one in (precision, *others))
+
+
 def recipe_id(recipe: Recipe, precision: str) -> str:
     """Short id of everything in a recipe that can change a result.
 

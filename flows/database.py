@@ -57,8 +57,7 @@ def fill_database(
                     teacher, load, missing, recipe, workers=pool, device=place, group=group, progress=progress
                 ):
                     writer.append(records)
-    wanted = {(key, job.architecture.arch_id, job.seed) for job in jobs}
-    return [record for record in database.read_all(data.name) if record.identity in wanted]
+    return database.read_measured(key, jobs)
 
 
 def show_records(name: str, records: Mapping[str, Sequence[StudentRecord]], note: str) -> None:

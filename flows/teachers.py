@@ -7,7 +7,7 @@ import torch
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from dass.config import TeacherRecipe, recipe_id
+from dass.config import TeacherRecipe, recipe_ids
 from dass.datasets.splits import Split, load_split
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
@@ -70,9 +70,10 @@ def is_current(
     except DassError as error:
         logger().warning("%s; it is trained again", error)
         return False
-    identity = recipe_id(recipe, resolve_precision(recipe.precision, place))
-    found = (card.task, card.data_id, card.architecture, card.recipe_id, card.seed)
-    return found == (data.name, data.data_id, architecture, identity, seed)
+    found = (card.task, card.data_id, card.architecture, card.seed)
+    return found == (data.name, data.data_id, architecture, seed) and card.recipe_id in recipe_ids(
+        recipe, resolve_precision(recipe.precision, place)
+    )
 
 
 def record_teacher(store: Store, project: Project, path: Path, inputs: list[Path]) -> None:

@@ -16,7 +16,7 @@ from dass.cli.search import search
 from dass.cli.serve import serve
 from dass.cli.shrink import shrink
 from dass.cli.students import students_app
-from dass.cli.study import study
+from dass.cli.study import study_app
 from dass.cli.teacher import teacher_app
 from dass.cli.trace import trace
 from dass.errors import DassError, UsageError
@@ -32,13 +32,13 @@ app.add_typer(data_app, name="data")
 app.add_typer(preset_app, name="preset")
 app.add_typer(students_app, name="students")
 app.add_typer(teacher_app, name="teacher")
+app.add_typer(study_app, name="study")
 app.add_typer(predictors_app, name="predictors")
 app.command()(plan)
 app.command()(describe)
 app.command()(search)
 app.command()(shrink)
 app.command()(report)
-app.command()(study)
 app.command()(trace)
 app.command()(promote)
 app.command()(rollback)

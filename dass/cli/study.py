@@ -1,4 +1,4 @@
-"""`dass study`: what a study found, in a folder that can be committed."""
+"""`dass study`: what a study found, in a folder that can be committed, and back from there."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,18 +7,42 @@ import typer
 
 from dass.project import Project
 
+study_app = typer.Typer(
+    no_args_is_help=True,
+    help="Keep what a study found and learned, and go on from it.\n\nExample: dass study save docs/study/small",
+)
 
-def study(
+
+@study_app.command()
+def save(
     folder: Annotated[Path, typer.Argument(help="Where to; what an earlier study left there is replaced.")],
+    teachers: Annotated[
+        bool, typer.Option(help="Teachers too, about 2 MB each in preset small: `restore` then trains none again.")
+    ] = False,
 ) -> None:
-    """Write a study's records (no weights), splits, tables and pictures into a folder, with how they were made.
+    """Write a study's records, splits, tables and pictures into a folder, with how they were made.
 
-    `dass students import` takes the records back, on this machine or another.
-
-    Example: dass study docs/study/small
+    Example: dass study save docs/study/small --teachers
     """
     from dass.cli.study_folder import write_study
 
     project = Project.open()
-    write_study(project, folder)
+    write_study(project, folder, teachers=teachers)
     print(f"{folder}: records, splits, tables and pictures of preset {project.params.preset}")
+
+
+@study_app.command()
+def restore(folder: Annotated[Path, typer.Argument(help="A folder that `dass study save` wrote.")]) -> None:
+    """Put a study's teachers, student records and predictors where the pipeline looks for them.
+
+    What is there already stays. `dvc repro` then trains none of these teachers and students again, on any machine.
+
+    Example: dass study restore docs/study/small
+    """
+    from dass.cli.study_restore import restore_study
+
+    found = restore_study(Project.open(), folder)
+    print(
+        f"{found.teachers} teachers, {found.records} student records and {found.predictors} predictors restored; "
+        f"{found.known} were there already"
+    )

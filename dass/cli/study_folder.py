@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dass.config import recipe_id
+from dass.config import recipe_ids
 from dass.datasets.packed import open_packed
 from dass.errors import DassError, UsageError
 from dass.files import read_json, write_json, write_text
@@ -17,7 +17,7 @@ from dass.students.database import StudentDatabase
 from dass.students.record import StudentRecord, TaskKey
 from dass.students.record_file import write_records
 
-PRECISIONS = ("float32", "bfloat16")
+TEACHERS, LEARNED = "teachers", "learned"
 PACKAGES = ("torch", "torchvision", "numpy", "scipy")
 REPORTS = (
     "tables.md", "correlations.csv", "picks.csv", "few_shot.csv", "metrics.json", "lengths.csv", "lengths.md",
@@ -25,12 +25,13 @@ REPORTS = (
 )  # fmt: skip
 
 
-def write_study(project: Project, folder: Path) -> None:
-    """Writes a study's records (no weights), splits, tables and pictures into a folder, with how they were made.
+def write_study(project: Project, folder: Path, *, teachers: bool = False) -> None:
+    """Writes a study's records, splits, tables and pictures into a folder, with how they were made.
 
     Args:
         project: whose pipeline has run.
         folder: where to; what an earlier study left there is replaced.
+        teachers: whether the teachers' weights and what was learned go there too.
 
     Raises:
         UsageError: there are no reports yet.
@@ -45,7 +46,7 @@ def write_study(project: Project, folder: Path) -> None:
         if target.evaluate:
             records[name] = _records(project, StudentDatabase(project.target_students(name)), cards[-1:])
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (*REPORTS, "splits", "records", "ladder.json"):
+    for name in (*REPORTS, "splits", "records", "ladder.json", TEACHERS, LEARNED):
         copy = folder / name
         if copy.is_dir():
             shutil.rmtree(copy)
@@ -61,10 +62,29 @@ def write_study(project: Project, folder: Path) -> None:
     (folder / "records").mkdir()
     for name, found in records.items():
         write_records(folder / "records" / f"{name}.parquet", found)
+    if teachers:
+        _copy_learned(project, folder)
     if (ladder := project.ladder_file.with_suffix(".json")).exists():
         write_json(folder / "ladder.json", read_json(ladder)["card"])
     every = [record for found in records.values() for record in found]
     write_text(folder / "README.md", "\n".join(_page(project, cards, every)) + "\n")
+
+
+def _copy_learned(project: Project, folder: Path) -> None:
+    """The teachers' weights and cards, and the predictors."""
+    files = {path: Path(TEACHERS) / "source" / path.name for path in project.source_teachers.glob("*.safetensors")}
+    files |= {
+        project.target_teacher_file(name): Path(TEACHERS) / "targets" / f"{name}.safetensors"
+        for name in project.params.targets
+    }
+    files |= {path: Path(LEARNED) / path.name for path in (project.predictor_file, project.ladder_file)}
+    for source, relative in files.items():
+        if source.exists():
+            for suffix in (".safetensors", ".json", ".curve.json"):
+                place = (folder / relative).with_suffix(suffix)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                if source.with_suffix(suffix).exists():
+                    shutil.copyfile(source.with_suffix(suffix), place)
 
 
 def _records(project: Project, database: StudentDatabase, cards: Sequence[TeacherCard]) -> list[StudentRecord]:
@@ -72,8 +92,7 @@ def _records(project: Project, database: StudentDatabase, cards: Sequence[Teache
     keys = set()
     for card in cards:
         recipe = project.params.distillation.for_images(card.train_images)
-        precisions = PRECISIONS if recipe.precision == "auto" else (recipe.precision,)  # they may be of other machines
-        ids = [recipe_id(recipe, precision) for precision in precisions]
+        ids = recipe_ids(recipe, "float32" if recipe.precision == "auto" else recipe.precision)
         keys |= {TaskKey(card.task, card.data_id, card.teacher_id, one) for one in ids}
     found = [record for card in cards for record in database.read_all(card.task) if record.key in keys]
     if not found:
@@ -86,7 +105,10 @@ def _page(project: Project, cards: Sequence[TeacherCard], records: Sequence[Stud
     preset = project.params.preset
     yield f"# Study `{preset}`"
     yield ""
-    yield f"Made by `dass preset use {preset}`, `make repro` and `dass study`, from the `params.yaml` beside this page."
+    yield (
+        f"Made by `dass preset use {preset}`, `make repro` and `dass study save`, from the `params.yaml` beside this "
+        "page."
+    )
     yield ""
     yield f"- seed {project.params.seed}; {len(records)} students of {len(cards)} teachers"
     yield f"- device: {', '.join(sorted({record.device for record in records}))}"

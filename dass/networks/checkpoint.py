@@ -80,12 +80,42 @@ def save_teacher(path: Path, network: ElasticResNet, card: TeacherCard) -> Teach
     Raises:
         DassError: weights that are not finite, or a disk that cannot be written.
     """
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    weights = {name: _compact(tensor.detach().cpu().contiguous()) for name, tensor in network.state_dict().items()}
     check_values(weights, "the teacher about to be saved")
     card = replace(card, teacher_id=weights_id(network), architecture=network.architecture)
     write_bytes(path, save(weights))
     write_sealed(card_path(path), {**asdict(card), "architecture": card.architecture.to_json()})
     return card
+
+
+def round_to_half(network: ElasticResNet) -> bool:
+    """Rounds weights and statistics to what half precision holds, in place; they stay float32.
+
+    A network so rounded is written in half the space and is the same network when it is read again, so that its id,
+    and what was made with it, holds wherever it goes.
+
+    Args:
+        network: left as it is where a value is too large for half precision.
+
+    Returns:
+        Whether it was rounded.
+    """
+    halves = [tensor.half() for tensor in network.state_dict().values() if tensor.is_floating_point()]
+    if not all(half.isfinite().all() for half in halves):
+        return False
+    with torch.no_grad():
+        floating = (tensor for tensor in network.state_dict().values() if tensor.is_floating_point())
+        for tensor, half in zip(floating, halves, strict=True):
+            tensor.copy_(half)
+    return True
+
+
+def _compact(tensor: Tensor) -> Tensor:
+    """The tensor in half precision where that loses nothing."""
+    if not tensor.is_floating_point():
+        return tensor
+    half = tensor.half()
+    return half if torch.equal(half.to(tensor.dtype), tensor) else tensor
 
 
 def load_card(path: Path) -> TeacherCard:

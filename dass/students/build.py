@@ -11,7 +11,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from dass.config import DistillationRecipe, recipe_id
+from dass.config import DistillationRecipe, recipe_ids
 from dass.datasets.task_data import TaskData
 from dass.device import device_name, resolve_precision
 from dass.errors import DassError
@@ -30,8 +30,8 @@ from dass.training.workers import Pool
 
 def task_key(data: TaskData, teacher: ElasticResNet, recipe: DistillationRecipe, device: torch.device) -> TaskKey:
     """What students distilled with these arguments are filed under."""
-    identity = recipe_id(recipe, resolve_precision(recipe.precision, device))
-    return TaskKey(data.name, data.data_id, weights_id(teacher), identity)
+    own, *others = recipe_ids(recipe, resolve_precision(recipe.precision, device))
+    return TaskKey(data.name, data.data_id, weights_id(teacher), own, tuple(others))
 
 
 def build_students(

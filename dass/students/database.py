@@ -43,11 +43,24 @@ class StudentDatabase:
         Raises:
             DassError: the file is damaged.
         """
-        known = [record for record in self.read_all(key.task) if record.key == key and not record.failure]
+        return [record for record in self.read_measured(key, jobs) if not record.failure]
+
+    def read_measured(self, key: TaskKey, jobs: Sequence[StudentJob] | None = None) -> list[StudentRecord]:
+        """As `read`, failed students included; of a student measured in two precisions, the record under `key` itself.
+
+        Raises:
+            DassError: the file is damaged.
+        """
+        known = {}
+        for record in self.read_all(key.task):
+            if key.covers(record.key):
+                student = (record.arch_id, record.seed)
+                if student not in known or record.key == key:
+                    known[student] = record
         if jobs is None:
-            return known
+            return list(known.values())
         wanted = {(job.architecture.arch_id, job.seed) for job in jobs}
-        return [record for record in known if (record.arch_id, record.seed) in wanted]
+        return [record for student, record in known.items() if student in wanted]
 
     def read_all(self, task: str) -> list[StudentRecord]:
         """Every record of a task, whatever it was measured under, failed ones included.
@@ -63,8 +76,8 @@ class StudentDatabase:
         Raises:
             DassError: the file is damaged.
         """
-        done = {record.identity for record in self.read_all(key.task)}
-        return [job for job in jobs if (key, job.architecture.arch_id, job.seed) not in done]
+        done = {(record.arch_id, record.seed) for record in self.read_measured(key)}
+        return [job for job in jobs if (job.architecture.arch_id, job.seed) not in done]
 
     def append(self, task: str, records: Sequence[StudentRecord]) -> None:
         """Adds records to a task's file; see `TaskWriter.append`."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 PROVENANCE = ("seconds", "device", "torch_version", "finished_at")  # may differ between two runs of one student
 
@@ -16,12 +16,20 @@ class TaskKey:
         data_id: its images.
         teacher_id: its teacher's weights.
         recipe_id: the distillation recipe, precision included.
+        equivalent: names of recipes that count as the same, see `dass.config.recipe_ids`.
     """
 
     task: str
     data_id: str
     teacher_id: str
     recipe_id: str
+    equivalent: tuple[str, ...] = field(default=(), compare=False)
+
+    def covers(self, other: "TaskKey") -> bool:
+        """Whether a result that was filed under another key counts under this one."""
+        return self == other or (
+            other.recipe_id in self.equivalent and self == replace(other, recipe_id=self.recipe_id)
+        )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from statistics import mean
@@ -15,7 +15,7 @@ from dass.datasets.task_data import TaskData
 from dass.device import device_name, resolve_precision
 from dass.errors import DassError
 from dass.files import content_id
-from dass.networks.checkpoint import TeacherCard, save_teacher
+from dass.networks.checkpoint import TeacherCard, round_to_half, save_teacher
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.space.architecture import Architecture
@@ -174,6 +174,10 @@ def train_and_save_teacher(
     teacher, result = train_teacher(
         data, architecture, recipe, seed=seed, device=place, progress=progress, checkpoint=partial
     )
+    if round_to_half(teacher):
+        seen = data.to(place)
+        reached = evaluate(teacher, seen.test_images, seen.test_labels, resolve_precision(recipe.precision, place))
+        result = replace(result, accuracy=reached.accuracy, loss=reached.loss)
     card = TeacherCard(
         task=data.name,
         classes=data.classes,

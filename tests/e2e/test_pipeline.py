@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -16,6 +17,7 @@ from dass.datasets.packed import open_packed
 from dass.sealed import SEAL, sealed
 from dass.search.run import load_search
 from dass.students.database import StudentDatabase
+from dass.students.record_file import read_records
 from tests.e2e.sandbox import HERE, Sandbox
 
 pytestmark = pytest.mark.timeout(1200)  # minutes where cores are shared
@@ -66,6 +68,7 @@ def test_every_stage_runs_once_and_a_new_target_redoes_nothing_of_the_source_sid
     after = {record.identity: record.finished_at for record in records(sandbox, "split1")}
     assert len(after) == len(before) + 2
     assert before.items() <= after.items()
+    check_restored_study(sandbox)
 
 
 def check_reports(sandbox: Sandbox) -> None:
@@ -87,7 +90,7 @@ def check_reports(sandbox: Sandbox) -> None:
 
 def check_study(sandbox: Sandbox) -> None:
     """What a study leaves can be taken back in, and says how it was made."""
-    sandbox.run("python", "-m", "dass.cli.main", "study", "study")
+    sandbox.run("python", "-m", "dass.cli.main", "study", "save", "study", "--teachers")
     folder = sandbox.root / "study"
     text = (folder / "README.md").read_text()
     assert "seed 0; 17 students of 4 teachers" in text
@@ -102,11 +105,31 @@ def check_study(sandbox: Sandbox) -> None:
     StudentDatabase(path.parent).append("split0", [stranger])
     for name in ("evolve.md", "records/gone.parquet"):
         (folder / name).write_text("of an earlier study")
-    sandbox.run("python", "-m", "dass.cli.main", "study", "study")
+    sandbox.run("python", "-m", "dass.cli.main", "study", "save", "study", "--teachers")
     assert (folder / "README.md").read_bytes() == told
     assert not (folder / "evolve.md").exists()
     assert {one.name for one in (folder / "records").iterdir()} == {"source.parquet", "digits.parquet"}
     path.write_bytes(before)
+
+
+def check_restored_study(sandbox: Sandbox) -> None:
+    """A project without teachers and students takes a study's and trains none of them again."""
+    files = [*(sandbox.root / "data" / "teachers").rglob("*.safetensors")]
+    files += (sandbox.root / "data" / "students").rglob("*.parquet")
+    before = {path: path.read_bytes() for path in files}
+    sandbox.run("python", "-m", "dass.cli.main", "study", "save", "kept", "--teachers")
+    for name in ("teachers", "students"):
+        shutil.rmtree(sandbox.root / "data" / name)
+    sandbox.run("python", "-m", "dass.cli.main", "study", "restore", "kept")
+    sandbox.repro("teachers", "students", "teacher", "target_students")
+    own = {path: content for path, content in before.items() if path.exists()}
+    assert len(own) >= 4 + 2
+    assert all(path.read_bytes() == content for path, content in own.items() if path.suffix == ".safetensors")
+    for path in own:
+        if path.suffix == ".parquet":
+            times = {record.finished_at for record in read_records(path)}
+            path.write_bytes(before[path])
+            assert times <= {record.finished_at for record in read_records(path)}
 
 
 def check_ladder(sandbox: Sandbox) -> None:
@@ -347,7 +370,7 @@ def test_preset_medium_starts_resumes_and_finishes_at_a_tenth_of_its_size(
     sandbox.repro("rank")
     sandbox.repro()
     assert sandbox.repro() == []
-    sandbox.run("python", "-m", "dass.cli.main", "study", "study")
+    sandbox.run("python", "-m", "dass.cli.main", "study", "save", "study", "--teachers")
     results = sum(path.stat().st_size for path in (sandbox.root / "study").rglob("*") if path.is_file())
     assert results < 60e6
     assert "| rsscn7 | 5 |" in (sandbox.root / "study/README.md").read_text()

@@ -60,6 +60,11 @@ def test_a_teacher_whose_card_was_changed_is_trained_again(tmp_path: Path, monke
     train_and_save_teacher(lambda: data, space.largest, recipe, path, seed=0, device="cpu")
     asked = (path, data, space.largest, recipe, 0, torch.device("cpu"))
     assert is_current(*asked)
+    auto = recipe.model_copy(update={"precision": "auto"})
+    for precision in ("float32", "bfloat16"):  # that of a machine that would choose it
+        with monkeypatch.context() as machine:
+            machine.setattr("flows.teachers.resolve_precision", lambda *_, precision=precision: precision)
+            assert is_current(path, data, space.largest, auto, 0, torch.device("cpu"))
     card = card_path(path)
     card.write_text(card.read_text().replace('"accuracy": ', '"accuracy": 1'))
     assert not is_current(*asked)

@@ -11,7 +11,14 @@ from torch import Tensor
 
 from dass.errors import DassError
 from dass.files import read_json, write_json
-from dass.networks.checkpoint import TeacherCard, import_checkpoint, load_teacher, save_teacher, weights_id
+from dass.networks.checkpoint import (
+    TeacherCard,
+    import_checkpoint,
+    load_teacher,
+    round_to_half,
+    save_teacher,
+    weights_id,
+)
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 
@@ -54,6 +61,24 @@ def fails(call: Callable[[], object], *words: str) -> None:
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
+
+
+def test_a_teacher_rounded_to_half_precision_is_the_same_from_half_the_space(
+    saved: Path, teacher: ElasticResNet, tmp_path: Path
+) -> None:
+    assert round_to_half(teacher)
+    small = tmp_path / "small.safetensors"
+    card = save_teacher(small, teacher, CARD)
+    loaded, again = load_teacher(small)
+    assert again == card
+    assert weights_id(loaded) == weights_id(teacher) == card.teacher_id
+    assert all(tensor.dtype != torch.float16 for tensor in loaded.state_dict().values())
+    assert small.stat().st_size < 0.7 * saved.stat().st_size
+    wide = teacher.state_dict()["stem_bn.running_var"]
+    wide[0] = 1e6
+    kept = weights_id(teacher)
+    assert not round_to_half(teacher)
+    assert weights_id(teacher) == kept
 
 
 def test_round_trip(saved: Path, teacher: ElasticResNet) -> None:

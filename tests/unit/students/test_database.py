@@ -53,6 +53,21 @@ def database(tmp_path: Path) -> StudentDatabase:
     return StudentDatabase(tmp_path / "students")
 
 
+def test_where_the_machine_chooses_the_precision_records_of_another_machine_count(database: StudentDatabase) -> None:
+    jobs = [StudentJob(architecture, 0) for architecture in ARCHITECTURES[:3]]
+    other = TaskKey("split0", "d" * 12, "t" * 12, "s" * 12)
+    mine = TaskKey("split0", "d" * 12, "t" * 12, "r" * 12, equivalent=("s" * 12,))
+    theirs = [record(architecture, key=other, accuracy=30.0) for architecture in ARCHITECTURES[:2]]
+    database.append("split0", [*theirs, record(ARCHITECTURES[1], accuracy=40.0)])
+    assert [job.architecture for job in database.missing(mine, jobs)] == [ARCHITECTURES[2]]
+    found = {one.arch_id: one.final_accuracy for one in database.read(mine, jobs)}
+    assert found == {ARCHITECTURES[0].arch_id: 30.0, ARCHITECTURES[1].arch_id: 40.0}
+    strict = TaskKey("split0", "d" * 12, "t" * 12, "r" * 12)
+    assert len(database.missing(strict, jobs)) == 2
+    stranger = TaskKey("split0", "d" * 12, "u" * 12, "r" * 12, equivalent=("s" * 12,))
+    assert len(database.missing(stranger, jobs)) == 3
+
+
 def test_records_come_back_as_they_were_in_order(database: StudentDatabase) -> None:
     records = [record(architecture, seed) for architecture in ARCHITECTURES for seed in (1, 0)]
     for one in records:
