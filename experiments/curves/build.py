@@ -1,11 +1,13 @@
 """Makes a study's teachers and learning curves: `python -m experiments.curves.build SETTING`; goes on after a kill.
 
-The current folder is a project with preset and images: `dass preset use small`, `dass data import` of each.
+The current folder is a project with preset and images: `dass preset use small`, `dass data import` of each. Teachers
+and records go to `docs/study/SETTING`, from where the command goes on.
 """
 
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,9 +22,10 @@ from experiments.curves.tasks import Study, distil_job, soft_labels_job, train_t
 def main(
     setting: Annotated[str, typer.Argument(help="One of " + ", ".join(SETTINGS))],
     workers: Annotated[int, typer.Option(help="Processes, each with one thread.")] = 2,
+    checkpoints: Annotated[Path | None, typer.Option(help="Folder of teachers from elsewhere.")] = None,
 ) -> None:
     """Targets' teachers first, then students by rounds: a few of each target, then a few of each source task."""
-    study = Study(find_root(), SETTINGS[setting])
+    study = Study(find_root(), SETTINGS[setting], checkpoints)
     targets, sources = study.setting.targets, study.setting.sources
     with Workers(workers) as processes:
         run = _Runs(study, processes)
@@ -53,7 +56,8 @@ class _Runs:
         for task in tasks:
             data = self._study.data(task)
             have = {record.arch_id for record in read_curves(self._study.curves_file(task))}
-            members = pool(self._study.setting, task, self._study.space, data.resolution, len(data.classes))[:count]
+            space = self._study.space(task)
+            members = pool(self._study.setting, task, space, data.resolution, len(data.classes))[:count]
             jobs += [(self._study, task, one.to_json()) for one in members if one.arch_id not in have]
         for outcome in self._processes.run(distil_job, jobs):
             if outcome.died:

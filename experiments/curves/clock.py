@@ -45,7 +45,7 @@ def main(
     teacher, fit, test = opened(study, task)
     recipe = study.setting.recipe(study.params.distillation, len(fit.train_labels))
     held_out = Batch(normalize(fit.test_images, PRECISIONS["float32"]), fit.test_labels)
-    members = pool(study.setting, task, study.space, test.resolution, len(test.classes))[:STUDENTS]
+    members = pool(study.setting, task, study.space(task), test.resolution, len(test.classes))[:STUDENTS]
     batches = list(epoch_batches(fit, recipe, SEED, 0, "float32"))[:STEPS]
     with torch.no_grad():
         soft = [forward(teacher, batch.images, "float32") for batch in batches]
@@ -71,7 +71,7 @@ def main(
         looks.append(_seconds(see))
     per_mac, fixed = np.polyfit(sizes, steps, 1)
     noise = fixed_noise(test.resolution, SEED)
-    many = study.space.sample(64, np.random.default_rng(SEED))
+    many = study.space(task).sample(64, np.random.default_rng(SEED))
 
     def one_batch() -> None:
         recalibrated_rows(teacher, many, fit, alpha=recipe.alpha, temperature=recipe.temperature, precision="float32")

@@ -85,7 +85,7 @@ def replayed(
         methods: by name, each at several sizes.
         draws: of each method's candidates.
     """
-    largest = setting.largest_macs
+    largest = dict(setting.teacher_macs)[table.task]
     for _, most, _ in setting.windows:
         within = table.within(most * largest)
         if len(within) < FEWEST:

@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 
 from dass.config import Params
-from dass.datasets.packed import open_packed
+from dass.datasets.packed import load_target, open_packed
 from dass.datasets.splits import load_split, make_splits
 from dass.datasets.target_data import target_data
 from dass.datasets.task_data import TaskData
 from dass.datasets.validation import held_out
-from dass.networks.checkpoint import TeacherCard, card_path, load_teacher, save_teacher
+from dass.errors import UsageError
+from dass.networks.checkpoint import TeacherCard, card_path, load_card, load_teacher, save_teacher
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.project import Project
 from dass.space.architecture import Architecture
@@ -20,6 +21,7 @@ from dass.space.search_space import SearchSpace
 from dass.training.evaluation import evaluate
 from dass.training.recipes import train_and_save_teacher
 from dass.training.soft_labels import SoftLabels, epoch_soft_labels
+from dass.training.user_teacher import TeacherFile, bring_in_teacher
 from experiments.curves.distil import distil_curve
 from experiments.curves.record import CurveRecord
 from experiments.curves.setting import Setting
@@ -35,10 +37,12 @@ class Study:
     Attributes:
         root: the project's folder.
         setting: what is measured.
+        checkpoints: folder of the teachers from elsewhere; None where the setting has none.
     """
 
     root: Path
     setting: Setting
+    checkpoints: Path | None = None
 
     @cached_property
     def project(self) -> Project:
@@ -47,18 +51,35 @@ class Study:
 
     @property
     def folder(self) -> Path:
-        """Where teachers and curves go."""
-        return self.root / "data" / "curves" / self.setting.name
+        """Where teachers and curves go, to be committed."""
+        return self.root / "docs" / "study" / self.setting.name
 
     @property
     def params(self) -> Params:
         """The preset."""
         return self.project.params
 
-    @property
-    def space(self) -> SearchSpace:
-        """Of the students."""
+    def space(self, task: str) -> SearchSpace:
+        """Of a task's students; of a teacher from elsewhere, once it is imported."""
+        if self._foreign(task):
+            largest, own = load_card(self.teacher_file(task)).architecture, SearchSpace.from_config(self.params.space)
+            return SearchSpace.below(largest, own.ratios, own.granularity, own.divisor)
         return SearchSpace.from_config(self.params.space)
+
+    def checkpoint(self, task: str) -> Path | None:
+        """The file of a task's teacher from elsewhere; None for a teacher that is trained here.
+
+        Raises:
+            UsageError: the folder of these files is not known.
+        """
+        if not (found := self._foreign(task)):
+            return None
+        if self.checkpoints is None:
+            raise UsageError(f"{task} has a teacher from elsewhere: give --checkpoints with the folder of {found[2]}")
+        return self.checkpoints / found[2]
+
+    def _foreign(self, task: str) -> tuple[str, str, str] | None:
+        return next((one for one in self.setting.foreign if one[0] == task), None)
 
     def teacher_file(self, task: str) -> Path:
         """A task's teacher."""
@@ -70,6 +91,8 @@ class Study:
 
     def data(self, task: str) -> TaskData:
         """A task's images."""
+        if found := self._foreign(task):
+            return replace(load_target(self.project.packed(found[1])), name=task)
         if task in self.setting.targets:
             return target_data(self.project, task)
         source = self.params.source
@@ -84,9 +107,11 @@ def train_teacher_job(study: Study, task: str) -> TeacherCard:
     if card_path(path).exists():
         return load_teacher(path)[1]
     data = study.data(task)
+    if checkpoint := study.checkpoint(task):
+        return save_teacher(path, *bring_in_teacher(TeacherFile(checkpoint), data, CPU))
     recipe = study.params.teacher.for_images(len(data.train_labels))
     whole = path.with_name(f"{task}.whole.safetensors")
-    train_and_save_teacher(lambda: data, study.space.largest, recipe, whole, seed=SEED, device="cpu")
+    train_and_save_teacher(lambda: data, study.space(task).largest, recipe, whole, seed=SEED, device="cpu")
     teacher, card = load_teacher(whole)
     with torch.no_grad():
         for tensor in teacher.state_dict().values():
@@ -111,7 +136,7 @@ def opened(study: Study, task: str) -> tuple[ElasticResNet, TaskData, TaskData]:
 def _soft_labels(study: Study, task: str) -> SoftLabels:
     teacher, fit, _ = opened(study, task)
     recipe = study.setting.recipe(study.params.distillation, len(fit.train_labels))
-    path = study.folder / "soft_labels" / f"{task}.pt"
+    path = study.root / "data" / "curves" / study.setting.name / f"{task}.pt"
     if not path.exists():
         epochs = [
             epoch_soft_labels(teacher, fit, recipe, seed=SEED, epoch=epoch, device=CPU)

@@ -332,11 +332,12 @@ def test_real_images(sandbox: Sandbox, shared_datasets: Path) -> None:
 
 @pytest.mark.service
 @pytest.mark.timeout(3600)
-def test_preset_medium_starts_resumes_and_finishes_at_a_tenth_of_its_size(
-    sandbox: Sandbox, shared_datasets: Path
+@pytest.mark.parametrize("preset", ["medium", "resnet18"])
+def test_a_preset_starts_resumes_and_finishes_at_a_tenth_of_its_size(
+    sandbox: Sandbox, shared_datasets: Path, preset: str
 ) -> None:
-    """The paper's space at 64x64 on real images; a tenth of the classes, students, images, candidates; two targets."""
-    values = yaml.safe_load((HERE / "presets" / "medium.yaml").read_text())
+    """At 64x64 on real images; a tenth of the classes, students, images, candidates; two targets."""
+    values = yaml.safe_load((HERE / "presets" / f"{preset}.yaml").read_text())
     values["datasets"] = ["tiny-imagenet", "plantvillage", "rsscn7"]
     values["source"] |= {"classes_per_group": 4, "splits": [0, 1, 8], "validation": [8]}
     values["teacher"] |= {"epochs": 1, "min_steps": 20, "warmup_epochs": 0, "batch_size": 16}
