@@ -27,7 +27,6 @@ KEY = TaskKey("split0", "d" * 12, "t" * 12, "r" * 12)
 # A run as the students stage does it: what is missing, one after the other, announced once it is safe.
 RUN = """
 import sys
-from dataclasses import astuple
 from pathlib import Path
 from dass.students.database import StudentDatabase
 from dass.students.record import StudentRecord
@@ -38,11 +37,10 @@ database = StudentDatabase(Path(sys.argv[1]))
 with database.writer(KEY.task) as writer:
     for job in database.missing(KEY, all_jobs()):
         arch_id = job.architecture.arch_id
-        task, data_id, teacher_id, recipe_id = astuple(KEY)
         record = StudentRecord(
-            task=task, arch_id=arch_id, architecture=str(job.architecture.to_json()), seed=job.seed,
-            recipe_id=recipe_id, teacher_id=teacher_id, data_id=data_id, init_accuracy=1.0, best_accuracy=2.0,
-            final_accuracy=2.0, final_loss=1.0, kd_loss_at_start=3.0, macs=1, params=1, seconds=0.0, device="cpu",
+            task=KEY.task, arch_id=arch_id, architecture=str(job.architecture.to_json()), seed=job.seed,
+            recipe_id=KEY.recipe_id, teacher_id=KEY.teacher_id, data_id=KEY.data_id, init_accuracy=1.0,
+            best_accuracy=2.0, final_accuracy=2.0, final_loss=1.0, kd_loss_at_start=3.0, macs=1, params=1, seconds=0.0, device="cpu",
             torch_version="", finished_at="", failure="",
         )
         print("start", arch_id, job.seed, flush=True)

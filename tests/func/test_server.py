@@ -153,9 +153,20 @@ def test_a_server_is_shared_taken_over_and_stopped_by_the_last(
 
 
 def a_run_at_work(api: str) -> str:
-    flow = httpx.post(f"{api}/flows/", json={"name": "any"}).json()["id"]
-    body = {"flow_id": flow, "state": {"type": "RUNNING", "name": "Running"}}
-    return httpx.post(f"{api}/flow_runs/", json=body).raise_for_status().json()["id"]
+    flow = posted(f"{api}/flows/", {"name": "any"})
+    return posted(f"{api}/flow_runs/", {"flow_id": flow, "state": {"type": "RUNNING", "name": "Running"}})
+
+
+def posted(address: str, body: dict) -> str:
+    """The id of what is made; a server whose database is taken for a moment says 503 and is asked again."""
+    answer: list[httpx.Response] = []
+
+    def made() -> bool:
+        answer.append(httpx.post(address, json=body))
+        return answer[-1].status_code != 503
+
+    until(made, 60, f"an answer of {address}")
+    return answer[-1].raise_for_status().json()["id"]
 
 
 def test_a_server_that_was_killed_is_replaced(tmp_path: Path, another_user: Callable[[Path], tuple[User, str]]) -> None:
