@@ -6,9 +6,8 @@ descriptions below are those of the page's form.
 
 import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -19,12 +18,11 @@ from dass.errors import DassError, UsageError
 from dass.files import content_id
 from dass.project import Project
 from dass.scratch import scratch_folder
-from dass.search.candidates import MILLION, Budget
+from dass.search.candidates import MILLION, Budget, check_limits
 from dass.search.kept import kept_lines
 from dass.search.run import save_search
 from dass.shrink.whole import Options
 from dass.space.architecture import Architecture
-from dass.space.cost import Cost
 from dass.space.search_space import SearchSpace
 from dass.tracking.promotion import crown
 from dass.tracking.runs import file_page
@@ -178,11 +176,12 @@ def search_students(
         raise UsageError(f"there is no {file.stem} yet: run `pipeline` until {stage} first")
     if chosen == "race" and keep_accuracy is not None:
         raise UsageError("keep_accuracy: a race predicts nothing; choose the method ladder or dass")
-    limits = partial(
-        Budget.of, max_macs, max_params, min_macs=min_macs, min_params=min_params, max_size=max_size,
-        max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy,
-    )  # fmt: skip
-    limits(Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
+    asked_limits: dict[str, Any] = {
+        "max_macs": max_macs, "max_params": max_params, "min_macs": min_macs, "min_params": min_params,
+        "max_size": max_size, "max_latency": max_latency, "latency_batch": latency_batch,
+        "keep_accuracy": keep_accuracy,
+    }  # fmt: skip
+    check_limits(**asked_limits)  # a limit that is none is refused before any work
     theirs = TeacherFile.of(
         Path(teacher), normalization=normalization, classes=project.root / classes if classes else None,
         expect_accuracy=expect_accuracy, layout=layout,
@@ -193,7 +192,7 @@ def search_students(
     ):
         name = given.data.name
         count = candidates or project.params.search.candidates
-        budget = limits(given.teacher_cost)
+        budget = Budget.of(teacher=given.teacher_cost, **asked_limits)
         found = rank_candidates(project, given, budget, count, seed, method, seconds)
         save_search(folder / "search.json", found)
         draw(found, given, folder / "pareto.png")

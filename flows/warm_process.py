@@ -32,6 +32,7 @@ IMPORTS = (
 )  # fmt: skip
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOK_SECONDS = 2.0
+REQUEST_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ def _next_stage(listener: socket.socket, place: Path, dvc: int) -> Stage:
         if listener.fileno() not in ready:
             continue
         connection, _ = listener.accept()
+        connection.settimeout(REQUEST_SECONDS)  # one that says nothing must not keep this process
         with connection, suppress(OSError, ValueError, TypeError):
             stage = Stage.read(connection)
             if watcher := os.fork():

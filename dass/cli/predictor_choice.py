@@ -92,6 +92,8 @@ def named_predictor(name: str) -> Choice:
     path = Path(name)
     if (path / CARD).is_file():
         return _released(read_release(path), "")
+    if path.is_dir() and len(weights := sorted(path.glob("*.safetensors"))) == 1:
+        path = weights[0]
     if path.suffix == ".safetensors" or path.exists():
         if not path.is_file():
             raise UsageError(f"there is no predictor at {path}: run `make repro`, or give the name of a shipped one")

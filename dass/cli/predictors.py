@@ -68,7 +68,13 @@ def verify(name: Annotated[str | None, typer.Argument(help="As for show; all if 
 
     wrong = []
     with Workers(0) as workers:
-        for release in releases() if name is None else [_release(name)]:
+        chosen = releases() if name is None else [_release(name)]
+        if not chosen:
+            print("no predictor comes with this version")
+        for release in chosen:
+            if name is None and not release.card.fixture:
+                print(f"{release.card.name}: no fixture to verify it by")
+                continue
             for result in check(release, workers):
                 state = "holds" if result.holds else "differs"
                 print(f"{release.card.name} {result.evidence}: {result.found:.3f}, card {result.expected:.3f}: {state}")
@@ -108,8 +114,8 @@ def use(name: Name) -> None:
 def build(
     folder: Annotated[Path, typer.Argument(help="Folder of the release; its last part is the predictor's name.")],
     summary: Annotated[str, typer.Option(help="One sentence that says what the predictor is for.")],
+    licence: Annotated[str, typer.Option(help="Of the weights, as the terms of the source images allow.")],
     kind: Annotated[str, typer.Option(help="ladder or dass: which of the project's predictors.")] = "ladder",
-    licence: Annotated[str, typer.Option(help="Of the weights.")] = "MIT",
     general: Annotated[bool, typer.Option(help="Offer it for any teacher, not for this search space alone.")] = False,
     fixture: Annotated[str, typer.Option(help="Target whose students `verify` predicts again.")] = "",
 ) -> None:
@@ -117,7 +123,7 @@ def build(
 
     It is measured on the project's targets: mean correlation, and how many students lie within their intervals.
 
-    Example: dass predictors build release/flowers --summary "ResNets for flowers" --fixture digits
+    Example: dass predictors build release/flowers --summary "ResNets for flowers" --licence CC-BY-4.0 --fixture digits
     """
     from dass.params_file import find_root
     from dass.project import Project

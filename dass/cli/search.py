@@ -2,9 +2,8 @@
 
 import json
 import sys
-from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -91,10 +90,9 @@ def search(
     from dass.cli.search_ways import Asked, open_way
     from dass.cli.tables import print_table
     from dass.device import resolve_device
-    from dass.search.candidates import Budget
+    from dass.search.candidates import Budget, check_limits
     from dass.search.latency import measure_latency
     from dass.search.target_task import open_task
-    from dass.space.cost import Cost
     from dass.training.user_teacher import TeacherFile
     from dass.training.workers import usual_count
 
@@ -102,11 +100,12 @@ def search(
         raise UsageError(f"--front {front}: there are macs, parameters and latency")
     if method not in (None, "dass", "ladder", "race"):
         raise UsageError(f"--method {method}: there are dass, ladder and race")
-    limits = partial(
-        Budget.of, max_macs, max_params, min_macs=min_macs, min_params=min_params, max_size=max_size,
-        max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy,
-    )  # fmt: skip
-    limits(Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
+    asked_limits: dict[str, Any] = {
+        "max_macs": max_macs, "max_params": max_params, "min_macs": min_macs, "min_params": min_params,
+        "max_size": max_size, "max_latency": max_latency, "latency_batch": latency_batch,
+        "keep_accuracy": keep_accuracy,
+    }  # fmt: skip
+    check_limits(**asked_limits)  # a limit that is none is refused before any work
     place = resolve_device(device)
     theirs = TeacherFile.of(
         teacher,
@@ -132,7 +131,7 @@ def search(
     )
     with task_at as task:
         with progress_bar("score") as progress:
-            budget = limits(task.teacher_cost)
+            budget = Budget.of(teacher=task.teacher_cost, **asked_limits)
             found = way.rank(task, budget, progress)
         size = (task.data.resolution, len(task.data.classes), place)
         shown = front_of(found, front, *size) if front else found.ranking[:top]

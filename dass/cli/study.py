@@ -46,3 +46,7 @@ def restore(folder: Annotated[Path, typer.Argument(help="A folder that `dass stu
         f"{found.teachers} teachers, {found.records} student records and {found.predictors} predictors restored; "
         f"{found.known} were there already"
     )
+    if not found.teachers + found.known:
+        print("the study holds no teachers, which `dass study save --teachers` keeps: they are trained anew")
+    for line in found.refused:
+        print(f"  kept: {line}")

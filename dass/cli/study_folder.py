@@ -34,7 +34,7 @@ def write_study(project: Project, folder: Path, *, teachers: bool = False) -> No
         teachers: whether the teachers' weights and what was learned go there too.
 
     Raises:
-        UsageError: there are no reports yet.
+        UsageError: there are no reports yet, or something else than a study lies in the folder.
         DassError: there are no students of the present teachers and recipe, or a file cannot be read or written.
     """
     if not (project.reports / "metrics.json").exists():
@@ -45,6 +45,7 @@ def write_study(project: Project, folder: Path, *, teachers: bool = False) -> No
         cards.append(load_card(project.target_teacher_file(name)))
         if target.evaluate:
             records[name] = _records(project, StudentDatabase(project.target_students(name)), cards[-1:])
+    _check_folder(project, folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*REPORTS, "splits", "records", "ladder.json", TEACHERS, LEARNED):
         copy = folder / name
@@ -68,6 +69,23 @@ def write_study(project: Project, folder: Path, *, teachers: bool = False) -> No
         write_json(folder / "ladder.json", read_json(ladder)["card"])
     every = [record for found in records.values() for record in found]
     write_text(folder / "README.md", "\n".join(_page(project, cards, every)) + "\n")
+
+
+def _check_folder(project: Project, folder: Path) -> None:
+    """Refuses a folder in which something else lies than a study, or that the project uses itself.
+
+    Raises:
+        UsageError: such a folder.
+    """
+    place, root = folder.resolve(), project.root.resolve()
+    own = [root / name for name in ("data", "reports", "dass", "flows", "presets", ".dvc", ".git")]
+    if place == root or place in root.parents or any(place == one or one in place.parents for one in own):
+        raise UsageError(f"{folder} is a folder that the project uses itself: give another, such as docs/study/mine")
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file: give a folder")
+    is_study = (folder / "records").is_dir() and (folder / "params.yaml").is_file()
+    if folder.is_dir() and any(folder.iterdir()) and not is_study:
+        raise UsageError(f"{folder} is not empty and holds no study, which alone is replaced: give another folder")
 
 
 def _copy_learned(project: Project, folder: Path) -> None:

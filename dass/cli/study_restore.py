@@ -1,16 +1,15 @@
 """What a study left in a folder, put back where the pipeline looks for it."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from dass.cli.study_folder import LEARNED, TEACHERS
 from dass.errors import UsageError
-from dass.networks.checkpoint import card_path, load_teacher
+from dass.files import file_sha256, write_bytes
+from dass.networks.checkpoint import card_path, load_card, load_teacher
 from dass.project import Project
 from dass.students.database import StudentDatabase
 from dass.students.exchange import import_records
-from dass.training.curve import curve_path
 
 
 @dataclass(frozen=True)
@@ -22,12 +21,14 @@ class Restored:
         records: of students, likewise.
         predictors: likewise.
         known: teachers, records and predictors that were there.
+        refused: what was there with other content, in words; it stays.
     """
 
     teachers: int
     records: int
     predictors: int
     known: int
+    refused: tuple[str, ...] = ()
 
 
 def restore_study(project: Project, folder: Path) -> Restored:
@@ -44,35 +45,42 @@ def restore_study(project: Project, folder: Path) -> Restored:
     if not (folder / "records").is_dir():
         raise UsageError(f"{folder} holds no study: there is no folder `records`")
     added = known = 0
+    refused: list[str] = []
     for source in sorted((folder / TEACHERS).glob("*/*.safetensors")):
-        load_teacher(source)  # whole, and the weights that its card describes
+        _, card = load_teacher(source)  # whole, and the weights that its card describes
         own = source.parent.name == "source"
         place = project.source_teacher_file(source.stem) if own else project.target_teacher_file(source.stem)
-        if place.exists():
+        if not card_path(place).exists():  # weights without a card are of a restore that was killed
+            _copy(source, place)
+            added += 1
+        elif load_card(place).teacher_id == card.teacher_id:
             known += 1
-            continue
-        _copy(source, place)
-        added += 1
+        else:
+            refused.append(f"{place} is another teacher than the study's")
     records = 0
     for source in sorted((folder / "records").glob("*.parquet")):
         students = project.source_students if source.stem == "source" else project.target_students(source.stem)
         report = import_records(StudentDatabase(students), source)
         records, known = records + report.added, known + report.known
+        refused += [str(conflict) for conflict in report.conflicts]
     predictors = 0
     for place in (project.predictor_file, project.ladder_file):
         source = folder / LEARNED / place.name
-        if source.exists() and place.exists():
-            known += 1
-        elif source.exists():
+        if not source.exists():
+            continue
+        if not place.with_suffix(".json").exists():
             _copy(source, place)
             predictors += 1
-    return Restored(added, records, predictors, known)
+        elif file_sha256(place) == file_sha256(source):
+            known += 1
+        else:
+            refused.append(f"{place} is another predictor than the study's")
+    return Restored(added, records, predictors, known, tuple(refused))
 
 
 def _copy(source: Path, place: Path) -> None:
     """Weights, curve and card, the card last, since without it the pipeline takes the weights for none."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, place)
-    if curve_path(source).exists():
-        shutil.copyfile(curve_path(source), curve_path(place))
-    shutil.copyfile(card_path(source), card_path(place))
+    for suffix in (".safetensors", ".curve.json", ".json"):
+        if (original := source.with_suffix(suffix)).exists():
+            write_bytes(place.with_suffix(suffix), original.read_bytes())

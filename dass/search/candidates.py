@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -89,8 +89,8 @@ class Budget:
         return cls(
             _millions(max_macs, teacher.macs),
             _millions(max_params, teacher.parameters),
-            _millions(None if min_macs == 0 else min_macs, teacher.macs),
-            _millions(None if min_params == 0 else min_params, teacher.parameters),
+            _millions(None if _is_zero(min_macs) else min_macs, teacher.macs),
+            _millions(None if _is_zero(min_params) else min_params, teacher.parameters),
             None if max_size is None else megabytes(max_size),
             None if max_latency is None else milliseconds(max_latency),
             latency_batch,
@@ -138,6 +138,30 @@ class Budget:
             limits.append(f"{self.max_latency:g} ms for {images}")
         limits += [] if self.keep_accuracy is None else [f"{self.keep_accuracy:g} points below the teacher"]
         return " and ".join(limits) or "no limit"
+
+
+def check_limits(**limits: Any) -> None:
+    """Refuses limits that are none, before the teacher is known, whose cost shares are of.
+
+    Args:
+        **limits: arguments of `Budget.of`, without the teacher.
+
+    Raises:
+        UsageError: as there; lower and upper limits are compared where both are of one kind.
+    """
+    any_teacher = Cost(1, 1, 1, 1)
+    lower = {name: limits.pop(name, None) for name in ("min_macs", "min_params")}
+    upper = {name: limits.pop(name, None) for name in ("max_macs", "max_params")}
+    Budget.of(**upper, teacher=any_teacher, **limits)
+    Budget.of(None, None, any_teacher, **lower)
+    for least, most in zip(lower, upper, strict=True):
+        pair = {least: lower[least], most: upper[most]}
+        if len({str(value).strip().endswith("%") for value in pair.values() if value is not None}) == 1:
+            Budget.of(**{**dict.fromkeys(upper), **pair}, teacher=Cost(100 * 10**6, 100 * 10**6, 1, 1))
+
+
+def _is_zero(limit: float | str | None) -> bool:
+    return str(limit).strip() in ("0", "0.0", "0%")
 
 
 def _millions(limit: float | str | None, whole: int) -> float | None:

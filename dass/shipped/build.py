@@ -14,7 +14,7 @@ from dass.evaluation.correlation import spearman
 from dass.ladder.checkpoint import load_ladder
 from dass.predictor.checkpoint import load_predictor
 from dass.shipped.card import Kind, Release, ReleaseCard, Source, TargetScore, check_free, write_release
-from dass.shipped.fixture import STUDENTS, Fixture, write_fixture
+from dass.shipped.fixture import STUDENTS, Fixture, read_fixture, write_fixture
 from dass.shipped.predict import EMBEDDING, predict
 from dass.training.workers import Workers
 
@@ -118,6 +118,7 @@ def build(
         small = _small(known[fixture])
         if not (place / STUDENTS).exists():
             write_fixture(place, small)
+        small = read_fixture(place)  # one that is there is the one that `verify` will read
         kinds = (EMBEDDING,) if kind == "dass" else [one for one in FIXTURE_KINDS if one in facts["left_out"]]
         expected = {one: _src(predict(kind, weights, small, one, workers).mean, small) for one in kinds}
         card = replace(card, fixture=fixture, expected=expected)

@@ -106,7 +106,8 @@ def shrink_folder(task: TargetTask, request: Request, parent: Path) -> Path:
     budget = request.budget
     asked: list[object] = [budget.max_macs, budget.max_params, request.minutes, request.seed]
     asked += [budget.further] if budget.further else []
-    key = content_id([task.data.data_id, task.card.teacher_id, *asked])
+    network = task.teacher.architecture.to_json()  # strides and pools are in no weight, and so not in the teacher's id
+    key = content_id([task.data.data_id, task.card.teacher_id, network, *asked])
     return parent / f"{task.data.name}-{key}"
 
 

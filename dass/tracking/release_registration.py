@@ -75,7 +75,7 @@ def download_predictor(store: Store, uri: str, folder: Path) -> Path:
     from mlflow.artifacts import download_artifacts
 
     version = registered(store, uri)
-    place = folder / f"{version.name}-{version.version}"
+    place = folder / f"{version.name}-{version.version}-{content_id([store.uri, version.run_id])}"
     if not place.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as temporary, store.errors(f"fetch {uri}"):

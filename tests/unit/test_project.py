@@ -92,10 +92,10 @@ def test_a_target_by_name(project: Project) -> None:
 
 
 def test_threads_that_wait_for_work_sleep_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    for set_before, expected in ((None, "passive"), ("active", "active")):
-        if set_before is None:
-            monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-        else:
-            monkeypatch.setenv("OMP_WAIT_POLICY", set_before)
+    for name, expected in ((None, "10000"), ("OMP_WAIT_POLICY", None), ("GOMP_SPINCOUNT", "7")):
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+        monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+        if name:
+            monkeypatch.setenv(name, "7")
         let_threads_sleep()
-        assert os.environ["OMP_WAIT_POLICY"] == expected
+        assert os.environ.get("GOMP_SPINCOUNT") == expected

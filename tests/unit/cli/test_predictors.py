@@ -56,7 +56,7 @@ def test_use_puts_it_where_the_project_looks_and_replaces_nothing(
 
 def test_unknown_names_are_refused(refuses: Callable[..., str]) -> None:
     assert "nothing" in refuses(2, "predictors", "show", "nothing")
-    assert "--kind" in refuses(2, "predictors", "build", "x", "--summary", "x", "--kind", "oracle")
+    assert "--kind" in refuses(2, "predictors", "build", "x", "--summary", "x", "--licence", "x", "--kind", "oracle")
 
 
 def test_list_runs_whatever_is_shipped(dass: Callable[..., Any]) -> None:

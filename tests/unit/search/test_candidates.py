@@ -3,7 +3,7 @@
 import pytest
 
 from dass.errors import UsageError
-from dass.search.candidates import Budget, sample_candidates, scored
+from dass.search.candidates import Budget, check_limits, sample_candidates, scored
 from dass.space.cost import Cost, cost
 from dass.space.search_space import SearchSpace
 
@@ -86,3 +86,28 @@ def test_a_prediction_is_an_accuracy_whatever_the_score(score: float, predicted:
         [SearchSpace((4, 8, 8, 16), 2, (0.5, 1.0), "block").largest], [score], resolution=16, classes=4
     )
     assert (candidate.score, candidate.predicted) == (score, predicted)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"min_macs": "1", "max_macs": "40%"}, {"min_macs": "50%", "max_macs": "2"}, {"min_macs": "0", "max_macs": "2"},
+        {"max_macs": "40%"}, {"min_params": "10%", "max_params": "20%"}, {},
+    ],
+)  # fmt: skip
+def test_limits_are_looked_at_before_the_teacher_is_known(limits: dict[str, str]) -> None:
+    check_limits(**limits)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"min_macs": "3", "max_macs": "2"},
+        {"min_macs": "50%", "max_macs": "40%"},
+        {"max_macs": "0"},
+        {"min_params": "x"},
+    ],
+)
+def test_limits_that_are_none_are_refused_before_the_teacher_is_known(limits: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        check_limits(**limits)
