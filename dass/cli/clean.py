@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from dass.errors import UsageError
 from dass.params_file import find_root
 
 MIB = 2**20
@@ -24,7 +25,10 @@ def clean(
     from dass.cli.tables import print_table
     from dass.upkeep import look, remove
 
-    found = look(find_root(), days)
+    root = find_root()
+    if not (root / "params.yaml").is_file():
+        raise UsageError(f"{root.resolve()} is no project: there is no params.yaml; only projects are cleaned")
+    found = look(root, days)
     table = Table()
     for column in ("folder", "holds", "MiB", "what keeps it small", "would go, MiB" if dry_run else "gone, MiB"):
         table.add_column(column, justify="right" if "MiB" in column else "left")

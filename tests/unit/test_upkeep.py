@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path
 
+import pytest
 from filelock import FileLock
 
 from dass.cli.main import main
@@ -68,6 +69,19 @@ def test_the_command_says_what_would_go_and_removes_only_when_told(tmp_path: Pat
         said = capsys.readouterr().out
         assert all(str(place.path) in said for place in PLACES)
         assert (str(tmp_path / OLD[0]) in said) == there
+
+
+def test_a_folder_that_is_no_project_is_left_alone(tmp_path: Path, monkeypatch, capsys) -> None:
+    log = tmp_path / ".prefect" / "server.log"
+    log.parent.mkdir()
+    log.write_text("of Prefect itself")
+    os.utime(log, (0, 0))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["clean"])
+    assert ended.value.code == 2
+    assert "params.yaml" in capsys.readouterr().err
+    assert log.exists()
 
 
 def test_the_places_are_those_that_the_project_writes(tmp_path: Path) -> None:
