@@ -179,10 +179,15 @@ def test_code_that_changes_between_stages_is_imported_anew(project: Probed) -> N
     ],
 )
 def test_whatever_ends_dvc_ends_its_stage(project: Probed, stop: signal.Signals, whole_group: bool) -> None:
-    process = project.start({"one": "time.sleep(60)", "two": ""})
+    # Where the tests run in the background of a script, Ctrl-C is ignored, and so it would be by what they start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = project.start({"one": "time.sleep(60)", "two": ""})
+    finally:
+        signal.signal(signal.SIGINT, before)
     until((project.root / "one.json").exists, 200, "the stage to be at work")
     os.killpg(process.pid, stop) if whole_group else process.send_signal(stop)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "Traceback" not in err
     assert ("stopped: " in err) == (stop is not signal.SIGKILL or not whole_group)
