@@ -1,8 +1,9 @@
-"""Times and sizes as people write them: `5ms`, `0.5 s`, `1MB`, `300 kB`."""
+"""Times, sizes and limits as people write them: `5ms`, `0.5 s`, `1MB`, `300 kB`; `2.5` millions, `40%`."""
 
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from dass.errors import UsageError
 
@@ -27,6 +28,64 @@ def megabytes(amount: float | str) -> float:
         UsageError: not a size above 0.
     """
     return _in_units(amount, _SIZES, "mb", "no size: give megabytes, such as 1MB, or another of kB, MB, GB and MiB")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A limit on what a student costs.
+
+    Attributes:
+        number: millions, or percent of what the teacher has.
+        share: whether it is percent.
+    """
+
+    number: float
+    share: bool
+
+    @classmethod
+    def upper(cls, amount: float | str | None) -> "Limit | None":
+        """Reads an upper limit; None for none.
+
+        Raises:
+            UsageError: neither a number above 0 nor a share of at most 100%.
+        """
+        return None if amount is None else cls._of(amount)
+
+    @classmethod
+    def lower(cls, amount: float | str | None) -> "Limit | None":
+        """Reads a lower limit; None and 0 are none.
+
+        Raises:
+            UsageError: as for `upper`.
+        """
+        return None if amount is None or str(amount).strip() in ("0", "0.0", "0%") else cls._of(amount)
+
+    @classmethod
+    def _of(cls, amount: float | str) -> "Limit":
+        text = str(amount).strip()
+        share = text.endswith("%")
+        try:
+            number = float(text.removesuffix("%"))
+        except ValueError:
+            number = math.nan
+        if isinstance(amount, bool) or not 0 < number < math.inf or (share and number > 100):
+            raise UsageError(
+                f"{amount!r:.60} is no limit: give millions, such as 2.5, or a share of the teacher's, such as 40%"
+            )
+        return cls(number, share)
+
+    def millions(self, whole: float) -> float:
+        """The limit in millions.
+
+        Args:
+            whole: what the teacher has, not in millions.
+        """
+        return self.number / 100 * whole / 1e6 if self.share else self.number
+
+
+def crossed(least: Limit | None, most: Limit | None) -> bool:
+    """Whether a lower limit is above an upper one; a share and millions cannot be compared without the teacher."""
+    return least is not None and most is not None and least.share == most.share and least.number > most.number
 
 
 def _in_units(amount: float | str, units: Mapping[str, float], usual: str, wrong: str) -> float:

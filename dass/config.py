@@ -7,6 +7,7 @@ the key.
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -21,7 +22,8 @@ from pydantic import (
     model_validator,
 )
 
-from dass.amounts import megabytes, milliseconds
+from dass.amounts import Limit as Limits
+from dass.amounts import crossed, megabytes, milliseconds
 from dass.errors import UsageError
 from dass.families.family import lay_out
 from dass.families.normalization import parse_normalization
@@ -36,18 +38,18 @@ Statistics = Literal["running", "batch"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
 
 
-def _lower_limit(value: object) -> object:
-    return value if type(value) in (int, float) and value == 0 else _limit(value)
-
-
-def _limit(value: object) -> object:
-    number = value.removesuffix("%") if isinstance(value, str) and value.endswith("%") else value
+def _limit(value: object, read: Callable[[float | str], object] = Limits.upper) -> object:
+    """Checks a limit and keeps it as it was written; a text is a share."""
     try:
-        amount = float(number) if number is not value or type(value) in (int, float) else math.nan  # type: ignore[arg-type]
-    except ValueError:
-        amount = math.nan
-    if not 0 < amount < math.inf or (number is not value and amount > 100):
-        raise ValueError(f"must be millions above 0 or a share of the teacher's such as 40%, found {value!r:.60}")
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise UsageError("of another type")
+        if isinstance(value, str) and not value.endswith("%"):
+            raise UsageError("a number in quotes")
+        read(value)
+    except UsageError:
+        raise ValueError(
+            f"must be millions above 0 or a share of the teacher's such as 40%, found {value!r:.60}"
+        ) from None
     return value
 
 
@@ -69,14 +71,7 @@ def _amount(read: Callable[[float | str], float]) -> BeforeValidator:
 Size = Annotated[float | str, _amount(megabytes)]
 Latency = Annotated[float | str, _amount(milliseconds)]
 Limit = Annotated[float | str, BeforeValidator(_limit)]  # millions, or a share of what the teacher has
-LowerLimit = Annotated[float | str, BeforeValidator(_lower_limit)]  # likewise; 0 for none
-
-
-def _crossed(least: float | str | None, most: float | str | None) -> bool:
-    """Whether a lower limit is above an upper one; a share and millions cannot be compared without the teacher."""
-    if least is None or most is None or isinstance(least, str) != isinstance(most, str):
-        return False
-    return float(str(least).removesuffix("%")) > float(str(most).removesuffix("%"))
+LowerLimit = Annotated[float | str, BeforeValidator(partial(_limit, read=Limits.lower))]  # 0 for none
 
 
 def _file_name(text: str) -> str:
@@ -629,7 +624,7 @@ class Params(Block):
         for name, target in self.targets.items():
             for what in ("macs", "params"):
                 least, most = (target.limit(f"{end}_{what}", self.search) for end in ("min", "max"))
-                if _crossed(least, most):
+                if crossed(Limits.lower(least), Limits.upper(most)):
                     raise ValueError(
                         f"targets.{name}: min_{what} {least} is above max_{what} {most} (its own or search's)"
                     )

@@ -28,9 +28,8 @@ def keep_state_in(root: Path) -> None:
 def let_threads_sleep() -> None:
     """Has GNU OpenMP's threads sleep soon while they wait for work, unless the user says otherwise.
 
-    By default they wait at full speed for milliseconds, and small networks take 20 times the processor time where
-    others use the cores, too. Threads that sleep at once take 1.5 times as long where no others do; some ten
-    microseconds of waiting cost neither. Call it before torch is imported.
+    By default they wait at full speed for milliseconds, which takes the cores from other processes; threads that sleep
+    at once are slower where there are no others. Call it before torch is imported.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")

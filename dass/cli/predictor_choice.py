@@ -124,11 +124,11 @@ def usual_choice(teacher: Architecture, resolution: int, *, kind: str | None = N
     Args:
         teacher: the architecture of the teacher.
         resolution: side in pixels of the images that the teacher is given.
-        kind: of a shipped predictor; None for any.
+        kind: of the predictor, of which the project has none; None for any.
         shipped: folder of the shipped predictors.
     """
     params = load_params(in_project(Path("params.yaml")))
-    for file in (in_project(LADDER_FILE), in_project(PREDICTOR_FILE)):
+    for file in (in_project(LADDER_FILE), in_project(PREDICTOR_FILE)) if kind is None else ():
         if (own := _own(file, params, teacher, resolution)) is not None:
             return own
     if (found := choose(teacher, resolution, shipped, kind=kind)) is not None:

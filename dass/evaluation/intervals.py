@@ -116,8 +116,8 @@ class Draws:
 def without_interval(statistic: Statistic, scores: ArrayLike, accuracies: ArrayLike, *, resamples: int) -> Draws:
     """A statistic that has no interval: of a maximum, such as a regret, the bootstrap's is none.
 
-    The best student of all is in a resample or is not, so percentiles of resamples hold the truth 87 or 100 times out
-    of 100 where 95 are meant (Efron and Tibshirani 1993, section 7.4).
+    The best student of all is in a resample or is not, so resamples do not vary as samples do (Efron and Tibshirani
+    1993, section 7.4).
 
     Args:
         statistic: as in `bootstrap`.

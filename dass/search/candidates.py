@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dass.amounts import megabytes, milliseconds
+from dass.amounts import Limit, crossed, megabytes, milliseconds
 from dass.errors import UsageError
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost, cost
@@ -87,10 +87,10 @@ class Budget:
                 the upper one.
         """
         return cls(
-            _millions(max_macs, teacher.macs),
-            _millions(max_params, teacher.parameters),
-            _millions(None if _is_zero(min_macs) else min_macs, teacher.macs),
-            _millions(None if _is_zero(min_params) else min_params, teacher.parameters),
+            _millions(Limit.upper(max_macs), teacher.macs),
+            _millions(Limit.upper(max_params), teacher.parameters),
+            _millions(Limit.lower(min_macs), teacher.macs),
+            _millions(Limit.lower(min_params), teacher.parameters),
             None if max_size is None else megabytes(max_size),
             None if max_latency is None else milliseconds(max_latency),
             latency_batch,
@@ -140,43 +140,33 @@ class Budget:
         return " and ".join(limits) or "no limit"
 
 
-def check_limits(**limits: Any) -> None:
-    """Refuses limits that are none, before the teacher is known, whose cost shares are of.
+def check_limits(
+    max_macs: float | str | None,
+    max_params: float | str | None,
+    min_macs: float | str | None,
+    min_params: float | str | None,
+    **further: Any,
+) -> None:
+    """Refuses limits that are none before the teacher is known, which shares are of.
 
     Args:
-        **limits: arguments of `Budget.of`, without the teacher.
+        max_macs: as in `Budget.of`.
+        max_params: likewise.
+        min_macs: likewise.
+        min_params: likewise.
+        **further: the other arguments of `Budget.of`, but for the teacher.
 
     Raises:
-        UsageError: as there; lower and upper limits are compared where both are of one kind.
+        UsageError: as there; a lower and an upper limit are compared where both are of one kind.
     """
-    any_teacher = Cost(1, 1, 1, 1)
-    lower = {name: limits.pop(name, None) for name in ("min_macs", "min_params")}
-    upper = {name: limits.pop(name, None) for name in ("max_macs", "max_params")}
-    Budget.of(**upper, teacher=any_teacher, **limits)
-    Budget.of(None, None, any_teacher, **lower)
-    for least, most in zip(lower, upper, strict=True):
-        pair = {least: lower[least], most: upper[most]}
-        if len({str(value).strip().endswith("%") for value in pair.values() if value is not None}) == 1:
-            Budget.of(**{**dict.fromkeys(upper), **pair}, teacher=Cost(100 * 10**6, 100 * 10**6, 1, 1))
+    for least, most, what in ((min_macs, max_macs, "macs"), (min_params, max_params, "params")):
+        if crossed(Limit.lower(least), Limit.upper(most)):
+            raise UsageError(f"nothing has at least {least} and at most {most} of {what}: exchange the limits")
+    Budget.of(None, None, Cost(1, 1, 1, 1), **further)
 
 
-def _is_zero(limit: float | str | None) -> bool:
-    return str(limit).strip() in ("0", "0.0", "0%")
-
-
-def _millions(limit: float | str | None, whole: int) -> float | None:
-    """A limit in millions; see `Budget.of`."""
-    if limit is None:
-        return None
-    text = str(limit).strip()
-    share = text.endswith("%")
-    try:
-        number = float(text.removesuffix("%"))
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf or (share and number > 100):
-        raise UsageError(f"{limit!r} is no limit: give millions, such as 2.5, or a share of the teacher's, such as 40%")
-    return number / 100 * whole / MILLION if share else number
+def _millions(limit: Limit | None, whole: float) -> float | None:
+    return None if limit is None else limit.millions(whole)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dass.errors import DassError, UsageError
-from dass.predictor.checkpoint import load_predictor
 from dass.shipped.card import CARD, Release, read_release
 from dass.space.architecture import Architecture
 
@@ -98,6 +97,8 @@ def choose(teacher: Architecture, resolution: int, folder: Path = DATA, *, kind:
 
 def _largest(release: Release) -> Architecture:
     if release.card.kind == "dass":
+        from dass.predictor.checkpoint import load_predictor
+
         return load_predictor(release.weights)[1].space.largest
     from dass.ladder.checkpoint import load_ladder
 

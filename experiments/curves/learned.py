@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dass.datasets.task_data import TaskData
 from dass.evidence import free
 from dass.evidence.evidence import Evidence
 from dass.ladder.features import by_thirds
@@ -24,13 +23,9 @@ class LearnedScore:
 
     Args:
         sources: tables of the source tasks.
-        classes: of each source task and of each task to be predicted, by name.
-        resolution: side of the images in pixels.
     """
 
-    def __init__(self, sources: Sequence[Table], classes: dict[str, int], resolution: int) -> None:
-        self._classes = classes
-        self._resolution = resolution
+    def __init__(self, sources: Sequence[Table]) -> None:
         self._sources = sources
         self._processes: dict[int, TaskProcess] = {}
 
@@ -55,14 +50,12 @@ class LearnedScore:
         return TaskProcess([0] * shape + [1] * 3).fit(sample)
 
     def _features(self, table: Table, reading: int) -> Floats:
-        classes = self._classes[table.task]
-        uniform = np.log(classes)
-        largest = max(table.architectures, key=lambda one: sum(map(sum, one.widths)))
-        full = [max(max(one.widths[stage]) for one in table.architectures) for stage in range(len(largest.widths))]
-        depths = [max(one.depths[stage] for one in table.architectures) for stage in range(len(full))]
-        rows = free.free_rows(table.architectures, self._resolution, classes, full)
-        own = np.array([rows[:, 0].max(), rows[:, 1].max(), *depths, *[1.0] * len(full)])
-        shape = by_thirds(Evidence(free.names(len(full)), rows, own))
+        teacher = table.teacher
+        uniform = np.log(len(teacher.classes))
+        full = [stage[-1] for stage in teacher.architecture.widths]
+        members = [*table.architectures, teacher.architecture]
+        rows = free.free_rows(members, teacher.resolution, len(teacher.classes), full)
+        shape = by_thirds(Evidence(free.names(len(full)), rows[:-1], rows[-1]))
         seen = np.stack(
             [
                 table.losses[:, reading] / uniform,
@@ -72,8 +65,3 @@ class LearnedScore:
             axis=1,
         )
         return np.concatenate([shape.values - shape.teacher, seen], axis=1)
-
-
-def classes_of(tasks: Sequence[TaskData]) -> dict[str, int]:
-    """Number of classes by task."""
-    return {task.name: len(task.classes) for task in tasks}

@@ -1,10 +1,9 @@
-"""What each method delivers in how many seconds: `python -m experiments.curves.replay SETTING RECORDS CLOCK OUT`.
+"""What each method delivers in how many seconds: `python -m experiments.curves.replay SETTING CLOCK OUT`.
 
 Each method is replayed with many draws of its candidates. A row has the mean over the draws, and the range that nine
 of ten users get. The source side's cost is not in the seconds of learned methods; the page says it beside them.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +14,14 @@ import numpy as np
 import typer
 
 from dass.files import write_json, write_text
+from dass.networks.checkpoint import load_card
+from dass.params_file import find_root
 from experiments.curves.learned import LearnedScore
 from experiments.curves.methods import Method, usual_methods
 from experiments.curves.record import read_curves
 from experiments.curves.setting import SETTINGS, Setting
 from experiments.curves.table import Clock, Table
+from experiments.curves.tasks import SEED, Study
 
 DRAWS = 1000
 FEWEST = 6  # students within a limit, or nothing is said of it
@@ -56,18 +58,17 @@ class Row:
 
 def main(
     setting: Annotated[str, typer.Argument(help="One of " + ", ".join(SETTINGS))],
-    records: Annotated[Path, typer.Argument(help="Folder with one .jsonl file a task.")],
     clock: Annotated[Path, typer.Argument(help="File of experiments.curves.clock.")],
     out: Annotated[Path, typer.Argument(help="Folder for rows.json and the table.")],
-    resolution: Annotated[int, typer.Option(help="Side of the images in pixels.")] = 32,
     draws: Annotated[int, typer.Option(help="Of each method's candidates.")] = DRAWS,
 ) -> None:
     """Replay all methods on all targets that have students."""
     chosen, watch = SETTINGS[setting], Clock.read(clock)
-    tables = {task: _table(records / f"{task}.jsonl") for task in (*chosen.targets, *chosen.sources)}
+    study = Study(find_root(), chosen)
+    tables = {task: _table(study, task) for task in (*chosen.targets, *chosen.sources)}
     sources = [table for task, table in tables.items() if table is not None and task in chosen.sources]
     targets = [table for task, table in tables.items() if table is not None and task in chosen.targets]
-    score = LearnedScore(sources, dict(chosen.classes), resolution) if len(sources) > 1 else None
+    score = LearnedScore(sources) if len(sources) > 1 else None
     rows = [row for table in targets for row in replayed(table, watch, chosen, usual_methods(score), draws)]
     write_json(out / "rows.json", [asdict(row) for row in rows])
     write_text(out / "methods.md", "\n".join(page(rows, draws)) + "\n")
@@ -85,9 +86,8 @@ def replayed(
         methods: by name, each at several sizes.
         draws: of each method's candidates.
     """
-    largest = dict(setting.teacher_macs)[table.task]
     for _, most, _ in setting.windows:
-        within = table.within(most * largest)
+        within = table.within(most * table.teacher_macs)
         if len(within) < FEWEST:
             continue
         for name, sizes in methods.items():
@@ -133,9 +133,9 @@ def page(rows: list[Row], draws: int) -> Iterator[str]:
         yield ""
 
 
-def _table(path: Path) -> Table | None:
-    records = [record for record in read_curves(path) if record.seed == 0 and not math.isclose(record.alpha, 1.0)]
-    return Table.of(records) if records else None
+def _table(study: Study, task: str) -> Table | None:
+    records = [one for one in read_curves(study.curves_file(task)) if one.seed == SEED and one.alpha < 1]
+    return Table.of(records, load_card(study.teacher_file(task))) if records else None
 
 
 if __name__ == "__main__":

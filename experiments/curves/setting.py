@@ -26,8 +26,6 @@ class Setting:
         windows: of a target: (least, most) share of the teacher's multiply-accumulates and how many students lie
             between; their upper ends are the limits under which methods search.
         source_windows: the same of a source task.
-        classes: number of classes of each task.
-        teacher_macs: multiply-accumulates of each target's teacher.
         foreign: targets whose teacher is a file from elsewhere: the target, its dataset and the name of the file.
     """
 
@@ -37,8 +35,6 @@ class Setting:
     sources: tuple[str, ...]
     windows: tuple[tuple[float, float, int], ...]
     source_windows: tuple[tuple[float, float, int], ...]
-    classes: tuple[tuple[str, int], ...]
-    teacher_macs: tuple[tuple[str, float], ...]
     foreign: tuple[tuple[str, str, str], ...] = ()
 
     def recipe(self, recipe: DistillationRecipe, images: int) -> DistillationRecipe:
@@ -56,14 +52,6 @@ SETTINGS = {
         sources=tuple(f"split{index}" for index in range(8)),
         windows=((0.0, 0.3, 12), (0.3, 0.4, 14), (0.4, 0.5, 14)),  # the smallest student has 0.21 of the teacher's
         source_windows=((0.0, 0.3, 4), (0.3, 0.4, 6), (0.4, 0.5, 6)),
-        classes=(
-            ("cifar10", 10),
-            ("quickdraw8", 8),
-            ("stanford_cars", 60),
-            ("plantvillage", 10),
-            *((f"split{index}", 40) for index in range(8)),
-        ),
-        teacher_macs=tuple((target, 53.53e6) for target in SMALL),
     ),
     "cifar-resnet": Setting(
         name="cifar-resnet",
@@ -72,12 +60,6 @@ SETTINGS = {
         sources=("split0", "split2", "split4", "split6"),
         windows=((0.0, 0.4, 12), (0.4, 0.6, 12)),
         source_windows=((0.0, 0.4, 4), (0.4, 0.6, 4)),
-        classes=(
-            ("cifar10-resnet32", 10),
-            ("cifar10-resnet56", 10),
-            *((f"split{index}", 40) for index in (0, 2, 4, 6)),
-        ),
-        teacher_macs=(("cifar10-resnet32", 68.86e6), ("cifar10-resnet56", 125.49e6)),
         foreign=(
             ("cifar10-resnet32", "cifar10", "resnet32-d509ac18.th"),
             ("cifar10-resnet56", "cifar10", "resnet56-4bfd9763.th"),

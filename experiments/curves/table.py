@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from dass.errors import DassError
 from dass.files import read_json
+from dass.networks.checkpoint import TeacherCard
 from dass.space.architecture import Architecture
+from dass.space.cost import cost
 from experiments.curves.record import CurveRecord
 
 Floats = NDArray[np.float64]
@@ -20,7 +22,7 @@ class Table:
     """Students of one task, distilled in full; n students, r readings.
 
     Attributes:
-        task: the task's name.
+        teacher: what is known of the task's teacher: its architecture, classes and resolution above all.
         architectures: the students.
         macs: [n] multiply-accumulates.
         steps: [r] steps after which held-out images were looked at; the last is the end.
@@ -32,7 +34,7 @@ class Table:
         best: [n] percent, the maximum over the test evaluations.
     """
 
-    task: str
+    teacher: TeacherCard
     architectures: tuple[Architecture, ...]
     macs: Floats
     steps: NDArray[np.int64]
@@ -44,8 +46,8 @@ class Table:
     best: Floats
 
     @classmethod
-    def of(cls, records: Sequence[CurveRecord]) -> "Table":
-        """The table of one task's records, one student each.
+    def of(cls, records: Sequence[CurveRecord], teacher: TeacherCard) -> "Table":
+        """The table of one task's records, one student each, and its teacher.
 
         Raises:
             DassError: there are none, or their readings are not after the same steps.
@@ -58,7 +60,7 @@ class Table:
             return np.array([[getattr(reading, name) for reading in record.readings] for record in records])
 
         return cls(
-            task=records[0].task,
+            teacher=teacher,
             architectures=tuple(Architecture.from_json(record.architecture) for record in records),
             macs=np.array([float(record.macs) for record in records]),
             steps=np.array(steps.pop()),
@@ -69,6 +71,16 @@ class Table:
             test=np.array([record.test_accuracy for record in records]),
             best=np.array([max(record.test_accuracies) for record in records]),
         )
+
+    @property
+    def task(self) -> str:
+        """The task's name."""
+        return self.teacher.task
+
+    @property
+    def teacher_macs(self) -> int:
+        """Multiply-accumulates of the teacher."""
+        return cost(self.teacher.architecture, self.teacher.resolution, len(self.teacher.classes)).macs
 
     @property
     def total(self) -> int:

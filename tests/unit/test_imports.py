@@ -45,6 +45,11 @@ def test_completion_imports_nothing_that_computes() -> None:
     assert intruders(DASS.format([]), COMPUTING | {"numpy"}, **COMPLETION) == {}
 
 
+@pytest.mark.parametrize("words", [["predictors", "list"], ["clean", "--dry-run"]], ids=" ".join)
+def test_looking_at_files_imports_nothing_that_computes(words: list[str]) -> None:
+    assert intruders(DASS.format(words), COMPUTING) == {}
+
+
 def test_describe_imports_only_what_adds_up_costs() -> None:
     assert intruders(DASS.format(["describe"]), COMPUTING) == {}
 

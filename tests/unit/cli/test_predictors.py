@@ -75,6 +75,8 @@ def test_a_search_takes_the_project_s_own_then_a_shipped_one_then_a_race(
     LADDER_FILE.parent.mkdir(parents=True)
     for suffix in (".json", ".safetensors"):
         shutil.copyfile(ladder_file.with_suffix(suffix), LADDER_FILE.with_suffix(suffix))
+    assert usual_choice(SPACE.largest, 16, shipped=shipped).file == LADDER_FILE
+    assert usual_choice(SPACE.largest, 16, kind="ladder", shipped=shipped).file == tiny / WEIGHTS
     text = (project / "params.yaml").read_text()
     recipe = text[text.index("distillation:") :].replace("temperature: 6.0", "temperature: 5.0")
     (project / "params.yaml").write_text(text[: text.index("distillation:")] + recipe)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dass.errors import DassError
+from dass.networks.checkpoint import TeacherCard
 from dass.space.architecture import Architecture
 from experiments.curves.methods import by_loss, race, random_k, ranked, short_runs, usual_methods
 from experiments.curves.setting import READINGS
@@ -14,6 +15,7 @@ from experiments.curves.table import Clock, Table
 CLOCK = Clock(fixed=0.5, per_mac=1e-6, teacher_step=0.01, look=1e-6, embedding=0.001, one_batch=0.01)
 STEPS = np.array([*READINGS, 1280])
 ONE = Architecture(((4,), (4,), (4,), (4,)))
+CARD = TeacherCard("pets", ("cat", "dog"), ONE, 16, 80.0, 1.0, "", "", 100, "", 0, 1.0, "cpu")
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def table() -> Table:
     late = STEPS >= 160
     losses = np.where(late[None], 3 - 0.1 * quality[:, None], 2 + 0.1 * quality[:, None])
     return Table(
-        "pets", (ONE,) * count, np.full(count, 1e6), STEPS, losses, 100 - 10 * losses, losses, 50 + quality,
+        CARD, (ONE,) * count, np.full(count, 1e6), STEPS, losses, 100 - 10 * losses, losses, 50 + quality,
         60 + quality, 61 + quality,
     )  # fmt: skip
 
