@@ -55,7 +55,7 @@ def _compare(name: str, requests: int) -> BenchmarkRow:
         model = _saved(ElasticResNet(Architecture(widths, family), len(CLASSES)).eval(), resolution, Path(folder))
         body = json.dumps({"inputs": [base64.b64encode(_photo()).decode()]}).encode()
         reset_peak_memory()
-        with _served(scoring_server.init(model)) as theirs, _served(ScoringApp({"student": model}, MAX_BYTES)) as ours:
+        with served(scoring_server.init(model)) as theirs, served(ScoringApp({"student": model}, MAX_BYTES)) as ours:
             for address in (theirs, ours):
                 _ask(address, body)  # first-use costs
             pairs = [(_ask(theirs, body), _ask(ours, body)) for _ in range(requests)]
@@ -94,7 +94,8 @@ def _photo() -> bytes:
 
 
 @contextmanager
-def _served(app: Any) -> Iterator[tuple[str, int]]:
+def served(app: Any) -> Iterator[tuple[str, int]]:
+    """Gives the address of an application that a thread serves meanwhile."""
     server = make_server(app, "127.0.0.1", 0)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -1,26 +1,43 @@
 """How often the multi-fidelity predictor's 80% intervals hold on data drawn from its own model.
 
-`python -m experiments.coverage [--runs 40] [--tasks 8] [--students 24]`: variances found by likelihood are treated as
-known, so intervals of the normal distribution are too narrow; those of Student's t with one degree of freedom less than
-tasks are printed beside them.
+`python -m experiments.coverage docs/study/coverage.json`. Variances found by likelihood are treated as known, so the
+intervals of the normal distribution are too narrow. Those of Student's t with one degree of freedom less than tasks
+stand beside them.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
+from dass.files import write_json
 from dass.ladder.gaussian_process import Sample, TaskProcess
 
 FEATURES, CONFIDENCE = 8, 0.8
+TASKS = (4, 8)
 
 
 def main(
-    runs: Annotated[int, typer.Option(help="Data sets.")] = 40,
-    tasks: Annotated[int, typer.Option(help="Source tasks of each.")] = 8,
+    file: Annotated[Path, typer.Argument(help="JSON file to write.")],
+    runs: Annotated[int, typer.Option(help="Data sets.")] = 300,
     students: Annotated[int, typer.Option(help="Students of each task.")] = 24,
 ) -> None:
-    """Prints the share of a new task's students within the intervals, by kind of interval."""
+    """Measures the share of a new task's students within the intervals, by kind of interval and number of tasks."""
+    rows = [row for tasks in TASKS for row in covered(runs, tasks, students)]
+    write_json(file, {"numpy": np.__version__, "students": students, "seeds": f"0..{runs - 1}", "rows": rows})
+    for row in rows:
+        print(row)
+
+
+def covered(runs: int, tasks: int, students: int) -> list[dict[str, str | int | float]]:
+    """Percent of students within their intervals, with its standard error over data sets.
+
+    Args:
+        runs: data sets, at least 2.
+        tasks: source tasks of each.
+        students: of each task.
+    """
     from scipy.stats import norm, t
 
     quantiles = {"normal": norm.ppf(0.5 + CONFIDENCE / 2), "t": t.ppf(0.5 + CONFIDENCE / 2, tasks - 1)}
@@ -35,9 +52,13 @@ def main(
         apart = np.abs(targets[count:] - mean) / np.sqrt(variance)
         for name, quantile in quantiles.items():
             inside[name].append(float(np.mean(apart <= quantile)))
-    for name, shares in inside.items():
-        error = np.std(shares, ddof=1) / np.sqrt(runs)
-        print(f"{name}: {100 * np.mean(shares):.1f} % +- {100 * error:.1f} of {runs} data sets, {tasks} tasks")
+    return [
+        {
+            "tasks": tasks, "interval": name, "data_sets": runs, "percent": round(100 * float(np.mean(shares)), 1),
+            "error": round(100 * float(np.std(shares, ddof=1) / np.sqrt(runs)), 1),
+        }
+        for name, shares in inside.items()
+    ]  # fmt: skip
 
 
 def _draw(rng: np.random.Generator, tasks: int, students: int) -> tuple[np.ndarray, np.ndarray]:

@@ -68,8 +68,7 @@ class Ladder:
     wide and moves no student past another.
 
     Intervals are those of Student's t with one degree of freedom less than source tasks: variances are found on these
-    few tasks, and intervals that take them as known hold 75 instead of 80 % on data drawn from the model itself, these
-    79 % (`experiments/coverage.py`: 8 tasks, 24 students each, 300 data sets; 71 and 83 % with 4 tasks).
+    few tasks, and intervals that take them as known are too narrow (docs/study/coverage.json).
 
     Attributes:
         processes_: by rung, after `fit`.

@@ -16,7 +16,8 @@ from dass.families.ofa_resnet import OfaResNet, divisible
 from dass.families.registry import family_to_json
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
-from dass.space.search_space import SearchSpace
+from dass.space.limits import in_words
+from dass.space.search_space import SearchSpace, is_limited, too_few
 
 PATIENCE = 20_000  # draws without a new architecture within the limits after which there are taken to be no more
 
@@ -147,10 +148,7 @@ class ElasticSpace(SearchSpace):
         fewer: bool = False,
     ) -> list[Architecture]:
         """Draws distinct members, every choice with equal chance; arguments as in `SearchSpace.sample`."""
-        limits = (max_macs, max_params, min_macs, min_params)
-        limited = any(limit is not None for limit in limits)
-        if limited and (resolution is None or classes is None):
-            raise UsageError("a limit on MACs or parameters needs the resolution and the number of classes")
+        limited = is_limited(max_macs, max_params, min_macs, min_params, resolution=resolution, classes=classes)
 
         def fits(architecture: Architecture) -> bool:
             if not limited:
@@ -169,20 +167,12 @@ class ElasticSpace(SearchSpace):
                 found[drawn] = None
                 fruitless = 0
         if len(found) < n and not (fewer and found):
-            ends = ""
+            ends = None
             if limited:
-                least, most = (
-                    cost(one, cast(int, resolution), cast(int, classes)) for one in (self.smallest, self.largest)
-                )
-                ends = (
-                    f" within the limits; the smallest member has {least.macs / 1e6:.2f} M MACs and "
-                    f"{least.parameters / 1e6:.3f} M parameters, the largest {most.macs / 1e6:.2f} and "
-                    f"{most.parameters / 1e6:.3f}"
-                )
-            raise UsageError(
-                f"asked for {n} distinct architectures, but the search space has only {len(found)} that can be "
-                f"found{ends}: ask for fewer or widen the space or the limits"
-            )
+                size = cast(int, resolution), cast(int, classes)
+                least, most = cost(self.smallest, *size), cost(self.largest, *size)
+                ends = in_words(least.macs, least.parameters), in_words(most.macs, most.parameters)
+            raise too_few(n, len(found), ends)
         return list(found)
 
     def child(self, mother: Architecture, father: Architecture, rng: np.random.Generator) -> Architecture:

@@ -63,9 +63,9 @@ class Limits:
         self._tables = _tables(largest, choices, resolution)
         least = self._linear + sum(self._least(stage, count) for stage, count in enumerate(counts))
         self.least_macs, self.least_params = (int(number) for number in least)
-        self.smallest = _words(*least)
+        self.smallest = in_words(*least)
         most = cost(largest, resolution, classes)
-        self.largest = _words(most.macs, most.parameters)
+        self.largest = in_words(most.macs, most.parameters)
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
         """Whether each row is within all limits.
@@ -109,7 +109,8 @@ class Limits:
         return least
 
 
-def _words(macs: float, parameters: float) -> str:
+def in_words(macs: float, parameters: float) -> str:
+    """A cost as messages say it."""
     return f"{macs / 1e6:.2f} M MACs and {parameters / 1e6:.3f} M parameters"
 
 

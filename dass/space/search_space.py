@@ -264,9 +264,7 @@ class SearchSpace:
         Raises:
             UsageError: the space holds fewer distinct architectures within the limits; the message says how many.
         """
-        limited = any(limit is not None for limit in (max_macs, max_params, min_macs, min_params))
-        if limited and (resolution is None or classes is None):
-            raise UsageError("a limit on MACs or parameters needs the resolution and the number of classes")
+        limited = is_limited(max_macs, max_params, min_macs, min_params, resolution=resolution, classes=classes)
         fits = None
         if limited and resolution and classes:
             fits = self.limits(
@@ -279,11 +277,7 @@ class SearchSpace:
                 f"{fits.largest}; change the limits"
             )
         if len(chosen) < n and not (fewer and len(chosen)):
-            smallest = f"; the smallest member has {fits.smallest}, the largest {fits.largest}" if fits else ""
-            raise UsageError(
-                f"asked for {n} distinct architectures, but the search space has only {len(chosen)} that can be found"
-                f"{' within the limits' if fits else ''}{smallest}: ask for fewer or widen the space or the limits"
-            )
+            raise too_few(n, len(chosen), (fits.smallest, fits.largest) if fits else None)
         return [Architecture(self._widths(row), self.family) for row in chosen]
 
     def limits(
@@ -414,3 +408,30 @@ class SearchSpace:
 def _tuples(value: Any) -> Any:
     """Lists as tuples, also within one another."""
     return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def is_limited(*limits: float | None, resolution: int | None, classes: int | None) -> bool:
+    """Whether there is a limit on MACs or parameters.
+
+    Raises:
+        UsageError: there is one, and the resolution or the number of classes, which costs depend on, is not given.
+    """
+    limited = any(limit is not None for limit in limits)
+    if limited and (resolution is None or classes is None):
+        raise UsageError("a limit on MACs or parameters needs the resolution and the number of classes")
+    return limited
+
+
+def too_few(wanted: int, found: int, ends: tuple[str, str] | None) -> UsageError:
+    """What is said where a space has fewer members than are asked for.
+
+    Args:
+        wanted: how many are.
+        found: how many there are.
+        ends: cost of the smallest and of the largest member, in words; None without limits on cost.
+    """
+    within = f" within the limits; the smallest member has {ends[0]}, the largest {ends[1]}" if ends else ""
+    return UsageError(
+        f"asked for {wanted} distinct architectures, but the search space has only {found} that can be found{within}: "
+        "ask for fewer or widen the space or the limits"
+    )

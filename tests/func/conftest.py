@@ -1,17 +1,13 @@
 """Fixtures of the functional tests."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from flows.server import prefect_server
 from tests.e2e.sandbox import Sandbox, new_project
-from tests.func.served import Served, addresses, fill, until
+from tests.func.served import Served, fill, serving
 from tests.func.students_stage import EACH, Stage
 
 
@@ -23,26 +19,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     values["distillation"]["epochs"] = 8  # long enough for a person to cancel
     sandbox.set_params(values)
     fill(sandbox.root)
-    log = sandbox.root / ".prefect" / "serve.log"
-    log.parent.mkdir()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "flows.serve"], cwd=sandbox.root, env=sandbox.environment, stdout=output,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-    try:
-        until(lambda: process.poll() is not None or addresses(log) is not None, 200, f"a server, see {log}")
-        found = addresses(log)
-        assert found, log.read_text()
-        service = Served(sandbox, *found)
+    with serving(sandbox, sandbox.root / ".prefect" / "serve.log") as (service, _):
         yield service
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
     assert service.processes() == []
 
 

@@ -1,9 +1,14 @@
 """A throw-away project under `make serve`, with models that never learned anything: ready at once, real otherwise."""
 
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +118,34 @@ class Served:
         """How many slots of a limit are taken."""
         limits = self.ask("v2/concurrency_limits/filter", {})
         return {item["name"]: item["active_slots"] for item in limits}.get(limit, 0)
+
+
+@contextmanager
+def serving(sandbox: Sandbox, log: Path) -> Iterator[tuple[Served, int]]:
+    """`make serve` in a project, and the number of its process, which is told to stop at the end.
+
+    Args:
+        sandbox: the project.
+        log: takes what it prints.
+    """
+    log.parent.mkdir(exist_ok=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.serve"], cwd=sandbox.root, env=sandbox.environment, stdout=output,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    try:
+        until(lambda: process.poll() is not None or addresses(log) is not None, 300, f"a server, see {log}")
+        found = addresses(log)
+        assert found, log.read_text()
+        yield Served(sandbox, *found), process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 def until(holds: Callable[[], bool], seconds: float, what: str) -> None:

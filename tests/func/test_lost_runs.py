@@ -1,10 +1,6 @@
 """A run whose worker was killed does not stay "Running" while the server goes on."""
 
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -12,28 +8,10 @@ import pytest
 
 from flows.lost_runs import NAME, SILENT_SECONDS
 from flows.server import prefect_server
-from tests.e2e.sandbox import Sandbox, new_project
-from tests.func.served import Served, addresses, fill, until
+from tests.e2e.sandbox import new_project
+from tests.func.served import fill, serving, until
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.service]
-
-
-@contextmanager
-def serving(sandbox: Sandbox, log: Path) -> Iterator[tuple[Served, int]]:
-    """`make serve`, and its process."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "flows.serve"], cwd=sandbox.root, env=sandbox.environment, stdout=output,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-    try:
-        until(lambda: process.poll() is not None or addresses(log) is not None, 300, f"a server, see {log}")
-        found = addresses(log)
-        assert found, log.read_text()
-        yield Served(sandbox, *found), process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
 
 
 def test_a_run_whose_worker_was_killed_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

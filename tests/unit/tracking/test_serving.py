@@ -8,10 +8,8 @@ import http.client
 import io
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +23,14 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema, TensorSpec
 from PIL import Image
 
+from benchmarks.serving import served as in_thread
 from dass.datasets.decoding import decode
 from dass.errors import UsageError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 from dass.tracking import scorer, scoring_app, serving
 from dass.tracking.scoring_app import ScoringApp
-from dass.tracking.serving import load_app, make_server
+from dass.tracking.serving import load_app
 from dass.tracking.store import Store, import_quietly
 from dass.tracking.student_model import StudentModel, save_student_model
 
@@ -76,7 +75,7 @@ def address(served: Path) -> Iterator[tuple[str, int]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(serving, "HEADER_SECONDS", 1.0)
         patch.setattr(scoring_app, "BODY_SECONDS", 1.0)
-        with running(ScoringApp({"student": mlflow.pyfunc.load_model(str(served))}, MAX_BYTES)) as found:
+        with in_thread(ScoringApp({"student": mlflow.pyfunc.load_model(str(served))}, MAX_BYTES)) as found:
             yield found
 
 
@@ -85,20 +84,8 @@ def mlflows_address(served: Path) -> Iterator[tuple[str, int]]:
     """What `mlflow models serve` runs, with the same model."""
     from mlflow.pyfunc import scoring_server
 
-    with running(scoring_server.init(mlflow.pyfunc.load_model(str(served)))) as found:
+    with in_thread(scoring_server.init(mlflow.pyfunc.load_model(str(served)))) as found:
         yield found
-
-
-@contextmanager
-def running(app: Any) -> Iterator[tuple[str, int]]:
-    server = make_server(app, "127.0.0.1", 0)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()
-    server.should_exit = True
-    thread.join()
 
 
 def ask(
@@ -429,7 +416,7 @@ def test_a_student_filed_before_sees_fractions_too(store: Store, tmp_path: Path)
 def two(served: Path) -> Iterator[tuple[str, int]]:
     """A server of two models."""
     model = mlflow.pyfunc.load_model(str(served))
-    with running(ScoringApp({"ants": model, "bees": model}, MAX_BYTES)) as found:
+    with in_thread(ScoringApp({"ants": model, "bees": model}, MAX_BYTES)) as found:
         yield found
 
 
