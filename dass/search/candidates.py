@@ -141,10 +141,11 @@ class Budget:
 
 
 def check_limits(
-    max_macs: float | str | None,
-    max_params: float | str | None,
-    min_macs: float | str | None,
-    min_params: float | str | None,
+    max_macs: float | str | None = None,
+    max_params: float | str | None = None,
+    *,
+    min_macs: float | str | None = None,
+    min_params: float | str | None = None,
     **further: Any,
 ) -> None:
     """Refuses limits that are none before the teacher is known, which shares are of.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dass.cli.predictor_choice import usual_choice
 from dass.project import LADDER_FILE
@@ -15,7 +16,7 @@ from dass.shipped.card import WEIGHTS
 from dass.shipped.fixture import Fixture
 from dass.space.architecture import Architecture
 from dass.training.workers import Workers
-from tests.samples import SPACE
+from tests.samples import RECIPE, SPACE
 from tests.unit.shipped.conftest import ORIGIN, ladder_file, target
 
 __all__ = ["ladder_file", "target"]
@@ -75,9 +76,9 @@ def test_a_search_takes_the_project_s_own_then_a_shipped_one_then_a_race(
     LADDER_FILE.parent.mkdir(parents=True)
     for suffix in (".json", ".safetensors"):
         shutil.copyfile(ladder_file.with_suffix(suffix), LADDER_FILE.with_suffix(suffix))
+    assert usual_choice(SPACE.largest, 16, shipped=shipped).file == tiny / WEIGHTS  # learned for another recipe
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["distillation"] = {**RECIPE.model_dump(mode="json"), "min_steps": 0}
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
     assert usual_choice(SPACE.largest, 16, shipped=shipped).file == LADDER_FILE
     assert usual_choice(SPACE.largest, 16, kind="ladder", shipped=shipped).file == tiny / WEIGHTS
-    text = (project / "params.yaml").read_text()
-    recipe = text[text.index("distillation:") :].replace("temperature: 6.0", "temperature: 5.0")
-    (project / "params.yaml").write_text(text[: text.index("distillation:")] + recipe)
-    assert usual_choice(SPACE.largest, 16, shipped=shipped).file == tiny / WEIGHTS
