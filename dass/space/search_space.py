@@ -312,6 +312,14 @@ class SearchSpace:
         )
         return tuple(self._choices[stage][position] for position in positions if position >= 0)
 
+    def width(self, stage: int, ratio: int) -> int:
+        """Channels of a stage's block at the ratio of that index in `ratios`."""
+        full = self.widths[stage]
+        if self.ratios[ratio] == 1.0:
+            return full
+        rounded = self.divisor * round(full * self.ratios[ratio] / self.divisor)
+        return min(full, max(self.divisor, rounded))
+
     def _widths(self, row: Sequence[int]) -> tuple[tuple[int, ...], ...]:
         return tuple(self.blocks(stage, int(option)) for stage, option in enumerate(row))
 
@@ -328,16 +336,9 @@ class SearchSpace:
         blocks = depth - 1 if self.family.ends_full else depth
         return min(blocks, 1) if self.granularity == "stage" else blocks
 
-    def _channels(self, stage: int, ratio: int) -> int:
-        full = self.widths[stage]
-        if self.ratios[ratio] == 1.0:
-            return full
-        rounded = self.divisor * round(full * self.ratios[ratio] / self.divisor)
-        return min(full, max(self.divisor, rounded))
-
     @cached_property
     def _ratio_index(self) -> list[dict[int, int]]:
-        return [{self._channels(stage, i): i for i in range(len(self.ratios))} for stage in range(len(self.widths))]
+        return [{self.width(stage, i): i for i in range(len(self.ratios))} for stage in range(len(self.widths))]
 
     @cached_property
     def _choices(self) -> list[list[int]]:

@@ -6,17 +6,20 @@ and records go to `docs/study/SETTING`, from where the command goes on.
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from dass.params_file import find_root
 from dass.training.workers import Workers
+from experiments.curves.picks import pick_job
 from experiments.curves.record import append_curves, read_curves
 from experiments.curves.setting import SETTINGS, pool
 from experiments.curves.tasks import Study, distil_job, soft_labels_job, train_teacher_job
+
+Job = tuple[Any, ...]  # the arguments of a job
 
 
 def main(
@@ -32,7 +35,10 @@ def main(
         run.teachers(targets)
         run.students(targets, 6)
         run.teachers(sources)
-        for part in (1, 2, 3, 4):
+        run.students(sources, 4)
+        run.students(targets, 15)
+        run.named(targets)
+        for part in (2, 3, 4):
             run.students(sources, 4 * part)
             run.students(targets, 6 + 9 * part)
         run.students(sources, None)
@@ -52,19 +58,36 @@ class _Runs:
             _say(f"soft labels of {jobs[outcome.index][1]}")
 
     def students(self, tasks: Iterable[str], count: int | None) -> None:
-        jobs = []
+        jobs: list[Job] = []
         for task in tasks:
             data = self._study.data(task)
             have = {record.arch_id for record in read_curves(self._study.curves_file(task))}
             space = self._study.space(task)
             members = pool(self._study.setting, task, space, data.resolution, len(data.classes))[:count]
-            jobs += [(self._study, task, one.to_json()) for one in members if one.arch_id not in have]
+            jobs += [(self._study, task, one) for one in members if one.arch_id not in have]
+        self._distil(jobs, self._study.curves_file)
+
+    def named(self, tasks: Iterable[str]) -> None:
+        """What rules pick under each limit, and the best drawn student under each limit trained on labels alone."""
+        found = self._processes.run(pick_job, [(self._study, task) for task in tasks])
+        jobs: list[Job] = []
+        for picks in [outcome.value for outcome in found]:
+            have = {(one.arch_id, one.alpha) for one in read_curves(self._study.named_file(picks[0].task))}
+            missing = dict.fromkeys((one.architecture, one.alpha) for one in picks)
+            jobs += [
+                (self._study, picks[0].task, architecture, alpha)
+                for architecture, alpha in missing
+                if (architecture.arch_id, alpha) not in have
+            ]
+        self._distil(jobs, self._study.named_file)
+
+    def _distil(self, jobs: Sequence[Job], file: Callable[[str], Path]) -> None:
         for outcome in self._processes.run(distil_job, jobs):
             if outcome.died:
                 _say(f"a student of {jobs[outcome.index][1]} was lost: a worker {outcome.died}")
                 continue
             record = outcome.value
-            append_curves(self._study.curves_file(record.task), [record])
+            append_curves(file(record.task), [record])
             _say(f"{record.task} {record.macs / 1e6:.1f}M {record.test_accuracy:.1f} % {record.cpu_seconds:.0f} s")
 
 

@@ -5,7 +5,7 @@ held-out training images alone.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -98,14 +98,48 @@ def ranked(
     rng: np.random.Generator,
     *,
     scores: Floats,
+    count: int,
     seconds_each: float = 0.0,
+    steps: int = 0,
     finished: int = 1,
 ) -> Delivery:
-    """Ranks all candidates by a score that needs no training and distils the first few."""
-    order = candidates[np.argsort(-scores[candidates], kind="stable")][:finished]
-    seconds = seconds_each * len(candidates) + clock.teacher_step * table.total
+    """Ranks candidates by a score and distils the first few.
+
+    Args:
+        table: of the task.
+        clock: what steps cost.
+        candidates: the students to draw from.
+        rng: draws them.
+        scores: [n], of each student of the table; the larger the better.
+        count: how many are drawn and ranked.
+        seconds_each: what the score of one candidate costs.
+        steps: of training that a score needs besides.
+        finished: how many are distilled.
+    """
+    drawn = rng.choice(candidates, min(count, len(candidates)), replace=False)
+    order = drawn[np.argsort(-scores[drawn], kind="stable")][:finished]
+    seconds = seconds_each * len(drawn) + clock.teacher_step * table.total
+    seconds += clock.training(table.macs[drawn], steps)
     seconds += clock.training(table.macs[order], table.total) + clock.looking(table.macs[order])
     return Delivery(_best(table, order), seconds)
+
+
+def screened(
+    table: Table,
+    clock: Clock,
+    candidates: Indices,
+    rng: np.random.Generator,
+    *,
+    scores: Floats,
+    seconds_each: float,
+    count: int,
+    then: Method,
+) -> Delivery:
+    """Draws twice as many students as a method takes, and hands on the half with the better scores."""
+    drawn = rng.choice(candidates, min(2 * count, len(candidates)), replace=False)
+    kept = drawn[np.argsort(-scores[drawn], kind="stable")][: max(1, (len(drawn) + 1) // 2)]
+    delivered = then(table, clock, kept, rng)
+    return replace(delivered, seconds=delivered.seconds + seconds_each * len(drawn))
 
 
 def usual_methods(score: Score | None = None) -> dict[str, list[tuple[str, Method]]]:

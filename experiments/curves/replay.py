@@ -1,11 +1,12 @@
-"""What each method delivers in how many seconds: `python -m experiments.curves.replay SETTING CLOCK OUT`.
+"""What each method delivers in how many seconds: `python -m experiments.curves.replay SETTING CLOCK`.
 
 Each method is replayed with many draws of its candidates. A row has the mean over the draws, and the range that nine
 of ten users get. The source side's cost is not in the seconds of learned methods; the page says it beside them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Annotated
@@ -13,124 +14,156 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from dass.files import write_json, write_text
+from dass.files import write_json
 from dass.networks.checkpoint import load_card
 from dass.params_file import find_root
 from experiments.curves.learned import LearnedScore
-from experiments.curves.methods import Method, usual_methods
-from experiments.curves.record import read_curves
-from experiments.curves.setting import SETTINGS, Setting
-from experiments.curves.table import Clock, Table
+from experiments.curves.methods import Method, race, ranked, screened, usual_methods
+from experiments.curves.picks import Pick, read_picks
+from experiments.curves.record import CurveRecord, read_curves
+from experiments.curves.report import write_report
+from experiments.curves.rows import Row
+from experiments.curves.scores import Scores, read_scores, scores_file
+from experiments.curves.setting import SETTINGS
+from experiments.curves.table import Clock, Floats, Table
 from experiments.curves.tasks import SEED, Study
 
 DRAWS = 1000
 FEWEST = 6  # students within a limit, or nothing is said of it
+RANKED = 16  # candidates of a ranking without training: as many as the table has within the lowest limits
+SCREEN = "one batch, loss"  # what halves the students before a screened race
+Methods = Mapping[str, list[tuple[str, Method]]]
 
 
-@dataclass(frozen=True)
-class Row:
-    """A method of one size on one target under one limit.
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What is replayed on one target.
 
     Attributes:
-        target: name of the target.
-        limit: most multiply-accumulates, as a share of the teacher's.
-        students: how many of the target's students are within the limit.
-        method: name of the method.
-        size: what of it, in words.
-        seconds: mean over draws, the delivered student's distillation included.
-        accuracy: mean percent of test images over draws.
-        low: percent that one in twenty draws falls short of.
-        high: percent that one in twenty draws surpasses.
-        best: mean over draws of the maximum over test evaluations, as the paper reports.
+        table: of the students drawn at random.
+        scores: of rankings without a student's own curve.
+        picks: what rules have picked.
+        named: learning curves of these.
     """
 
-    target: str
-    limit: float
-    students: int
-    method: str
-    size: str
-    seconds: float
-    accuracy: float
-    low: float
-    high: float
-    best: float
+    table: Table
+    scores: list[Scores]
+    picks: list[Pick]
+    named: list[CurveRecord]
 
 
 def main(
     setting: Annotated[str, typer.Argument(help="One of " + ", ".join(SETTINGS))],
     clock: Annotated[Path, typer.Argument(help="File of experiments.curves.clock.")],
-    out: Annotated[Path, typer.Argument(help="Folder for rows.json and the table.")],
     draws: Annotated[int, typer.Option(help="Of each method's candidates.")] = DRAWS,
 ) -> None:
-    """Replay all methods on all targets that have students."""
+    """Replay all methods on all targets that have students; rows, tables and pictures go to the study's folder."""
     chosen, watch = SETTINGS[setting], Clock.read(clock)
     study = Study(find_root(), chosen)
-    tables = {task: _table(study, task) for task in (*chosen.targets, *chosen.sources)}
-    sources = [table for task, table in tables.items() if table is not None and task in chosen.sources]
-    targets = [table for task, table in tables.items() if table is not None and task in chosen.targets]
+    sources = [table for task in chosen.sources if (table := _table(study, task)) is not None]
     score = LearnedScore(sources) if len(sources) > 1 else None
-    rows = [row for table in targets for row in replayed(table, watch, chosen, usual_methods(score), draws)]
-    write_json(out / "rows.json", [asdict(row) for row in rows])
-    write_text(out / "methods.md", "\n".join(page(rows, draws)) + "\n")
+    scores = read_scores(scores_file(study))
+    targets = [
+        Target(
+            table, [one for one in scores if one.task == task], read_picks(study.picks_file(task)),
+            read_curves(study.named_file(task)),
+        )
+        for task in chosen.targets
+        if (table := _table(study, task)) is not None
+    ]  # fmt: skip
+    rows = [
+        row
+        for target in targets
+        for limit in chosen.limits
+        for row in (
+            *replayed(target.table, watch, limit, methods_of(target, watch, usual_methods(score)), draws),
+            *ruled(target, watch, limit),
+        )
+    ]
+    write_json(study.folder / "rows.json", [asdict(row) for row in rows])
+    tables = [target.table for target in targets]
+    write_report(study.folder, rows, tables, sources, scores, score, draws, clock)
 
 
-def replayed(
-    table: Table, clock: Clock, setting: Setting, methods: dict[str, list[tuple[str, Method]]], draws: int
-) -> Iterator[Row]:
-    """Every method under every limit on one target.
+def methods_of(target: Target, clock: Clock, usual: Methods) -> Methods:
+    """The usual methods, and those that follow a ranking without training.
+
+    Args:
+        target: whose rankings.
+        clock: what a candidate's score costs.
+        usual: the others.
+    """
+    found = dict(usual)
+    for one in target.scores:
+        values = target.table.students(one.values)
+        if np.isnan(values).any():
+            continue  # students that came after the scores
+        price = float(getattr(clock, one.price)) if one.price else 0.0
+        found[one.ranking] = [
+            (
+                f"best {finished} of {RANKED}",
+                partial(ranked, scores=values, count=RANKED, seconds_each=price, steps=one.steps, finished=finished),
+            )
+            for finished in (1, 2, 3)
+        ]
+        if one.ranking == SCREEN:
+            found["one batch, then race, last 1"] = [
+                (
+                    f"race of {count} of {2 * count}",
+                    partial(screened, scores=values, seconds_each=price, count=count, then=partial(race, count=count)),
+                )
+                for count in (4, 8, 16)
+            ]
+    return found
+
+
+def replayed(table: Table, clock: Clock, limit: float, methods: Methods, draws: int) -> Iterator[Row]:
+    """Every method under a limit on one target.
 
     Args:
         table: of the target.
         clock: what steps cost.
-        setting: gives the limits.
+        limit: most multiply-accumulates, as a share of the teacher's.
         methods: by name, each at several sizes.
         draws: of each method's candidates.
     """
-    for _, most, _ in setting.windows:
-        within = table.within(most * table.teacher_macs)
-        if len(within) < FEWEST:
+    within = table.within(limit * table.teacher_macs)
+    if len(within) < FEWEST:
+        return
+    for name, sizes in methods.items():
+        for size, method in sizes:
+            seen = [method(table, clock, within, np.random.default_rng([draw])) for draw in range(draws)]
+            students = [one.student for one in seen]
+            yield _row(
+                table, limit, len(within), name, size, mean(one.seconds for one in seen), table.test[students],
+                table.best[students],
+            )  # fmt: skip
+
+
+def ruled(target: Target, clock: Clock, limit: float) -> Iterator[Row]:
+    """What rules deliver under a limit on one target."""
+    records = {(one.arch_id, one.alpha): one for one in target.named}
+    table = target.table
+    for pick in target.picks:
+        record = records.get((pick.architecture.arch_id, pick.alpha))
+        if record is None or pick.limit != limit:
             continue
-        for name, sizes in methods.items():
-            for size, method in sizes:
-                seen = [method(table, clock, within, np.random.default_rng([draw])) for draw in range(draws)]
-                reached = np.array([table.test[one.student] for one in seen])
-                low, high = np.percentile(reached, [5, 95])
-                yield Row(
-                    target=table.task,
-                    limit=most,
-                    students=len(within),
-                    method=name,
-                    size=size,
-                    seconds=mean(one.seconds for one in seen),
-                    accuracy=float(reached.mean()),
-                    low=float(low),
-                    high=float(high),
-                    best=float(np.mean([table.best[one.student] for one in seen])),
-                )
+        macs = np.array([float(record.macs)])
+        seconds = clock.training(macs, record.steps) + clock.looking(macs)
+        if pick.rule != "trained alone":
+            seconds += clock.teacher_step * record.steps
+        reached, best = np.array([record.test_accuracy]), np.array([max(record.test_accuracies)])
+        yield _row(table, limit, 1, pick.rule, "one student", seconds, reached, best)
 
 
-def page(rows: list[Row], draws: int) -> Iterator[str]:
-    """Accuracy by method and by seconds, averaged over targets, one table a limit."""
-    for limit in sorted({row.limit for row in rows}):
-        mine = [row for row in rows if row.limit == limit]
-        targets = sorted({row.target for row in mine})
-        yield f"## At most {100 * limit:.0f}% of the teacher's multiply-accumulates"
-        yield ""
-        counts = ", ".join(
-            f"{target} {next(row.students for row in mine if row.target == target)}" for target in targets
-        )
-        yield f"Mean test accuracy in percent over {draws} draws of the candidates; students: {counts}."
-        yield ""
-        yield f"| method | size | seconds | mean | {' | '.join(targets)} |"
-        yield f"| --- | --- | --- | --- |{' --- |' * len(targets)}"
-        for method, size in dict.fromkeys((row.method, row.size) for row in mine):
-            its = {row.target: row for row in mine if (row.method, row.size) == (method, size)}
-            if set(its) != set(targets):
-                continue
-            cells = " | ".join(f"{its[one].accuracy:.1f} [{its[one].low:.1f}, {its[one].high:.1f}]" for one in targets)
-            seconds, accuracy = mean(row.seconds for row in its.values()), mean(row.accuracy for row in its.values())
-            yield f"| {method} | {size} | {seconds:.0f} | {accuracy:.2f} | {cells} |"
-        yield ""
+def _row(
+    table: Table, limit: float, students: int, method: str, size: str, seconds: float, reached: Floats, best: Floats
+) -> Row:
+    low, high = np.percentile(reached, [5, 95])
+    return Row(
+        target=table.task, limit=limit, students=students, method=method, size=size, seconds=seconds,
+        accuracy=float(reached.mean()), low=float(low), high=float(high), best=float(best.mean()),
+    )  # fmt: skip
 
 
 def _table(study: Study, task: str) -> Table | None:

@@ -37,6 +37,11 @@ class Setting:
     source_windows: tuple[tuple[float, float, int], ...]
     foreign: tuple[tuple[str, str, str], ...] = ()
 
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """Under which methods search: shares of the teacher's multiply-accumulates."""
+        return tuple(most for _, most, _ in self.windows)
+
     def recipe(self, recipe: DistillationRecipe, images: int) -> DistillationRecipe:
         """The preset's recipe, made long, for so many training images; float32, so that any CPU can go on with it."""
         long = recipe.model_copy(update={"epochs": 1, "min_steps": self.steps, "precision": "float32"})

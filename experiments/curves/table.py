@@ -1,6 +1,6 @@
 """A task's learning curves as arrays, and what steps cost in seconds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +97,10 @@ class Table:
         if not len(found):
             raise DassError(f"{self.task}: held-out images were not looked at after {steps} steps")
         return int(found[0])
+
+    def students(self, ids: Mapping[str, float]) -> Floats:
+        """[n] what is said of each student by its architecture's id; not a number where nothing is."""
+        return np.array([ids.get(one.arch_id, np.nan) for one in self.architectures])
 
     def within(self, limit: float, least: float = 0.0) -> NDArray[np.int64]:
         """Students with at most, and at least, so many multiply-accumulates."""

@@ -17,6 +17,7 @@ from dass.networks.checkpoint import TeacherCard, card_path, load_card, load_tea
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.project import Project
 from dass.space.architecture import Architecture
+from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 from dass.training.evaluation import evaluate
 from dass.training.recipes import train_and_save_teacher
@@ -86,8 +87,21 @@ class Study:
         return self.folder / "teachers" / f"{task}.safetensors"
 
     def curves_file(self, task: str) -> Path:
-        """A task's learning curves."""
+        """Learning curves of a task's students that were drawn at random, all distilled."""
         return self.folder / "records" / f"{task}.jsonl"
+
+    def picks_file(self, task: str) -> Path:
+        """What rules have picked on a task."""
+        return self.folder / "picks" / f"{task}.json"
+
+    def named_file(self, task: str) -> Path:
+        """Learning curves of students that rules have picked, and of picks that were trained on labels alone."""
+        return self.folder / "records" / f"{task}.named.jsonl"
+
+    def macs(self, task: str, architecture: Architecture) -> int:
+        """Multiply-accumulates of a task's student on one image."""
+        card = load_card(self.teacher_file(task))
+        return cost(architecture, card.resolution, len(card.classes)).macs
 
     def data(self, task: str) -> TaskData:
         """A task's images."""
@@ -152,11 +166,13 @@ def soft_labels_job(study: Study, task: str) -> None:
     _soft_labels(study, task)
 
 
-def distil_job(study: Study, task: str, architecture_json: object) -> CurveRecord:
-    """Distils one student of a task."""
+def distil_job(study: Study, task: str, architecture: Architecture, alpha: float | None = None) -> CurveRecord:
+    """Distils one student of a task; `alpha` 1 trains the remapped student on the labels alone."""
     teacher, fit, test = opened(study, task)
     recipe = study.setting.recipe(study.params.distillation, len(fit.train_labels))
+    if alpha is not None:
+        recipe = recipe.model_copy(update={"alpha": alpha})
     return distil_curve(
-        teacher, Architecture.from_json(architecture_json), fit, test, recipe,
+        teacher, architecture, fit, test, recipe,
         soft_labels=_soft_labels(study, task), seed=SEED,
     )  # fmt: skip

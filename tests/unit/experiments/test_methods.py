@@ -80,7 +80,9 @@ def test_a_score_that_knows_better_turns_a_race_around(table: Table) -> None:
 
 def test_a_ranking_pays_for_each_candidate_and_the_first_few(table: Table) -> None:
     scores = -table.test
-    found = ranked(table, CLOCK, np.arange(16), np.random.default_rng(0), scores=scores, seconds_each=1.0, finished=3)
+    found = ranked(
+        table, CLOCK, np.arange(16), np.random.default_rng(0), scores=scores, count=16, seconds_each=1.0, finished=3
+    )
     assert found.student == 2  # of the three worst, the best on held-out images
     assert found.seconds == pytest.approx(16 + 0.01 * 1280 + 3 * 1.5 * 1280 + 3)
 

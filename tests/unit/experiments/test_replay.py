@@ -73,14 +73,14 @@ def test_a_replay_writes_a_row_for_each_method_and_limit(
         path = card_path(folder / "teachers" / f"{task}.safetensors")
         path.parent.mkdir(exist_ok=True)
         write_sealed(path, {**vars(card(task)), "architecture": SPACE.largest.to_json()})
-    write_json(tmp_path / "clock.json", {"clock": vars(CLOCK)})
     (tmp_path / "params.yaml").write_text("")
     monkeypatch.chdir(tmp_path)
-    main("small-long", tmp_path / "clock.json", tmp_path / "out", draws=5)
-    rows = read_json(tmp_path / "out" / "rows.json")
+    write_json(tmp_path / "clock.json", {"clock": vars(CLOCK), "device": "a CPU", "torch": "2"})
+    main("small-long", tmp_path / "clock.json", draws=5)
+    rows = read_json(folder / "rows.json")
     assert {row["target"] for row in rows} == {"cifar10"}
     assert any(row["method"].startswith("learned") for row in rows) == learned
     for row in rows:
         assert row["low"] <= row["accuracy"] <= row["high"]
         assert row["seconds"] > 0
-    assert "cifar10" in (tmp_path / "out" / "methods.md").read_text()
+    assert "cifar10" in (folder / "tables.md").read_text()
