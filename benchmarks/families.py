@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.evidence import naive_starts
+from benchmarks.proxies import naive_starts
 from benchmarks.report import BenchmarkRow, convolution_rate, peak_memory_mib, reset_peak_memory, timed
 from benchmarks.scoring import operations
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_device
-from dass.evidence.recalibrated import IMAGES, recalibrated_rows
 from dass.families.cifar_resnet import CifarResNet
 from dass.families.torchvision_resnet import TorchvisionResNet
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.predictor.embeddings import embed, fixed_noise
+from dass.proxies.one_batch import IMAGES, one_batch_rows
 from dass.space.architecture import Architecture
 from dass.space.search_space import RATIOS, SearchSpace
 
@@ -55,7 +55,7 @@ def _compare(
     some = students[: len(students) // 5]
 
     def starts(architectures: Sequence[Architecture]) -> object:
-        return recalibrated_rows(teacher, architectures, data, alpha=0.5, temperature=6.0, precision="auto")
+        return one_batch_rows(teacher, architectures, data, alpha=0.5, temperature=6.0, precision="auto")
 
     def row(what: str, slow: Many, fast: Many, architectures: Sequence[Architecture], images: int) -> BenchmarkRow:
         """Runs both sides, alternating; the naive one on a few of the students, as each costs it the same."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dass.config import DistillationRecipe
     from dass.datasets.task_data import TaskData
     from dass.errors import DassError, UsageError
-    from dass.ladder.ladder import Ladder
+    from dass.multi_fidelity.predictor import MultiFidelityPredictor
     from dass.networks.elastic_resnet import ElasticResNet
     from dass.networks.remapping import remap
     from dass.search.run import SearchResult
@@ -27,7 +27,7 @@ _MODULES = {
     "DassError": "dass.errors",
     "DistillationRecipe": "dass.config",
     "ElasticResNet": "dass.networks.elastic_resnet",
-    "Ladder": "dass.ladder.ladder",
+    "MultiFidelityPredictor": "dass.multi_fidelity.predictor",
     "SearchResult": "dass.search.run",
     "SearchSpace": "dass.space.search_space",
     "TaskData": "dass.datasets.task_data",
@@ -46,7 +46,7 @@ __all__ = [
     "DassError",
     "DistillationRecipe",
     "ElasticResNet",
-    "Ladder",
+    "MultiFidelityPredictor",
     "SearchResult",
     "SearchSpace",
     "TaskData",

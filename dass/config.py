@@ -390,15 +390,17 @@ class Search(Block):
     """Candidates of a target.
 
     Attributes:
-        method: `dass` predicts from the response to noise and adapts by the guide, as the paper has it; `ladder`
-            collects further evidence about the promising candidates (`docs/ladder.md`); `race` lets candidates train
-            for some steps, the better half go on, until one is left, and needs nothing that was learned.
+        method: `dass` predicts from the response to noise and adapts by the guide, as the paper has it;
+            `multi_fidelity` collects further proxies of the promising candidates (`docs/multi_fidelity.md`); `race`
+            lets candidates train for some steps, the better half go on, until one is left, and needs nothing that was
+            learned.
         candidates: distinct architectures sampled and ranked.
-        starts: the ladder looks at the remapped start of this many of them, the best by what is free; the race of
-            this many of them.
+        starts: the multi-fidelity predictor looks at the remapped start of this many of them, the best by what is free;
+            the race of this many of them.
         sprints: and lets this many of those take the first steps of distillation; the race starts with so many.
-        steps: of the longest sprint; the ladder is learned up to it.
-        evolve: the ladder draws a quarter of the candidates at random, the others as children of the best so far.
+        steps: of the longest sprint; the multi-fidelity predictor is learned up to it.
+        evolve: the multi-fidelity predictor draws a quarter of the candidates at random, the others as children of the
+            best so far.
         top: how many of the ranking are kept in the report.
         max_macs: millions of multiply-accumulates (conv + linear) of the pick, or a share of the teacher's such as
             `40%`; null for no limit.
@@ -411,7 +413,7 @@ class Search(Block):
             null for the best.
     """
 
-    method: Literal["dass", "ladder", "race"]
+    method: Literal["dass", "multi_fidelity", "race"]
     candidates: int = Field(ge=1, le=1_000_000)
     starts: int = Field(ge=1, le=1_000_000)
     sprints: int = Field(ge=0, le=100_000)
@@ -430,7 +432,9 @@ class Search(Block):
     @model_validator(mode="after")
     def _narrowing(self) -> "Search":
         if self.method == "race" and self.keep_accuracy is not None:
-            raise ValueError("keep_accuracy needs a prediction, which a race has not: use the method dass or ladder")
+            raise ValueError(
+                "keep_accuracy needs a prediction, which a race has not: use the method dass or multi_fidelity"
+            )
         if not self.sprints <= self.starts <= self.candidates:
             raise ValueError("sprints cannot exceed starts, nor starts candidates")
         return self

@@ -44,7 +44,7 @@ def computes_bfloat16(device: torch.device) -> bool:
 
 
 @contextmanager
-def repeatable() -> Iterator[None]:
+def deterministic() -> Iterator[None]:
     """Has GPUs choose, within, convolutions whose sums have a fixed order."""
     with torch.backends.cudnn.flags(enabled=True, deterministic=True):
         yield

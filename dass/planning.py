@@ -14,13 +14,13 @@ from dass.datasets.catalogue import find_dataset
 from dass.datasets.packed import CARD, open_packed
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
-from dass.evidence.recalibrated import IMAGES
-from dass.ladder.ladder import RUNGS
 from dass.method_names import LADDER, REFERENCE, TRIVIAL
+from dass.multi_fidelity.predictor import RUNGS
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import embed, fixed_noise
 from dass.project import Project
-from dass.search.climb import sprint_rungs
+from dass.proxies.one_batch import IMAGES
+from dass.search.successive_halving import sprint_rungs
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 from dass.students.plan import target_jobs
@@ -134,7 +134,7 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
             PROCESS_MIB + 12 * splits * students.per_source * embedding_mib,
         ),
         StageEstimate(
-            "ladder", f"evidence of {splits * students.per_source} students",
+            "multi_fidelity", f"evidence of {splits * students.per_source} students",
             splits * students.per_source / workers / 3600
             * _evidence_seconds(project, image, share, params.search.steps), 1, memory,
         ),
@@ -145,7 +145,7 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
         StageEstimate("target_students", f"{sum(counts)} students", distilled / workers / 3600, 1, memory),
         StageEstimate(
             "search", f"{len(targets)} x {searched}", len(targets) * search_seconds / 3600, 1,
-            PROCESS_MIB + 600 + memory * (params.search.method == "ladder"),
+            PROCESS_MIB + 600 + memory * (params.search.method == "multi_fidelity"),
         ),
         StageEstimate(
             "distil", f"{len(targets)} students", sum(map(student_seconds, targets)) / 3600,
@@ -159,7 +159,7 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
 
 
 def _evidence_seconds(project: Project, image: "_PerImage", share: float, steps: int) -> float:
-    """Evidence of one student: its start on one batch, and a sprint of so many steps."""
+    """ProxyTable of one student: its start on one batch, and a sprint of so many steps."""
     return image.scoring + IMAGES * image.forward * share + _sprint_seconds(project, image, share, steps)
 
 
@@ -171,7 +171,7 @@ def _search_work(project: Project, image: "_PerImage", share: float, workers: in
     """What a search does for one target, in numbers, and its seconds: workers share all that follows the scoring."""
     block = project.params.search
     scoring = block.candidates * image.scoring
-    if block.method != "ladder":
+    if block.method != "multi_fidelity":
         return f"{block.candidates} candidates", scoring
     starts = block.starts * IMAGES * image.forward * share
     learned = RUNGS[: RUNGS.index(f"sprint {block.steps}") + 1]
@@ -207,7 +207,7 @@ def _ranking_estimate(
     # The network passes of one score: zero-cost methods take a batch of 64 back and forth, starts look at 512 images.
     per_score = {
         "meta": image.scoring,
-        "ladder": image.scoring,
+        "multi_fidelity": image.scoring,
         "zero-cost": 64 * 2 * image.alone * share,
         "trivial": 0.0,
     }

@@ -12,7 +12,7 @@ from dass.params_file import find_root, load_params
 # Relative to the root; what the command line looks at without any params.yaml.
 RAW = Path("data/raw")
 PREDICTOR_FILE = Path("data/predictor/predictor.safetensors")
-LADDER_FILE = Path("data/ladder/ladder.safetensors")
+MULTI_FIDELITY_FILE = Path("data/multi_fidelity/multi_fidelity.safetensors")
 
 
 def keep_state_in(root: Path) -> None:
@@ -163,14 +163,14 @@ class Project:
         return self.distilled(name) / f"{name}.safetensors"
 
     @property
-    def ladder(self) -> Path:
-        """Folder of the ladder."""
-        return self.ladder_file.parent
+    def multi_fidelity(self) -> Path:
+        """Folder of the multi-fidelity predictor."""
+        return self.multi_fidelity_file.parent
 
     @property
-    def ladder_file(self) -> Path:
-        """What the ladder has learned."""
-        return self.root / LADDER_FILE
+    def multi_fidelity_file(self) -> Path:
+        """What the multi-fidelity predictor has learned."""
+        return self.root / MULTI_FIDELITY_FILE
 
     @property
     def scores(self) -> Path:
@@ -198,7 +198,7 @@ class Project:
         return self.root / ".state" / "rankers"
 
     @property
-    def evidence(self) -> Path:
+    def proxies(self) -> Path:
         """Folder of what was measured of students; it spares measuring again, and may be deleted."""
         return self.root / ".state" / "evidence"
 

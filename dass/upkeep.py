@@ -90,7 +90,7 @@ def remove(found: Found) -> int:
     for path in found.removable:
         with suppress(Timeout, FileNotFoundError):
             size = _size(path)
-            lock = path.with_name(f".{path.stem}.lock")  # as `dass.evidence.store` takes it
+            lock = path.with_name(f".{path.stem}.lock")  # as `dass.proxies.store` takes it
             try:
                 if lock.exists():
                     with FileLock(lock, timeout=0):

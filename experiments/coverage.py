@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from dass.files import write_json
-from dass.ladder.gaussian_process import Sample, TaskProcess
+from dass.multi_fidelity.gaussian_process import Sample, TaskProcess
 
 FEATURES, CONFIDENCE = 8, 0.8
 TASKS = (4, 8)

@@ -19,7 +19,7 @@ from dass.files import content_id
 from dass.project import Project
 from dass.scratch import scratch_folder
 from dass.search.candidates import MILLION, Budget, check_limits
-from dass.search.kept import kept_lines
+from dass.search.constraint_lines import constraint_lines
 from dass.search.run import save_search
 from dass.shrink.whole import Options
 from dass.space.architecture import Architecture
@@ -130,11 +130,11 @@ def search_students(
         seed: Of the draw, and of the distillation.
         then: Stop at the ranking; or distil the best student too; or also register it, and make it champion if it is
             better than the present one.
-        method: `dass` predicts from the response to noise; `ladder` also tries the promising ones for a moment and
-            gives intervals; `race` trains some, lets the better half go on, and takes teachers of any family. Empty for
-            the method of params.yaml.
-        seconds: How long a search by the ladder or a race may take: as many are tried as fit. Empty for what
-            params.yaml says.
+        method: `dass` predicts from the response to noise; `multi_fidelity` also tries the promising ones for a moment
+            and gives intervals; `race` trains some, lets the better half go on, and takes teachers of any family. Empty
+            for the method of params.yaml.
+        seconds: How long a search by the multi-fidelity predictor or a race may take: as many are tried as fit. Empty
+            for what params.yaml says.
         normalization: What the teacher expects of its images: half, unit, imagenet, cifar10, cifar100, or six numbers
             with commas. Empty for what its file or its family says.
         classes: Path, on the worker's machine, of a text file with the teacher's class names, one a line. Empty for
@@ -171,11 +171,15 @@ def search_students(
             logger().info(line)
         return
     chosen = method or project.params.search.method
-    stage, file = ("ladder", project.ladder_file) if chosen == "ladder" else ("meta_train", project.predictor_file)
+    stage, file = (
+        ("multi_fidelity", project.multi_fidelity_file)
+        if chosen == "multi_fidelity"
+        else ("meta_train", project.predictor_file)
+    )
     if chosen != "race" and not file.exists():
         raise UsageError(f"there is no {file.stem} yet: run `pipeline` until {stage} first")
     if chosen == "race" and keep_accuracy is not None:
-        raise UsageError("keep_accuracy: a race predicts nothing; choose the method ladder or dass")
+        raise UsageError("keep_accuracy: a race predicts nothing; choose the method multi_fidelity or dass")
     asked_limits: dict[str, Any] = {
         "max_macs": max_macs, "max_params": max_params, "min_macs": min_macs, "min_params": min_params,
         "max_size": max_size, "max_latency": max_latency, "latency_batch": latency_batch,
@@ -204,7 +208,7 @@ def search_students(
             f"Best of {len(found.ranking)} candidates for {name} ({found.budget}): **{found.pick.predicted:.2f}%** "
             f"{'predicted' if found.predictor_id else f'of held-out training images after {found.pick.rung}'} at "
             f"{found.pick.cost.macs / MILLION:.2f} M MACs, teacher {given.card.accuracy:.2f}%.",
-            *kept_lines(found),
+            *constraint_lines(found),
             run_link(store, run_id),
         ]
         if then != "rank":

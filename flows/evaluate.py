@@ -86,8 +86,8 @@ def compare_methods(project: Project, targets: Sequence[EvaluatedTarget], scores
         truths=truths,
         teachers={target.name: target.teacher.accuracy for target in targets},
         meta=[name for name in names if CATALOGUE[name].group == "meta"],
-        others=[name for name in names if CATALOGUE[name].group not in ("meta", "ladder")],
-        ladder=[name for name in names if CATALOGUE[name].group == "ladder"],
+        others=[name for name in names if CATALOGUE[name].group not in ("meta", "multi_fidelity")],
+        multi_fidelity=[name for name in names if CATALOGUE[name].group == "multi_fidelity"],
         reference=REFERENCE,
         variants=[name for name in VARIANTS if name.startswith(f"{REFERENCE} ") or name.startswith(f"{REFERENCE},")],
         rows=rows,
@@ -210,7 +210,7 @@ def record(project: Project, targets: Sequence[EvaluatedTarget], found: Findings
         store, lineage(project.root, inputs), preset=project.params.preset, reference=REFERENCE,
         methods=[
             MethodRun(name, CATALOGUE[name].group, len(method_seeds(project, name)))
-            for name in (*found.meta, *found.others, *found.ladder)
+            for name in (*found.meta, *found.others, *found.multi_fidelity)
         ],
         rows=found.rows, picks=found.picks, files=[folder / name for name in names],
     )  # fmt: skip

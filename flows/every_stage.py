@@ -9,8 +9,8 @@ from dass.tracking.store import prepare
 from flows.dataset import dataset
 from flows.distil import distil
 from flows.evaluate import evaluate
-from flows.ladder import ladder
 from flows.meta_train import meta_train
+from flows.multi_fidelity import multi_fidelity
 from flows.names import main as names
 from flows.rank import rank
 from flows.register import register
@@ -30,7 +30,7 @@ def every_stage() -> None:
     names()
     for name in project.params.datasets:
         dataset(name)
-    for stage in (splits, teachers, students, meta_train, ladder):
+    for stage in (splits, teachers, students, meta_train, multi_fidelity):
         stage()
     for target in project.params.targets:
         for of_target in (teacher, target_students, search, distil, register):

@@ -1,4 +1,4 @@
-"""Beyond the pipeline: whether a search by the ladder does better among children of the best than at random.
+"""Beyond the pipeline: whether a multi-fidelity search does better among children of the best than at random.
 
     python -m flows.run evolve 3 cifar10 plantvillage rsscn7
 
@@ -72,10 +72,10 @@ def evolve(seeds: int, *names: str) -> None:
 
 
 def search(project: Project, name: str, seed: int) -> Found:
-    """One search by the ladder, and its pick distilled."""
+    """One search by the multi-fidelity predictor, and its pick distilled."""
     given, target = target_task(project, name), read_target(project, name)
     budget = target_budget(project, name, given)
-    result = rank_candidates(project, given, budget, project.params.search.candidates, seed, "ladder")
+    result = rank_candidates(project, given, budget, project.params.search.candidates, seed, "multi_fidelity")
     folder = project.lengths / name
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [StudentJob(result.pick.architecture, project.params.seed)]

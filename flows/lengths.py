@@ -1,4 +1,4 @@
-"""Beyond the pipeline: what evidence says of students that are distilled for longer.
+"""Beyond the pipeline: what proxies say of students that are distilled for longer.
 
     python -m flows.run lengths 4 24 cifar10 rsscn7
 
@@ -17,24 +17,24 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from dass.baselines.ladder import collector_of
+from dass.baselines.multi_fidelity import collector_of
 from dass.baselines.scores import ScoreDatabase
 from dass.datasets.target_data import target_data
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.evaluation.intervals import bootstrap
 from dass.evaluation.tables import CorrelationRow, correlation_table, write_csv
-from dass.evidence.evidence import Evidence
-from dass.evidence.store import EvidenceStore
 from dass.files import write_text
-from dass.ladder.ladder import gather
 from dass.method_names import LADDER, REFERENCE
+from dass.multi_fidelity.predictor import gather
 from dass.project import Project
+from dass.proxies.store import ProxyStore
+from dass.proxies.table import ProxyTable
 from dass.space.architecture import Architecture
 from dass.students.database import StudentDatabase
 from dass.students.plan import StudentJob
 from flows.database import fill_database, student_workers
-from flows.ladder import highest
+from flows.multi_fidelity import highest
 from flows.ranking import EvaluatedTarget, read_target
 from flows.runtime import device, logger, workers
 from flows.slots import gpu_slot
@@ -48,7 +48,7 @@ Floats = NDArray[np.float64]
 
 @flow(name="lengths")
 def lengths(times: int, count: int, *names: str) -> None:
-    """Hold each kind of evidence against accuracies after the recipe's length of distillation and after a longer one.
+    """Hold each kind of proxy against accuracies after the recipe's length of distillation and after a longer one.
 
     Args:
         times: how many times as long.
@@ -71,10 +71,10 @@ def lengths(times: int, count: int, *names: str) -> None:
         known = dict(zip(target.task.architectures[:count], target.task.accuracies, strict=False))
         reached = distil_longer.with_options(task_run_name=f"students of {name}")(longer, target, tuple(known))
         both = tuple(architecture for architecture in known if architecture in reached)
-        evidence = what_is_known(project, target, both)
+        proxies = what_is_known(project, target, both)
         steps = recipe.epochs * (len(target.task.data.train_labels) // recipe.batch_size)
         for length, accuracies in ((steps, known), (times * steps, reached)):
-            rows += compare(project, f"{name}, {length} steps", evidence, [accuracies[one] for one in both])
+            rows += compare(project, f"{name}, {length} steps", proxies, [accuracies[one] for one in both])
         table = correlation_table(rows, "src", TITLE).markdown()
         write_csv(project.reports / "lengths.csv", CorrelationRow, rows)
         write_text(project.reports / "lengths.md", table)
@@ -84,14 +84,14 @@ def lengths(times: int, count: int, *names: str) -> None:
 def what_is_known(
     project: Project, target: EvaluatedTarget, architectures: tuple[Architecture, ...]
 ) -> dict[str, Floats]:
-    """By kind of evidence, a number for each student, higher for what should be better; then methods' scores."""
+    """By kind of proxy, a number for each student, higher for what should be better; then methods' scores."""
     with gpu_slot(device()), workers(device()) as pool:
         collector = collector_of(
-            target.task, project.params.distillation, workers=pool, store=EvidenceStore(project.evidence),
+            target.task, project.params.distillation, workers=pool, store=ProxyStore(project.proxies),
             device=device(), seed=project.params.seed,
         )  # fmt: skip
-        evidence = gather(collector, architectures, highest(project))
-    known = {name: values for name, values in _oriented(evidence) if not name.startswith(("depth_", "width_"))}
+        proxies = gather(collector, architectures, highest(project))
+    known = {name: values for name, values in _oriented(proxies) if not name.startswith(("depth_", "width_"))}
     for scores in ScoreDatabase(project.scores).read(target.name):
         shown = scores.method in (REFERENCE, *LADDER)
         if shown and (scores.sample, scores.seed) == ("students", project.params.seed) and not scores.failure:
@@ -99,8 +99,8 @@ def what_is_known(
     return known
 
 
-def _oriented(evidence: Evidence) -> Iterator[tuple[str, Floats]]:
-    for name, values in zip(evidence.names, evidence.values.T, strict=True):
+def _oriented(proxies: ProxyTable) -> Iterator[tuple[str, Floats]]:
+    for name, values in zip(proxies.names, proxies.values.T, strict=True):
         yield name, -values if name.endswith(LOWER_IS_BETTER) else values
 
 
@@ -126,7 +126,7 @@ def distil_longer(
 def compare(
     project: Project, where: str, known: dict[str, Floats], reached: Sequence[float]
 ) -> Iterator[CorrelationRow]:
-    """A row for each kind of evidence."""
+    """A row for each kind of proxy."""
     block, seed = project.params.evaluation, project.params.seed
     for name, values in known.items():
         draws = bootstrap(spearman, values, reached, resamples=block.bootstrap, seed=seed)

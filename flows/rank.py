@@ -94,7 +94,7 @@ def open_scoring(project: Project) -> Scoring:
             params.distillation,
             params.seed,
             str(device()),
-            evidence=project.evidence,
+            proxies=project.proxies,
             workers=worker_count(device()),
         ),
         partial(source_tasks, project),

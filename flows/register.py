@@ -61,8 +61,8 @@ def register(target: str) -> None:
 
 def predictors(project: Project, found: SearchResult) -> list[Path]:
     """The folders of what ranked a search's candidates."""
-    ladder = [project.ladder] if found.method == "ladder" else []
-    return [] if found.method == "race" else [project.predictor, *ladder]
+    multi_fidelity = [project.multi_fidelity] if found.method == "multi_fidelity" else []
+    return [] if found.method == "race" else [project.predictor, *multi_fidelity]
 
 
 @task(name="file the student", **RECORDING)

@@ -15,8 +15,8 @@ from dass.errors import UsageError
 from dass.params_file import find_root
 from dass.project import keep_state_in, let_threads_sleep
 from flows.exits import exit_with_line, raise_when_terminated
+from flows.http_proxies import settle_proxies
 from flows.processes import behind_shell, end_with_parent
-from flows.proxies import settle_proxies
 from flows.server import prefect_server
 from flows.warm import run_forked
 

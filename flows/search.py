@@ -12,16 +12,16 @@ from prefect.cache_policies import NO_CACHE
 
 from dass.errors import UsageError
 from dass.evaluation.plots import pareto, save
-from dass.evidence.store import EvidenceStore
 from dass.files import file_id
-from dass.ladder.checkpoint import check_fits, load_ladder
+from dass.multi_fidelity.checkpoint import check_fits, load_multi_fidelity
 from dass.predictor.checkpoint import load_predictor
 from dass.project import Project
+from dass.proxies.store import ProxyStore
 from dass.search.candidates import MILLION, Budget, Candidate
-from dass.search.climb import Climbed, Effort, search_by_ladder
-from dass.search.kept import kept_lines
+from dass.search.constraint_lines import constraint_lines
 from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult, save_search, search_students
+from dass.search.successive_halving import RungReport, SearchBudget, search_by_multi_fidelity
 from dass.search.target_task import TargetTask
 from dass.space.search_space import RATIOS, SearchSpace
 from flows.runtime import Progress, device, logger, workers
@@ -29,7 +29,7 @@ from flows.slots import gpu_slot
 from flows.stage import run_stage
 from flows.teacher import target_task
 
-Method = Literal["dass", "ladder", "race"]
+Method = Literal["dass", "multi_fidelity", "race"]
 
 
 @flow(name="search", flow_run_name="search-{target}")
@@ -66,18 +66,20 @@ def rank_candidates(
         count: of candidates.
         seed: of the sample.
         method: None for that of params.yaml.
-        seconds: how long a search by the ladder or a race may take, in place of a number of sprints.
+        seconds: how long a search by the multi-fidelity predictor or a race may take, in place of a number of sprints.
 
     Raises:
         UsageError: seconds for a search by `dass`.
     """
     method = method or project.params.search.method
-    if method == "ladder":
-        return climb_candidates(project, given, budget, count, seed, seconds)
+    if method == "multi_fidelity":
+        return halve_candidates(project, given, budget, count, seed, seconds)
     if method == "race":
         return race_candidates(project, given, budget, count, seed, seconds)
     if seconds is not None:
-        raise UsageError("seconds limit a search by the ladder or a race: `dass` looks at all candidates")
+        raise UsageError(
+            "seconds limit a search by the multi-fidelity predictor or a race: `dass` looks at all candidates"
+        )
     return adapt_and_rank(project, given, budget, count, seed)
 
 
@@ -96,18 +98,18 @@ def adapt_and_rank(project: Project, given: TargetTask, budget: Budget, count: i
 
 
 @task(cache_policy=NO_CACHE, name="climb")
-def climb_candidates(
+def halve_candidates(
     project: Project, given: TargetTask, budget: Budget, count: int, seed: int, seconds: float | None
 ) -> SearchResult:
-    """Collect evidence about candidates: cheap about all, costly about the promising ones."""
-    params, place, file = project.params, device(), project.ladder_file
-    ladder, card = load_ladder(file)
+    """Collect proxies of candidates: cheap about all, costly about the promising ones."""
+    params, place, file = project.params, device(), project.multi_fidelity_file
+    multi_fidelity, card = load_multi_fidelity(file)
     check_fits(card, SearchSpace.from_config(params.space), params.data.resolution, params.distillation, file)
-    effort = Effort.of(params.search, count, seconds)
+    effort = SearchBudget.of(params.search, count, seconds)
     with gpu_slot(place), workers(place) as pool:
-        return search_by_ladder(
-            ladder, card, file_id(file), given, params.distillation, workers=pool,
-            store=EvidenceStore(project.evidence), device=place, budget=budget, effort=effort, seed=seed,
+        return search_by_multi_fidelity(
+            multi_fidelity, card, file_id(file), given, params.distillation, workers=pool,
+            store=ProxyStore(project.proxies), device=place, budget=budget, effort=effort, seed=seed,
             said=_say_rung,
         )  # fmt: skip
 
@@ -133,7 +135,7 @@ def race_candidates(
         )  # fmt: skip
 
 
-def _say_rung(rung: Climbed) -> None:
+def _say_rung(rung: RungReport) -> None:
     logger().info("rung %s: %d candidates in %.1f s", rung.rung, rung.candidates, rung.seconds)
 
 
@@ -178,7 +180,7 @@ def show(result: SearchResult, top: int) -> None:
         result.target, chosen.architecture.stage_label, chosen.predicted, chosen.cost.macs / MILLION,
         len(result.ranking), result.seconds, result.budget,
     )  # fmt: skip
-    for line in kept_lines(result):
+    for line in constraint_lines(result):
         logger().info("%s: %s", result.target, line)
     create_table_artifact(
         [row(candidate) for candidate in result.ranking[:top]],

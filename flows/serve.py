@@ -13,9 +13,9 @@ from dass.errors import DassError
 from dass.params_file import find_root
 from dass.tracking.runs import PAGES
 from flows.exits import exit_with_line, when_stopped
+from flows.http_proxies import settle_proxies
 from flows.lost_runs import HEARTBEATS, watch_for_silence
 from flows.processes import run_group
-from flows.proxies import settle_proxies
 from flows.server import prefect_server
 from flows.ui import mlflow_pages
 from flows.worker import create_pool

@@ -24,7 +24,7 @@ from filelock import FileLock
 from dass.errors import DassError
 from dass.files import write_json
 from dass.tracking.address import shown
-from dass.tracking.proxies import by_way_of, proxies_for, to_this_machine
+from dass.tracking.http_proxies import by_way_of, proxies_for, to_this_machine
 from flows.processes import Process, end_family
 
 START_SECONDS = 900  # a new database takes a slow machine minutes; one that has died is told of at once

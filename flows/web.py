@@ -4,7 +4,7 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
-from dass.tracking.proxies import LOCAL
+from dass.tracking.http_proxies import LOCAL
 
 REFUSED = b"asked by another site, or under another name than localhost: refused\n"
 

@@ -15,13 +15,13 @@ import torch
 
 from dass.config import Augmentation, DistillationRecipe
 from dass.datasets.task_data import TaskData
-from dass.evidence.free import free_rows
-from dass.evidence.noise import noise_rows
-from dass.evidence.recalibrated import recalibrated_rows
 from dass.networks.checkpoint import weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.predictor.embeddings import embed, fixed_noise
+from dass.proxies.noise import noise_rows
+from dass.proxies.one_batch import one_batch_rows
+from dass.proxies.size import size_rows
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 from dass.training.recipes import distill
@@ -94,9 +94,9 @@ def measure(name: str) -> dict[str, Any]:
         "weights_id": weights_id(network),
         "remapped_ids": [weights_id(remap(network, one)) for one in sampled[:4]],
         "embeddings": np.array([one.double().mean().item() for one in embeddings]),
-        "free": free_rows(members, resolution, CLASSES, space.widths),
+        "free": size_rows(members, resolution, CLASSES, space.widths),
         "noise": noise_rows(network, members, noise),
-        "recalibrated": recalibrated_rows(
+        "recalibrated": one_batch_rows(
             network, members, data, alpha=0.5, temperature=6.0, images=32, precision="float32"
         ),
         "logits": network(torch.linspace(-1, 1, 3 * resolution * resolution).view(1, 3, resolution, resolution))

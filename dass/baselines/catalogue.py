@@ -8,19 +8,19 @@ from typing import Literal
 
 from dass.baselines.diswot import DisWOT
 from dass.baselines.few_shot import SHOTS, FewShot
-from dass.baselines.ladder import LadderRanker
 from dass.baselines.meta_predictors import VARIANTS, MetaPredictorRanker
 from dass.baselines.metad2a import MetaD2A
+from dass.baselines.multi_fidelity import MultiFidelityRanker
 from dass.baselines.ranker import Ranker
-from dass.baselines.remapped_start import RemappedStart
+from dass.baselines.remapped import RemappedAccuracy
 from dass.baselines.set_conditioned import Extractor
 from dass.baselines.tans import TANS
 from dass.baselines.trivial import Depth, Macs, Parameters, Random
 from dass.baselines.zero_cost import PROXIES, ZeroCost
 from dass.config import DistillationRecipe, Predictor
-from dass.ladder.ladder import RUNGS, Rung
+from dass.multi_fidelity.predictor import RUNGS, Rung
 
-Group = Literal["meta", "zero-cost", "trivial", "ladder", "few-shot"]
+Group = Literal["meta", "zero-cost", "trivial", "multi_fidelity", "few-shot"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Settings:
         seed: of everything random in a method.
         device: on which methods that learn do so: `auto`, `cpu` or `cuda`. The others go where the teacher is.
         checkpoint: a file where a method whose learning can go on after a stop keeps its state; None for nowhere.
-        evidence: a folder where the ladder keeps its measurements; None for nowhere.
+        proxies: a folder where the multi-fidelity predictor keeps its measurements; None for nowhere.
         workers: processes in which it measures, 0 for this one; None for one per core, or one on a GPU.
     """
 
@@ -42,7 +42,7 @@ class Settings:
     seed: int = 0
     device: str = "auto"
     checkpoint: Path | None = None
-    evidence: Path | None = None
+    proxies: Path | None = None
     workers: int | None = None
 
 
@@ -51,9 +51,9 @@ class Method:
     """An entry of the catalogue.
 
     Attributes:
-        group: `meta` (learns from source tasks), `zero-cost` (one batch, no training), `trivial` (no thought), `ladder`
-            (learns from source tasks what evidence is worth), or `few-shot` (is shown students of the target and
-            learns from as many of each source task; `few_shot_curve` runs these).
+        group: `meta` (learns from source tasks), `zero-cost` (one batch, no training), `trivial` (no thought),
+            `multi_fidelity` (learns from source tasks what proxies are worth), or `few-shot` (is shown students of the
+            target and learns from as many of each source task; `few_shot_curve` runs these).
         make: gives the method, unfitted.
     """
 
@@ -63,7 +63,7 @@ class Method:
     @property
     def learns(self) -> bool:
         """Whether it must be fitted."""
-        return self.group in ("meta", "ladder", "few-shot")
+        return self.group in ("meta", "multi_fidelity", "few-shot")
 
     @property
     def varies(self) -> bool:
@@ -117,9 +117,9 @@ def _diswot(settings: Settings, start: Literal["random", "trained teacher", "rem
     return DisWOT(start, seed=settings.seed)
 
 
-def _start(settings: Settings, measure: Literal["accuracy", "loss"], recalibrate: bool) -> RemappedStart:
+def _start(settings: Settings, measure: Literal["accuracy", "loss"], recalibrate: bool) -> RemappedAccuracy:
     recipe = settings.distillation
-    return RemappedStart(
+    return RemappedAccuracy(
         measure,
         recalibrate=recalibrate,
         alpha=recipe.alpha,
@@ -129,13 +129,13 @@ def _start(settings: Settings, measure: Literal["accuracy", "loss"], recalibrate
     )
 
 
-def _ladder(settings: Settings, rung: Rung) -> LadderRanker:
-    return LadderRanker(
+def _multi_fidelity(settings: Settings, rung: Rung) -> MultiFidelityRanker:
+    return MultiFidelityRanker(
         rung,
         settings.distillation,
         seed=settings.seed,
         device=settings.device,
-        store=settings.evidence,
+        store=settings.proxies,
         workers=settings.workers,
     )
 
@@ -163,6 +163,6 @@ CATALOGUE: Mapping[str, Method] = {
     "remapped loss": Method("trivial", partial(_start, measure="loss", recalibrate=False)),
     "remapped accuracy, new statistics": Method("trivial", partial(_start, measure="accuracy", recalibrate=True)),
     "remapped loss, new statistics": Method("trivial", partial(_start, measure="loss", recalibrate=True)),
-    **{f"ladder: {rung}": Method("ladder", partial(_ladder, rung=rung)) for rung in RUNGS},
+    **{f"ladder: {rung}": Method("multi_fidelity", partial(_multi_fidelity, rung=rung)) for rung in RUNGS},
     **{f"few-shot {shots}": Method("few-shot", partial(_few_shot, shots=shots)) for shots in SHOTS},
 }

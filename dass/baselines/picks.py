@@ -23,12 +23,13 @@ class Pick:
     candidate: Candidate
 
 
-# What searches are called that no method of the comparison is: the ladder with all its rungs, and a race.
-SEARCHES = {"dass": REFERENCE, "ladder": "ladder", "race": "race"}
+# What searches are called that no method of the comparison is: the multi-fidelity predictor with all its rungs, and a
+# race.
+SEARCHES = {"dass": REFERENCE, "multi_fidelity": "multi_fidelity", "race": "race"}
 
 
 def searcher(search: SearchResult) -> str:
-    """By whom a search was made: DaSS, the ladder or a race."""
+    """By whom a search was made: DaSS, the multi-fidelity predictor or a race."""
     return SEARCHES[search.method]
 
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from dass.baselines.catalogue import CATALOGUE, Settings
 from dass.baselines.few_shot import FewShot, few_shot_curve
-from dass.baselines.ladder import LadderRanker
 from dass.baselines.meta_predictors import MetaPredictorRanker
+from dass.baselines.multi_fidelity import MultiFidelityRanker
 from dass.baselines.ranker import Ranker, RankingTask
 from dass.baselines.scores import Sample, ScoreDatabase, Scores
 from dass.device import device_name
@@ -219,14 +219,14 @@ def _timed_scores(ranker: _Once, sample: TargetSample, wanted: Scores) -> Scores
     blind = replace(sample.task, architectures=(), accuracies=())  # a method cannot look at what it is to predict
     started = time.perf_counter()
     low = high = np.empty(0)
-    if isinstance(method, LadderRanker):
+    if isinstance(method, MultiFidelityRanker):
         made = method.predict(blind, sample.architectures)
         values, low, high = made.mean, made.low, made.high
     else:
         values = np.asarray(method.score(blind, sample.architectures), dtype=np.float64)
     seconds = (time.perf_counter() - started) / max(1, count)
-    if isinstance(method, LadderRanker):
-        seconds = method.seconds_  # of evidence from the store too, which takes no time now
+    if isinstance(method, MultiFidelityRanker):
+        seconds = method.seconds_  # of proxies from the store too, which takes no time now
     if values.shape != (count,):
         raise UsageError(f"{count} architectures were given and scores of shape {list(values.shape)} came")
     return replace(

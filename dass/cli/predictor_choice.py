@@ -7,18 +7,18 @@ from typing import Literal
 from dass.config import Params
 from dass.errors import DassError, UsageError
 from dass.files import read_json
-from dass.ladder.checkpoint import LadderCard, check_fits, load_ladder
+from dass.multi_fidelity.checkpoint import MultiFidelityCard, check_fits, load_multi_fidelity
 from dass.networks.importing import import_network
 from dass.params_file import find_root, in_project, load_params
 from dass.predictor.checkpoint import load_predictor
-from dass.project import LADDER_FILE, PREDICTOR_FILE
+from dass.project import MULTI_FIDELITY_FILE, PREDICTOR_FILE
 from dass.shipped.card import CARD, Kind, Release, read_release
 from dass.shipped.library import DATA, choose, find_release
 from dass.space.architecture import Architecture
 from dass.space.search_space import RATIOS, SearchSpace
 from dass.training.user_teacher import TeacherFile
 
-Method = Literal["dass", "ladder", "race"]
+Method = Literal["dass", "multi_fidelity", "race"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def choose_predictor(method: str | None, name: str | None, teacher: TeacherFile,
         return choice
     if method == "race":
         return Choice("race", None, False, "")
-    if method in ("dass", "ladder"):
-        file = in_project(PREDICTOR_FILE if method == "dass" else LADDER_FILE)
+    if method in ("dass", "multi_fidelity"):
+        file = in_project(PREDICTOR_FILE if method == "dass" else MULTI_FIDELITY_FILE)
         if file.exists():
             return Choice(kind_of(file), file, False, "")
     space, side = students_of(teacher, resolution)
@@ -111,7 +111,7 @@ def kind_of(file: Path) -> Kind:
     if isinstance(facts, dict) and "inner_steps" in facts:
         return "dass"
     if isinstance(facts, dict) and "groups" in facts:
-        return "ladder"
+        return "multi_fidelity"
     raise DassError(f"{file.with_suffix('.json')} is of no predictor: give the .safetensors file of one")
 
 
@@ -128,7 +128,7 @@ def usual_choice(teacher: Architecture, resolution: int, *, kind: str | None = N
         shipped: folder of the shipped predictors.
     """
     params = load_params(in_project(Path("params.yaml")))
-    for file in (in_project(LADDER_FILE), in_project(PREDICTOR_FILE)) if kind is None else ():
+    for file in (in_project(MULTI_FIDELITY_FILE), in_project(PREDICTOR_FILE)) if kind is None else ():
         if (own := _own(file, params, teacher, resolution)) is not None:
             return own
     if (found := choose(teacher, resolution, shipped, kind=kind)) is not None:
@@ -154,8 +154,8 @@ def _own(file: Path, params: Params, teacher: Architecture, resolution: int) -> 
     if not file.exists():
         return None
     kind = kind_of(file)
-    card = load_predictor(file)[1] if kind == "dass" else load_ladder(file)[1]
-    if isinstance(card, LadderCard):
+    card = load_predictor(file)[1] if kind == "dass" else load_multi_fidelity(file)[1]
+    if isinstance(card, MultiFidelityCard):
         try:
             check_fits(card, card.space, card.resolution, params.distillation, file)
         except UsageError:  # learned for another recipe

@@ -77,9 +77,9 @@ def verify(name: Annotated[str | None, typer.Argument(help="As for show; all if 
                 continue
             for result in check(release, workers):
                 state = "holds" if result.holds else "differs"
-                print(f"{release.card.name} {result.evidence}: {result.found:.3f}, card {result.expected:.3f}: {state}")
+                print(f"{release.card.name} {result.proxies}: {result.found:.3f}, card {result.expected:.3f}: {state}")
                 if not result.holds:
-                    wrong.append(f"{release.card.name} ({result.evidence})")
+                    wrong.append(f"{release.card.name} ({result.proxies})")
     if wrong:
         raise DassError(
             f"correlations differ from the cards' by more than {TOLERANCE}: {', '.join(wrong)}: features or packages "
@@ -98,10 +98,10 @@ def use(name: Name) -> None:
     import shutil
 
     from dass.params_file import in_project
-    from dass.project import LADDER_FILE, PREDICTOR_FILE
+    from dass.project import MULTI_FIDELITY_FILE, PREDICTOR_FILE
 
     release = _release(name)
-    place = in_project(PREDICTOR_FILE if release.card.kind == "dass" else LADDER_FILE)
+    place = in_project(PREDICTOR_FILE if release.card.kind == "dass" else MULTI_FIDELITY_FILE)
     if place.exists():
         raise UsageError(f"{place} exists: move it away first, the project's own predictor is not replaced")
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,9 @@ def build(
     folder: Annotated[Path, typer.Argument(help="Folder of the release; its last part is the predictor's name.")],
     summary: Annotated[str, typer.Option(help="One sentence that says what the predictor is for.")],
     licence: Annotated[str, typer.Option(help="Of the weights, as the terms of the source images allow.")],
-    kind: Annotated[str, typer.Option(help="ladder or dass: which of the project's predictors.")] = "ladder",
+    kind: Annotated[
+        str, typer.Option(help="multi_fidelity or dass: which of the project's predictors.")
+    ] = "multi_fidelity",
     general: Annotated[bool, typer.Option(help="Offer it for any teacher, not for this search space alone.")] = False,
     fixture: Annotated[str, typer.Option(help="Target whose students `verify` predicts again.")] = "",
 ) -> None:
@@ -132,9 +134,9 @@ def build(
     from dass.tracking.lineage import lineage
     from dass.training.workers import Workers
 
-    if kind not in ("ladder", "dass"):
-        raise UsageError(f"--kind {kind}: there are ladder and dass")
-    which: Kind = "dass" if kind == "dass" else "ladder"
+    if kind not in ("multi_fidelity", "dass"):
+        raise UsageError(f"--kind {kind}: there are multi_fidelity and dass")
+    which: Kind = "dass" if kind == "dass" else "multi_fidelity"
     project = Project.open()
     weights = learned_file(project, which)
     origin = origin_of(

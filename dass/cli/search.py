@@ -33,25 +33,29 @@ def search(
     method: Annotated[
         str | None,
         typer.Option(
-            help="dass; ladder: slower, better, with intervals; race: students train and the better half go on, for "
-            "any teacher, nothing learned is needed. If left out: what fits the teacher, which is told."
+            help="dass; multi_fidelity: slower, better, with intervals; race: students train, the better half go on, "
+            "for any teacher, nothing learned is needed. If left out: what fits the teacher, which is told."
         ),
     ] = None,
     candidates: Annotated[int, typer.Option(help="Architectures to score at most.", min=1)] = 3000,
     starts: Annotated[
         int | None,
-        typer.Option(help="ladder, race: how many are tried on one batch; as params.yaml says if left out.", min=1),
+        typer.Option(
+            help="multi_fidelity, race: how many are tried on one batch; as params.yaml says if left out.", min=1
+        ),
     ] = None,
     sprints: Annotated[
         int | None,
-        typer.Option(help="ladder, race: how many take the first steps of distillation; likewise.", min=0),
+        typer.Option(help="multi_fidelity, race: how many take the first steps of distillation; likewise.", min=0),
     ] = None,
     seconds: Annotated[
         float | None,
-        typer.Option(help="ladder, race: how long to search; as many train as fit, in place of --sprints.", min=1),
+        typer.Option(
+            help="multi_fidelity, race: how long to search; as many train as fit, in place of --sprints.", min=1
+        ),
     ] = None,
     evolve: Annotated[
-        bool | None, typer.Option(help="ladder: children of the best, not random candidates; likewise.")
+        bool | None, typer.Option(help="multi_fidelity: children of the best, not random candidates; likewise.")
     ] = None,
     front: Annotated[
         str | None, typer.Option(help="Show the Pareto front against macs, parameters or latency on the device.")
@@ -76,7 +80,7 @@ def search(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", envvar="DASS_DEVICE")] = "auto",
     workers: Annotated[
         int | None,
-        typer.Option(help="ladder: worker processes; one per core if left out.", min=1, envvar="DASS_WORKERS"),
+        typer.Option(help="multi_fidelity: worker processes; one per core if left out.", min=1, envvar="DASS_WORKERS"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -86,8 +90,8 @@ def search(
     """
     from dass.cli.predictor_choice import choose_predictor
     from dass.cli.progress import progress_bar
+    from dass.cli.search_methods import Asked, open_way
     from dass.cli.search_table import front_of, pick_lines, table_of, to_json
-    from dass.cli.search_ways import Asked, open_way
     from dass.cli.tables import print_table
     from dass.device import resolve_device
     from dass.search.candidates import Budget, check_limits
@@ -98,8 +102,8 @@ def search(
 
     if front not in (None, "macs", "parameters", "latency"):
         raise UsageError(f"--front {front}: there are macs, parameters and latency")
-    if method not in (None, "dass", "ladder", "race"):
-        raise UsageError(f"--method {method}: there are dass, ladder and race")
+    if method not in (None, "dass", "multi_fidelity", "race"):
+        raise UsageError(f"--method {method}: there are dass, multi_fidelity and race")
     asked_limits: dict[str, Any] = {
         "max_macs": max_macs, "max_params": max_params, "min_macs": min_macs, "min_params": min_params,
         "max_size": max_size, "max_latency": max_latency, "latency_batch": latency_batch,

@@ -8,7 +8,7 @@ import torch
 from rich.table import Table
 
 from dass.search.candidates import MILLION, Candidate
-from dass.search.kept import kept_lines
+from dass.search.constraint_lines import constraint_lines
 from dass.search.latency import measure_parts
 from dass.search.pareto import pareto_front
 from dass.search.run import SearchResult, candidate_json
@@ -50,7 +50,7 @@ def pick_lines(found: SearchResult) -> list[str]:
         f"pick: {pick.architecture.stage_label}, {pick.predicted:.2f}% {what}, {pick.cost.macs / MILLION:.3f} M MACs, "
         f"{pick.cost.parameters / MILLION:.4f} M parameters"
     )
-    return [first, *kept_lines(found)]
+    return [first, *constraint_lines(found)]
 
 
 def table_of(
@@ -66,10 +66,10 @@ def table_of(
         task: the teacher.
     """
     table = Table(title=title)
-    climbed = any(candidate.rung for candidate in shown)
+    trained = any(candidate.rung for candidate in shown)
     intervals = any(candidate.low is not None for candidate in shown)
     accuracy = "held-out %" if found.predicted is None else "predicted %"
-    columns = ["place", "depths / widths", accuracy, *(["80% interval"] * intervals), *(["evidence"] * climbed)]
+    columns = ["place", "depths / widths", accuracy, *(["80% interval"] * intervals), *(["evidence"] * trained)]
     for column in (*columns, "M MACs", "M parameters", *(["ms"] if times else []), "arch_id"):
         table.add_column(column, justify="left" if column == "depths / widths" else "right")
 
@@ -83,12 +83,12 @@ def table_of(
 
     for position, candidate in enumerate(shown, start=1):
         more = [f"{candidate.low:.1f}-{candidate.high:.1f}"] if intervals else []
-        more += [candidate.rung] if climbed else []
+        more += [candidate.rung] if trained else []
         ms = [f"{times[position - 1]:.2f}"] if times else []
         place = f"pick {position}" if candidate == found.pick else str(position)
         add(place, candidate.architecture, candidate.predicted, more, candidate.cost, ms)
     table.add_section()
-    empty = [""] * (intervals + climbed)
+    empty = [""] * (intervals + trained)
     teacher = task.teacher.architecture
     add("teacher", teacher, task.card.accuracy, empty, task.teacher_cost, ["" for _ in times[:1]])
     return table

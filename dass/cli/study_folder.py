@@ -47,7 +47,7 @@ def write_study(project: Project, folder: Path, *, teachers: bool = False) -> No
             records[name] = _records(project, StudentDatabase(project.target_students(name)), cards[-1:])
     _check_folder(project, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (*REPORTS, "splits", "records", "ladder.json", TEACHERS, LEARNED):
+    for name in (*REPORTS, "splits", "records", "multi_fidelity.json", TEACHERS, LEARNED):
         copy = folder / name
         if copy.is_dir():
             shutil.rmtree(copy)
@@ -65,8 +65,8 @@ def write_study(project: Project, folder: Path, *, teachers: bool = False) -> No
         write_records(folder / "records" / f"{name}.parquet", found)
     if teachers:
         _copy_learned(project, folder)
-    if (ladder := project.ladder_file.with_suffix(".json")).exists():
-        write_json(folder / "ladder.json", read_json(ladder)["card"])
+    if (multi_fidelity := project.multi_fidelity_file.with_suffix(".json")).exists():
+        write_json(folder / "multi_fidelity.json", read_json(multi_fidelity)["card"])
     every = [record for found in records.values() for record in found]
     write_text(folder / "README.md", "\n".join(_page(project, cards, every)) + "\n")
 
@@ -95,7 +95,7 @@ def _copy_learned(project: Project, folder: Path) -> None:
         project.target_teacher_file(name): Path(TEACHERS) / "targets" / f"{name}.safetensors"
         for name in project.params.targets
     }
-    files |= {path: Path(LEARNED) / path.name for path in (project.predictor_file, project.ladder_file)}
+    files |= {path: Path(LEARNED) / path.name for path in (project.predictor_file, project.multi_fidelity_file)}
     for source, relative in files.items():
         if source.exists():
             for suffix in (".safetensors", ".json", ".curve.json"):
@@ -131,7 +131,7 @@ def _page(project: Project, cards: Sequence[TeacherCard], records: Sequence[Stud
     yield f"- seed {project.params.seed}; {len(records)} students of {len(cards)} teachers"
     yield f"- device: {', '.join(sorted({record.device for record in records}))}"
     yield f"- {', '.join(f'{name} {importlib.metadata.version(name)}' for name in PACKAGES)}"
-    yield f"- {seconds / 3600:.1f} process-hours of training, evidence and meta-learning not counted"
+    yield f"- {seconds / 3600:.1f} process-hours of training, proxies and meta-learning not counted"
     yield from _data(project)
     yield ""
     yield "## Teachers"

@@ -64,7 +64,7 @@ def restore_study(project: Project, folder: Path) -> Restored:
         records, known = records + report.added, known + report.known
         refused += [str(conflict) for conflict in report.conflicts]
     predictors = 0
-    for place in (project.predictor_file, project.ladder_file):
+    for place in (project.predictor_file, project.multi_fidelity_file):
         source = folder / LEARNED / place.name
         if not source.exists():
             continue

@@ -16,7 +16,7 @@ from dass.evaluation.tables import (
     Table,
     correlation_table,
     curve_table,
-    ladder_table,
+    multi_fidelity_table,
     pick_table,
 )
 
@@ -40,7 +40,7 @@ class Findings:
         teachers: accuracy of each target's teacher in percent.
         meta: methods of Table 2, in order.
         others: methods of Table 3, in order.
-        ladder: rungs of the ladder, cheapest first; it is no baseline.
+        multi_fidelity: rungs of the multi-fidelity predictor, cheapest first; it is no baseline.
         reference: the method that the others are held against, one of `meta`.
         variants: those of `meta` that are the reference with parts left out, and no baselines.
         rows: of `reports/correlations.csv`.
@@ -53,7 +53,7 @@ class Findings:
     teachers: Mapping[str, float]
     meta: Sequence[str]
     others: Sequence[str]
-    ladder: Sequence[str]
+    multi_fidelity: Sequence[str]
     reference: str
     variants: Sequence[str]
     rows: Sequence[CorrelationRow]
@@ -68,7 +68,7 @@ class Findings:
 
 
 def tables(found: Findings) -> dict[str, Table]:
-    """By file name, in the order of the page; of the ladder and Fig. 3 only where there are such methods."""
+    """By file name, in the order of the page; multi-fidelity methods and Fig. 3 only where there are any."""
     ceiling = [CEILING] if any(row.method == CEILING for row in found.rows) else []
     common = {"difference": "src_difference", "best": "src_best", "seconds": SECONDS}
     made = {
@@ -82,15 +82,17 @@ def tables(found: Findings) -> dict[str, Table]:
             methods=[found.reference, *found.others, *ceiling], **common,
         ),
     }  # fmt: skip
-    if found.ladder:
-        made["ladder"] = correlation_table(
-            found.rows, "src", "The ladder: SRC on unseen targets", methods=[found.reference, *found.ladder, *ceiling],
-            **common,
+    if found.multi_fidelity:
+        made["multi_fidelity"] = correlation_table(
+            found.rows, "src", "The multi-fidelity predictor: SRC on unseen targets",
+            methods=[found.reference, *found.multi_fidelity, *ceiling], **common,
         )  # fmt: skip
         if best := best_baseline(found.rows, MEAN, found.baselines):
             beside = dict.fromkeys([found.reference, "parameters", best.method])
-            made["ladder-means"] = ladder_table(
-                found.rows, [*found.ladder, *beside], "The ladder: what each kind of evidence adds, on average"
+            made["multi-fidelity-means"] = multi_fidelity_table(
+                found.rows,
+                [*found.multi_fidelity, *beside],
+                "The multi-fidelity predictor: what each proxy adds, on average",
             )
     if found.curve:
         made["figure-3"] = curve_table(found.curve, "Figure 3. Adapting to students that were really distilled")
@@ -99,7 +101,7 @@ def tables(found: Findings) -> dict[str, Table]:
 
 
 def pictures(found: Findings) -> dict[str, Figure]:
-    """By file name under `reports/`: of Tables 2 to 4, of the ladder where there are means, and of Fig. 3."""
+    """By file name under `reports/`: of Tables 2 to 4, of multi-fidelity where there are means, and of Fig. 3."""
     made = {
         "figures/table-2.png": method_bars(found.rows, "src", found.meta, "Meta-learned predictors"),
         "figures/table-3.png": method_bars(
@@ -107,8 +109,10 @@ def pictures(found: Findings) -> dict[str, Figure]:
         ),
         "figures/table-4.png": pick_scatter(found.picks, "Picks, distilled"),
     }
-    if found.ladder and best_baseline(found.rows, MEAN, found.baselines):
-        made["figures/ladder.png"] = price_curve(found.rows, found.ladder, "What a better ranking costs")
+    if found.multi_fidelity and best_baseline(found.rows, MEAN, found.baselines):
+        made["figures/multi_fidelity.png"] = price_curve(
+            found.rows, found.multi_fidelity, "What a better ranking costs"
+        )
     if found.curve:
         made["figures/figure-3.png"] = few_shot_curve(found.curve, "Adapting to distilled students (star: guide)")
     return made
@@ -120,7 +124,9 @@ def page(found: Findings, title: str) -> str:
     parts = [f"# {title}", made["targets"].markdown(), MARKS, made["table-2"].markdown(), made["table-3"].markdown()]
     parts += ["**The best baseline on each target**", "\n".join(f"- {line}" for line in best_lines(found)), CAUTION]
     parts += [
-        table.markdown() for name, table in made.items() if name in ("ladder", "ladder-means", "figure-3", "table-4")
+        table.markdown()
+        for name, table in made.items()
+        if name in ("multi_fidelity", "multi-fidelity-means", "figure-3", "table-4")
     ]
     if found.failures:
         lines = [f"- {method} on {target}: {why}" for (method, target), why in found.failures.items()]

@@ -112,14 +112,14 @@ def method_bars(rows: Sequence[CorrelationRow], metric: str, methods: Sequence[s
     return figure
 
 
-def price_curve(rows: Sequence[CorrelationRow], ladder: Sequence[str], title: str) -> Figure:
-    """Mean SRC over the targets that count against the milliseconds that a score takes; the ladder's rungs are joined.
+def price_curve(rows: Sequence[CorrelationRow], multi_fidelity: Sequence[str], title: str) -> Figure:
+    """Mean SRC over the targets that count against the milliseconds that a score takes; fidelities are joined.
 
-    Bars are intervals; methods other than the ladder are labelled where they are the best at their price or below.
+    Bars are intervals; methods of one fidelity are labelled where they are the best at their price or below.
 
     Args:
         rows: of `reports/correlations.csv`.
-        ladder: its rungs, cheapest first.
+        multi_fidelity: its rungs, cheapest first.
         title: of the picture.
     """
     src = {row.method: row for row in rows if (row.target, row.metric) == (MEAN, "src")}
@@ -130,14 +130,14 @@ def price_curve(rows: Sequence[CorrelationRow], ladder: Sequence[str], title: st
     price = {method: max(sum(values) / len(values), 1e-3) for method, values in times.items()}
     figure = _figure(width=7.5, height=4.8)
     axes = figure.add_subplot()
-    rungs = [name for name in ladder if name in price]
-    for names, color, line in ((rungs, RED, "-"), ([name for name in price if name not in ladder], GREY, "")):
+    rungs = [name for name in multi_fidelity if name in price]
+    for names, color, line in ((rungs, RED, "-"), ([name for name in price if name not in multi_fidelity], GREY, "")):
         x, y = [price[name] for name in names], np.array([src[name].value for name in names])
         low, high = (np.array([getattr(src[name], end) for name in names]) for end in ("low", "high"))
         errors = np.maximum(0, np.stack([y - low, high - y]))
         axes.errorbar(x, y, errors, color=color, marker="o", markersize=4, linestyle=line, elinewidth=0.6, zorder=2)
     best = -1.0
-    for name in sorted((name for name in price if name not in ladder), key=lambda name: price[name]):
+    for name in sorted((name for name in price if name not in multi_fidelity), key=lambda name: price[name]):
         if src[name].value > best:
             best = src[name].value
             axes.annotate(name, (price[name], best), fontsize=7, xytext=(4, 4), textcoords="offset points")

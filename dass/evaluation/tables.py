@@ -196,7 +196,7 @@ def correlation_table(
     return Table(title, ("method", *columns), body)
 
 
-def ladder_table(rows: Sequence[CorrelationRow], methods: Sequence[str], title: str) -> Table:
+def multi_fidelity_table(rows: Sequence[CorrelationRow], methods: Sequence[str], title: str) -> Table:
     """Methods against what they are worth and what they cost, each a mean over the targets that count.
 
     Args:

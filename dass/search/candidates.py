@@ -182,7 +182,7 @@ class Candidate:
         low: lower end of the 80% interval of what is predicted, or of what a race measured, percent; None where the
             method gives none.
         high: upper end.
-        rung: up to which evidence about it was collected; empty where the method collects none.
+        rung: up to which proxies of it was collected; empty where the method collects none.
     """
 
     architecture: Architecture

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from dass.config import DistillationRecipe
 from dass.datasets.task_data import TaskData
-from dass.device import repeatable, resolve_precision
+from dass.device import deterministic, resolve_precision
 from dass.errors import DassError
 from dass.evaluation.answers import share_interval
-from dass.evidence.recalibrated import names, recalibrated_rows
-from dass.evidence.sprint import batches, divide, look
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
+from dass.proxies.k_step import batches, divide, look
+from dass.proxies.one_batch import names, one_batch_rows
 from dass.search.candidates import Budget, Candidate, sample_candidates
 from dass.search.fitting import fitting
 from dass.search.run import SearchResult, concluded
@@ -77,7 +77,7 @@ class _Runner:
     accuracy: float = 0.0
 
 
-@repeatable()
+@deterministic()
 def search_by_race(
     task: TargetTask,
     space: SearchSpace,
@@ -190,7 +190,7 @@ def _best_starts(
     for start in range(0, len(drawn), chunk):
         if losses and time.perf_counter() - started > limit:
             break
-        rows = recalibrated_rows(
+        rows = one_batch_rows(
             teacher, drawn[start : start + chunk], data, alpha=recipe.alpha, temperature=recipe.temperature, seed=seed,
             precision=recipe.precision,
         )  # fmt: skip

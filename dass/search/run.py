@@ -58,11 +58,11 @@ class SearchResult:
     missed: int = 0
 
     @property
-    def method(self) -> Literal["dass", "ladder", "race"]:
-        """What ranked: the paper's predictor, the ladder, or a race."""
+    def method(self) -> Literal["dass", "multi_fidelity", "race"]:
+        """What ranked: the paper's predictor, the multi-fidelity predictor, or a race."""
         if not self.predictor_id:
             return "race"
-        return "ladder" if self.pick.rung else "dass"
+        return "multi_fidelity" if self.pick.rung else "dass"
 
     @property
     def predicted(self) -> float | None:

@@ -11,7 +11,7 @@ import torch
 
 from dass.errors import DassError, UsageError
 from dass.evaluation.correlation import spearman
-from dass.ladder.checkpoint import load_ladder
+from dass.multi_fidelity.checkpoint import load_multi_fidelity
 from dass.predictor.checkpoint import load_predictor
 from dass.shipped.card import Kind, Release, ReleaseCard, Source, TargetScore, check_free, write_release
 from dass.shipped.fixture import STUDENTS, Fixture, read_fixture, write_fixture
@@ -19,7 +19,7 @@ from dass.shipped.predict import EMBEDDING, predict
 from dass.training.workers import Workers
 
 FIXTURE_IMAGES = 512  # training images of a fixture, at most
-FIXTURE_KINDS = ("free", "noise", "start", "sprint 5")  # of evidence; longer trainings would take minutes to verify
+FIXTURE_KINDS = ("free", "noise", "start", "sprint 5")  # of proxies; longer trainings would take minutes to verify
 LEAST_SRC = 0.5  # mean Spearman correlation on targets not learned from
 COVERED = (0.7, 0.95)  # share of each target's students within their 80% intervals
 LEAST_STUDENTS = 12  # of a target, or its correlation says nothing
@@ -134,17 +134,18 @@ def _facts(kind: Kind, weights: Path) -> Mapping[str, Any]:
             "resolution": card.resolution, "students": students, "recipe": {}, "covered": {},
             "left_out": {EMBEDDING: card.validation_src}, "torch_version": card.torch_version,
         }  # fmt: skip
-    ladder = load_ladder(weights)[1]
+    multi_fidelity = load_multi_fidelity(weights)[1]
     return {
-        "resolution": ladder.resolution, "students": ladder.students, "recipe": ladder.recipe,
-        "covered": ladder.covered, "left_out": ladder.left_out, "torch_version": ladder.torch_version,
+        "resolution": multi_fidelity.resolution, "students": multi_fidelity.students, "recipe": multi_fidelity.recipe,
+        "covered": multi_fidelity.covered, "left_out": multi_fidelity.left_out,
+        "torch_version": multi_fidelity.torch_version,
     }  # fmt: skip
 
 
 def _score(kind: Kind, weights: Path, target: Fixture, workers: Workers) -> TargetScore:
-    """The predictor on a target, from the costliest evidence that it has learned."""
-    evidence = EMBEDDING if kind == "dass" else list(load_ladder(weights)[0].processes_)[-1]
-    made, reached = predict(kind, weights, target, evidence, workers), np.array(target.accuracies)
+    """The predictor on a target, from the costliest proxies that it has learned."""
+    proxies = EMBEDDING if kind == "dass" else list(load_multi_fidelity(weights)[0].processes_)[-1]
+    made, reached = predict(kind, weights, target, proxies, workers), np.array(target.accuracies)
     inside = None if made.low is None else float(np.mean((made.low <= reached) & (reached <= made.high)))
     return TargetScore(
         target=target.card.task,

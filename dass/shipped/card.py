@@ -15,8 +15,8 @@ FORMAT = 1
 CARD, WEIGHTS = "card.json", "predictor.safetensors"
 REMEDY = "install DaSS again, or make the folder anew with `dass predictors build`"
 
-Kind = Literal["dass", "ladder"]
-"""`dass` is the paper's predictor; `ladder` the multi-fidelity predictor."""
+Kind = Literal["dass", "multi_fidelity"]
+"""`dass` is the paper's predictor; `multi_fidelity` the multi-fidelity predictor."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,13 @@ class ReleaseCard:
         students: distilled students of all source tasks together.
         seeds: of these students.
         recipe: of their distillation, as far as predictions depend on it.
-        left_out: by kind of evidence, mean Spearman correlation over source tasks left out; empty if not measured.
+        left_out: by kind of proxy, mean Spearman correlation over source tasks left out; empty if not measured.
         covered: likewise, the share of students within 80% intervals.
         targets: how it does on targets.
         licence: of the weights, which follows from that of the images.
         commit: of the project, when it was learned.
         fixture: name of the fixture that `verify` computes again; empty for none.
-        expected: by kind of evidence, the Spearman correlation there.
+        expected: by kind of proxy, the Spearman correlation there.
         torch_version: with which it was learned.
     """
 

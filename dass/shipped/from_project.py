@@ -25,7 +25,7 @@ def learned_file(project: Project, kind: Kind) -> Path:
     Raises:
         UsageError: there is none.
     """
-    path = project.predictor_file if kind == "dass" else project.ladder_file
+    path = project.predictor_file if kind == "dass" else project.multi_fidelity_file
     if not path.exists():
         raise UsageError(f"there is no predictor at {path}: run `make repro` first")
     return path

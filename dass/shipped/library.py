@@ -87,7 +87,7 @@ def choose(teacher: Architecture, resolution: int, folder: Path = DATA, *, kind:
             continue
     if not fitting:
         return None
-    best = min(fitting, key=lambda one: (one.card.general, one.card.kind != "ladder", -one.card.students))
+    best = min(fitting, key=lambda one: (one.card.general, one.card.kind != "multi_fidelity", -one.card.students))
     card = best.card
     learned = f"it learned from {card.students} students of {sum(source.tasks for source in card.sources)} tasks"
     if card.general:
@@ -100,6 +100,6 @@ def _largest(release: Release) -> Architecture:
         from dass.predictor.checkpoint import load_predictor
 
         return load_predictor(release.weights)[1].space.largest
-    from dass.ladder.checkpoint import load_ladder
+    from dass.multi_fidelity.checkpoint import load_multi_fidelity
 
-    return load_ladder(release.weights)[1].space.largest
+    return load_multi_fidelity(release.weights)[1].space.largest

@@ -8,19 +8,19 @@ import torch
 from numpy.typing import NDArray
 
 from dass.errors import UsageError
-from dass.evidence.collector import Collector
-from dass.evidence.store import EvidenceStore
-from dass.ladder.checkpoint import load_ladder
-from dass.ladder.ladder import gather
+from dass.multi_fidelity.checkpoint import load_multi_fidelity
+from dass.multi_fidelity.predictor import gather
 from dass.predictor.checkpoint import load_predictor
 from dass.predictor.embeddings import fixed_noise
 from dass.predictor.scorer import score_candidates
+from dass.proxies.collector import Collector
+from dass.proxies.store import ProxyStore
 from dass.search.run import Guide, adapt_to
 from dass.shipped.card import Kind
 from dass.shipped.fixture import Fixture
 from dass.training.workers import Workers
 
-EMBEDDING = "embedding"  # the one kind of evidence that the paper's predictor looks at
+EMBEDDING = "embedding"  # the one kind of proxy that the paper's predictor looks at
 CPU = torch.device("cpu")
 
 
@@ -39,36 +39,36 @@ class Predicted:
     high: NDArray[np.float64] | None = None
 
 
-def predict(kind: Kind, weights: Path, task: Fixture, evidence: str, workers: Workers) -> Predicted:
+def predict(kind: Kind, weights: Path, task: Fixture, proxies: str, workers: Workers) -> Predicted:
     """Predicts a task's students as a search would.
 
     Args:
         kind: of the predictor.
         weights: of the predictor.
         task: the teacher, the images and the students; their accuracies are not looked at.
-        evidence: `embedding` for the paper's predictor; what the multi-fidelity one may look at.
+        proxies: `embedding` for the paper's predictor; what the multi-fidelity one may look at.
         workers: where short trainings run.
 
     Raises:
-        UsageError: the predictor has not learned that evidence.
+        UsageError: the predictor has not learned these proxies.
         DassError: a file is damaged, or workers died.
     """
     if kind == "dass":
-        if evidence != EMBEDDING:
-            raise UsageError(f"{weights}: the paper's predictor looks at the {EMBEDDING}, not at {evidence}")
+        if proxies != EMBEDDING:
+            raise UsageError(f"{weights}: the paper's predictor looks at the {EMBEDDING}, not at {proxies}")
         predictor, card = load_predictor(weights)
         adapted = adapt_to(predictor, card, Guide.of(task.teacher, task.card))
         noise = fixed_noise(card.resolution, card.noise_seed)
         return Predicted(score_candidates(adapted, task.teacher, task.architectures, card.space, noise))
-    ladder, learned = load_ladder(weights)
-    rung = next((one for one in ladder.processes_ if one == evidence), None)
+    multi_fidelity, learned = load_multi_fidelity(weights)
+    rung = next((one for one in multi_fidelity.processes_ if one == proxies), None)
     if rung is None:
-        raise UsageError(f"{weights} has not learned {evidence}: it knows {', '.join(ladder.processes_)}")
+        raise UsageError(f"{weights} has not learned {proxies}: it knows {', '.join(multi_fidelity.processes_)}")
     collector = Collector(
         task.teacher, task.data, fixed_noise(task.data.resolution, learned.seed), task.recipe, workers=workers,
-        store=EvidenceStore(None), device=CPU, seed=learned.seed,
+        store=ProxyStore(None), device=CPU, seed=learned.seed,
     )  # fmt: skip
-    made = ladder.predict(
+    made = multi_fidelity.predict(
         gather(collector, task.architectures, rung), rung, guide=task.card.accuracy, classes=len(task.data.classes),
         test_images=task.test_images,
     )  # fmt: skip

@@ -19,12 +19,12 @@ class Check:
     """One correlation, computed again.
 
     Attributes:
-        evidence: which evidence the prediction was made from.
+        proxies: which proxies the prediction was made from.
         expected: the Spearman correlation on the card.
         found: the one of today.
     """
 
-    evidence: str
+    proxies: str
     expected: float
     found: float
 
@@ -51,7 +51,7 @@ def verify(release: Release, workers: Workers) -> list[Check]:
     fixture = read_fixture(release.folder.parent / "fixtures" / card.fixture)
     reached = np.array(fixture.accuracies)
     checks = []
-    for evidence, expected in card.expected.items():
-        made = predict(card.kind, release.weights, fixture, evidence, workers)
-        checks.append(Check(evidence, expected, float(spearman(made.mean, reached))))
+    for proxies, expected in card.expected.items():
+        made = predict(card.kind, release.weights, fixture, proxies, workers)
+        checks.append(Check(proxies, expected, float(spearman(made.mean, reached))))
     return checks

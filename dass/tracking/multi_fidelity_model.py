@@ -1,4 +1,4 @@
-"""The multi-fidelity predictor as MLflow serves it: evidence about students in, accuracies with intervals out."""
+"""The multi-fidelity predictor as MLflow serves it: proxies of students in, accuracies with intervals out."""
 
 import shutil
 from collections.abc import Mapping
@@ -9,41 +9,41 @@ import numpy as np
 import pandas as pd
 
 from dass.errors import UsageError
-from dass.evidence.evidence import Evidence
-from dass.ladder.checkpoint import LadderCard, load_ladder
-from dass.ladder.ladder import Ladder
+from dass.multi_fidelity.checkpoint import MultiFidelityCard, load_multi_fidelity
+from dass.multi_fidelity.predictor import MultiFidelityPredictor
+from dass.proxies.table import ProxyTable
 
 FILE = "predictor.safetensors"
 PREDICTED, LOW, HIGH = "predicted_accuracy", "low", "high"
-# Of MLflow's `params`: what is known of the task, and which evidence the rows hold.
+# Of MLflow's `params`: what is known of the task, and which proxies the rows hold.
 TEACHER_ACCURACY, CLASSES, TEST_IMAGES, EVIDENCE = "teacher_accuracy", "classes", "test_images", "evidence"
 
 
 class MultiFidelityModel:
-    """Predicts students of one task from a table of evidence.
+    """Predicts students of one task from a table of proxies.
 
     Args:
-        ladder: the predictor.
+        predictor: the predictor.
         card: what is known of it.
     """
 
-    def __init__(self, ladder: Ladder, card: LadderCard) -> None:
-        self.ladder = ladder
+    def __init__(self, predictor: MultiFidelityPredictor, card: MultiFidelityCard) -> None:
+        self.predictor = predictor
         self.card = card
 
     def predict(self, rows: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Predicts accuracies in percent.
 
         Args:
-            rows: one column for each measurement, as `dass.evidence` names them; the first row is the teacher's own.
-            params: `teacher_accuracy` in percent, `classes`, `test_images`, and `evidence`, the costliest kind of
-                evidence that is in the rows.
+            rows: one column for each measurement, as `dass.proxies` names them; the first row is the teacher's own.
+            params: `teacher_accuracy` in percent, `classes`, `test_images`, and `proxies`, the costliest kind of
+                proxies that is in the rows.
 
         Returns:
             One row for each student, without the teacher: the prediction and its 80% interval.
 
         Raises:
-            UsageError: a parameter is missing, there are no students, or the rows lack the evidence.
+            UsageError: a parameter is missing, there are no students, or the rows lack the proxies.
         """
         given = dict(params or {})
         missing = [name for name in (TEACHER_ACCURACY, CLASSES, TEST_IMAGES, EVIDENCE) if name not in given]
@@ -52,8 +52,8 @@ class MultiFidelityModel:
         if len(rows) < 2:
             raise UsageError("the first row is the teacher's own and each further one a student's: there is no student")
         values = rows.to_numpy(np.float64)
-        made = self.ladder.predict(
-            Evidence(tuple(map(str, rows.columns)), values[1:], values[0]),
+        made = self.predictor.predict(
+            ProxyTable(tuple(map(str, rows.columns)), values[1:], values[0]),
             given[EVIDENCE],
             guide=float(given[TEACHER_ACCURACY]),
             classes=int(given[CLASSES]),
@@ -75,7 +75,7 @@ def load_multi_fidelity_model(folder: Path) -> MultiFidelityModel:
     Raises:
         DassError: a file is missing or damaged.
     """
-    return MultiFidelityModel(*load_ladder(folder / FILE))
+    return MultiFidelityModel(*load_multi_fidelity(folder / FILE))
 
 
 def _load_pyfunc(path: str) -> MultiFidelityModel:

@@ -22,8 +22,8 @@ from filelock import FileLock, Timeout
 from dass.errors import DassError
 from dass.files import content_id
 from dass.tracking.address import shown, without_secrets
+from dass.tracking.http_proxies import by_way_of, is_here, proxies_for, to_this_machine
 from dass.tracking.local_database import check_database, database_advice
-from dass.tracking.proxies import by_way_of, is_here, proxies_for, to_this_machine
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -146,7 +146,7 @@ class MethodRun:
 
     Attributes:
         name: the method.
-        group: `meta`, `zero-cost`, `trivial` or `ladder`.
+        group: `meta`, `zero-cost`, `trivial` or `multi_fidelity`.
         seeds: how many of them its numbers are the mean of.
     """
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dass.config import Recipe
 from dass.datasets.task_data import TaskData
-from dass.device import repeatable, resolve_precision
+from dass.device import deterministic, resolve_precision
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.training.batches import epoch_batches, steps_per_epoch
 from dass.training.checkpoint import Checkpoint, TrainingState
@@ -41,7 +41,7 @@ class TrainingRun:
     failure: str
 
 
-@repeatable()
+@deterministic()
 def train(
     networks: Sequence[ElasticResNet],
     data: TaskData,

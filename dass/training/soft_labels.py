@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dass.config import Recipe
 from dass.datasets.task_data import TaskData
-from dass.device import repeatable, resolve_precision
+from dass.device import deterministic, resolve_precision
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.training.batches import epoch_batches, steps_per_epoch
 from dass.training.evaluation import forward
@@ -35,7 +35,7 @@ class SoftLabels:
         return self.epochs[epoch][step].to(images.device, non_blocking=True)
 
 
-@repeatable()
+@deterministic()
 def epoch_soft_labels(
     teacher: ElasticResNet, data: TaskData, recipe: Recipe, *, seed: int, epoch: int, device: torch.device
 ) -> Tensor:

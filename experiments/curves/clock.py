@@ -16,12 +16,12 @@ import typer
 
 from dass.datasets.augment import normalize
 from dass.device import device_name
-from dass.evidence.recalibrated import recalibrated_rows
-from dass.evidence.sprint import look
 from dass.files import write_json
 from dass.networks.remapping import remap
 from dass.params_file import find_root
 from dass.predictor.embeddings import embed, fixed_noise
+from dass.proxies.k_step import look
+from dass.proxies.one_batch import one_batch_rows
 from dass.space.cost import cost
 from dass.training.batches import PRECISIONS, Batch, epoch_batches
 from dass.training.evaluation import forward
@@ -74,7 +74,7 @@ def main(
     many = study.space(task).sample(64, np.random.default_rng(SEED))
 
     def one_batch() -> None:
-        recalibrated_rows(teacher, many, fit, alpha=recipe.alpha, temperature=recipe.temperature, precision="float32")
+        one_batch_rows(teacher, many, fit, alpha=recipe.alpha, temperature=recipe.temperature, precision="float32")
 
     clock = Clock(
         fixed=max(0.0, float(fixed)),

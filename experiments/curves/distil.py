@@ -9,11 +9,11 @@ from torch import Tensor
 from dass.config import DistillationRecipe, recipe_id
 from dass.datasets.augment import normalize
 from dass.datasets.task_data import TaskData
-from dass.device import device_name, repeatable, resolve_precision
-from dass.evidence.sprint import look
+from dass.device import deterministic, device_name, resolve_precision
 from dass.networks.checkpoint import weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
+from dass.proxies.k_step import look
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.training.batches import PRECISIONS, Batch, epoch_batches, steps_per_epoch
@@ -27,7 +27,7 @@ from experiments.curves.setting import READINGS
 QUARTERS = 4
 
 
-@repeatable()
+@deterministic()
 def distil_curve(
     teacher: ElasticResNet,
     architecture: Architecture,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dass.evidence import free
-from dass.evidence.evidence import Evidence
-from dass.ladder.features import by_thirds
-from dass.ladder.gaussian_process import Sample, TaskProcess
+from dass.multi_fidelity.features import by_thirds
+from dass.multi_fidelity.gaussian_process import Sample, TaskProcess
+from dass.proxies import size
+from dass.proxies.table import ProxyTable
 from experiments.curves.methods import Indices
 from experiments.curves.table import Floats, Table
 
@@ -54,8 +54,8 @@ class LearnedScore:
         uniform = np.log(len(teacher.classes))
         full = [stage[-1] for stage in teacher.architecture.widths]
         members = [*table.architectures, teacher.architecture]
-        rows = free.free_rows(members, teacher.resolution, len(teacher.classes), full)
-        shape = by_thirds(Evidence(free.names(len(full)), rows[:-1], rows[-1]))
+        rows = size.size_rows(members, teacher.resolution, len(teacher.classes), full)
+        shape = by_thirds(ProxyTable(size.names(len(full)), rows[:-1], rows[-1]))
         seen = np.stack(
             [
                 table.losses[:, reading] / uniform,

@@ -23,7 +23,7 @@ from tests.e2e.sandbox import HERE, Sandbox
 pytestmark = pytest.mark.timeout(1200)  # minutes where cores are shared
 
 ALL = [
-    "names", "dataset@glyphs", "dataset@digits", "splits", "teachers", "students", "meta_train", "ladder",
+    "names", "dataset@glyphs", "dataset@digits", "splits", "teachers", "students", "meta_train", "multi_fidelity",
     "teacher@digits", "target_students@digits", "search@digits", "distil@digits", "register@digits", "rank", "evaluate",
 ]  # fmt: skip
 
@@ -42,7 +42,7 @@ def test_every_stage_runs_once_and_a_new_target_redoes_nothing_of_the_source_sid
     check_what_an_evaluation_stands(sandbox)
     check_registry(sandbox)
     check_study(sandbox)
-    check_ladder(sandbox)
+    check_multi_fidelity(sandbox)
     source = (sandbox.root / "data/students/source/split0.parquet").read_bytes()
 
     values["targets"]["again"] = {"dataset": "digits", "evaluate": False}
@@ -54,11 +54,11 @@ def test_every_stage_runs_once_and_a_new_target_redoes_nothing_of_the_source_sid
     assert set(ran) - {name for name in ran if "@" in name} == {"names", "rank", "evaluate"}
     assert (sandbox.root / "data/students/source/split0.parquet").read_bytes() == source
 
-    values["search"]["method"] = "ladder"
+    values["search"]["method"] = "multi_fidelity"
     del values["targets"]["again"]
     sandbox.set_params(values)
     assert {"search@digits", "rank", "evaluate"} <= set(sandbox.repro())
-    check_search_by_ladder(sandbox)
+    check_search_by_multi_fidelity(sandbox)
     check_lengths(sandbox)
 
     values["students"]["per_source"] += 2
@@ -132,11 +132,12 @@ def check_restored_study(sandbox: Sandbox) -> None:
             assert times <= {record.finished_at for record in read_records(path)}
 
 
-def check_ladder(sandbox: Sandbox) -> None:
-    """A search by the ladder gives intervals, and evidence in proportion to promise."""
+def check_multi_fidelity(sandbox: Sandbox) -> None:
+    """A search by the multi-fidelity predictor gives intervals, and proxies in proportion to promise."""
     found = sandbox.run(
         "python", "-m", "dass.cli.main", "search", "--data", "digits", "--teacher",
-        "data/teachers/targets/digits/digits.safetensors", "--method", "ladder", "--candidates", "30", "--starts", "8",
+        "data/teachers/targets/digits/digits.safetensors", "--method", "multi_fidelity",
+        "--candidates", "30", "--starts", "8",
         "--sprints", "4", "--top", "30", "--latency", "--json",
     )  # fmt: skip
     ranking = json.loads(found.stdout)["ranking"]
@@ -147,18 +148,18 @@ def check_ladder(sandbox: Sandbox) -> None:
     assert all(item["low"] < item["predicted_accuracy"] < item["high"] and item["latency_ms"] > 0 for item in ranking)
 
 
-def check_search_by_ladder(sandbox: Sandbox) -> None:
+def check_search_by_multi_fidelity(sandbox: Sandbox) -> None:
     """Its pick goes under its own name, beside what DaSS would have picked."""
     with (sandbox.root / "reports/picks.csv").open() as file:
         methods = {pick["method"] for pick in csv.DictReader(file) if pick["target"] == "digits"}
-    assert methods == {"teacher", "ladder", "DaSS", "parameters", "depth"}
+    assert methods == {"teacher", "multi_fidelity", "DaSS", "parameters", "depth"}
     found = json.loads((sandbox.root / "data/search/digits/search.json").read_text())
     assert found["pick"]["rung"]
     assert {candidate["rung"] for candidate in found["ranking"]} >= {"noise", "start"}
 
 
 def check_lengths(sandbox: Sandbox) -> None:
-    """Each kind of evidence is held against both lengths, and DVC has nothing to do for it."""
+    """Each kind of proxies are held against both lengths, and DVC has nothing to do for it."""
     sandbox.run("python", "-m", "flows.lengths", "2", "4", "digits")
     with (sandbox.root / "reports/lengths.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -205,7 +206,7 @@ def check_comparison(sandbox: Sandbox) -> None:
     assert "**The best baseline on each target**\n\n- digits" in text
     assert {path.name for path in (reports / "figures").iterdir()} == {
         "table-2.png", "table-3.png", "table-4.png", "figure-3.png",
-        *(["ladder.png"] if any(row["target"] == "mean" for row in rows) else []),
+        *(["multi_fidelity.png"] if any(row["target"] == "mean" for row in rows) else []),
     }  # fmt: skip
 
     path = sandbox.root / "data/scores/digits.json"
@@ -366,7 +367,13 @@ def test_a_preset_starts_resumes_and_finishes_at_a_tenth_of_its_size(
     assert len(seen) < 9
     sandbox.repro("students")
     assert seen.items() <= every_record(sandbox).items()
-    for piece in ("ladder", "meta_train", "target_students@plantvillage", "target_students@rsscn7", "register@rsscn7"):
+    for piece in (
+        "multi_fidelity",
+        "meta_train",
+        "target_students@plantvillage",
+        "target_students@rsscn7",
+        "register@rsscn7",
+    ):
         sandbox.repro(piece)  # each within the ten minutes that a command may take
     sandbox.repro("rank")
     sandbox.repro()

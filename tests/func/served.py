@@ -23,11 +23,8 @@ from dass.datasets.importing import import_dataset
 from dass.datasets.packed import load_target, open_packed
 from dass.datasets.splits import load_split, make_splits, write_split
 from dass.datasets.task_data import TaskData
-from dass.evidence import free, noise, recalibrated, sprint
-from dass.evidence.collector import recipe_facts
-from dass.evidence.evidence import Evidence
-from dass.ladder.checkpoint import LadderCard, save_ladder
-from dass.ladder.ladder import Ladder, LadderTask
+from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelity
+from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask
 from dass.networks.checkpoint import save_teacher
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.checkpoint import PredictorCard, save_predictor
@@ -35,6 +32,9 @@ from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
 from dass.project import Project
+from dass.proxies import k_step, noise, one_batch, size
+from dass.proxies.collector import recipe_facts
+from dass.proxies.table import ProxyTable
 from dass.space.search_space import SearchSpace
 from dass.training.user_teacher import TeacherFile, bring_in_teacher
 from tests.e2e.sandbox import Sandbox
@@ -182,19 +182,19 @@ def fill(root: Path) -> None:
 
 
 def _ladder(project: Project) -> None:
-    """A ladder that has learned from random numbers."""
-    names, rng = (*free.names(4), *noise.NAMES, *recalibrated.names(4), *sprint.columns(50)), np.random.default_rng(0)
-    evidence = [Evidence(names, rng.normal(size=(8, len(names))), np.ones(len(names))) for _ in range(3)]
+    """A multi-fidelity predictor that has learned from random numbers."""
+    names, rng = (*size.names(4), *noise.NAMES, *one_batch.names(4), *k_step.columns(50)), np.random.default_rng(0)
+    proxies = [ProxyTable(names, rng.normal(size=(8, len(names))), np.ones(len(names))) for _ in range(3)]
     recipe = project.params.distillation
-    ladder = Ladder(alpha=recipe.alpha, temperature=recipe.temperature).fit(
-        [LadderTask(one, rng.uniform(40, 60, size=8), 60.0, 3, 500) for one in evidence]
+    multi_fidelity = MultiFidelityPredictor(alpha=recipe.alpha, temperature=recipe.temperature).fit(
+        [MultiFidelityTask(one, rng.uniform(40, 60, size=8), 60.0, 3, 500) for one in proxies]
     )
-    card = LadderCard(
+    card = MultiFidelityCard(
         space=SearchSpace.from_config(project.params.space), resolution=project.params.data.resolution,
         recipe=recipe_facts(recipe), tasks=("a", "b", "c"), teacher_ids=("a", "b", "c"), students=24, left_out={},
         covered={}, seed=0, device="cpu", torch_version="2", seconds=1.0,
     )  # fmt: skip
-    save_ladder(project.ladder_file, ladder, card)
+    save_multi_fidelity(project.multi_fidelity_file, multi_fidelity, card)
 
 
 def _teacher(path: Path, space: SearchSpace, data: TaskData) -> None:

@@ -27,8 +27,8 @@ from dass.students.trained import load_student
 from dass.tracking.store import open_store
 from flows.distil import distil
 from flows.evaluate import evaluate
-from flows.ladder import ladder
 from flows.meta_train import meta_train
+from flows.multi_fidelity import multi_fidelity
 from flows.rank import rank
 from flows.register import register
 from flows.search import search
@@ -45,7 +45,7 @@ EXAMPLES = int(os.environ.get("DASS_EXAMPLES", "5"))
 RESOLUTIONS = [16, 24]
 # The pipeline of dvc.yaml, its stages in their order.
 STAGES = [
-    splits, teachers, students, meta_train, ladder,
+    splits, teachers, students, meta_train, multi_fidelity,
     *(partial(stage, "digits") for stage in (teacher, target_students, search, distil, register)),
     rank, evaluate,
 ]  # fmt: skip
@@ -112,7 +112,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     values["search"]["starts"] = draw(st.integers(1, values["search"]["candidates"]))
     values["search"]["sprints"] = draw(st.integers(0, values["search"]["starts"]))
     values["search"] |= {"steps": draw(st.sampled_from([5, 10, 20, 50])), "evolve": draw(st.booleans())}
-    values["search"]["method"] = draw(st.sampled_from(["dass", "ladder"]))
+    values["search"]["method"] = draw(st.sampled_from(["dass", "multi_fidelity"]))
     others = draw(st.permutations(METHODS))[: draw(st.integers(0, 4))]
     values["evaluation"] |= {
         "methods": ["DaSS", *(name for name in others if name != "DaSS")],

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 
-from dass.ladder.ladder import RUNGS
+from dass.multi_fidelity.predictor import RUNGS
 from dass.project import Project
 from dass.students.database import StudentDatabase
 from flows.serve import deploy
@@ -91,16 +91,16 @@ def test_a_search_ranks_distils_registers_and_leaves_it_on_its_page(served: Serv
     assert "distilled_accuracy" in {metric["key"] for metric in found["data"]["metrics"]}
 
 
-def test_a_search_by_the_ladder_within_seconds_shows_its_evidence_and_registers_its_pick(served: Served) -> None:
+def test_a_search_by_the_predictor_within_seconds_shows_its_proxies_and_registers_its_pick(served: Served) -> None:
     run = served.run(
         "search-students", dataset="digits", teacher=TEACHER, max_macs=0.3, candidates=30, top=30, then="register",
-        method="ladder", seconds=20, expect_accuracy=0,
+        method="multi_fidelity", seconds=20, expect_accuracy=0,
     )  # fmt: skip
     assert run["state_type"] == "COMPLETED", run["state"]["message"]
     rows = table(served.artifacts(run)["table"])
-    evidence = {row["evidence"] for row in rows}
-    assert evidence <= set(RUNGS)
-    assert any(rung.startswith("sprint") for rung in evidence)
+    proxies = {row["evidence"] for row in rows}
+    assert proxies <= set(RUNGS)
+    assert any(rung.startswith("sprint") for rung in proxies)
     assert all(" to " in row["80% interval"] for row in rows)
     summary = next(text for text in _markdown(served, run) if "MLflow run" in text)
     model = re.search(r"models:/(dass-student-digits)/(\d+)", summary)

@@ -61,9 +61,17 @@ STAGES = {
     ("names",): COMPUTING | {"numpy"},
     ("splits",): COMPUTING - {"prefect"},
     ("dataset",): COMPUTING - TABLES,
-    ("teachers", "students", "meta_train", "ladder", "teacher", "target_students", "distil", "register", "rank"): (
-        COMPUTING - TABLES - {"torch"}
-    ),
+    (
+        "teachers",
+        "students",
+        "meta_train",
+        "multi_fidelity",
+        "teacher",
+        "target_students",
+        "distil",
+        "register",
+        "rank",
+    ): (COMPUTING - TABLES - {"torch"}),
     ("search", "evaluate"): COMPUTING - TABLES - {"torch", "matplotlib"},
 }
 

@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = (
-    "cli", "api", "planning shrink upkeep", "tracking baselines", "shipped", "search", "ladder",
-    "evaluation evidence", "predictor students", "training", "networks", "space datasets", "project presets",
+    "cli", "api", "planning shrink upkeep", "tracking baselines", "shipped", "search", "multi_fidelity",
+    "evaluation proxies", "predictor students", "training", "networks", "space datasets", "project presets",
     "params_file", "config", "families", "method_names", "sealed", "device files scratch amounts", "errors",
 )  # fmt: skip
 HEIGHT = {name: -index for index, names in enumerate(LAYERS) for name in names.split()}

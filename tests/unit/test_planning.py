@@ -90,11 +90,11 @@ def test_hours_are_images_times_time(plan: Plan) -> None:
     assert found["students"].hours == pytest.approx(10 * 8 * one * images / 6000, rel=0.05)
 
 
-def test_a_search_by_the_ladder_tries_starts_and_halves_sprints_over_the_workers(plan: Plan) -> None:
+def test_a_search_by_the_predictor_tries_one_batch_and_halves_trainings_over_the_workers(plan: Plan) -> None:
     def search(workers: int = 1, **change: Any) -> StageEstimate:
-        return plan(workers, search={"method": "ladder", "candidates": 500, "starts": 1, "sprints": 0, **change})[
-            "search"
-        ]
+        return plan(
+            workers, search={"method": "multi_fidelity", "candidates": 500, "starts": 1, "sprints": 0, **change}
+        )["search"]
 
     one = search()
     start = one.hours * 3600 - 500
@@ -114,7 +114,7 @@ def test_a_search_by_the_ladder_tries_starts_and_halves_sprints_over_the_workers
     assert one.work == "1 x 500 candidates, 1 starts, 0 sprints"
     alone = plan()["search"]
     assert alone.work == "1 x 500 candidates"
-    assert search(starts=200).memory_mib == alone.memory_mib + plan()["ladder"].memory_mib
+    assert search(starts=200).memory_mib == alone.memory_mib + plan()["multi_fidelity"].memory_mib
 
 
 def test_methods_that_learn_are_learned_for_every_seed_and_picks_are_distilled(plan: Plan) -> None:

@@ -42,7 +42,7 @@ def test_its_folders_are_the_pipelines(project: Project) -> None:
         project.source_teachers,
         project.source_students,
         project.predictor,
-        project.ladder,
+        project.multi_fidelity,
         project.target_teacher("digits"),
         project.target_students("digits"),
         project.search("digits"),

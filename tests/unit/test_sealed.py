@@ -18,7 +18,6 @@ from dass.baselines.scores import ScoreDatabase, Scores
 from dass.datasets.packed import DatasetCard, FileHashes, load_target
 from dass.datasets.splits import Split, read_split, write_split
 from dass.errors import DassError
-from dass.evidence.store import EvidenceStore, Row
 from dass.files import file_sha256, read_json, write_json
 from dass.networks.checkpoint import TeacherCard, load_card, load_teacher, save_teacher, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
@@ -26,6 +25,7 @@ from dass.predictor.checkpoint import PredictorCard, load_predictor, save_predic
 from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
+from dass.proxies.store import ProxyStore, Row
 from dass.sealed import SEAL, read_sealed, write_sealed
 from dass.search.candidates import Budget, Candidate
 from dass.search.run import SearchResult, load_search, save_search
@@ -134,9 +134,9 @@ KEPT = {
     ),
     "a split": Kept(lambda folder: write_split(folder / "s.json", SPLIT), lambda folder: read_split(folder / "s.json")),
     "evidence": Kept(
-        lambda folder: EvidenceStore(folder).add("key", ROWS),
+        lambda folder: ProxyStore(folder).add("key", ROWS),
         lambda folder: {
-            name: (row.values.tolist(), row.seconds) for name, row in EvidenceStore(folder).read("key").items()
+            name: (row.values.tolist(), row.seconds) for name, row in ProxyStore(folder).read("key").items()
         },
     ),
     "student records": Kept(

@@ -19,11 +19,11 @@ README_ROWS = {
     "DaSS": "DaSS",
     "DaSS without guide": "DaSS without guide",
     "parameters": "parameters",
-    "best method that is no ladder: DaSS without student": "DaSS without student",
+    "best other method: DaSS without student": "DaSS without student",
     "TANS": "TANS",
-    "ladder, size and shape": "ladder: free",
-    "ladder, and the response to noise": "ladder: noise",
-    "ladder, 20 steps of distillation": "ladder: sprint 20",
+    "multi-fidelity, size and shape": "ladder: free",
+    "multi-fidelity, and the response to noise": "ladder: noise",
+    "multi-fidelity, 20 steps of distillation": "ladder: sprint 20",
 }
 
 
@@ -65,9 +65,9 @@ def test_the_readmes_table_is_the_studys(cells: dict[tuple[str, str], str], labe
     assert f"| {label} | {numbers} |" in (ROOT / "README.md").read_text()
 
 
-def test_the_ladders_page_has_what_source_tasks_left_out_gave() -> None:
+def test_the_predictors_page_has_what_source_tasks_left_out_gave() -> None:
     card = json.loads((STUDY / "ladder.json").read_text())
-    text = (ROOT / "docs" / "ladder.md").read_text()
+    text = (ROOT / "docs" / "multi_fidelity.md").read_text()
     for rung in ("free", "noise", "start"):
         assert f"{rung} {card['left_out'][rung]:.2f}, {100 * card['covered'][rung]:.0f}%" in text
     sprints = ", ".join(f"{card['left_out'][f'sprint {steps}']:.2f}" for steps in (5, 10, 20))
@@ -81,11 +81,11 @@ def test_what_the_page_of_studies_says_is_in_the_tables(cells: dict[tuple[str, s
     with (STUDY / "correlations.csv").open() as file:
         rows = list(csv.DictReader(file))
     values = {(row["method"], row["metric"], row["target"]): float(row["value"]) for row in rows}
-    for name, method in (("DaSS", "DaSS"), ("ladder with twenty\n  steps", "ladder: sprint 20")):
+    for name, method in (("DaSS", "DaSS"), ("multi-fidelity with twenty\n  steps", "ladder: sprint 20")):
         regrets = ", ".join(f"{values[method, f'regret_within_{share}', 'mean']:.2f}" for share in (0.35, 0.4, 0.5))
         assert f"{name} {regrets}" in text
     sprint_and_free = [round(values[f"ladder: {rung}", "partial_src", "mean"], 2) for rung in ("free", "sprint 20")]
-    assert f"ladder {sprint_and_free[0]:.2f} to {sprint_and_free[1]:.2f}" in text
+    assert f"multi-fidelity {sprint_and_free[0]:.2f} to {sprint_and_free[1]:.2f}" in text
 
 
 def test_the_ranges_of_coverage_are_those_of_the_tables() -> None:
@@ -115,7 +115,7 @@ def test_the_picks_means_are_those_of_the_distilled_picks() -> None:
     means = {method: sum(sum(v) / len(v) for v in own.values()) / len(own) for method, own in reached.items()}
     for name, method in (("MetaD2A", "MetaD2A"), ("TANS", "TANS"), ("random", "random"), ("DaSS", "DaSS")):
         assert f"{name} {means[method]:.1f}" in text
-    assert f"ladder with the response to noise {means['ladder: noise']:.1f}" in text
+    assert f"multi-fidelity with the response to noise {means['ladder: noise']:.1f}" in text
 
 
 def test_the_piece_of_medium_is_what_its_records_say() -> None:

@@ -88,5 +88,5 @@ def test_the_places_are_those_that_the_project_writes(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "presets" / "demo.yaml").read_bytes())
     project = Project.open(tmp_path)
     known = {place.path for place in PLACES}
-    for folder in (project.evidence, project.learned, project.meta_trained):
+    for folder in (project.proxies, project.learned, project.meta_trained):
         assert folder.relative_to(project.root) in known

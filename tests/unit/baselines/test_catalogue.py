@@ -5,10 +5,10 @@ from pathlib import Path
 from dass.baselines.catalogue import CATALOGUE, Settings
 from dass.baselines.few_shot import FewShot
 from dass.baselines.meta_predictors import MetaPredictorRanker
-from dass.baselines.remapped_start import RemappedStart
+from dass.baselines.remapped import RemappedAccuracy
 from dass.baselines.zero_cost import ZeroCost
-from dass.ladder.ladder import RUNGS
 from dass.method_names import FEW_SHOT, META, METHODS
+from dass.multi_fidelity.predictor import RUNGS
 from dass.params_file import load_params
 
 PRESETS = Path(__file__).parents[3] / "presets"
@@ -17,7 +17,7 @@ PRESETS = Path(__file__).parents[3] / "presets"
 def test_every_promised_method_is_there() -> None:
     groups = {
         group: [name for name, method in CATALOGUE.items() if method.group == group]
-        for group in ("meta", "zero-cost", "trivial", "ladder", "few-shot")
+        for group in ("meta", "zero-cost", "trivial", "multi_fidelity", "few-shot")
     }
     assert {"DaSS", "DaSS without guide", "MAML", "Meta-SGD", "MetaD2A", "TANS"} <= set(groups["meta"])
     assert groups["zero-cost"] == [
@@ -29,7 +29,7 @@ def test_every_promised_method_is_there() -> None:
         "parameters", "MACs", "depth", "random", "remapped accuracy", "remapped loss",
         "remapped accuracy, new statistics", "remapped loss, new statistics",
     }  # fmt: skip
-    assert groups["ladder"] == [f"ladder: {rung}" for rung in RUNGS]
+    assert groups["multi_fidelity"] == [f"ladder: {rung}" for rung in RUNGS]
     assert sum(map(len, groups.values())) == len(CATALOGUE)
 
 
@@ -49,7 +49,7 @@ def test_settings_reach_the_methods() -> None:
     assert isinstance(meta, MetaPredictorRanker)
     assert (meta.variant, meta.episodes, meta.seed, meta.device) == ("MAML", params.predictor.episodes, 7, "cpu")
     start = CATALOGUE["remapped loss, new statistics"].make(settings)
-    assert isinstance(start, RemappedStart)
+    assert isinstance(start, RemappedAccuracy)
     assert (start.measure, start.recalibrate, start.temperature) == ("loss", True, params.distillation.temperature)
     proxy = CATALOGUE["fisher"].make(settings)
     assert isinstance(proxy, ZeroCost)

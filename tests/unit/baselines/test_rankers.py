@@ -43,18 +43,18 @@ class Case:
 
 
 @pytest.fixture(scope="module")
-def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where all methods keep their evidence."""
+def proxies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all methods keep their proxies."""
     return tmp_path_factory.mktemp("evidence")
 
 
 @pytest.fixture(scope="module", params=reversed(CATALOGUE))  # longest sprints first: they serve the shorter ones too
-def case(request: pytest.FixtureRequest, sources: list[RankingTask], target: RankingTask, evidence: Path) -> Case:
+def case(request: pytest.FixtureRequest, sources: list[RankingTask], target: RankingTask, proxies: Path) -> Case:
     method = CATALOGUE[request.param]
-    settings = replace(SETTINGS, evidence=evidence)
+    settings = replace(SETTINGS, proxies=proxies)
     ranker = method.make(settings)
     assert not [name for name in vars(ranker) if name.endswith("_")]  # the constructor only stores its arguments
-    if method.group == "ladder":  # it trains each student for a moment: a few are enough
+    if method.group == "multi_fidelity":  # it trains each student for a moment: a few are enough
         sources = [
             replace(task, architectures=task.architectures[:4], accuracies=task.accuracies[:4]) for task in sources
         ]

@@ -18,9 +18,9 @@ from dass.baselines.ranker import Ranker, RankingTask
 from dass.baselines.scores import ScoreDatabase, Scores, score_arrays, time_rows
 from dass.baselines.scoring import Scoring, SourceTasks, TargetSample
 from dass.errors import DassError
-from dass.evidence.store import EvidenceStore
 from dass.params_file import load_params
 from dass.predictor.scorer import MetaPredictor
+from dass.proxies.store import ProxyStore
 from dass.search.candidates import Budget, scored
 from dass.search.run import SearchResult
 from dass.space.architecture import Architecture
@@ -132,26 +132,26 @@ def test_what_a_score_depends_on_is_in_its_key(
     assert [scores.key for scores in kept] == ([before.key, after.key] if change == "seed" else [after.key])
 
 
-def test_where_the_ladder_keeps_evidence_and_how_many_measure_it_is_not_in_a_key(
+def test_where_the_predictor_keeps_proxies_and_how_many_measure_it_is_not_in_a_key(
     made: Scoring, sample: TargetSample, tmp_path: Path
 ) -> None:
     few = replace(sample, architectures=sample.architectures[:2])
     [first] = made.score("ladder: free", 0, [few])
     assert not first.failure
-    other = replace(made, settings=replace(made.settings, evidence=tmp_path / "elsewhere", workers=7))
+    other = replace(made, settings=replace(made.settings, proxies=tmp_path / "elsewhere", workers=7))
     [second] = other.score("ladder: free", 0, [few])
     assert second.key == first.key
 
 
-def test_the_ladders_seconds_are_those_of_its_evidence_whenever_that_was_made(
+def test_the_predictors_seconds_are_those_of_its_proxies_whenever_they_were_made(
     made: Scoring, sample: TargetSample, sources: list[RankingTask], tmp_path: Path
 ) -> None:
     few = replace(sample, architectures=sample.architectures[:4])
     short = [replace(one, architectures=one.architectures[:6], accuracies=one.accuracies[:6]) for one in sources]
     recipe = made.settings.distillation.model_copy(update={"batch_size": 8})
-    settings = replace(made.settings, distillation=recipe, evidence=tmp_path / "evidence", workers=0)
+    settings = replace(made.settings, distillation=recipe, proxies=tmp_path / "evidence", workers=0)
     seconds: dict[str, list[float]] = {"ladder: start": [], "ladder: sprint 5": []}
-    for run in range(2):  # scores are made anew, evidence is not
+    for run in range(2):  # scores are made anew, proxies are not
         again = replace(
             made, settings=settings, database=ScoreDatabase(tmp_path / f"scores-{run}"),
             sources=lambda: SourceTasks(short[:3], short[3:]),
@@ -160,7 +160,7 @@ def test_the_ladders_seconds_are_those_of_its_evidence_whenever_that_was_made(
             [scores] = again.score(name, 0, [few])
             assert not scores.failure
             found.append(scores.seconds)
-        store = EvidenceStore(tmp_path / "evidence")
+        store = ProxyStore(tmp_path / "evidence")
         for file in (tmp_path / "evidence").glob("*.parquet"):
             store.add(file.stem, {name: replace(row, seconds=7.0) for name, row in store.read(file.stem).items()})
     # A sprint's start is taken from the store, and counts as what it took.

@@ -121,7 +121,7 @@ def test_a_mistake_in_params_is_named(refuses: Callable, project: Path) -> None:
 
 @pytest.mark.parametrize("path", ["a" * 300, "b/" * 3000])
 def test_a_path_that_nothing_can_be_at(path: str, refuses: Callable, project: Path) -> None:
-    for file in ("predictor", "ladder"):
+    for file in ("predictor", "multi_fidelity"):
         (project / f"data/{file}").mkdir(parents=True)
     assert path[:50] in refuses(2, "search", "--data", "digits", "--teacher", "x.pt", "--predictor", path)
     assert path[:50] in refuses(2, "students", "import", "source", path)

@@ -14,21 +14,21 @@ from safetensors.torch import load_file, save_file
 
 from dass.datasets.importing import import_dataset
 from dass.errors import DassError
-from dass.evidence.collector import recipe_facts
-from dass.ladder.checkpoint import LadderCard, save_ladder
-from dass.ladder.ladder import RUNGS, Ladder
+from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelity
+from dass.multi_fidelity.predictor import RUNGS, MultiFidelityPredictor
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.params_file import load_params
 from dass.predictor.checkpoint import PredictorCard, save_predictor
 from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
-from dass.project import LADDER_FILE
-from dass.search.climb import Effort
+from dass.project import MULTI_FIDELITY_FILE
+from dass.proxies.collector import recipe_facts
+from dass.search.successive_halving import SearchBudget
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.training.workers import Workers
-from tests.unit.ladder.test_ladder import make_task
+from tests.unit.multi_fidelity.test_predictor import make_task
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
 TEACHER = "mine.safetensors"
@@ -169,7 +169,7 @@ def test_as_a_table(dass: Callable) -> None:
         ({"--candidates": "few"}, "Invalid value for '--candidates'"),
         ({"--starts": "9", "--sprints": "0"}, "--starts, --sprints: not with --method dass"),
         ({"--seconds": "9"}, "--seconds: not with --method dass"),
-        ({"--workers": "0", "--method": "ladder"}, "Invalid value for '--workers'"),
+        ({"--workers": "0", "--method": "multi_fidelity"}, "Invalid value for '--workers'"),
     ],
 )
 def test_wrong_use(refuses: Callable, changes: dict[str, str], line: str) -> None:
@@ -177,7 +177,7 @@ def test_wrong_use(refuses: Callable, changes: dict[str, str], line: str) -> Non
     assert line in refuses(2, "search", *(word for option in options.items() for word in option))
 
 
-def test_evolution_is_refused_without_the_ladder(refuses: Callable) -> None:
+def test_evolution_is_refused_without_the_multi_fidelity_predictor(refuses: Callable) -> None:
     line = refuses(2, "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--evolve")
     assert line.startswith("--evolve: not with --method dass")
 
@@ -188,24 +188,24 @@ def test_device_from_the_environment(refuses: Callable, monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def ladder(project: Path) -> Path:
-    """A ladder of that space, learned from made-up students."""
+def multi_fidelity(project: Path) -> Path:
+    """A multi-fidelity predictor of that space, learned from made-up students."""
     recipe = load_params(project / "params.yaml").distillation
-    learned = Ladder(alpha=recipe.alpha, temperature=recipe.temperature).fit(
+    learned = MultiFidelityPredictor(alpha=recipe.alpha, temperature=recipe.temperature).fit(
         [make_task(seed) for seed in range(3)], RUNGS[: RUNGS.index("sprint 10") + 1]
     )
-    card = LadderCard(SPACE, 16, recipe_facts(recipe), ("split0",), ("a",), 72, {}, {}, 3, "cpu", "2", 1.0)
-    save_ladder(project / LADDER_FILE, learned, card)
-    return project / LADDER_FILE
+    card = MultiFidelityCard(SPACE, 16, recipe_facts(recipe), ("split0",), ("a",), 72, {}, {}, 3, "cpu", "2", 1.0)
+    save_multi_fidelity(project / MULTI_FIDELITY_FILE, learned, card)
+    return project / MULTI_FIDELITY_FILE
 
 
-def test_how_far_the_ladder_goes_and_over_how_many_workers(
-    refuses: Callable, ladder: Path, monkeypatch: pytest.MonkeyPatch
+def test_how_far_the_multi_fidelity_predictor_goes_and_over_how_many_workers(
+    refuses: Callable, multi_fidelity: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DASS_WORKERS", "3")
     counts, efforts = [], []
 
-    def climb(*_: object, effort: Effort, **__: object) -> None:
+    def successive_halving(*_: object, effort: SearchBudget, **__: object) -> None:
         efforts.append(effort)
         raise DassError("far enough")
 
@@ -213,9 +213,20 @@ def test_how_far_the_ladder_goes_and_over_how_many_workers(
         counts.append(count)
         return Workers(count)
 
-    monkeypatch.setattr("dass.cli.search_ways.search_by_ladder", climb)
-    monkeypatch.setattr("dass.cli.search_ways.Workers", started)
-    use = ("search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--method", "ladder", "--device", "cpu")
+    monkeypatch.setattr("dass.cli.search_methods.search_by_multi_fidelity", successive_halving)
+    monkeypatch.setattr("dass.cli.search_methods.Workers", started)
+    use = (
+        "search",
+        "--data",
+        "pets",
+        "--teacher",
+        TEACHER,
+        *AT_CHANCE,
+        "--method",
+        "multi_fidelity",
+        "--device",
+        "cpu",
+    )
     for more in (
         (), ("--sprints", 0, "--starts", 60, "--evolve", "--workers", 2), ("--candidates", 5), ("--seconds", 9),
         ("--seconds", 9, "--starts", 7),
@@ -223,27 +234,29 @@ def test_how_far_the_ladder_goes_and_over_how_many_workers(
         assert refuses(1, *use, *more) == "far enough"
     block = load_params(Path("params.yaml")).search
     assert efforts == [
-        Effort(candidates=3000, starts=block.starts, sprints=block.sprints),
-        Effort(candidates=3000, starts=60, sprints=0, evolve=True),
-        Effort(candidates=5, starts=5, sprints=5),
-        Effort(candidates=3000, starts=3000, sprints=block.sprints, seconds=9),
-        Effort(candidates=3000, starts=7, sprints=7, seconds=9),
+        SearchBudget(candidates=3000, starts=block.starts, sprints=block.sprints),
+        SearchBudget(candidates=3000, starts=60, sprints=0, evolve=True),
+        SearchBudget(candidates=5, starts=5, sprints=5),
+        SearchBudget(candidates=3000, starts=3000, sprints=block.sprints, seconds=9),
+        SearchBudget(candidates=3000, starts=7, sprints=7, seconds=9),
     ]
     assert counts == [3, 2, 3, 3, 3]
 
 
-def test_a_search_by_the_ladder_needs_no_predictor(search: Search, ladder: Path, project: Path) -> None:
+def test_a_multi_fidelity_search_needs_no_other_predictor(search: Search, multi_fidelity: Path, project: Path) -> None:
     shutil.rmtree(project / "data" / "predictor")
-    found = search("--method", "ladder", "--starts", 4, "--sprints", 0, "--workers", 1, "--top", 12, candidates=12)
+    found = search(
+        "--method", "multi_fidelity", "--starts", 4, "--sprints", 0, "--workers", 1, "--top", 12, candidates=12
+    )
     assert sorted(row["rung"] for row in found["ranking"]) == 8 * ["noise"] + 4 * ["start"]
     assert all(row["low"] < row["predicted_accuracy"] < row["high"] for row in found["ranking"])
 
 
-def test_a_ladder_of_another_recipe_is_refused(refuses: Callable, ladder: Path) -> None:
+def test_a_multi_fidelity_predictor_of_another_recipe_is_refused(refuses: Callable, multi_fidelity: Path) -> None:
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("temperature: 6.0", "temperature: 5.0"))
-    line = refuses(2, "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--method", "ladder")
-    assert line.endswith("was learned with another distillation.temperature: run the `ladder` stage again")
+    line = refuses(2, "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--method", "multi_fidelity")
+    assert line.endswith("was learned with another distillation.temperature: run the `multi_fidelity` stage again")
 
 
 def spoil_shape(weights: dict[str, torch.Tensor]) -> None:

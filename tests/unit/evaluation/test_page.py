@@ -36,7 +36,7 @@ def found() -> Findings:
         teachers={"dtd": 44.4, "flat": 51.0},
         meta=["DaSS", "DaSS, first order", "MAML"],
         others=["naswot", "parameters"],
-        ladder=["ladder: free", "ladder: start"],
+        multi_fidelity=["ladder: free", "ladder: start"],
         reference="DaSS",
         variants=["DaSS, first order"],
         rows=rows,
@@ -48,8 +48,16 @@ def found() -> Findings:
 
 def test_methods_are_divided_between_the_tables(found: Findings) -> None:
     made = tables(found)
-    assert list(made) == ["targets", "table-2", "table-3", "ladder", "ladder-means", "figure-3", "table-4"]
-    drawn = [name for name in made if name not in ("targets", "ladder-means")]
+    assert list(made) == [
+        "targets",
+        "table-2",
+        "table-3",
+        "multi_fidelity",
+        "multi-fidelity-means",
+        "figure-3",
+        "table-4",
+    ]
+    drawn = [name for name in made if name not in ("targets", "multi-fidelity-means")]
     assert {name.split("/")[1] for name in pictures(found)} == {f"{name}.png" for name in drawn}
     assert [row[0] for row in made["table-2"].rows] == ["DaSS", "DaSS, first order", "MAML", "noise ceiling"]
     assert [row[0] for row in made["table-3"].rows] == ["DaSS", "naswot", "parameters", "noise ceiling"]
@@ -62,17 +70,17 @@ def test_methods_are_divided_between_the_tables(found: Findings) -> None:
     assert naswot[3] == naswot[1]  # the target that it lacks does not count
 
 
-def test_the_ladder_stands_beside_the_best_baseline(found: Findings) -> None:
-    by_target = tables(found)["ladder"]
+def test_the_multi_fidelity_predictor_stands_beside_the_best_baseline(found: Findings) -> None:
+    by_target = tables(found)["multi_fidelity"]
     assert [row[0] for row in by_target.rows] == ["DaSS", "ladder: free", "ladder: start", "noise ceiling"]
     assert by_target.columns[1:3] == ("dtd (n=30)", "flat† (n=30)")
-    table = tables(found)["ladder-means"]
+    table = tables(found)["multi-fidelity-means"]
     assert [row[0] for row in table.rows] == ["ladder: free", "ladder: start", "DaSS", "parameters", "MAML"]
     start = dict(zip(table.columns, table.rows[1], strict=True))
     assert start["within 80% intervals"] == "80 %"
     assert abs(float(start["difference to DaSS"].split()[0])) < 0.05
     assert table.rows[2][table.columns.index("difference to DaSS")] == "-"
-    assert [row[0] for row in tables(found)["table-3"].rows if "ladder" in row[0]] == []
+    assert [row[0] for row in tables(found)["table-3"].rows if "multi_fidelity" in row[0]] == []
 
 
 def test_targets_that_do_not_count_are_marked(found: Findings) -> None:
@@ -95,8 +103,10 @@ def test_the_page_has_everything(found: Findings) -> None:
     assert text.startswith("# Preset demo\n\n**Targets**\n")
     headings = [line for line in text.splitlines() if line.startswith("**")]
     assert [heading.strip("*").split(".")[0] for heading in headings] == [
-        "Targets", "Table 2", "Table 3", "The best baseline on each target", "The ladder: SRC on unseen targets",
-        "The ladder: what each kind of evidence adds, on average", "Figure 3", "Tables 4, 5 and 7", "Without scores",
+        "Targets", "Table 2", "Table 3", "The best baseline on each target",
+        "The multi-fidelity predictor: SRC on unseen targets",
+        "The multi-fidelity predictor: what each proxy adds, on average",
+        "Figure 3", "Tables 4, 5 and 7", "Without scores",
     ]  # fmt: skip
     assert text.endswith("- naswot on flat: RuntimeError: no memory\n")
     assert "\n\n\n" not in text

@@ -13,7 +13,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from dass.config import Statistics
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
-from dass.evidence.recalibrated import recalibrated_rows
 from dass.families.blocks import Block, Conv
 from dass.families.registry import FAMILIES, family_from_json, family_to_json
 from dass.networks.elastic_resnet import ElasticResNet, Modules
@@ -21,6 +20,7 @@ from dass.networks.remapping import remap
 from dass.networks.run_block import run_block
 from dass.networks.sorting import sort_channels
 from dass.predictor.embeddings import embed, fixed_noise
+from dass.proxies.one_batch import one_batch_rows
 from dass.search.latency import measure_parts
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
@@ -114,7 +114,7 @@ def test_one_batch_proxy_is_a_forward_in_train_mode(space: SearchSpace, teacher:
     labels = torch.arange(24) % CLASSES
     data = TaskData("t", tuple("abcde"), pixels.permute(0, 3, 1, 2), labels, pixels.permute(0, 3, 1, 2), labels, "id")
     architectures = sample(space, 5)
-    rows = recalibrated_rows(teacher, architectures, data, alpha=0.5, temperature=4.0, precision="float32")
+    rows = one_batch_rows(teacher, architectures, data, alpha=0.5, temperature=4.0, precision="float32")
     for architecture, row in zip(architectures, rows, strict=True):
         student = remap(teacher, architecture).train()
         logits = student(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)

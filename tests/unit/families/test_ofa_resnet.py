@@ -16,7 +16,6 @@ from dass.datasets.importing import import_dataset
 from dass.datasets.packed import load_target
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError, UsageError
-from dass.evidence.recalibrated import recalibrated_rows
 from dass.families.family import Family, fits
 from dass.families.ofa_resnet import EXPAND_RATIOS, STREAM_RATIOS, STREAMS, OfaResNet, divisible, member
 from dass.families.registry import read_family
@@ -25,6 +24,7 @@ from dass.networks.importing import import_network
 from dass.networks.remapping import remap
 from dass.networks.run_block import run_block
 from dass.predictor.embeddings import embed, fixed_noise
+from dass.proxies.one_batch import one_batch_rows
 from dass.search.latency import measure_parts
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
@@ -129,7 +129,7 @@ def test_batch_statistics_of_students_of_many_widths_are_those_of_training() -> 
     labels = torch.arange(24) % CLASSES
     data = TaskData("t", tuple("abcde"), pixels, labels, pixels, labels, "id")
     architectures = [*STUDENTS, TEACHER.architecture, STUDENTS[1]]
-    rows = recalibrated_rows(TEACHER, architectures, data, alpha=0.5, temperature=4.0, precision="float32")
+    rows = one_batch_rows(TEACHER, architectures, data, alpha=0.5, temperature=4.0, precision="float32")
     for architecture, row in zip(architectures, rows, strict=True):
         logits = remap(TEACHER, architecture).train()(pixels.float() / 127.5 - 1)
         assert row[1] == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-3)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from dass.evidence.collector import Collector, recipe_facts
-from dass.evidence.store import EvidenceStore
-from dass.ladder.checkpoint import LadderCard, save_ladder
-from dass.ladder.ladder import RUNGS, Ladder, LadderTask, gather
+from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelity
+from dass.multi_fidelity.predictor import RUNGS, MultiFidelityPredictor, MultiFidelityTask, gather
 from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import fixed_noise
+from dass.proxies.collector import Collector, recipe_facts
+from dass.proxies.store import ProxyStore
 from dass.shipped.build import Origin
 from dass.shipped.card import Source
 from dass.shipped.fixture import Fixture
@@ -43,24 +43,24 @@ def make_task(seed: int, students: int = 16, outliers: int = 0) -> Fixture:
 
 
 @pytest.fixture(scope="session")
-def ladder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def multi_fidelity_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A predictor that has learned from three tasks, up to the fidelity `start`."""
     tasks = []
     with Workers(0) as workers:
         for task in (make_task(seed) for seed in range(3)):
             collector = Collector(
-                task.teacher, task.data, fixed_noise(16, 0), RECIPE, workers=workers, store=EvidenceStore(None),
+                task.teacher, task.data, fixed_noise(16, 0), RECIPE, workers=workers, store=ProxyStore(None),
                 device=torch.device("cpu"),
             )  # fmt: skip
-            evidence = gather(collector, task.architectures, "start")
-            tasks.append(LadderTask(evidence, np.array(task.accuracies), 57.0, 4, 2000))
-    learned = Ladder(alpha=RECIPE.alpha, temperature=RECIPE.temperature).fit(tasks, RUNGS[:3])
-    card = LadderCard(
+            proxies = gather(collector, task.architectures, "start")
+            tasks.append(MultiFidelityTask(proxies, np.array(task.accuracies), 57.0, 4, 2000))
+    learned = MultiFidelityPredictor(alpha=RECIPE.alpha, temperature=RECIPE.temperature).fit(tasks, RUNGS[:3])
+    card = MultiFidelityCard(
         SPACE, 16, recipe_facts(RECIPE), ("task0",), ("t" * 12,), 48, {"free": 0.9, "start": 0.9}, {"start": 0.8}, 0,
         "cpu", "2", 1.0,
     )  # fmt: skip
-    path = tmp_path_factory.mktemp("learned") / "ladder.safetensors"
-    save_ladder(path, learned, card)
+    path = tmp_path_factory.mktemp("learned") / "multi_fidelity.safetensors"
+    save_multi_fidelity(path, learned, card)
     return path
 
 

@@ -17,10 +17,10 @@ from tests.unit.shipped.conftest import ORIGIN
 
 
 @pytest.fixture(scope="module")
-def release(ladder_file: Path, target: Fixture, tmp_path_factory: pytest.TempPathFactory) -> Release:
+def release(multi_fidelity_file: Path, target: Fixture, tmp_path_factory: pytest.TempPathFactory) -> Release:
     with Workers(0) as workers:
         folder = tmp_path_factory.mktemp("data") / "tiny"
-        return build(folder, "ladder", ladder_file, ORIGIN, [target], workers, fixture="task9")
+        return build(folder, "multi_fidelity", multi_fidelity_file, ORIGIN, [target], workers, fixture="task9")
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def copy(release: Release, tmp_path: Path) -> Path:
 def test_a_release_says_where_it_comes_from_and_how_it_does_on_targets(release: Release, target: Fixture) -> None:
     card = read_release(release.folder).card
     assert card == release.card
-    assert (card.name, card.kind, card.students, card.sources) == ("tiny", "ladder", 48, ORIGIN.sources)
+    assert (card.name, card.kind, card.students, card.sources) == ("tiny", "multi_fidelity", 48, ORIGIN.sources)
     [score] = card.targets
     assert (score.target, score.students, score.family) == ("task9", 16, "paper_resnet")
     assert 0.5 < score.src < 1
@@ -45,7 +45,7 @@ def test_a_release_says_where_it_comes_from_and_how_it_does_on_targets(release: 
 def test_verify_finds_the_correlations_again(release: Release) -> None:
     with Workers(0) as workers:
         checks = verify(release, workers)
-    assert [check.evidence for check in checks] == ["free", "start"]
+    assert [check.proxies for check in checks] == ["free", "start"]
     assert all(check.holds for check in checks)
 
 
@@ -94,11 +94,11 @@ def read_sealed_text(text: str, folder: Path) -> dict[str, object]:
 
 
 def test_a_predictor_that_ranks_badly_or_lies_about_its_doubt_is_not_shipped(
-    release: Release, ladder_file: Path, target: Fixture, tmp_path: Path
+    release: Release, multi_fidelity_file: Path, target: Fixture, tmp_path: Path
 ) -> None:
     upside_down = replace(target, accuracies=tuple(100 - one for one in target.accuracies))
     with Workers(0) as workers, pytest.raises(DassError, match="mean correlation"):
-        build(tmp_path / "bad", "ladder", ladder_file, ORIGIN, [upside_down], workers)
+        build(tmp_path / "bad", "multi_fidelity", multi_fidelity_file, ORIGIN, [upside_down], workers)
     assert not (tmp_path / "bad").exists()
     good = TargetScore("a", "paper_resnet", "0" * 12, 20, 500, 0.9, 0.8)
     assert flaws(replace(release.card, targets=(good,))) == []
@@ -110,21 +110,29 @@ def test_a_predictor_that_ranks_badly_or_lies_about_its_doubt_is_not_shipped(
     assert len(flaws(replace(release.card, targets=(), sources=(), licence=""))) == 3
 
 
-def test_a_folder_of_something_else_is_left_alone(ladder_file: Path, target: Fixture, tmp_path: Path) -> None:
+def test_a_folder_of_something_else_is_left_alone(multi_fidelity_file: Path, target: Fixture, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with Workers(0) as workers, pytest.raises(UsageError, match="no shipped predictor"):
-        build(tmp_path / "mine", "ladder", ladder_file, ORIGIN, [target], workers)
+        build(tmp_path / "mine", "multi_fidelity", multi_fidelity_file, ORIGIN, [target], workers)
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", "notes.txt"]
 
 
-def test_a_release_is_replaced_whole(release: Release, ladder_file: Path, target: Fixture, copy: Path) -> None:
+def test_a_release_is_replaced_whole(release: Release, multi_fidelity_file: Path, target: Fixture, copy: Path) -> None:
     with Workers(0) as workers:
-        again = build(copy, "ladder", ladder_file, replace(ORIGIN, summary="new"), [target], workers, fixture="task9")
+        again = build(
+            copy,
+            "multi_fidelity",
+            multi_fidelity_file,
+            replace(ORIGIN, summary="new"),
+            [target],
+            workers,
+            fixture="task9",
+        )
     assert again.card.summary == "new"
     assert {path.name for path in copy.parent.iterdir()} == {"tiny", "fixtures"}
 
 
-def test_an_unknown_target_to_verify_by_is_named(ladder_file: Path, target: Fixture, tmp_path: Path) -> None:
+def test_an_unknown_target_to_verify_by_is_named(multi_fidelity_file: Path, target: Fixture, tmp_path: Path) -> None:
     with Workers(0) as workers, pytest.raises(UsageError, match="task9"):
-        build(tmp_path / "x", "ladder", ladder_file, ORIGIN, [target], workers, fixture="cifar")
+        build(tmp_path / "x", "multi_fidelity", multi_fidelity_file, ORIGIN, [target], workers, fixture="cifar")

@@ -17,10 +17,10 @@ from tests.unit.shipped.conftest import ORIGIN
 
 
 @pytest.fixture
-def library(ladder_file: Path, target: Fixture, tmp_path: Path) -> Path:
+def library(multi_fidelity_file: Path, target: Fixture, tmp_path: Path) -> Path:
     with Workers(0) as workers:
-        build(tmp_path / "tiny", "ladder", ladder_file, ORIGIN, [target], workers)
-        build(tmp_path / "any", "ladder", ladder_file, replace(ORIGIN, general=True), [target], workers)
+        build(tmp_path / "tiny", "multi_fidelity", multi_fidelity_file, ORIGIN, [target], workers)
+        build(tmp_path / "any", "multi_fidelity", multi_fidelity_file, replace(ORIGIN, general=True), [target], workers)
     return tmp_path
 
 

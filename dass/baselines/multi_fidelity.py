@@ -1,0 +1,134 @@
+"""The multi-fidelity predictor as methods of the comparison, one for each fidelity: what each kind of proxy adds."""
+
+import copy
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dass.baselines.ranker import Ranker, RankingTask, not_fitted
+from dass.config import DistillationRecipe
+from dass.device import resolve_device
+from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, Prediction, Rung, gather
+from dass.proxies.collector import Collector
+from dass.proxies.store import ProxyStore
+from dass.proxies.table import ProxyTable
+from dass.space.architecture import Architecture
+from dass.training.workers import Workers, usual_count
+
+
+def collector_of(
+    task: RankingTask,
+    recipe: DistillationRecipe,
+    *,
+    workers: Workers,
+    store: ProxyStore,
+    device: torch.device,
+    seed: int,
+) -> Collector:
+    """A collector of proxies of a task's students; arguments as in `Collector`."""
+    teacher = copy.deepcopy(task.teacher).cpu()  # it may be on a GPU, and must stay there
+    return Collector(teacher, task.data, task.noise, recipe, workers=workers, store=store, device=device, seed=seed)
+
+
+def multi_fidelity_task(task: RankingTask, proxies: ProxyTable) -> MultiFidelityTask:
+    """A task with proxies of its known students, for a multi-fidelity predictor to learn from."""
+    return MultiFidelityTask(
+        proxies, np.array(task.accuracies), task.teacher_accuracy, len(task.data.classes), task.test_images
+    )
+
+
+class MultiFidelityRanker(Ranker):
+    """Predicts from the proxies up to a rung, which it collects.
+
+    Attributes:
+        predictor_: what was learned, after `fit`.
+        seconds_: what an architecture took, after `predict`: its proxies, whenever that was made, and the prediction.
+    """
+
+    predictor_: MultiFidelityPredictor | None = None
+    seconds_: float = 0.0
+
+    def __init__(
+        self,
+        rung: Rung,
+        recipe: DistillationRecipe,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        store: Path | None = None,
+        workers: int | None = None,
+    ) -> None:
+        """Stores the settings.
+
+        Args:
+            rung: up to which proxies are collected.
+            recipe: of the distillation to be predicted.
+            seed: of the batches that proxies are taken on.
+            device: where proxies are taken: `auto`, `cpu` or `cuda`.
+            store: a folder where proxies are kept; None for nowhere.
+            workers: processes, 0 for this one; None for one per core, or one on a GPU.
+        """
+        self.rung = rung
+        self.recipe = recipe
+        self.seed = seed
+        self.device = device
+        self.store = store
+        self.workers = workers
+
+    def fit(self, training: Sequence[RankingTask], validation: Sequence[RankingTask]) -> Self:
+        """Learns from the proxies and the accuracies of all source tasks: nothing is left for validation to choose."""
+        tasks = [*training, *validation]
+        with self._workers() as workers:
+            learned = [
+                multi_fidelity_task(task, gather(self._collector(task, workers), task.architectures, self.rung))
+                for task in tasks
+            ]
+        self.predictor_ = MultiFidelityPredictor(alpha=self.recipe.alpha, temperature=self.recipe.temperature).fit(
+            learned, [self.rung]
+        )
+        return self
+
+    def score(self, task: RankingTask, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        """Predicted accuracies in percent; NaN where a measurement broke down.
+
+        Raises:
+            UsageError: not fitted.
+            DassError: workers died while they measured.
+        """
+        return self.predict(task, architectures).mean
+
+    def predict(self, task: RankingTask, architectures: Sequence[Architecture], confidence: float = 80.0) -> Prediction:
+        """Predicted accuracies with their intervals.
+
+        Raises:
+            UsageError: not fitted.
+            DassError: workers died while they measured.
+        """
+        if self.predictor_ is None:
+            raise not_fitted(self)
+        with self._workers() as workers:
+            proxies = gather(self._collector(task, workers), architectures, self.rung)
+        started = time.perf_counter()
+        made = self.predictor_.predict(
+            proxies, self.rung, guide=task.teacher_accuracy, classes=len(task.data.classes),
+            test_images=task.test_images, confidence=confidence,
+        )  # fmt: skip
+        self.seconds_ = proxies.seconds + (time.perf_counter() - started) / max(1, len(architectures))
+        return made
+
+    def _collector(self, task: RankingTask, workers: Workers) -> Collector:
+        return collector_of(
+            task, self.recipe, workers=workers, store=ProxyStore(self.store), device=self._place, seed=self.seed
+        )
+
+    def _workers(self) -> Workers:
+        return Workers(usual_count(self._place) if self.workers is None else self.workers)
+
+    @property
+    def _place(self) -> torch.device:
+        return resolve_device(self.device)

@@ -1,1 +1,0 @@
-"""The ladder: a predictor over whatever evidence has been paid for."""

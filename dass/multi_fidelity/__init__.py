@@ -1,0 +1,1 @@
+"""The multi-fidelity predictor: accuracies from whatever proxies have been paid for."""

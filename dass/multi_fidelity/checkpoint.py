@@ -1,0 +1,143 @@
+"""Multi-fidelity predictors on disk: samples in safetensors, the variances and the card in JSON beside it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from dass.config import DistillationRecipe
+from dass.errors import DassError, UsageError
+from dass.files import file_sha256, write_bytes
+from dass.multi_fidelity.gaussian_process import Sample, TaskProcess
+from dass.multi_fidelity.predictor import MultiFidelityPredictor
+from dass.proxies.collector import recipe_facts
+from dass.sealed import read_sealed, write_sealed
+from dass.space.search_space import SearchSpace
+
+FORMAT = 3
+ARRAYS = ("features", "tasks", "targets", "noise")
+
+
+@dataclass(frozen=True)
+class MultiFidelityCard:
+    """Where a multi-fidelity predictor comes from, and of what students it can tell.
+
+    Attributes:
+        space: the search space of its students.
+        resolution: side of their images in pixels.
+        recipe: of their distillation, as far as proxies depend on it, see `recipe_facts`.
+        tasks: the source tasks.
+        teacher_ids: of their teachers, in the same order.
+        students: of all of them together.
+        left_out: by rung, the mean Spearman correlation over source tasks, each predicted by a predictor that has
+            learned from the tasks of other classes alone.
+        covered: by rung, the share of these students that lie within their 80% interval.
+        seed: of the noise and the batches that proxies are taken on.
+        device: on which proxies were taken.
+        torch_version: with which.
+        seconds: proxies and learning.
+    """
+
+    space: SearchSpace
+    resolution: int
+    recipe: Mapping[str, Any]
+    tasks: tuple[str, ...]
+    teacher_ids: tuple[str, ...]
+    students: int
+    left_out: Mapping[str, float]
+    covered: Mapping[str, float]
+    seed: int
+    device: str
+    torch_version: str
+    seconds: float
+
+
+def save_multi_fidelity(path: Path, predictor: MultiFidelityPredictor, card: MultiFidelityCard) -> None:
+    """Writes a multi-fidelity predictor, atomically, the JSON last.
+
+    Args:
+        path: of the safetensors file; the JSON goes beside it, with the suffix `.json`.
+        predictor: learned.
+        card: what is known about it.
+
+    Raises:
+        DassError: it cannot be written.
+    """
+    processes = predictor.processes_
+    arrays = {f"{rung}/{name}": getattr(one.sample_, name) for rung, one in processes.items() for name in ARRAYS}
+    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+    write_sealed(
+        path.with_suffix(".json"),
+        {
+            "format": FORMAT,
+            "sha256": file_sha256(path),
+            "alpha": predictor.alpha,
+            "temperature": predictor.temperature,
+            "groups": {rung: list(process.groups) for rung, process in processes.items()},
+            "variances": {rung: process.variances_ for rung, process in processes.items()},
+            "card": {**asdict(card), "space": card.space.facts()},
+        },
+    )
+
+
+def load_multi_fidelity(path: Path) -> tuple[MultiFidelityPredictor, MultiFidelityCard]:
+    """Reads a multi-fidelity predictor and checks it.
+
+    Raises:
+        DassError: a file is missing or damaged, or they do not belong together.
+    """
+    facts: dict[str, Any] = read_sealed(path.with_suffix(".json"))
+    try:
+        if facts["format"] != FORMAT:
+            raise DassError(
+                f"{path.with_suffix('.json')}: format {facts['format']} is of another version of dass: run the "
+                "`multi_fidelity` stage again"
+            )
+        if file_sha256(path) != facts["sha256"]:
+            raise DassError(f"{path} and its .json do not belong together (hash): restore both with `dvc checkout`")
+        arrays = load_file(path)
+        predictor = MultiFidelityPredictor(alpha=facts["alpha"], temperature=facts["temperature"])
+        predictor.processes_ = {
+            rung: TaskProcess(groups).condition(
+                Sample(*(arrays[f"{rung}/{name}"] for name in ARRAYS)), facts["variances"][rung]
+            )
+            for rung, groups in facts["groups"].items()
+        }
+        return predictor, _card(facts["card"])
+    except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
+        raise DassError(
+            f"{path} is no multi-fidelity predictor that can be read ({error}): restore it with `dvc checkout`"
+        ) from error
+
+
+def check_fits(
+    card: MultiFidelityCard, space: SearchSpace | None, resolution: int | None, recipe: DistillationRecipe, path: Path
+) -> None:
+    """Refuses a multi-fidelity predictor that was learned from students of another kind.
+
+    Args:
+        card: the multi-fidelity predictor's.
+        space: of the students to be predicted; None for students of any space.
+        resolution: side of their images in pixels; None likewise.
+        recipe: of their distillation.
+        path: of the multi-fidelity predictor, for the message.
+
+    Raises:
+        UsageError: something differs, with its name in params.yaml.
+    """
+    facts = recipe_facts(recipe)
+    other = ["space"] if space is not None and card.space != space else []
+    other += ["data.resolution"] if resolution is not None and card.resolution != resolution else []
+    names = sorted(facts.keys() | card.recipe.keys())
+    other += [f"distillation.{name}" for name in names if facts.get(name) != card.recipe.get(name)]
+    if other:
+        raise UsageError(f"{path} was learned with another {', '.join(other)}: run the `multi_fidelity` stage again")
+
+
+def _card(values: Mapping[str, Any]) -> MultiFidelityCard:
+    lists = {name: tuple(values[name]) for name in ("tasks", "teacher_ids")}
+    return MultiFidelityCard(**{**values, **lists, "space": SearchSpace.from_facts(values["space"])})

@@ -1,0 +1,235 @@
+"""Predicts students' accuracies, with intervals, from whatever proxies have been paid for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dass.errors import UsageError
+from dass.multi_fidelity.features import anchored, by_thirds
+from dass.multi_fidelity.gaussian_process import Sample, TaskProcess
+from dass.proxies.collector import Collector, Progress
+from dass.proxies.table import ProxyTable, joined
+from dass.space.architecture import Architecture
+
+Floats = NDArray[np.float64]
+Rung = Literal["free", "noise", "start", "sprint 5", "sprint 10", "sprint 20", "sprint 50"]
+RUNGS: tuple[Rung, ...] = get_args(Rung)
+# What an untrained student says is joined with what its size and shape say: on source tasks left out that ranks the
+# worst of them better. Sprints say enough alone. Chosen there, see docs/multi_fidelity.md.
+MEMBERS: dict[Rung, tuple[Rung, ...]] = {"noise": ("free", "noise"), "start": ("free", "start")}
+
+
+@dataclass(frozen=True, eq=False)
+class MultiFidelityTask:
+    """What a task gives the multi-fidelity predictor to learn from.
+
+    Attributes:
+        proxies: of its students.
+        accuracies: [n] percent of the test images, really reached.
+        guide: the teacher's accuracy, percent.
+        classes: of the task.
+        test_images: how many an accuracy is over.
+    """
+
+    proxies: ProxyTable
+    accuracies: Floats
+    guide: float
+    classes: int
+    test_images: int
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Accuracies as they are expected to be measured; NaN for a student whose proxies are not complete.
+
+    Attributes:
+        mean: [n] percent: the median of what is expected.
+        low: [n] percent.
+        high: [n] percent.
+    """
+
+    mean: Floats
+    low: Floats
+    high: Floats
+
+
+class MultiFidelityPredictor:
+    """A Gaussian process for each rung: for each set of proxies that can have been paid for.
+
+    Accuracies are log-odds relative to the teacher's (the guide), and proxies lie on the scale of
+    `dass.multi_fidelity.features`, so neither a task's level nor its number of classes has to be learned.
+
+    How far students of a dataset lie from their teacher on the whole is taken as a draw from N(0, tau^2), with tau^2
+    the square of the mean over the source tasks. That is a heuristic: all source tasks are cut from one dataset, so
+    there is one draw, which tells neither the center nor the spread of others. It makes intervals on other datasets
+    wide and moves no student past another.
+
+    Intervals are those of Student's t with one degree of freedom less than source tasks: variances are found on these
+    few tasks, and intervals that take them as known are too narrow (docs/study/coverage.json).
+
+    Attributes:
+        processes_: by rung, after `fit`.
+    """
+
+    processes_: dict[Rung, TaskProcess]
+
+    def __init__(self, *, alpha: float, temperature: float) -> None:
+        """Stores the settings.
+
+        Args:
+            alpha: weight of the labels in the distillation loss.
+            temperature: T of the distillation loss.
+        """
+        self.alpha = alpha
+        self.temperature = temperature
+
+    def fit(self, tasks: Sequence[MultiFidelityTask], rungs: Sequence[Rung] = RUNGS) -> Self:
+        """Learns from source tasks.
+
+        Raises:
+            UsageError: fewer than two tasks, or a rung's proxies are missing in one.
+        """
+        if len(tasks) < 2:
+            raise UsageError(f"a multi-fidelity predictor learns from two tasks or more, found {len(tasks)}")
+        needed = {member for rung in rungs for member in MEMBERS.get(rung, (rung,))}
+        self.processes_ = {rung: self._fit_rung(tasks, rung) for rung in RUNGS if rung in needed}
+        return self
+
+    def predict(
+        self,
+        proxies: ProxyTable,
+        rung: Rung,
+        *,
+        guide: float,
+        classes: int,
+        test_images: int,
+        confidence: float = 80.0,
+        source_dataset: bool = False,
+    ) -> Prediction:
+        """Predicts what students will be measured to reach.
+
+        Args:
+            proxies: of the students; that of higher rungs is not looked at.
+            rung: up to which proxies are used.
+            guide: the teacher's accuracy, percent.
+            classes: of the task.
+            test_images: of the accuracy to be measured.
+            confidence: of the interval, percent.
+            source_dataset: whether the task is cut from the dataset of the source tasks.
+
+        Raises:
+            UsageError: the rung was not learned, or its proxies are missing.
+        """
+        from scipy.special import expit
+        from scipy.stats import t
+
+        if rung not in self.processes_:
+            raise UsageError(
+                f"the multi-fidelity predictor has not learned rung {rung!r}: it knows {', '.join(self.processes_)}"
+            )
+        members = MEMBERS.get(rung, (rung,))
+        found = [self.processes_[one].predict(self._features(proxies, one, classes)[0]) for one in members]
+        mean, variance = _pooled(*zip(*found, strict=True))
+        if not source_dataset:
+            variance = variance + self._between_datasets()
+        middle = mean + _odds(np.array([guide]), test_images)
+        share = expit(middle)
+        spread = t.ppf(0.5 + confidence / 200, self._tasks() - 1) * np.sqrt(variance + _sampling(share, test_images))
+        return Prediction(100 * share, 100 * expit(middle - spread), 100 * expit(middle + spread))
+
+    def _tasks(self) -> int:
+        """Source tasks that were learned from."""
+        return len(np.unique(next(iter(self.processes_.values())).sample_.tasks))
+
+    def _fit_rung(self, tasks: Sequence[MultiFidelityTask], rung: Rung) -> TaskProcess:
+        parts = [self._features(task.proxies, rung, task.classes) for task in tasks]
+        targets = [
+            _odds(task.accuracies, task.test_images) - _odds(np.array([task.guide]), task.test_images) for task in tasks
+        ]
+        features = np.concatenate([features for features, _ in parts])
+        known = np.isfinite(features).all(1)
+        sample = Sample(
+            features[known],
+            np.repeat(np.arange(len(tasks)), [len(task.accuracies) for task in tasks])[known],
+            np.concatenate(targets)[known],
+            np.concatenate([_sampling(task.accuracies / 100, task.test_images) for task in tasks])[known],
+        )
+        return TaskProcess(parts[0][1]).fit(sample)
+
+    def _between_datasets(self) -> float:
+        """tau^2: the square of how far students lie from their teacher, as the mean over the source tasks."""
+        sample = next(iter(self.processes_.values())).sample_
+        return float(np.mean([sample.targets[sample.tasks == task].mean() for task in np.unique(sample.tasks)])) ** 2
+
+    def _features(self, proxies: ProxyTable, rung: Rung, classes: int) -> tuple[Floats, list[int]]:
+        """Features [n, f] of a rung, and the rung at which each of them is first seen."""
+        height = RUNGS.index(rung)
+        proxies = by_thirds(proxies)
+        kept = [index for index, name in enumerate(proxies.names) if _used(name, rung)]
+        part = ProxyTable(tuple(proxies.names[index] for index in kept), proxies.values[:, kept], proxies.teacher[kept])
+        groups = [min(_height(name), height) for name in part.names]
+        if max(groups, default=-1) < height:
+            raise UsageError(f"evidence of rung {rung!r} is missing: found {', '.join(proxies.names)}")
+        return anchored(part, classes, alpha=self.alpha, temperature=self.temperature), groups
+
+
+def gather(
+    collector: Collector, architectures: Sequence[Architecture], rung: Rung, progress: Progress | None = None
+) -> ProxyTable:
+    """Collects all proxies up to a rung.
+
+    Args:
+        collector: of the task.
+        architectures: the students.
+        rung: how high.
+        progress: called with students done and in all, by its own measurement where it takes long.
+    """
+    height = RUNGS.index(rung)
+    parts = [collector.size(architectures)]
+    if height >= RUNGS.index("noise"):
+        parts.append(collector.noise(architectures))
+    if height >= RUNGS.index("start"):
+        parts.append(collector.one_batch(architectures, progress if rung == "start" else None))
+    if height > RUNGS.index("start"):
+        parts.append(collector.k_step(architectures, int(rung.split()[1]), progress))
+    return joined(parts)
+
+
+def _pooled(means: Sequence[Floats], variances: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Mean and variance [n] of a mixture of members' predictions, each weighted by its precision."""
+    mean, variance = np.array(means), np.array(variances)
+    weights = 1 / variance / (1 / variance).sum(0)
+    middle = (weights * mean).sum(0)
+    return middle, (weights * (variance + (mean - middle) ** 2)).sum(0)
+
+
+def _height(name: str) -> int:
+    """The rung that a column belongs to."""
+    if name.startswith("sprint_"):
+        return RUNGS.index(f"sprint {name.split('_')[1]}")
+    if name.startswith(("start_", "similarity_")):
+        return RUNGS.index("start")
+    return RUNGS.index("noise" if name.startswith("noise_") else "free")
+
+
+def _used(name: str, rung: Rung) -> bool:
+    """Whether a rung looks at a column: of sprints, at its own reading alone, which holds what the earlier ones say."""
+    height = _height(name)
+    return height == RUNGS.index(rung) or height < min(RUNGS.index("sprint 5"), RUNGS.index(rung))
+
+
+def _odds(accuracies: Floats, images: int) -> Floats:
+    """Log-odds of accuracies in percent; half an image more of either kind keeps them finite."""
+    from scipy.special import logit
+
+    right = accuracies / 100 * images
+    return logit((right + 0.5) / (images + 1))
+
+
+def _sampling(share: Floats, images: int) -> Floats:
+    """Variance of log-odds that comes from the number of test images."""
+    share = np.clip(share, 0.5 / images, 1 - 0.5 / images)
+    return 1 / (images * share * (1 - share))

@@ -1,0 +1,148 @@
+"""Proxies of a second: the first steps of distillation."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dass.config import DistillationRecipe
+from dass.datasets.augment import normalize
+from dass.datasets.task_data import TaskData
+from dass.device import deterministic, resolve_precision
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.remapping import remap
+from dass.space.architecture import Architecture
+from dass.training.batches import PRECISIONS, Batch, epoch_batches
+from dass.training.evaluation import forward
+from dass.training.losses import distillation_loss
+from dass.training.member import Member
+
+READINGS = (5, 10, 20, 50)  # steps after which a sprint is read
+HELD_OUT = 256
+SHARE = 0.2  # of the training images, at most, are held out
+MEASURES = ("kd_loss", "accuracy", "loss")
+
+Load = Callable[[], TaskData]
+
+
+def columns(steps: int) -> tuple[str, ...]:
+    """Columns of a sprint of `steps` steps: those of its readings."""
+    return tuple(f"sprint_{reading}_{name}" for reading in READINGS if reading <= steps for name in MEASURES)
+
+
+def steps_of(count: int) -> int:
+    """Steps of a sprint that has so many columns."""
+    return READINGS[count // len(MEASURES) - 1]
+
+
+@deterministic()
+def k_step(
+    teacher: ElasticResNet,
+    architecture: Architecture,
+    data: TaskData,
+    recipe: DistillationRecipe,
+    *,
+    soft_labels: Tensor,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Takes the first steps of a student's distillation, at the recipe's full rate.
+
+    Read after 5, 10, 20 and 50 steps: the mean distillation loss of the last half of the steps so far, and accuracy
+    (0..1) and cross entropy on training images that are held out here. Batch norms use the statistics of these
+    images, since a few steps are too few to know those of the data. Test images are not looked at.
+
+    Args:
+        teacher: its weights are the start; in eval mode.
+        architecture: the student.
+        data: the task, on the teacher's device.
+        recipe: of the distillation.
+        soft_labels: the teacher's logits for the batches, [steps, b, classes]; as many steps are taken.
+        seed: of batch order and augmentation.
+
+    Returns:
+        [f], one value for each of `columns(steps)`.
+    """
+    precision = resolve_precision(recipe.precision, teacher.device)
+    shown, held_out = divide(data, recipe.batch_size, precision)
+    student = remap(teacher, architecture)
+    member = Member(student, recipe, teacher.device)
+
+    def loss(logits: Tensor, labels: Tensor, soft: Tensor | None) -> Tensor:
+        assert soft is not None  # each step has its own
+        return distillation_loss(logits, labels, soft, recipe.alpha, recipe.temperature)
+
+    losses: list[Tensor] = []
+    read: list[float] = []
+    for soft, batch in zip(soft_labels, batches(shown, recipe, seed, precision), strict=False):
+        losses.append(member.step(batch, soft, loss, recipe.learning_rate, precision))
+        if len(losses) in READINGS:
+            tail = torch.stack(losses[len(losses) // 2 :]).mean()
+            read += [float(tail), *look(student, held_out, precision)]
+    return np.array(read)
+
+
+def k_step_job(
+    architectures: Sequence[Architecture],
+    *,
+    teacher: ElasticResNet,
+    load: Load,
+    recipe: DistillationRecipe,
+    soft_labels: Tensor,
+    seed: int,
+    device: torch.device,
+) -> NDArray[np.float64]:
+    """`sprint` as a job of a worker process: [n, f] for n students."""
+    teacher = teacher.to(device).to(memory_format=torch.channels_last).eval()
+    data, soft_labels = load().to(device), soft_labels.to(device)
+    rows = [k_step(teacher, one, data, recipe, soft_labels=soft_labels, seed=seed) for one in architectures]
+    return np.array(rows)
+
+
+@deterministic()
+@torch.no_grad()
+def soft_labels_job(
+    *, teacher: ElasticResNet, load: Load, recipe: DistillationRecipe, steps: int, seed: int, device: torch.device
+) -> Tensor:
+    """The teacher's logits for the batches of a sprint, which are the same for all students: [steps, b, classes]."""
+    teacher = teacher.to(device).to(memory_format=torch.channels_last).eval()
+    precision = resolve_precision(recipe.precision, device)
+    shown, _ = divide(load().to(device), recipe.batch_size, precision)
+    first = islice(batches(shown, recipe, seed, precision), steps)
+    return torch.stack([forward(teacher, batch.images, precision).cpu() for batch in first])
+
+
+@torch.no_grad()
+def look(student: ElasticResNet, held_out: Batch, precision: str) -> tuple[float, float]:
+    """Accuracy and cross entropy, with the images' own statistics; the running ones are left as they are."""
+    kept = {name: buffer.clone() for name, buffer in student.named_buffers()}
+    logits = forward(student, held_out.images, precision)
+    for name, buffer in student.named_buffers():
+        buffer.copy_(kept[name])
+    accuracy = (logits.argmax(1) == held_out.labels).double().mean()
+    return float(accuracy), float(F.cross_entropy(logits, held_out.labels))
+
+
+def divide(data: TaskData, batch_size: int, precision: str) -> tuple[TaskData, Batch]:
+    """The images to train on, at least a batch, and those to look at, drawn the same way for every student.
+
+    Where a batch takes all images, these are looked at.
+    """
+    count = len(data.train_labels)
+    held = min(HELD_OUT, int(SHARE * count), count - batch_size)
+    order = torch.from_numpy(np.random.default_rng(0).permutation(count)).to(data.train_labels.device)
+    rest, chosen = (order[held:].sort().values, order[:held]) if held > 0 else (order, order[:HELD_OUT])
+    shown = replace(data, train_images=data.train_images[rest], train_labels=data.train_labels[rest])
+    return shown, Batch(normalize(data.train_images[chosen], PRECISIONS[precision]), data.train_labels[chosen])
+
+
+def batches(data: TaskData, recipe: DistillationRecipe, seed: int, precision: str) -> Iterator[Batch]:
+    """Batches of one epoch after the other, without end."""
+    epoch = 0
+    while True:
+        yield from epoch_batches(data, recipe, seed, epoch, precision)
+        epoch += 1

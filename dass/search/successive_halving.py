@@ -1,0 +1,282 @@
+"""Search by the multi-fidelity predictor: cheap proxies of all candidates, costly proxies of the promising ones."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from dass.config import DistillationRecipe, Search
+from dass.errors import DassError
+from dass.multi_fidelity.checkpoint import MultiFidelityCard
+from dass.multi_fidelity.predictor import RUNGS, MultiFidelityPredictor, Prediction, Rung, gather
+from dass.predictor.embeddings import fixed_noise
+from dass.proxies.collector import Collector
+from dass.proxies.store import ProxyStore
+from dass.search.candidates import Budget, Candidate, sample_candidates
+from dass.search.evolution import evolve_candidates
+from dass.search.fitting import fitting
+from dass.search.run import Guide, SearchResult, concluded
+from dass.search.select import rank
+from dass.search.target_task import TargetTask
+from dass.space.architecture import Architecture
+from dass.space.cost import cost
+from dass.space.search_space import SearchSpace
+from dass.training.workers import Workers
+
+HALVING: tuple[Rung, ...] = ("sprint 10", "sprint 20", "sprint 50")
+# How many are looked at before a search that has so many seconds looks at the clock: enough to keep all cores busy.
+STARTS_AT_ONCE = 16 * max(8, os.cpu_count() or 1)
+SPRINTS_AT_ONCE = max(4, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class SearchBudget:
+    """How many proxies a search may collect.
+
+    Attributes:
+        candidates: architectures that are looked at all.
+        starts: the best of them by the free rungs, whose remapped start is looked at.
+        sprints: the best of those, which sprint for 10 steps; half of them for 20, a quarter for 50, as far as the
+            multi-fidelity predictor goes; for 5 where it goes no further.
+        evolve: candidates after the first quarter are children of the best so far; else all are drawn at random.
+        seconds: None, or how long the search may take: the best are tried on one batch until a third of it has gone,
+            and every length of sprint gets an equal share of what is left; `sprints` is not looked at. What is found
+            then depends on how fast the machine is. The first rung looks at all candidates in any case, and what was
+            begun is finished.
+    """
+
+    candidates: int
+    starts: int
+    sprints: int
+    evolve: bool = False
+    seconds: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        block: Search,
+        candidates: int,
+        seconds: float | None = None,
+        *,
+        starts: int | None = None,
+        sprints: int | None = None,
+        evolve: bool | None = None,
+    ) -> "SearchBudget":
+        """What is asked for, cut to so many candidates; what is None is as params.yaml has it, or as time allows."""
+        if starts is None:
+            starts = block.starts if seconds is None else candidates
+        starts = min(starts, candidates)
+        sprints = min(block.sprints if sprints is None else sprints, starts)
+        return cls(candidates, starts, sprints, block.evolve if evolve is None else evolve, seconds)
+
+
+@dataclass(frozen=True)
+class RungReport:
+    """What a rung of a search took.
+
+    Attributes:
+        rung: which.
+        candidates: how many were on it.
+        seconds: proxies and prediction.
+    """
+
+    rung: Rung
+    candidates: int
+    seconds: float
+
+
+Said = Callable[[RungReport], None]
+Progress = Callable[[int, int], None]
+
+
+def successive_halving(
+    predictor: MultiFidelityPredictor,
+    predictor_id: str,
+    collector: Collector,
+    space: SearchSpace,
+    guide: Guide,
+    *,
+    test_images: int,
+    budget: Budget,
+    effort: SearchBudget,
+    seed: int,
+    device: torch.device | None = None,
+    said: Said | None = None,
+    progress: Progress | None = None,
+) -> SearchResult:
+    """Ranks candidates of one target, each by the highest rung that it has reached.
+
+    Successive halving (Jamieson and Talwalkar 2016): what little proxies say decides who is worth more of it.
+
+    Args:
+        predictor: learned from source tasks.
+        predictor_id: names it in the result.
+        collector: of proxies of the target's students.
+        space: where candidates come from.
+        guide: the target's teacher and its accuracy.
+        test_images: how many the students' accuracies will be over; part of what intervals tell.
+        budget: what candidates may cost.
+        effort: how many proxies to collect.
+        seed: of the sample.
+        device: where the pick will run, for a limit on latency; None for the CPU.
+        said: called when a rung is done.
+        progress: called with students done and in all, within a rung that takes long.
+
+    Raises:
+        UsageError: nothing fits the budget, or the multi-fidelity predictor has not learned a rung.
+        DassError: no candidate has a prediction.
+    """
+    started = time.perf_counter()
+    ascent = _Ascent(predictor, collector, guide, test_images, progress)
+    fits = fitting(budget, device=device or torch.device("cpu"), **ascent.size)
+
+    def fitness(architectures: Sequence[Architecture]) -> np.ndarray:
+        ascent.look(architectures, "noise")
+        known = (ascent.found.get(one) for one in architectures)
+        return np.array([one.score if one else -np.inf for one in known])
+
+    def left(share: float = 1.0) -> float:
+        return math.inf if effort.seconds is None else share * effort.seconds - (time.perf_counter() - started)
+
+    def reserved(seconds: float) -> float:
+        return left() - seconds
+
+    def done(rung: Rung, count: int, since: float) -> None:
+        if said and count:
+            said(RungReport(rung, count, time.perf_counter() - since))
+
+    if effort.evolve:
+        going = evolve_candidates(space, effort.candidates, seed, fitness, budget=budget, passes=fits, **ascent.size)
+    else:
+        going = sample_candidates(space, effort.candidates, seed, budget=budget, passes=fits, **ascent.size)
+        ascent.look(going, "noise")
+    done("noise", len(going), started)
+
+    since = time.perf_counter()
+    going = _look(ascent, ascent.best(going, effort.starts), "start", STARTS_AT_ONCE, lambda: left(1 / 3))
+    done("start", len(going), since)
+
+    rungs = sprint_rungs(predictor.processes_)
+    count = effort.sprints if effort.seconds is None else len(going)
+    for place, rung in enumerate(rungs):
+        since, best = time.perf_counter(), ascent.best(going, count)
+        later = left() * (1 - 1 / (len(rungs) - place)) if effort.seconds else 0.0  # for the lengths that follow
+        going = _look(ascent, best, rung, SPRINTS_AT_ONCE, partial(reserved, later))
+        done(rung, len(going), since)
+        count = len(going) // 2
+
+    if not ascent.found:
+        raise DassError(f"no candidate of {guide.target} has a finite prediction: is its teacher sound?")
+    ranking = rank(list(ascent.found.values()))
+    return concluded(guide.target, guide.teacher_id, guide.accuracy, predictor_id, budget, ranking, fits, started)
+
+
+def search_by_multi_fidelity(
+    predictor: MultiFidelityPredictor,
+    card: MultiFidelityCard,
+    predictor_id: str,
+    task: TargetTask,
+    recipe: DistillationRecipe,
+    *,
+    space: SearchSpace | None = None,
+    workers: Workers,
+    store: ProxyStore,
+    device: torch.device,
+    budget: Budget,
+    effort: SearchBudget,
+    seed: int,
+    said: Said | None = None,
+    progress: Progress | None = None,
+) -> SearchResult:
+    """Searches for a dataset and its teacher, with proxies taken as those that the predictor has learned from.
+
+    Args:
+        predictor: learned from source tasks.
+        card: of the predictor: its space, and the seed of noise and batches.
+        predictor_id: names it in the result.
+        task: the target; its teacher is moved to the CPU, from where workers get it.
+        recipe: of the distillation to be predicted, see `check_fits`.
+        space: of the candidates; None for the space that the multi-fidelity predictor has learned from.
+        workers: where proxies are collected.
+        store: what keeps it.
+        device: of the workers.
+        budget: what candidates may cost.
+        effort: how many proxies to collect.
+        seed: of the sample.
+        said: called when a rung is done.
+        progress: called with students done and in all, within a rung that takes long.
+
+    Raises:
+        UsageError: as `climb` does.
+        DassError: as `climb` does, or workers died.
+    """
+    collector = Collector(
+        task.teacher.cpu(), task.data, fixed_noise(task.data.resolution, card.seed), recipe, workers=workers,
+        store=store, device=device, seed=card.seed,
+    )  # fmt: skip
+    return successive_halving(
+        predictor, predictor_id, collector, space or card.space, task.guide, test_images=len(task.data.test_labels),
+        budget=budget, effort=effort, seed=seed, device=device, said=said, progress=progress,
+    )  # fmt: skip
+
+
+class _Ascent:
+    """What a search knows of its candidates so far, each by the last rung that it was looked at from."""
+
+    def __init__(
+        self,
+        predictor: MultiFidelityPredictor,
+        collector: Collector,
+        guide: Guide,
+        test_images: int,
+        progress: Progress | None,
+    ) -> None:
+        self.found: dict[Architecture, Candidate] = {}
+        self.size = {"resolution": guide.resolution, "classes": guide.teacher.classes}
+        self._predictor = predictor
+        self._collector = collector
+        self._guide = guide
+        self._test_images = test_images
+        self._progress = progress
+
+    def predict(self, architectures: Sequence[Architecture], rung: Rung) -> Prediction:
+        proxies = gather(self._collector, architectures, rung, self._progress)
+        return self._predictor.predict(
+            proxies, rung, guide=self._guide.accuracy, classes=self._guide.teacher.classes,
+            test_images=self._test_images,
+        )  # fmt: skip
+
+    def look(self, architectures: Sequence[Architecture], rung: Rung) -> None:
+        made = self.predict(architectures, rung)
+        for one, mean, low, high in zip(architectures, made.mean, made.low, made.high, strict=True):
+            if np.isfinite(mean):
+                price = cost(one, **self.size)
+                self.found[one] = Candidate(one, float(mean), price, low=float(low), high=float(high), rung=rung)
+
+    def best(self, architectures: Sequence[Architecture], count: int) -> list[Architecture]:
+        known = [self.found[one] for one in architectures if one in self.found]
+        return [candidate.architecture for candidate in rank(known)[:count]]
+
+
+def _look(
+    ascent: _Ascent, architectures: list[Architecture], rung: Rung, at_once: int, left: Callable[[], float]
+) -> list[Architecture]:
+    """Looks at candidates from a rung for as long as time is left; those that were looked at, the first of them."""
+    size = at_once if math.isfinite(left()) else max(1, len(architectures))
+    looked: list[Architecture] = []
+    while len(looked) < len(architectures) and left() > 0:
+        part = architectures[len(looked) : len(looked) + size]
+        ascent.look(part, rung)
+        looked += part
+    return looked
+
+
+def sprint_rungs(learned: Collection[Rung]) -> list[Rung]:
+    """The sprints that a search takes, shortest first, of the rungs that a multi-fidelity predictor has learned."""
+    known: list[Rung] = [rung for rung in RUNGS if rung.startswith("sprint") and rung in learned]
+    return [rung for rung in known if rung in HALVING] or known

@@ -1,0 +1,114 @@
+"""Stage `multi_fidelity`: what proxies of a student are worth, learned from the source tasks' records."""
+
+import time
+from collections.abc import Sequence
+
+import torch
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from dass.baselines.multi_fidelity import collector_of, multi_fidelity_task
+from dass.baselines.ranker import RankingTask
+from dass.device import device_name
+from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelity
+from dass.multi_fidelity.predictor import RUNGS, MultiFidelityPredictor, MultiFidelityTask, Rung, gather
+from dass.multi_fidelity.validation import leave_out
+from dass.networks.checkpoint import load_card
+from dass.project import Project
+from dass.proxies.collector import recipe_facts
+from dass.proxies.store import ProxyStore
+from dass.space.search_space import SearchSpace
+from dass.training.workers import Workers
+from flows.ranking import source_tasks
+from flows.runtime import Progress, device, logger, one_thread, workers
+from flows.slots import gpu_slot
+from flows.stage import run_stage
+
+
+@flow(name="multi_fidelity")
+def multi_fidelity() -> None:
+    """Collect proxies of the source tasks' students, and learn what they say of their accuracies."""
+    started, project = time.perf_counter(), Project.open()
+    sources = source_tasks(project)
+    tasks = [*sources.training, *sources.validation]
+    with workers(device()) as pool:
+        known = [collect.with_options(task_run_name=f"evidence of {one.name}")(project, one, pool) for one in tasks]
+    rungs = RUNGS[: RUNGS.index(highest(project)) + 1]
+    with one_thread():  # matrices are small
+        learned = learn(project, known, rungs)
+    numbers = [*(i for i in project.params.source.splits if i not in project.params.source.validation)]
+    groups = [index // 2 for index in (*numbers, *project.params.source.validation)]
+    with one_thread():
+        left_out = validate(project, known, groups, rungs)
+    card = MultiFidelityCard(
+        space=SearchSpace.from_config(project.params.space),
+        resolution=project.params.data.resolution,
+        recipe=recipe_facts(project.params.distillation),
+        tasks=tuple(one.name for one in tasks),
+        teacher_ids=tuple(load_card(project.source_teacher_file(one.name)).teacher_id for one in tasks),
+        students=sum(len(one.architectures) for one in tasks),
+        left_out={rung: src for rung, (src, _) in left_out.items()},
+        covered={rung: covered for rung, (_, covered) in left_out.items()},
+        seed=project.params.seed,
+        device=device_name(device()),
+        torch_version=str(torch.__version__),
+        seconds=time.perf_counter() - started,
+    )
+    save_multi_fidelity(project.multi_fidelity_file, learned, card)
+    rows = [
+        {"rung": rung, "mean SRC on tasks left out": round(src, 3), "within 80% intervals": round(covered, 3)}
+        for rung, (src, covered) in left_out.items()
+    ]
+    create_table_artifact(
+        rows, key="multi_fidelity", description="Source tasks, each predicted from those of other classes"
+    )
+    for row in rows:
+        logger().info("%s", row)
+
+
+def highest(project: Project) -> Rung:
+    """The rung that params.yaml asks for."""
+    [rung] = [one for one in RUNGS if one == f"sprint {project.params.search.steps}"]
+    return rung
+
+
+@task(cache_policy=NO_CACHE, name="evidence of a source task")
+def collect(project: Project, one: RankingTask, pool: Workers) -> MultiFidelityTask:
+    """Measure a source task's students; what was measured before is not measured again."""
+    collector = collector_of(
+        one, project.params.distillation, workers=pool, store=ProxyStore(project.proxies), device=device(),
+        seed=project.params.seed,
+    )  # fmt: skip
+    progress = Progress(f"evidence of {one.name}", 0, len(one.architectures) + 1)
+    with gpu_slot(device()):
+        proxies = gather(collector, one.architectures, highest(project), progress)
+    return multi_fidelity_task(one, proxies)
+
+
+@task(cache_policy=NO_CACHE, name="learn")
+def learn(project: Project, known: list[MultiFidelityTask], rungs: Sequence[Rung]) -> MultiFidelityPredictor:
+    """Fit every rung."""
+    recipe = project.params.distillation
+    return MultiFidelityPredictor(alpha=recipe.alpha, temperature=recipe.temperature).fit(known, rungs)
+
+
+@task(cache_policy=NO_CACHE, name="validate")
+def validate(
+    project: Project, known: list[MultiFidelityTask], groups: list[int], rungs: Sequence[Rung]
+) -> dict[Rung, tuple[float, float]]:
+    """Mean SRC and coverage on source tasks that were left out of learning; none where too few are left."""
+    if len(set(groups)) < 3:
+        return {}
+    recipe, found = project.params.distillation, {}
+    for rung in rungs:
+        results = leave_out(known, groups, rung, alpha=recipe.alpha, temperature=recipe.temperature)
+        found[rung] = (
+            sum(one.src for one in results) / len(results),
+            sum(one.covered for one in results) / len(results),
+        )
+    return found
+
+
+if __name__ == "__main__":
+    run_stage(multi_fidelity)

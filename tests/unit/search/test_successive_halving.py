@@ -1,0 +1,152 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dass.datasets.task_data import TaskData
+from dass.multi_fidelity.predictor import RUNGS, MultiFidelityPredictor, MultiFidelityTask, Prediction, Rung
+from dass.networks.elastic_resnet import ElasticResNet
+from dass.predictor.embeddings import fixed_noise
+from dass.proxies import k_step, noise, one_batch, size
+from dass.proxies.collector import Collector
+from dass.proxies.store import ProxyStore
+from dass.proxies.table import ProxyTable
+from dass.search import successive_halving as climbing
+from dass.search.candidates import Budget
+from dass.search.run import Guide, SearchResult, load_search, save_search
+from dass.search.successive_halving import RungReport, SearchBudget, successive_halving
+from dass.space.architecture import Architecture
+from dass.space.search_space import SearchSpace
+from dass.training.workers import Workers
+from tests.samples import RECIPE
+
+SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
+NAMES = (*size.names(4), *noise.NAMES, *one_batch.names(4), *k_step.columns(50))
+
+
+def learned() -> MultiFidelityPredictor:
+    """A multi-fidelity predictor that has seen larger students be better."""
+    tasks = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        values = rng.normal(size=(16, len(NAMES)))
+        accuracies = 50 + 5 * values[:, 0]
+        tasks.append(
+            MultiFidelityTask(
+                ProxyTable(NAMES, values, np.array([2.0 if name.startswith("depth_") else 0.0 for name in NAMES])),
+                accuracies,
+                60.0,
+                3,
+                500,
+            )
+        )
+    return MultiFidelityPredictor(alpha=0.5, temperature=6.0).fit(tasks)
+
+
+@pytest.fixture(scope="module")
+def collector() -> Collector:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        teacher = ElasticResNet(SPACE.largest, 3).eval().requires_grad_(False)
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.integers(256, size=(24, 3, 16, 16), dtype=np.uint8))
+    labels = torch.arange(24) % 3
+    data = TaskData("pets", ("a", "b", "c"), images, labels, images, labels, "0123456789ab")
+    recipe = RECIPE.model_copy(update={"epochs": 1, "batch_size": 8, "precision": "float32", "evaluations": 1})
+    return Collector(
+        teacher, data, fixed_noise(16, 0), recipe, workers=Workers(0), store=ProxyStore(None),
+        device=torch.device("cpu"),
+    )  # fmt: skip
+
+
+def search(
+    collector: Collector, effort: SearchBudget, predictor: MultiFidelityPredictor | None = None
+) -> tuple[SearchResult, list[RungReport]]:
+    rungs: list[RungReport] = []
+    result = successive_halving(
+        predictor or learned(), "l" * 12, collector, SPACE, Guide("pets", collector._teacher, "t" * 12, 60.0, 16),
+        test_images=500, budget=Budget(max_macs=0.9), effort=effort, seed=0, said=rungs.append,
+    )  # fmt: skip
+    return result, rungs
+
+
+@pytest.fixture(scope="module")
+def found(collector: Collector) -> tuple[SearchResult, list[RungReport]]:
+    return search(collector, SearchBudget(candidates=60, starts=12, sprints=4))
+
+
+def test_each_rung_takes_fewer_of_the_best(found: tuple[SearchResult, list[RungReport]]) -> None:
+    result, rungs = found
+    assert [(one.rung, one.candidates) for one in rungs] == [
+        ("noise", 60), ("start", 12), ("sprint 10", 4), ("sprint 20", 2), ("sprint 50", 1),
+    ]  # fmt: skip
+    counts = {rung: sum(candidate.rung == rung for candidate in result.ranking) for rung in ("noise", "start")}
+    assert counts == {"noise": 48, "start": 8}
+
+
+def test_candidates_are_within_the_budget_ranked_and_have_intervals(
+    found: tuple[SearchResult, list[RungReport]],
+) -> None:
+    result, _ = found
+    assert len(result.ranking) == 60
+    assert [c.score for c in result.ranking] == sorted((c.score for c in result.ranking), reverse=True)
+    assert result.pick == result.ranking[0]
+    for candidate in result.ranking:
+        assert candidate.low is not None and candidate.high is not None
+        assert 0 <= candidate.low < candidate.score < candidate.high <= 100
+        assert result.budget.allows(candidate.cost)
+
+
+def test_a_result_with_intervals_comes_back_from_its_file(
+    found: tuple[SearchResult, list[RungReport]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("search") / "search.json"
+    save_search(path, found[0])
+    assert load_search(path).ranking == found[0].ranking
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates take time by the rung they are looked at from, and nothing else takes any; four cores."""
+    monkeypatch.setattr(climbing, "SPRINTS_AT_ONCE", 4)
+    now = [0.0]
+    prices = {"noise": 0.0, "start": 0.01, "sprint 10": 1.0, "sprint 20": 2.0, "sprint 50": 5.0}
+
+    def predicted(ascent: Any, architectures: Sequence[Architecture], rung: Rung) -> Prediction:
+        now[0] += len(architectures) * prices[rung]
+        return plain(ascent, architectures, "noise")
+
+    plain = climbing._Ascent.predict
+    monkeypatch.setattr(climbing._Ascent, "predict", predicted)
+    monkeypatch.setattr(climbing.time, "perf_counter", lambda: now[0])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "counts"),
+    [
+        (60, [60, 60, 20, 10, 4]),  # 59.4 s are left after starts: 19.8 for each length
+        (3, [60, 60, 4]),  # 0.8 s for each, but what was begun is finished and takes 4
+        (1e-3, [60, 60]),
+    ],
+)
+@pytest.mark.usefixtures("clock")
+def test_as_many_sprint_as_the_time_is_enough_for(collector: Collector, seconds: float, counts: list[int]) -> None:
+    _, rungs = search(collector, SearchBudget(candidates=60, starts=60, sprints=0, seconds=seconds))
+    assert [one.candidates for one in rungs] == counts
+
+
+@pytest.mark.usefixtures("clock")
+def test_starts_stop_after_a_third_of_the_time(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(climbing, "STARTS_AT_ONCE", 10)
+    result, rungs = search(collector, SearchBudget(candidates=60, starts=60, sprints=0, seconds=0.75))
+    assert [(one.rung, one.candidates) for one in rungs][1] == ("start", 30)
+    assert len(result.ranking) == 60
+
+
+def test_a_predictor_of_short_trainings_alone_is_used_to_its_end(collector: Collector) -> None:
+    short = learned()
+    short.processes_ = {rung: one for rung, one in short.processes_.items() if rung in RUNGS[:4]}
+    _, rungs = search(collector, SearchBudget(candidates=20, starts=8, sprints=3), short)
+    assert [(one.rung, one.candidates) for one in rungs] == [("noise", 20), ("start", 8), ("sprint 5", 3)]
