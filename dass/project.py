@@ -13,6 +13,7 @@ from dass.params_file import find_root, load_params
 RAW = Path("data/raw")
 PREDICTOR_FILE = Path("data/predictor/predictor.safetensors")
 MULTI_FIDELITY_FILE = Path("data/multi_fidelity/multi_fidelity.safetensors")
+OLD_MULTI_FIDELITY_FILE = Path("data/ladder/ladder.safetensors")  # before version 0.3
 
 
 def keep_state_in(root: Path) -> None:
@@ -165,12 +166,13 @@ class Project:
     @property
     def multi_fidelity(self) -> Path:
         """Folder of the multi-fidelity predictor."""
-        return self.multi_fidelity_file.parent
+        return (self.root / MULTI_FIDELITY_FILE).parent
 
     @property
     def multi_fidelity_file(self) -> Path:
-        """What the multi-fidelity predictor has learned."""
-        return self.root / MULTI_FIDELITY_FILE
+        """What the multi-fidelity predictor has learned; where earlier versions left it, while there is no newer."""
+        file, old = self.root / MULTI_FIDELITY_FILE, self.root / OLD_MULTI_FIDELITY_FILE
+        return old if old.exists() and not file.exists() else file
 
     @property
     def scores(self) -> Path:

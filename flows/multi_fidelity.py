@@ -15,7 +15,7 @@ from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelit
 from dass.multi_fidelity.predictor import RUNGS, MultiFidelityPredictor, MultiFidelityTask, Rung, gather
 from dass.multi_fidelity.validation import leave_out
 from dass.networks.checkpoint import load_card
-from dass.project import Project
+from dass.project import MULTI_FIDELITY_FILE, Project
 from dass.proxies.collector import recipe_facts
 from dass.proxies.store import ProxyStore
 from dass.space.search_space import SearchSpace
@@ -55,7 +55,7 @@ def multi_fidelity() -> None:
         torch_version=str(torch.__version__),
         seconds=time.perf_counter() - started,
     )
-    save_multi_fidelity(project.multi_fidelity_file, learned, card)
+    save_multi_fidelity(project.root / MULTI_FIDELITY_FILE, learned, card)
     rows = [
         {"rung": rung, "mean SRC on tasks left out": round(src, 3), "within 80% intervals": round(covered, 3)}
         for rung, (src, covered) in left_out.items()

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
-from dass.evidence.recalibrated import names, recalibrated_rows
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.proxies.one_batch import names, one_batch_rows
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 
@@ -64,14 +64,14 @@ def threshold(
         held_out: the training part has the images that are looked at.
         limit: most multiply-accumulates.
         macs: counts them.
-        alpha: as in `recalibrated_rows`.
+        alpha: as in `one_batch_rows`.
         temperature: likewise.
 
     Raises:
         UsageError: no student of this rule is within the limit.
     """
     changes = list(_single_changes(space))
-    rows = recalibrated_rows(
+    rows = one_batch_rows(
         teacher, [change[2] for change in changes], held_out, alpha=alpha, temperature=temperature,
         precision="float32", images=len(held_out.train_labels),
     )  # fmt: skip

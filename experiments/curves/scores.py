@@ -14,12 +14,12 @@ import torch
 import typer
 
 from dass.datasets.task_data import TaskData
-from dass.evidence.recalibrated import names, recalibrated_rows
 from dass.files import read_json, write_json
 from dass.networks.checkpoint import load_card
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.sorting import sort_channels
 from dass.params_file import find_root
+from dass.proxies.one_batch import names, one_batch_rows
 from dass.shipped.card import Kind
 from dass.shipped.fixture import Fixture
 from dass.shipped.predict import EMBEDDING, predict
@@ -105,7 +105,7 @@ def _one_batch(
 ) -> tuple[list[float], list[float]]:
     """Accuracy and loss of remapped students with the batch's own statistics."""
     recipe = study.params.distillation
-    rows = recalibrated_rows(
+    rows = one_batch_rows(
         teacher, members, data, alpha=recipe.alpha, temperature=recipe.temperature, precision="float32"
     )
     columns = names(len(teacher.architecture.widths))
@@ -114,7 +114,7 @@ def _one_batch(
 
 def _learned(study: Study, task: str, records: Sequence[CurveRecord], root: Path) -> Iterator[Scores]:
     """What predictors say that a pipeline has learned by the preset's own, shorter recipe."""
-    from dass.ladder.checkpoint import load_ladder
+    from dass.multi_fidelity.checkpoint import load_multi_fidelity
     from dass.project import Project
 
     teacher, fit, _ = opened(study, task)
@@ -127,16 +127,16 @@ def _learned(study: Study, task: str, records: Sequence[CurveRecord], root: Path
     kinds: list[tuple[Kind, Path, str, str]] = []
     if project.predictor_file.exists():
         kinds.append(("dass", project.predictor_file, EMBEDDING, "embedding"))
-    if project.ladder_file.exists():
+    if project.multi_fidelity_file.exists():
         prices = {"free": "", "noise": "embedding"}
-        learned = load_ladder(project.ladder_file)[0].processes_
-        kinds += [("ladder", project.ladder_file, one, prices.get(one, "one_batch")) for one in learned]
+        learned = load_multi_fidelity(project.multi_fidelity_file)[0].processes_
+        kinds += [("multi_fidelity", project.multi_fidelity_file, one, prices.get(one, "one_batch")) for one in learned]
     with Workers(2) as workers:
-        for kind, weights, evidence, price in kinds:
-            made = predict(kind, weights, target, evidence, workers)
-            ranking = "DaSS" if kind == "dass" else f"multi-fidelity, {evidence}"
+        for kind, weights, proxies, price in kinds:
+            made = predict(kind, weights, target, proxies, workers)
+            ranking = "DaSS" if kind == "dass" else f"multi-fidelity, {proxies}"
             values = dict(zip((one.arch_id for one in records), map(float, made.mean), strict=True))
-            steps = int(evidence.removeprefix("sprint ")) if evidence.startswith("sprint ") else 0
+            steps = int(proxies.removeprefix("sprint ")) if proxies.startswith("sprint ") else 0
             yield Scores(task, ranking, price, steps, values)
 
 
