@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,7 +28,27 @@ from experiments.curves.setting import READINGS
 QUARTERS = 4
 
 
-@deterministic()
+@dataclass(frozen=True)
+class Curve:
+    """How a network did while it was distilled, and in the end.
+
+    Attributes:
+        steps: in all.
+        readings: of the held-out images, in order; the last is at the end.
+        validation: on the held-out images at the end, in eval mode.
+        tests: on the test images after each quarter of the training; nothing may choose by them.
+        cpu_seconds: processor time of the steps.
+        precision: of convolutions.
+    """
+
+    steps: int
+    readings: tuple[Reading, ...]
+    validation: Evaluation
+    tests: tuple[Evaluation, ...]
+    cpu_seconds: float
+    precision: str
+
+
 def distil_curve(
     teacher: ElasticResNet,
     architecture: Architecture,
@@ -49,10 +70,54 @@ def distil_curve(
         soft_labels: the teacher's logits for the batches of `fit`.
         seed: of batch order and augmentation.
     """
-    device = teacher.device
+    curve = distil_network(remap(teacher, architecture), fit, test, recipe, soft_labels=soft_labels, seed=seed)
+    price = cost(architecture, test.resolution, len(test.classes))
+    return CurveRecord(
+        task=test.name,
+        arch_id=architecture.arch_id,
+        architecture=json.dumps(architecture.to_json(), separators=(",", ":")),
+        seed=seed,
+        alpha=recipe.alpha,
+        teacher_id=weights_id(teacher),
+        data_id=fit.data_id,
+        recipe_id=recipe_id(recipe, curve.precision),
+        steps=curve.steps,
+        macs=price.macs,
+        params=price.parameters,
+        readings=curve.readings,
+        validation_accuracy=curve.validation.accuracy,
+        validation_loss=curve.validation.loss,
+        test_accuracies=tuple(point.accuracy for point in curve.tests),
+        test_loss=curve.tests[-1].loss,
+        cpu_seconds=curve.cpu_seconds,
+        device=device_name(teacher.device),
+        torch_version=str(torch.__version__),
+    )
+
+
+@deterministic()
+def distil_network(
+    student: ElasticResNet,
+    fit: TaskData,
+    test: TaskData,
+    recipe: DistillationRecipe,
+    *,
+    soft_labels: TeacherLogits,
+    seed: int,
+) -> Curve:
+    """Distils a network by the recipe's whole schedule; it is changed.
+
+    Args:
+        student: with the weights from which it starts.
+        fit: as in `distil_curve`.
+        test: likewise.
+        recipe: likewise.
+        soft_labels: likewise.
+        seed: likewise.
+    """
+    device = student.device
     precision = resolve_precision(recipe.precision, device)
     held_out = Batch(normalize(fit.test_images, PRECISIONS[precision]), fit.test_labels)
-    student = remap(teacher, architecture)
     member = Member(student, recipe, device)
     steps = steps_per_epoch(fit, recipe)
     total = steps * recipe.epochs
@@ -84,25 +149,4 @@ def distil_curve(
                 student.train()
     student.eval()
     validation = evaluate(student, fit.test_images, fit.test_labels, precision)
-    price = cost(architecture, test.resolution, len(test.classes))
-    return CurveRecord(
-        task=test.name,
-        arch_id=architecture.arch_id,
-        architecture=json.dumps(architecture.to_json(), separators=(",", ":")),
-        seed=seed,
-        alpha=recipe.alpha,
-        teacher_id=weights_id(teacher),
-        data_id=fit.data_id,
-        recipe_id=recipe_id(recipe, precision),
-        steps=total,
-        macs=price.macs,
-        params=price.parameters,
-        readings=tuple(readings),
-        validation_accuracy=validation.accuracy,
-        validation_loss=validation.loss,
-        test_accuracies=tuple(point.accuracy for point in tests),
-        test_loss=tests[-1].loss,
-        cpu_seconds=seconds,
-        device=device_name(device),
-        torch_version=str(torch.__version__),
-    )
+    return Curve(total, tuple(readings), validation, tuple(tests), seconds, precision)

@@ -147,7 +147,7 @@ def opened(study: Study, task: str) -> tuple[ElasticResNet, TaskData, TaskData]:
 
 
 @cache
-def _soft_labels(study: Study, task: str) -> SoftLabels:
+def soft_labels(study: Study, task: str) -> SoftLabels:
     teacher, fit, _ = opened(study, task)
     recipe = study.setting.recipe(study.params.distillation, len(fit.train_labels))
     path = study.root / "data" / "curves" / study.setting.name / f"{task}.pt"
@@ -163,7 +163,7 @@ def _soft_labels(study: Study, task: str) -> SoftLabels:
 
 def soft_labels_job(study: Study, task: str) -> None:
     """Keeps the teacher's logits for the whole schedule of a task."""
-    _soft_labels(study, task)
+    soft_labels(study, task)
 
 
 def distil_job(study: Study, task: str, architecture: Architecture, alpha: float | None = None) -> CurveRecord:
@@ -174,5 +174,5 @@ def distil_job(study: Study, task: str, architecture: Architecture, alpha: float
         recipe = recipe.model_copy(update={"alpha": alpha})
     return distil_curve(
         teacher, architecture, fit, test, recipe,
-        soft_labels=_soft_labels(study, task), seed=SEED,
+        soft_labels=soft_labels(study, task), seed=SEED,
     )  # fmt: skip
