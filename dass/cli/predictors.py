@@ -120,10 +120,14 @@ def build(
     ] = "multi_fidelity",
     general: Annotated[bool, typer.Option(help="Offer it for any teacher, not for this search space alone.")] = False,
     fixture: Annotated[str, typer.Option(help="Target whose students `verify` predicts again.")] = "",
+    measure_on: Annotated[
+        list[Path] | None, typer.Option(help="Folder of another project whose targets count too; may be repeated.")
+    ] = None,
 ) -> None:
     """Make a release of what this project's pipeline has learned, if it is good enough.
 
-    It is measured on the project's targets: mean correlation, and how many students lie within their intervals.
+    It is measured on the project's targets, and on those of other projects, whose teachers may be of other families:
+    mean correlation, and how many students lie within their intervals.
 
     Example: dass predictors build release/flowers --summary "ResNets for flowers" --licence CC-BY-4.0 --fixture digits
     """
@@ -142,8 +146,10 @@ def build(
     origin = origin_of(
         project, summary=summary, general=general, licence=licence, commit=lineage(find_root(), []).commit
     )
+    projects = [project, *(Project.open(root) for root in measure_on or ())]
+    targets = [target for one in projects for target in targets_of(one)]
     with Workers(2) as workers:
-        made = build_release(folder, which, weights, origin, targets_of(project), workers, fixture=fixture)
+        made = build_release(folder, which, weights, origin, targets, workers, fixture=fixture)
     for target in made.card.targets:
         inside = "" if target.covered is None else f", {100 * target.covered:.0f}% within 80% intervals"
         print(f"{target.target}: SRC {target.src:.2f} of {target.students} students{inside}")

@@ -60,7 +60,7 @@ def main(
     """Replay all methods on all targets that have students; rows, tables and pictures go to the study's folder."""
     chosen, watch = SETTINGS[setting], Clock.read(clock)
     study = Study(find_root(), chosen)
-    sources = [table for task in chosen.sources if (table := _table(study, task)) is not None]
+    sources = [table for task in chosen.sources if (table := table_of(study, task)) is not None]
     score = LearnedScore(sources) if len(sources) > 1 else None
     scores = read_scores(scores_file(study))
     targets = [
@@ -69,7 +69,7 @@ def main(
             read_curves(study.named_file(task)),
         )
         for task in chosen.targets
-        if (table := _table(study, task)) is not None
+        if (table := table_of(study, task)) is not None
     ]  # fmt: skip
     rows = [
         row
@@ -166,7 +166,8 @@ def _row(
     )  # fmt: skip
 
 
-def _table(study: Study, task: str) -> Table | None:
+def table_of(study: Study, task: str) -> Table | None:
+    """The table of a task's students that were drawn at random; None where there are none."""
     records = [one for one in read_curves(study.curves_file(task)) if one.seed == SEED and one.alpha < 1]
     return Table.of(records, load_card(study.teacher_file(task))) if records else None
 
