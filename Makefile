@@ -9,6 +9,10 @@ ARGS ?=
 # Address of a package index that has torch's builds for CPUs; empty for the usual ones, which bring CUDA along.
 CPU_TORCH ?=
 
+# Where the names of `import dass` are defined.
+API := $(addprefix dass.,api config datasets.task_data errors multi_fidelity.predictor networks.elastic_resnet \
+	networks.remapping search.run space.architecture space.cost space.search_space)
+
 # A process for each core, with a thread each; a file's tests stay together, since they share what they train.
 UNIT = OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit -n logical --maxprocesses 8 --dist loadfile
 
@@ -31,7 +35,7 @@ MOVED := moved
 endif
 endif
 
-.PHONY: help moved setup repro plan ui serve gpu-reset test test-unit test-services paper-tiny lint typecheck format bench lock clean distclean
+.PHONY: help moved setup repro plan ui serve gpu-reset test test-unit test-services paper-tiny lint typecheck format bench docs lock clean distclean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -96,6 +100,9 @@ paper-tiny: setup  ## every table of the paper and Figure 3 at the smallest size
 
 bench: setup  ## side-by-side timings (ARGS="--json FILE" to keep them)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs: setup  ## pages of the public interface, in .state/api
+	$(BIN)/python -m pdoc --docformat google --output-directory .state/api $(API)
 
 lock: setup  ## compile pyproject.toml into requirements.lock again (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock

@@ -1,9 +1,11 @@
 """The public names, and the examples that use them."""
 
+import json
 import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,3 +84,14 @@ def test_the_example_with_files_runs(teacher_file: Path, images: Path, capsys: p
     runpy.run_path(str(EXAMPLES / "shrink_a_teacher.py"))["main"](str(teacher_file), str(images), students=2, epochs=1)
     teacher, student = capsys.readouterr().out.splitlines()
     assert teacher.startswith("teacher: ") and student.startswith("student: ")
+
+
+def test_the_notebook_runs(teacher_file: Path, images: Path) -> None:
+    cells = json.loads((EXAMPLES / "from_teacher_to_student.ipynb").read_text())["cells"]
+    first, *rest = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    names: dict[str, Any] = {}
+    exec(first, names)
+    names |= {"TEACHER": str(teacher_file), "IMAGES": str(images), "RESOLUTION": 16}
+    for cell in rest:
+        exec(cell, names)
+    assert names["student"].architecture == names["found"].pick.architecture
