@@ -61,7 +61,7 @@ def multi_fidelity() -> None:
         for rung, (src, covered) in left_out.items()
     ]
     create_table_artifact(
-        rows, key="multi_fidelity", description="Source tasks, each predicted from those of other classes"
+        rows, key="multi-fidelity", description="Source tasks, each predicted from those of other classes"
     )
     for row in rows:
         logger().info("%s", row)
