@@ -409,8 +409,9 @@ class Search(Block):
         max_size: of the pick's weights' file, such as `1MB`; null for no limit.
         max_latency: of one forward pass on the device that searches, such as `5ms`, measured; null for no limit.
         latency_batch: images in that pass.
-        keep_accuracy: points that the pick may lose against its teacher: the cheapest that is predicted to is picked;
+        keep_accuracy: points that the pick may lose against its teacher: the cheapest that loses no more is picked;
             null for the best.
+        keep_probability: how likely it has to be that it loses no more, above 0 and below 1.
     """
 
     method: Literal["dass", "multi_fidelity", "race"]
@@ -428,6 +429,7 @@ class Search(Block):
     max_latency: Latency | None = None
     latency_batch: int = Field(ge=1, le=4096, default=1)
     keep_accuracy: Percentage | None = None
+    keep_probability: float = Field(gt=0, lt=1, default=0.8)
 
     @model_validator(mode="after")
     def _narrowing(self) -> "Search":
@@ -435,6 +437,8 @@ class Search(Block):
             raise ValueError(
                 "keep_accuracy needs a prediction, which a race has not: use the method dass or multi_fidelity"
             )
+        if self.method == "race" and self.sprints == 0:
+            raise ValueError("sprints is 0, and a race needs students that train: give at least 1")
         if not self.sprints <= self.starts <= self.candidates:
             raise ValueError("sprints cannot exceed starts, nor starts candidates")
         return self
@@ -456,8 +460,8 @@ class Target(Block):
         repeat: give `students.repeated` of them a second seed.
         halves: train on one half of all its images and test on the other, where the official test part is too small
             to tell students apart.
-        max_macs, max_params, min_macs, min_params, max_size, max_latency, latency_batch, keep_accuracy: override the
-            search block's, each for itself; 0 as lower limit means none.
+        max_macs, max_params, min_macs, min_params, max_size, max_latency, latency_batch, keep_accuracy,
+            keep_probability: override the search block's, each for itself; 0 as lower limit means none.
     """
 
     dataset: Name
@@ -477,6 +481,7 @@ class Target(Block):
     max_latency: Latency | None = None
     latency_batch: int | None = Field(ge=1, le=4096, default=None)
     keep_accuracy: Percentage | None = None
+    keep_probability: float | None = Field(gt=0, lt=1, default=None)
 
     def limit(self, name: str, search: Search) -> Any:
         """One of the limits by name: the target's own, else that of the search block."""

@@ -1,7 +1,9 @@
 """Which device and precision a run uses."""
 
+import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -53,3 +55,18 @@ def deterministic() -> Iterator[None]:
 def device_name(device: torch.device) -> str:
     """A name for records: the GPU's product name, or `cpu`."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def timed_on(device: torch.device) -> str:
+    """What a time belongs to: the GPU's product name, or the processor's with the threads that networks use."""
+    if device.type == "cuda":
+        return device_name(device)
+    return f"{_processor()}, {torch.get_num_threads()} thread(s)"
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine() or "cpu"

@@ -30,6 +30,16 @@ def in_project(path: Path) -> Path:
     return path if root == Path.cwd() else Path(os.path.relpath(root / path))
 
 
+def find_params() -> Params | None:
+    """The params.yaml of the project that the current folder lies in; None outside of any.
+
+    Raises:
+        UsageError: as in `load_params`.
+    """
+    path = in_project(Path("params.yaml"))
+    return load_params(path) if path.is_file() else None
+
+
 def read_yaml(text: str) -> object:
     """What YAML says, as DVC understands it: YAML 1.2, where 012 is twelve and `yes` a word.
 

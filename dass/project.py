@@ -14,6 +14,7 @@ RAW = Path("data/raw")
 PREDICTOR_FILE = Path("data/predictor/predictor.safetensors")
 MULTI_FIDELITY_FILE = Path("data/multi_fidelity/multi_fidelity.safetensors")
 OLD_MULTI_FIDELITY_FILE = Path("data/ladder/ladder.safetensors")  # before version 0.3
+USED_PREDICTOR = Path("data/used_predictor")  # a release that `dass predictors use` has put there; no stage writes it
 
 
 def keep_state_in(root: Path) -> None:

@@ -113,6 +113,7 @@ def search_students(
     max_latency: Latency | None = None,
     latency_batch: Annotated[int, Field(ge=1, le=4096)] = 1,
     keep_accuracy: Percent | None = None,
+    keep_probability: Annotated[float, Field(gt=0, lt=1)] | None = None,
     minutes: Annotated[float, Field(ge=0.1, le=10_000)] | None = None,
 ) -> None:
     """Rank students for a dataset and a teacher trained on it, within a budget.
@@ -147,8 +148,9 @@ def search_students(
         max_latency: Longest forward pass on the worker's device, such as 5ms; a number is of milliseconds. The pick is
             measured, and gives way to the next if it is slower.
         latency_batch: Images in that forward pass.
-        keep_accuracy: Points that the student may lose against its teacher: the smallest student that is predicted to
-            lose no more is picked. Not for the method `race`, which predicts nothing, unless there are `minutes`.
+        keep_accuracy: Points that the student may lose against its teacher: the smallest student that loses no more
+            is picked. Not for the method `race`, which predicts nothing, unless there are `minutes`.
+        keep_probability: How likely it has to be that the student loses no more, between 0 and 1. Empty for 0.8.
         minutes: Do all that `dass shrink` does in so many minutes: a race for a teacher of any family, the best few
             distilled, one chosen by held-out images, registered, exported and described on a page. `candidates`,
             `top`, `method`, `seconds`, `then`, `min_macs` and `min_params` are then left as they are.
@@ -162,7 +164,8 @@ def search_students(
             raise UsageError(f"{', '.join(left)}: not together with minutes")
         options = Options(
             dataset, str(project.root / teacher), max_macs=max_macs, max_params=max_params, max_size=max_size,
-            max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy, minutes=minutes,
+            max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy,
+            keep_probability=keep_probability, minutes=minutes,
             normalization=normalization, classes=str(project.root / classes) if classes else None,
             expect_accuracy=expect_accuracy, layout=layout, seed=seed,
             usual_resolution=project.params.data.resolution,
@@ -183,7 +186,7 @@ def search_students(
     asked_limits: dict[str, Any] = {
         "max_macs": max_macs, "max_params": max_params, "min_macs": min_macs, "min_params": min_params,
         "max_size": max_size, "max_latency": max_latency, "latency_batch": latency_batch,
-        "keep_accuracy": keep_accuracy,
+        "keep_accuracy": keep_accuracy, "keep_probability": keep_probability,
     }  # fmt: skip
     check_limits(**asked_limits)  # a limit that is none is refused before any work
     theirs = TeacherFile.of(

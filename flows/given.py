@@ -12,7 +12,7 @@ from dass.errors import UsageError
 from dass.networks.importing import import_network
 from dass.project import Project
 from dass.search.run import SearchResult
-from dass.search.target_task import TargetTask, open_task
+from dass.search.target_task import TargetTask, open_task, packed_side
 from dass.space.search_space import SearchSpace
 from dass.students.record import StudentRecord
 from dass.tracking.lineage import Lineage, lineage
@@ -46,7 +46,7 @@ def open_given(
     largest = None if any_family else SearchSpace.from_config(project.params.space).largest
     if any_family:
         family = import_network(teacher.path, layout=teacher.layout).network.architecture.family
-        resolution = family.usual_resolution or resolution
+        resolution = packed_side(dataset, project.raw, family.usual_resolution or resolution)
     with open_task(
         dataset, teacher, raw=project.raw, largest=largest, device=device(), resolution=resolution,
         tell=logger().info,

@@ -21,6 +21,7 @@ from dass.search.candidates import MILLION, Budget, Candidate
 from dass.search.constraint_lines import constraint_lines
 from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult, save_search, search_students
+from dass.search.slack import slack_lines
 from dass.search.successive_halving import RungReport, SearchBudget, search_by_multi_fidelity
 from dass.search.target_task import TargetTask
 from dass.space.search_space import RATIOS, SearchSpace
@@ -71,6 +72,8 @@ def rank_candidates(
     Raises:
         UsageError: seconds for a search by `dass`.
     """
+    for line in slack_lines(budget, given, device()):
+        logger().info("%s: %s", given.card.task, line)
     method = method or project.params.search.method
     if method == "multi_fidelity":
         return halve_candidates(project, given, budget, count, seed, seconds)
@@ -126,8 +129,7 @@ def race_candidates(
         getattr(params.space, "granularity", "block"),
         getattr(params.space, "divisor", None),
     )
-    students = max(1, params.search.sprints)
-    size = RaceSize(min(count, max(students, params.search.starts)), students, seconds)
+    size = RaceSize.of(params.search, candidates=count, seconds=seconds)
     with gpu_slot(place):
         return search_by_race(
             given, space, params.distillation, budget=budget, size=size, seed=seed, device=place,
@@ -152,6 +154,7 @@ def target_budget(project: Project, target: str, given: TargetTask) -> Budget:
         max_latency=own.limit("max_latency", common),
         latency_batch=own.limit("latency_batch", common),
         keep_accuracy=own.limit("keep_accuracy", common),
+        keep_probability=own.limit("keep_probability", common),
     )
 
 

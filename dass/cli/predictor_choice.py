@@ -1,6 +1,6 @@
 """Which learned predictor `dass search` uses, and why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -9,16 +9,20 @@ from dass.errors import DassError, UsageError
 from dass.files import read_json
 from dass.multi_fidelity.checkpoint import MultiFidelityCard, check_fits, load_multi_fidelity
 from dass.networks.importing import import_network
-from dass.params_file import find_root, in_project, load_params
+from dass.params_file import find_params, find_root, in_project
 from dass.predictor.checkpoint import load_predictor
-from dass.project import MULTI_FIDELITY_FILE, PREDICTOR_FILE
+from dass.project import MULTI_FIDELITY_FILE, OLD_MULTI_FIDELITY_FILE, PREDICTOR_FILE, USED_PREDICTOR
 from dass.shipped.card import CARD, Kind, Release, read_release
-from dass.shipped.library import DATA, choose, find_release
+from dass.shipped.library import DATA, choose, find_release, fits
 from dass.space.architecture import Architecture
 from dass.space.search_space import RATIOS, SearchSpace
 from dass.training.user_teacher import TeacherFile
 
 Method = Literal["dass", "multi_fidelity", "race"]
+SIDE = 64  # pixels, where neither user, family nor params.yaml says another
+_OWN: dict[Kind, tuple[Path, ...]] = {
+    "multi_fidelity": (MULTI_FIDELITY_FILE, OLD_MULTI_FIDELITY_FILE), "dass": (PREDICTOR_FILE,),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,17 @@ class Choice:
     why: str
 
 
-def choose_predictor(method: str | None, name: str | None, teacher: TeacherFile, resolution: int | None) -> Choice:
+def choose_predictor(
+    method: str | None, name: str | None, teacher: TeacherFile, resolution: int | None, *, shipped: Path = DATA
+) -> Choice:
     """The predictor for a search.
 
     Args:
-        method: as the user says; None for what fits.
+        method: as the user says; None for that of params.yaml where it fits the teacher, else for what fits.
         name: of the predictor, as the user says; None likewise.
         teacher: the teacher.
         resolution: side of its images in pixels, as the user says; None likewise.
+        shipped: folder of the shipped predictors.
 
     Raises:
         UsageError: there is no such predictor, none of that method, or it is of another method.
@@ -58,18 +65,8 @@ def choose_predictor(method: str | None, name: str | None, teacher: TeacherFile,
         return choice
     if method == "race":
         return Choice("race", None, False, "")
-    if method in ("dass", "multi_fidelity"):
-        file = in_project(PREDICTOR_FILE if method == "dass" else MULTI_FIDELITY_FILE)
-        if file.exists():
-            return Choice(kind_of(file), file, False, "")
     space, side = students_of(teacher, resolution)
-    choice = usual_choice(space.largest, side, kind=method)
-    if method not in (None, choice.method):
-        raise UsageError(
-            f"--method {method}: there is no predictor at {file}, and no shipped one fits the teacher: run "
-            "`make repro`, or use --method race"
-        )
-    return choice
+    return usual_choice(space.largest, side, method=method, shipped=shipped)
 
 
 def named_predictor(name: str) -> Choice:
@@ -115,25 +112,43 @@ def kind_of(file: Path) -> Kind:
     raise DassError(f"{file.with_suffix('.json')} is of no predictor: give the .safetensors file of one")
 
 
-def usual_choice(teacher: Architecture, resolution: int, *, kind: str | None = None, shipped: Path = DATA) -> Choice:
-    """What is used where the user names no method and no predictor.
+def usual_choice(teacher: Architecture, resolution: int, *, method: str | None = None, shipped: Path = DATA) -> Choice:
+    """What is used where the user names no predictor.
 
-    In order: what the project's pipeline has learned for its params.yaml, where the teacher is the one of that search
-    space; a shipped predictor of the teacher's search space; a general shipped one; a race.
+    In order, of the method that the user or else params.yaml says: the predictor that `dass predictors use` has put
+    into the project; what the project's pipeline has learned; a shipped predictor of the teacher's search space; a
+    general shipped one. Where none of them fits and the user has said no method: the same of any method, then a race.
 
     Args:
         teacher: the architecture of the teacher.
         resolution: side in pixels of the images that the teacher is given.
-        kind: of the predictor, of which the project has none; None for any.
+        method: as the user says; None for what fits.
         shipped: folder of the shipped predictors.
+
+    Raises:
+        UsageError: there is no predictor of the method that the user says.
     """
-    params = load_params(in_project(Path("params.yaml")))
-    for file in (in_project(MULTI_FIDELITY_FILE), in_project(PREDICTOR_FILE)) if kind is None else ():
-        if (own := _own(file, params, teacher, resolution)) is not None:
-            return own
-    if (found := choose(teacher, resolution, shipped, kind=kind)) is not None:
-        return _released(found.release, f"predictor {found.release.card.name}: {found.why}")
-    return Choice("race", None, False, "race: no predictor was learned for such a teacher, so students train")
+    params, passed_over = find_params(), list[str]()
+    usual = method or (params.search.method if params else None)
+    if usual == "race":
+        return Choice("race", None, False, "race: search.method of params.yaml")
+    kinds: list[str | None] = [usual] if method else list(dict.fromkeys((usual, None)))
+    for kind in kinds:
+        if usual and kind is None:
+            passed_over.append(f"no predictor of search.method in params.yaml, {usual}, fits the teacher")
+        # A method that the user says takes the project's own predictor as it is: what does not fit is told by name.
+        found = _in_project(params, teacher, resolution, kind, passed_over, as_it_is=method is not None)
+        if found is None and (known := choose(teacher, resolution, shipped, kind=kind)) is not None:
+            found = _released(known.release, f"predictor {known.release.card.name}: {known.why}")
+        if found is not None:
+            return replace(found, why="; ".join((*dict.fromkeys(passed_over), found.why)))
+    if method is not None:
+        why = "; ".join(dict.fromkeys(passed_over)) or f"there is no predictor at {_OWN[_kind(method)][0]}"
+        raise UsageError(
+            f"--method {method}: {why}, and no shipped one fits the teacher: run `make repro`, or use --method race"
+        )
+    race = "race: no predictor was learned for such a teacher, so students train"
+    return Choice("race", None, False, "; ".join((*dict.fromkeys(passed_over), race)))
 
 
 def students_of(teacher: TeacherFile, resolution: int | None) -> tuple[SearchSpace, int]:
@@ -141,28 +156,75 @@ def students_of(teacher: TeacherFile, resolution: int | None) -> tuple[SearchSpa
 
     Args:
         teacher: any supported teacher.
-        resolution: as the user says; None for that of the teacher's family, else of params.yaml.
+        resolution: as the user says; None for that of the teacher's family, else of params.yaml, else 64.
     """
     architecture = import_network(teacher.path, layout=teacher.layout).network.architecture
     space = SearchSpace.below(architecture, RATIOS, "block")
     usual = architecture.family.usual_resolution
-    return space, resolution or usual or load_params(in_project(Path("params.yaml"))).data.resolution
+    if (side := resolution or usual) is not None:
+        return space, side
+    params = find_params()
+    return space, params.data.resolution if params else SIDE
 
 
-def _own(file: Path, params: Params, teacher: Architecture, resolution: int) -> Choice | None:
-    """The pipeline's own predictor, if it is of this params.yaml and fits the teacher."""
-    if not file.exists():
+def _in_project(
+    params: Params | None,
+    teacher: Architecture,
+    resolution: int,
+    kind: str | None,
+    passed_over: list[str],
+    *,
+    as_it_is: bool,
+) -> Choice | None:
+    """The predictor put to use in the project, or what its pipeline has learned; None where none fits.
+
+    Args:
+        params: of the project; None outside of any.
+        teacher: the architecture of the teacher.
+        resolution: side in pixels of its images.
+        kind: of the predictor; None for any.
+        passed_over: gets a line for each that is there and cannot be used.
+        as_it_is: do not ask whether the pipeline's own fits.
+    """
+    if params is None:
         return None
+    if in_project(USED_PREDICTOR).exists():
+        try:
+            release = read_release(in_project(USED_PREDICTOR))
+            if kind in (None, release.card.kind) and not fits(release, teacher, resolution):
+                return _released(release, f"predictor {release.card.name}: put to use here by `dass predictors use`")
+        except DassError as error:
+            passed_over.append(str(error))
+    for own, places in _OWN.items():
+        if kind in (None, own) and (file := next(filter(Path.exists, map(in_project, places)), None)):
+            try:
+                if (choice := _own(file, params, teacher, resolution, as_it_is=as_it_is)) is not None:
+                    return choice
+            except DassError as error:  # damaged, of another version, or learned for another recipe
+                passed_over.append(str(error))
+    return None
+
+
+def _own(file: Path, params: Params, teacher: Architecture, resolution: int, *, as_it_is: bool) -> Choice | None:
+    """The pipeline's own predictor, if it fits the teacher.
+
+    Raises:
+        UsageError: it was learned for another recipe than that of params.yaml.
+        DassError: it is damaged, or of another version.
+    """
     kind = kind_of(file)
     card = load_predictor(file)[1] if kind == "dass" else load_multi_fidelity(file)[1]
-    if isinstance(card, MultiFidelityCard):
-        try:
-            check_fits(card, card.space, card.resolution, params.distillation, file)
-        except UsageError:  # learned for another recipe
-            return None
+    if as_it_is:
+        return Choice(kind, file, False, "")
     if card.space.largest != teacher or card.resolution != resolution:
         return None
+    if isinstance(card, MultiFidelityCard):
+        check_fits(card, card.space, card.resolution, params.distillation, file)
     return Choice(kind, file, False, f"{file}: what this project's pipeline has learned fits the teacher")
+
+
+def _kind(method: str) -> Kind:
+    return "dass" if method == "dass" else "multi_fidelity"
 
 
 def _released(release: Release, why: str) -> Choice:

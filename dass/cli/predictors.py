@@ -89,24 +89,21 @@ def verify(name: Annotated[str | None, typer.Argument(help="As for show; all if 
 
 @predictors_app.command()
 def use(name: Name) -> None:
-    """Put a predictor where the project keeps its own, so that searches of the project use it.
+    """Have `dass search` in this project use a predictor for the teachers that it fits, before any other.
 
-    A predictor that the pipeline has made is not replaced.
+    It is copied to data/used_predictor, in place of the one that was there; delete that folder to use none. What the
+    pipeline learns is neither replaced nor does it replace this.
 
     Example: dass predictors use small
     """
-    import shutil
+    from dataclasses import replace
 
     from dass.params_file import in_project
-    from dass.project import MULTI_FIDELITY_FILE, PREDICTOR_FILE
+    from dass.project import USED_PREDICTOR
+    from dass.shipped.card import write_release
 
-    release = _release(name)
-    place = in_project(PREDICTOR_FILE if release.card.kind == "dass" else MULTI_FIDELITY_FILE)
-    if place.exists():
-        raise UsageError(f"{place} exists: move it away first, the project's own predictor is not replaced")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    for suffix in (".json", ".safetensors"):
-        shutil.copyfile(release.weights.with_suffix(suffix), place.with_suffix(suffix))
+    release, place = _release(name), in_project(USED_PREDICTOR)
+    write_release(place, release.weights, replace(release.card, fixture="", expected={}))
     print(f"{place}: predictor {release.card.name}")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dass.cli.limit_options import KeepAccuracy, LatencyBatch, MaxLatency, MaxMacs, MaxParams, MaxSize
+from dass.cli.limit_options import KeepAccuracy, KeepProbability, LatencyBatch, MaxLatency, MaxMacs, MaxParams, MaxSize
 from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels
 from dass.errors import UsageError
 from dass.params_file import in_project
@@ -30,14 +30,19 @@ def search(
     max_latency: MaxLatency = None,
     latency_batch: LatencyBatch = 1,
     keep_accuracy: KeepAccuracy = None,
+    keep_probability: KeepProbability = None,
     method: Annotated[
         str | None,
         typer.Option(
             help="dass; multi_fidelity: slower, better, with intervals; race: students train, the better half go on, "
-            "for any teacher, nothing learned is needed. If left out: what fits the teacher, which is told."
+            "for any teacher, nothing learned is needed. If left out: search.method of params.yaml, else what fits "
+            "the teacher, which is told."
         ),
     ] = None,
-    candidates: Annotated[int, typer.Option(help="Architectures to score at most.", min=1)] = 3000,
+    candidates: Annotated[
+        int | None,
+        typer.Option(help="Architectures to look at, at most; 3000 if left out, by a race as many as --starts.", min=1),
+    ] = None,
     starts: Annotated[
         int | None,
         typer.Option(
@@ -46,13 +51,11 @@ def search(
     ] = None,
     sprints: Annotated[
         int | None,
-        typer.Option(help="multi_fidelity, race: how many take the first steps of distillation; likewise.", min=0),
+        typer.Option(help="multi_fidelity, race: how many take the first steps; likewise. Not with --seconds.", min=0),
     ] = None,
     seconds: Annotated[
         float | None,
-        typer.Option(
-            help="multi_fidelity, race: how long to search; as many train as fit, in place of --sprints.", min=1
-        ),
+        typer.Option(help="multi_fidelity, race: how long to search; as many train as fit.", min=1),
     ] = None,
     evolve: Annotated[
         bool | None, typer.Option(help="multi_fidelity: children of the best, not random candidates; likewise.")
@@ -84,7 +87,7 @@ def search(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Rank candidate students for a dataset and a trained teacher, within a budget.
+    """Rank candidate students for a dataset and a trained teacher, within a budget, in a project or outside of any.
 
     Example: dass search --data digits --teacher data/teachers/targets/digits/digits.safetensors --max-macs 4
     """
@@ -96,6 +99,7 @@ def search(
     from dass.device import resolve_device
     from dass.search.candidates import Budget, check_limits
     from dass.search.latency import measure_latency
+    from dass.search.slack import slack_lines
     from dass.search.target_task import open_task
     from dass.training.user_teacher import TeacherFile
     from dass.training.workers import usual_count
@@ -104,12 +108,14 @@ def search(
         raise UsageError(f"--front {front}: there are macs, parameters and latency")
     if method not in (None, "dass", "multi_fidelity", "race"):
         raise UsageError(f"--method {method}: there are dass, multi_fidelity and race")
+    timed = latency or front == "latency"
     asked_limits: dict[str, Any] = {
         "max_macs": max_macs, "max_params": max_params, "min_macs": min_macs, "min_params": min_params,
         "max_size": max_size, "max_latency": max_latency, "latency_batch": latency_batch,
-        "keep_accuracy": keep_accuracy,
+        "keep_accuracy": keep_accuracy, "keep_probability": keep_probability,
     }  # fmt: skip
-    check_limits(**asked_limits)  # a limit that is none is refused before any work
+    # A limit that is none is refused before any work; a batch may be that of the times that are shown, too.
+    check_limits(**asked_limits | ({"latency_batch": 1} if timed else {}))
     place = resolve_device(device)
     theirs = TeacherFile.of(
         teacher,
@@ -121,7 +127,16 @@ def search(
     )
     choice = choose_predictor(method, predictor, theirs, resolution)
     asked = Asked(
-        candidates, starts, sprints, seconds, evolve, resolution, keep_accuracy, workers or usual_count(place), seed
+        data,
+        candidates,
+        starts,
+        sprints,
+        seconds,
+        evolve,
+        resolution,
+        keep_accuracy,
+        workers or usual_count(place),
+        seed,
     )
     way = open_way(choice, theirs, place, asked)
     task_at = open_task(
@@ -134,18 +149,20 @@ def search(
         tell=_tell,
     )
     with task_at as task:
+        budget = Budget.of(teacher=task.teacher_cost, **asked_limits)
+        for line in slack_lines(budget, task, place):
+            _tell(line)
         with progress_bar("score") as progress:
-            budget = Budget.of(teacher=task.teacher_cost, **asked_limits)
             found = way.rank(task, budget, progress)
         size = (task.data.resolution, len(task.data.classes), place)
-        shown = front_of(found, front, *size) if front else found.ranking[:top]
-        times = [measure_latency(one.architecture, *size) for one in shown] if latency or front == "latency" else []
+        shown = front_of(found, front, *size, batch=latency_batch) if front else found.ranking[:top]
+        times = [measure_latency(one.architecture, *size, batch=latency_batch) for one in shown if timed]
     if as_json:
-        print(json.dumps(to_json(found, shown, times) | {"method": choice.method, "why": choice.why}))
+        print(json.dumps(to_json(found, shown, times, latency_batch) | {"method": choice.method, "why": choice.why}))
         return
     which = f"Pareto front ({front})" if front else "best"
     title = f"{found.target}: {which} of {len(found.ranking)} within {budget}; teacher {found.teacher_accuracy:.2f}%"
-    print_table(table_of(title, found, shown, times, task))
+    print_table(table_of(title, found, shown, times, task, place))
     print("\n".join(pick_lines(found)))
     if choice.why:
         print(choice.why)

@@ -2,28 +2,33 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from dass.cli.predictor_choice import Choice, students_of
-from dass.config import Search
+from dass.config import Params, Search
 from dass.errors import UsageError
 from dass.files import file_id
-from dass.multi_fidelity.checkpoint import check_fits, load_multi_fidelity
-from dass.params_file import in_project, load_params
+from dass.multi_fidelity.checkpoint import check_fits, load_multi_fidelity, recipe_of
+from dass.params_file import find_params, in_project
 from dass.predictor.checkpoint import load_predictor
+from dass.project import RAW
 from dass.proxies.store import ProxyStore
 from dass.search.candidates import Budget
 from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult, search_students
 from dass.search.successive_halving import Progress, SearchBudget, search_by_multi_fidelity
-from dass.search.target_task import TargetTask
+from dass.search.target_task import TargetTask, packed_side
+from dass.shrink.recipe import shrink_recipe
 from dass.space.search_space import SearchSpace
 from dass.training.user_teacher import TeacherFile
 from dass.training.workers import Workers
+
+CANDIDATES = 3000
+# Outside of any project, where no params.yaml says how far a search goes.
+OUTSIDE = Search(method="race", candidates=CANDIDATES, starts=400, sprints=16, steps=10, evolve=False, top=10)
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,9 @@ class Asked:
     """What the user asks of a search.
 
     Attributes:
-        candidates: architectures to score at most.
-        starts: how many are tried on one batch; None for as params.yaml says.
+        data: name or folder of the dataset.
+        candidates: architectures to look at, at most; None for the usual number.
+        starts: how many are tried on one batch; None for as params.yaml says, or `OUTSIDE` where there is none.
         sprints: how many take the first steps of distillation; None likewise.
         seconds: how long to search; None for no limit.
         evolve: whether candidates are children of the best; None for as params.yaml says.
@@ -51,7 +57,8 @@ class Asked:
         seed: of the sample.
     """
 
-    candidates: int
+    data: str
+    candidates: int | None
     starts: int | None
     sprints: int | None
     seconds: float | None
@@ -88,18 +95,27 @@ def open_way(choice: Choice, teacher: TeacherFile, place: torch.device, asked: A
             "--keep-accuracy: a race predicts nothing; take --method multi_fidelity, or `dass shrink`, which distils "
             "students until one keeps it"
         )
-    common = {"seed": asked.seed}
+    common, params = {"seed": asked.seed}, find_params()
+    block = params.search if params else OUTSIDE
     if choice.file is None:
-        takes_part = partial(race_size, starts=asked.starts, sprints=asked.sprints, seconds=asked.seconds)
-        return by_race(teacher, place, asked.resolution, takes_part, common)
+        size = RaceSize.of(
+            block, candidates=asked.candidates, starts=asked.starts, sprints=asked.sprints, seconds=asked.seconds
+        )
+        return by_race(_students(teacher, asked), place, size, params, common)
+    candidates = asked.candidates or CANDIDATES
     if choice.method == "dass":
-        return by_dass(choice.file, place, asked.candidates, common)
-    effort = partial(
-        SearchBudget.of, candidates=asked.candidates, seconds=asked.seconds, starts=asked.starts, sprints=asked.sprints,
-        evolve=asked.evolve,
-    )  # fmt: skip
-    anyone = students_of(teacher, asked.resolution) if choice.general else None
-    return by_multi_fidelity(choice.file, place, asked.workers, effort, common, anyone)
+        return by_dass(choice.file, place, candidates, common)
+    effort = SearchBudget.of(
+        block, candidates, asked.seconds, starts=asked.starts, sprints=asked.sprints, evolve=asked.evolve
+    )
+    anyone = _students(teacher, asked) if choice.general else None
+    return by_multi_fidelity(choice.file, place, asked.workers, effort, params, common, anyone)
+
+
+def _students(teacher: TeacherFile, asked: Asked) -> tuple[SearchSpace, int]:
+    """As `students_of`, at the resolution that images are packed at where the user says none."""
+    space, side = students_of(teacher, asked.resolution)
+    return space, side if asked.resolution else packed_side(asked.data, in_project(RAW), side)
 
 
 def by_dass(file: Path, place: torch.device, candidates: int, common: Mapping[str, Any]) -> Way:
@@ -129,7 +145,8 @@ def by_multi_fidelity(
     file: Path,
     place: torch.device,
     count: int,
-    budget_of: Callable[[Search], SearchBudget],
+    effort: SearchBudget,
+    params: Params | None,
     common: Mapping[str, Any],
     anyone: tuple[SearchSpace, int] | None = None,
 ) -> Way:
@@ -139,7 +156,8 @@ def by_multi_fidelity(
         file: what it has learned.
         place: where networks compute.
         count: worker processes.
-        budget_of: how far it goes, from the block `search` of params.yaml.
+        effort: how far it goes.
+        params: whose recipe it must have been learned for; None outside of any project, where it is the predictor's.
         common: as in `by_dass`.
         anyone: space and resolution of the teacher's students, for a multi-fidelity predictor that takes any teacher;
             None for a multi-fidelity predictor that takes teachers of the space alone that it has learned from.
@@ -148,15 +166,15 @@ def by_multi_fidelity(
         UsageError: it was learned for another recipe.
     """
     multi_fidelity, card = load_multi_fidelity(file)
-    params = load_params(in_project(Path("params.yaml")))
     space, resolution = anyone or (card.space, card.resolution)
-    check_fits(card, None, None, params.distillation, file)
+    recipe = params.distillation if params else recipe_of(card)
+    check_fits(card, None, None, recipe, file)
 
     def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
         with Workers(count) as workers:
             return search_by_multi_fidelity(
-                multi_fidelity, card, file_id(file), task, params.distillation, space=space, workers=workers,
-                store=ProxyStore(None), device=place, budget=budget, effort=budget_of(params.search),
+                multi_fidelity, card, file_id(file), task, recipe, space=space, workers=workers,
+                store=ProxyStore(None), device=place, budget=budget, effort=effort,
                 progress=progress, **common,
             )  # fmt: skip
 
@@ -164,34 +182,25 @@ def by_multi_fidelity(
 
 
 def by_race(
-    teacher: TeacherFile,
+    students: tuple[SearchSpace, int],
     place: torch.device,
-    resolution: int | None,
-    size_of: Callable[[Search], RaceSize],
+    size: RaceSize,
+    params: Params | None,
     common: Mapping[str, Any],
 ) -> Way:
     """The race.
 
     Args:
-        teacher: whose students take part.
+        students: their space, and the side of their images in pixels.
         place: where they train.
-        resolution: side of the images in pixels; None for that of the teacher's family.
-        size_of: how many take part, from the block `search` of params.yaml.
+        size: how many take part.
+        params: whose recipe they train by; None outside of any project, where it is that of `dass shrink`.
         common: as in `by_dass`.
     """
-    params = load_params(in_project(Path("params.yaml")))
-    space, side = students_of(teacher, resolution)
+    space, side = students
 
     def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
-        recipe = params.distillation
-        return search_by_race(
-            task, space, recipe, budget=budget, size=size_of(params.search), device=place, progress=progress, **common
-        )
+        recipe = params.distillation if params else shrink_recipe(task.data)
+        return search_by_race(task, space, recipe, budget=budget, size=size, device=place, progress=progress, **common)
 
     return Way(space, side, rank)
-
-
-def race_size(block: Search, starts: int | None, sprints: int | None, seconds: float | None) -> RaceSize:
-    """How large a race is: as the options say, else as the block `search` of params.yaml does."""
-    students = sprints or max(1, block.sprints)
-    return RaceSize(max(students, starts or min(block.starts, 8 * students)), students, seconds)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from dass.search.candidates import MILLION, Candidate
 from dass.search.constraint_lines import constraint_lines
-from dass.search.latency import measure_parts
+from dass.search.latency import measure_latency, measure_parts
 from dass.search.pareto import pareto_front
 from dass.search.run import SearchResult, candidate_json
 from dass.search.target_task import TargetTask
@@ -18,23 +18,31 @@ from dass.space.cost import Cost
 
 
 def front_of(
-    found: SearchResult, against: str, resolution: int, classes: int, place: torch.device
+    found: SearchResult, against: str, resolution: int, classes: int, place: torch.device, *, batch: int
 ) -> Sequence[Candidate]:
     """The Pareto front; against latency as block times add up, since not every candidate can be run."""
     if against != "latency":
         return pareto_front(found.ranking, attrgetter(f"cost.{against}"))
     architectures = [candidate.architecture for candidate in found.ranking]
-    parts = measure_parts(architectures, resolution, classes, place)
+    parts = measure_parts(architectures, resolution, classes, place, batch=batch)
     return pareto_front(found.ranking, lambda candidate: parts.estimate(candidate.architecture))
 
 
-def to_json(found: SearchResult, shown: Sequence[Candidate], times: Sequence[float]) -> dict[str, Any]:
-    """A result with the candidates that are shown, and their latencies in milliseconds where there are any."""
+def to_json(found: SearchResult, shown: Sequence[Candidate], times: Sequence[float], batch: int) -> dict[str, Any]:
+    """A result with the candidates that are shown, and their latencies in milliseconds where there are any.
+
+    Args:
+        found: the result.
+        shown: candidates, in this order.
+        times: milliseconds of each; empty for none.
+        batch: images in the passes that all latencies are of.
+    """
     rows = [candidate_json(candidate) for candidate in shown]
     for one, time in zip(rows, times, strict=False):
-        one["latency_ms"] = time
+        one |= {"latency_ms": time, "latency_batch": batch}
     pick = candidate_json(found.pick)
-    pick |= {} if found.latency is None else {"latency_ms": found.latency, "slower_ones_before_it": found.missed}
+    if found.latency is not None:
+        pick |= {"latency_ms": found.latency, "latency_batch": batch, "slower_ones_before_it": found.missed}
     pick |= {} if found.probability is None else {"kept_probability": found.probability}
     return {
         "target": found.target, "teacher_accuracy": found.teacher_accuracy, "candidates": len(found.ranking),
@@ -54,7 +62,12 @@ def pick_lines(found: SearchResult) -> list[str]:
 
 
 def table_of(
-    title: str, found: SearchResult, shown: Sequence[Candidate], times: Sequence[float], task: TargetTask
+    title: str,
+    found: SearchResult,
+    shown: Sequence[Candidate],
+    times: Sequence[float],
+    task: TargetTask,
+    place: torch.device,
 ) -> Table:
     """Candidates as a table with the pick marked and the teacher below.
 
@@ -62,22 +75,23 @@ def table_of(
         title: above the table.
         found: whose pick is marked.
         shown: candidates, in this order.
-        times: milliseconds of each; empty for no such column.
-        task: the teacher.
+        times: milliseconds of each for the batch of the limits; empty for no such column.
+        task: the teacher, which is timed in the same way.
+        place: where.
     """
-    table = Table(title=title)
+    table, batch = Table(title=title), found.budget.latency_batch
     trained = any(candidate.rung for candidate in shown)
     intervals = any(candidate.low is not None for candidate in shown)
     accuracy = "held-out %" if found.predicted is None else "predicted %"
     columns = ["place", "depths / widths", accuracy, *(["80% interval"] * intervals), *(["evidence"] * trained)]
-    for column in (*columns, "M MACs", "M parameters", *(["ms"] if times else []), "arch_id"):
+    for column in (*columns, "M MACs", "M parameters", *([f"ms, batch {batch}"] if times else []), "arch_id"):
         table.add_column(column, justify="left" if column == "depths / widths" else "right")
 
     def add(
-        place: str, architecture: Architecture, percent: float, more: list[str], spent: Cost, ms: list[str]
+        label: str, architecture: Architecture, percent: float, more: list[str], spent: Cost, ms: list[str]
     ) -> None:
         table.add_row(
-            place, architecture.stage_label, f"{percent:.2f}", *more, f"{spent.macs / MILLION:.3f}",
+            label, architecture.stage_label, f"{percent:.2f}", *more, f"{spent.macs / MILLION:.3f}",
             f"{spent.parameters / MILLION:.4f}", *ms, architecture.arch_id,
         )  # fmt: skip
 
@@ -85,10 +99,14 @@ def table_of(
         more = [f"{candidate.low:.1f}-{candidate.high:.1f}"] if intervals else []
         more += [candidate.rung] if trained else []
         ms = [f"{times[position - 1]:.2f}"] if times else []
-        place = f"pick {position}" if candidate == found.pick else str(position)
-        add(place, candidate.architecture, candidate.predicted, more, candidate.cost, ms)
+        label = f"pick {position}" if candidate == found.pick else str(position)
+        add(label, candidate.architecture, candidate.predicted, more, candidate.cost, ms)
     table.add_section()
     empty = [""] * (intervals + trained)
     teacher = task.teacher.architecture
-    add("teacher", teacher, task.card.accuracy, empty, task.teacher_cost, ["" for _ in times[:1]])
+    ms = []
+    if times:
+        size = (task.data.resolution, len(task.data.classes), place)
+        ms.append(f"{measure_latency(teacher, *size, batch=batch):.2f}")
+    add("teacher", teacher, task.card.accuracy, empty, task.teacher_cost, ms)
     return table

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dass.cli.limit_options import KeepAccuracy, LatencyBatch, MaxLatency, MaxMacs, MaxParams, MaxSize
+from dass.cli.limit_options import KeepAccuracy, KeepProbability, LatencyBatch, MaxLatency, MaxMacs, MaxParams, MaxSize
 from dass.cli.on_server import server_is_there, shrink_on_server
 from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels
 
@@ -23,6 +23,7 @@ def shrink(
     max_latency: MaxLatency = None,
     latency_batch: LatencyBatch = 1,
     keep_accuracy: KeepAccuracy = None,
+    keep_probability: KeepProbability = None,
     minutes: Annotated[float, typer.Option(help="How long all of it may take.", min=0.1, max=10_000)] = 20.0,
     normalization: Normalization = None,
     classes: Classes = None,
@@ -51,17 +52,17 @@ def shrink(
     from dass.params_file import find_root
     from dass.shrink.front import front_rows
     from dass.shrink.whole import Options, result_lines, shrink_and_file
-    from dass.space.cost import Cost
 
     root, place = find_root(), resolve_device(device)
     options = Options(
         data=data, teacher=str(teacher), max_macs=max_macs, max_params=max_params, max_size=max_size,
-        max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy, minutes=minutes,
-        normalization=normalization, classes=None if classes is None else str(classes),
-        expect_accuracy=expect_accuracy, layout=layout, sort_channels=sort_channels, resolution=resolution, seed=seed,
+        max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy,
+        keep_probability=keep_probability, minutes=minutes, normalization=normalization,
+        classes=None if classes is None else str(classes), expect_accuracy=expect_accuracy, layout=layout,
+        sort_channels=sort_channels, resolution=resolution, seed=seed,
         command=shlex.join(["dass", *sys.argv[1:]]),
     )  # fmt: skip
-    options.budget(Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
+    options.check()
     if not (root / "params.yaml").is_file():
         _tell(f"no params.yaml here or above: registry (mlflow.db) and steps (data/shrink) are kept in {root}")
     if server_is_there(root):

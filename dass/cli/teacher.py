@@ -66,15 +66,17 @@ def _facts(given: Any, data: str | None, resolution: int | None) -> dict[str, An
 
     from dass.families.normalization import normalization_name
     from dass.networks.importing import import_network
+    from dass.params_file import in_project
     from dass.project import RAW
-    from dass.search.target_task import open_task
+    from dass.search.target_task import open_task, packed_side
     from dass.space.cost import cost
     from dass.space.search_space import RATIOS, SearchSpace
     from dass.training.class_order import order_of
 
     read = import_network(given.path, normalization=given.normalization, layout=given.layout)
     network, architecture = read.network, read.network.architecture
-    side = resolution or architecture.family.usual_resolution or 64
+    side = architecture.family.usual_resolution or 64
+    side = resolution or (side if data is None else packed_side(data, in_project(RAW), side))
     space = SearchSpace.below(architecture, RATIOS, "block")
     spent = cost(architecture, side, network.classes)
     limits = space.limits(None, None, resolution=side, classes=network.classes)
@@ -92,7 +94,7 @@ def _facts(given: Any, data: str | None, resolution: int | None) -> dict[str, An
         "students": space.size,
     }
     if data is not None:
-        with open_task(data, given, raw=RAW, resolution=side, device=torch.device("cpu")) as task:
+        with open_task(data, given, raw=in_project(RAW), resolution=side, device=torch.device("cpu")) as task:
             named = read.classes is not None and order_of(read.classes, task.data.classes) is not None
             order = "as listed" if given.classes else "as the file lists them" if named else "alphabetical"
             if read.classes and not named and not given.classes:

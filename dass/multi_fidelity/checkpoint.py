@@ -138,6 +138,13 @@ def check_fits(
         raise UsageError(f"{path} was learned with another {', '.join(other)}: run the `multi_fidelity` stage again")
 
 
+def recipe_of(card: MultiFidelityCard) -> DistillationRecipe:
+    """The recipe that a multi-fidelity predictor's proxies are of; what they do not depend on is as short as may be."""
+    return DistillationRecipe.model_validate(
+        {"epochs": 1, "precision": "auto", "evaluations": 1, **card.recipe}, strict=False
+    )
+
+
 def _card(values: Mapping[str, Any]) -> MultiFidelityCard:
     lists = {name: tuple(values[name]) for name in ("tasks", "teacher_ids")}
     return MultiFidelityCard(**{**values, **lists, "space": SearchSpace.from_facts(values["space"])})

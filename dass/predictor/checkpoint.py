@@ -100,7 +100,10 @@ def load_predictor(path: Path, device: torch.device | str = "cpu") -> tuple[Meta
     facts = read_sealed(path.with_suffix(".json"))
     try:
         if facts["format"] != 1:
-            raise DassError(f"{path.with_suffix('.json')}: format {facts['format']} is of another version of dass")
+            raise DassError(
+                f"{path.with_suffix('.json')}: format {facts['format']} is of another version of dass: "
+                "run the `meta_train` stage again"
+            )
         if file_sha256(path) != facts["sha256"]:
             raise DassError(f"{path} and its .json do not belong together (hash): restore both with `dvc checkout`")
         model = DassPredictor(

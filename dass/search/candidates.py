@@ -16,6 +16,7 @@ from dass.space.search_space import SearchSpace
 MILLION = 1e6
 FEWEST_DRAWN = 64  # before smaller ones are looked for
 WIDEST = 8  # times the candidates that are wanted: so many are drawn where many are refused
+KEEP_PROBABILITY = 0.8  # with which a pick is to keep the accuracy that is asked for
 SMALLER = 1.5  # the limit on MACs is divided by it while all that are drawn are refused
 
 
@@ -33,9 +34,10 @@ class Budget:
         latency_batch: images in that pass.
         keep_accuracy: points that the pick may lose against its teacher; the smallest such is picked. None for the
             most accurate.
+        keep_probability: how likely it has to be that it loses no more, 0..1, both excluded.
 
     Raises:
-        UsageError: a lower limit is above the upper one.
+        UsageError: a lower limit is above the upper one, or a number is out of its range.
     """
 
     max_macs: float | None = None
@@ -46,8 +48,15 @@ class Budget:
     max_latency: float | None = None
     latency_batch: int = 1
     keep_accuracy: float | None = None
+    keep_probability: float = KEEP_PROBABILITY
 
     def __post_init__(self) -> None:
+        if self.latency_batch < 1:
+            raise UsageError(f"a batch of {self.latency_batch} images has no latency: give at least 1")
+        if self.keep_accuracy is not None and not 0 <= self.keep_accuracy <= 100:
+            raise UsageError(f"nothing can lose {self.keep_accuracy:g} points of accuracy: give 0 to 100")
+        if not 0 < self.keep_probability < 1:
+            raise UsageError(f"{self.keep_probability:g} is no probability: give a number between 0 and 1, such as 0.8")
         for least, most, what in (
             (self.min_macs, self.max_macs, "M MACs"),
             (self.min_params, self.max_params, "M parameters"),
@@ -68,6 +77,7 @@ class Budget:
         max_latency: float | str | None = None,
         latency_batch: int = 1,
         keep_accuracy: float | None = None,
+        keep_probability: float | None = None,
     ) -> "Budget":
         """Limits as people give them: millions, or a share of the teacher's such as `40%`; `1MB`; `5ms`.
 
@@ -81,10 +91,11 @@ class Budget:
             max_latency: on the device, as `dass.amounts.milliseconds` reads it.
             latency_batch: images in a forward pass.
             keep_accuracy: points below the teacher.
+            keep_probability: as in `Budget`; None for `KEEP_PROBABILITY`.
 
         Raises:
-            UsageError: neither a number above 0 nor a share of at most 100%, no time or size, or a lower limit above
-                the upper one.
+            UsageError: neither a number above 0 nor a share of at most 100%, no time or size, a lower limit above the
+                upper one, or a number out of its range.
         """
         return cls(
             _millions(Limit.upper(max_macs), teacher.macs),
@@ -95,6 +106,7 @@ class Budget:
             None if max_latency is None else milliseconds(max_latency),
             latency_batch,
             keep_accuracy,
+            KEEP_PROBABILITY if keep_probability is None else keep_probability,
         )
 
     @property
@@ -110,7 +122,8 @@ class Budget:
         """What is asked for beyond MACs and parameters, by name."""
         names = ("max_size", "max_latency", "keep_accuracy")
         asked = {name: value for name in names if (value := getattr(self, name)) is not None}
-        return asked | ({"latency_batch": self.latency_batch} if "max_latency" in asked else {})
+        asked |= {"latency_batch": self.latency_batch} if "max_latency" in asked else {}
+        return asked | ({"keep_probability": self.keep_probability} if "keep_accuracy" in asked else {})
 
     def allows(self, spent: Cost) -> bool:
         """Whether a cost is within the limits of MACs and parameters; at a limit is within."""
@@ -136,7 +149,10 @@ class Budget:
         if self.max_latency is not None:
             images = "one image" if self.latency_batch == 1 else f"{self.latency_batch} images"
             limits.append(f"{self.max_latency:g} ms for {images}")
-        limits += [] if self.keep_accuracy is None else [f"{self.keep_accuracy:g} points below the teacher"]
+        if self.keep_accuracy is not None:
+            limits.append(
+                f"{self.keep_accuracy:g} points below the teacher with a probability of {self.keep_probability:.0%}"
+            )
         return " and ".join(limits) or "no limit"
 
 
@@ -158,11 +174,17 @@ def check_limits(
         **further: the other arguments of `Budget.of`, but for the teacher.
 
     Raises:
-        UsageError: as there; a lower and an upper limit are compared where both are of one kind.
+        UsageError: as there; a lower and an upper limit are compared where both are of one kind. Or what belongs to a
+            limit that is not given.
     """
+    if further.get("latency_batch", 1) not in (None, 1) and further.get("max_latency") is None:
+        raise UsageError("a batch of images belongs to a limit on latency: give max_latency too, or leave it out")
+    if further.get("keep_probability") is not None and further.get("keep_accuracy") is None:
+        raise UsageError("a probability belongs to an accuracy that is kept: give keep_accuracy too, or leave it out")
     for least, most, what in ((min_macs, max_macs, "macs"), (min_params, max_params, "params")):
         if crossed(Limit.lower(least), Limit.upper(most)):
             raise UsageError(f"nothing has at least {least} and at most {most} of {what}: exchange the limits")
+    Limit.upper(max_macs), Limit.upper(max_params)
     Budget.of(None, None, Cost(1, 1, 1, 1), **further)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
+from dass.device import timed_on
 from dass.search.candidates import MILLION, Budget
 from dass.search.latency import LatencyTable, measure_latency, measure_parts
 from dass.space.architecture import Architecture
@@ -84,6 +85,11 @@ class Fitting:
     def latency(self, architecture: Architecture) -> float | None:
         """As `measure`, where there is a limit; else None."""
         return None if self._budget.max_latency is None else self.measure(architecture)
+
+    @property
+    def timed_on(self) -> str:
+        """What latency is measured on, in words."""
+        return timed_on(self._device)
 
     def holds(self, latency: float | None) -> bool:
         """Whether a measured latency is within the limit."""

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dass.config import DistillationRecipe
+from dass.config import DistillationRecipe, Search
 from dass.datasets.task_data import TaskData
 from dass.device import deterministic, resolve_precision
-from dass.errors import DassError
+from dass.errors import DassError, UsageError
 from dass.evaluation.answers import share_interval
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
@@ -35,6 +35,8 @@ from dass.training.evaluation import forward
 from dass.training.losses import distillation_loss
 from dass.training.member import Member
 
+DRAWN = 3000  # architectures at most, where the time says how many are tried on one batch
+PER_STUDENT = 8  # candidates are tried for each student that trains, where nothing else is said
 START_SHARE = 0.3  # of a limited time goes to one batch for each candidate,
 CHUNK = 8  # so many at a time, between two looks at the clock
 FIRST = 10  # steps of the first round; each later one is twice as long
@@ -49,13 +51,50 @@ class RaceSize:
     Attributes:
         candidates: architectures that are tried on one batch, at least 1; fewer where the time is limited.
         students: the best of them by their loss there, which train, at least 1.
-        seconds: None, or how long the search may take: as many students start as fit. What is found then depends on
-            how fast the machine is.
+        seconds: None, or how long the search may take: no more students start than fit, with all the rounds that
+            follow. What is found then depends on how fast the machine is.
     """
 
     candidates: int
     students: int
     seconds: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        block: Search,
+        *,
+        candidates: int | None = None,
+        starts: int | None = None,
+        sprints: int | None = None,
+        seconds: float | None = None,
+    ) -> "RaceSize":
+        """What is asked for; what is None is as params.yaml has it, or as the time allows.
+
+        Args:
+            block: the block `search` of params.yaml.
+            candidates: architectures that are looked at, at most.
+            starts: how many of them are tried on one batch.
+            sprints: how many of those train.
+            seconds: how long the search may take; then as many train as fit.
+
+        Raises:
+            UsageError: no student would train, or two of them contradict each other.
+        """
+        if seconds is not None and sprints is not None:
+            raise UsageError("sprints and seconds both say how many students train: give one of them")
+        if sprints == 0 or (sprints is None and seconds is None and block.sprints == 0):
+            where = "sprints" if sprints == 0 else "search.sprints of params.yaml"
+            raise UsageError(f"{where} is 0, and a race needs students that train: give at least 1")
+        most = min(candidates or DRAWN, starts or DRAWN) if seconds is not None or starts or candidates else None
+        if most is not None and sprints is not None and sprints > most:
+            raise UsageError(f"{sprints} students cannot train where {most} are tried: give more, or fewer sprints")
+        if seconds is not None:
+            return cls(most or DRAWN, most or DRAWN, seconds)
+        students = sprints or block.sprints
+        tried = starts or max(students, min(block.starts, PER_STUDENT * students))
+        tried = min(tried, candidates or tried)
+        return cls(tried, min(students, tried))
 
 
 @dataclass(eq=False)
@@ -122,20 +161,21 @@ def search_by_race(
     tried = _best_starts(teacher, drawn, data, recipe, seed, started, size)
     runners = [_Runner(architecture) for architecture in tried[: size.students]]
     course = _Course(teacher, data.to(device), recipe, seed, device)
-    rounds = max(1, math.ceil(math.log2(len(runners))))
     steps, done = FIRST, 0
     since = time.perf_counter()
-    left = math.inf if size.seconds is None else max(0.0, size.seconds - (since - started)) / rounds
+    left = math.inf if size.seconds is None else max(0.0, size.seconds - (since - started))
     going: list[_Runner] = []
     for runner in runners:
-        if going and time.perf_counter() - since > left:
+        if going and not _one_more_fits(len(going), time.perf_counter() - since, left):
             break
         course.run(runner, steps)
         going.append(runner)
         done += steps
         if progress:
-            progress(done, rounds * steps * len(runners))
-    took_part = going
+            spent = time.perf_counter() - since
+            most = _all_steps(len(runners))
+            progress(done, most if math.isinf(left) else max(done, min(most, round(done * left / spent))))
+    took_part, whole = going, _all_steps(len(going))
     while len(going) > 1:
         going = sorted(going, key=lambda runner: runner.loss)
         for runner in going[len(going) // 2 :]:
@@ -147,7 +187,7 @@ def search_by_race(
         for runner in going:
             course.run(runner, steps)
         if progress:
-            progress(min(done, rounds * FIRST * len(runners)), rounds * FIRST * len(runners))
+            progress(done, whole)
     finite = [runner for runner in took_part if math.isfinite(runner.loss)]
     if not finite:
         raise DassError(f"every student of {data.name} diverged in its first steps: lower distillation.learning_rate")
@@ -171,6 +211,25 @@ def search_by_race(
         fits,
         started,
     )
+
+
+def _all_steps(students: int) -> int:
+    """Steps of all rounds together."""
+    whole, steps = FIRST * students, FIRST
+    while (students := students // 2) > 1:
+        whole, steps = whole + steps * students, 2 * steps
+    return whole
+
+
+def _one_more_fits(students: int, seconds: float, left: float) -> bool:
+    """Whether a first round of another student leaves time for the rounds that follow it.
+
+    Args:
+        students: that have taken the first round.
+        seconds: that they took.
+        left: seconds of all rounds together.
+    """
+    return seconds / students * _all_steps(students + 1) / FIRST <= left
 
 
 def _best_starts(

@@ -26,7 +26,7 @@ from dass.search.select import choose, kept_probability, rank
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost
 
-LATER = ("seconds", "latency", "missed")  # fields that not every file has
+LATER = ("seconds", "latency", "missed", "timed_on")  # fields that not every file has
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class SearchResult:
         seconds: adaptation and scoring; 0 where the result was read from a file.
         latency: milliseconds of the pick as measured on the device; None where the budget has no limit on it.
         missed: how many came before the pick and were slower than the limit when measured.
+        timed_on: what the latency was measured on; empty where it is not known.
     """
 
     target: str
@@ -56,6 +57,7 @@ class SearchResult:
     seconds: float
     latency: float | None = None
     missed: int = 0
+    timed_on: str = ""
 
     @property
     def method(self) -> Literal["dass", "multi_fidelity", "race"]:
@@ -201,6 +203,7 @@ def concluded(
         seconds=time.perf_counter() - started,
         latency=choice.latency,
         missed=choice.missed,
+        timed_on="" if choice.latency is None or fits is None else fits.timed_on,
     )
 
 
@@ -208,7 +211,8 @@ def to_json(result: SearchResult) -> dict[str, Any]:
     """The result as a JSON value, without its time."""
     # Not how long it took: the same search gives the same file.
     plain = {field.name: getattr(result, field.name) for field in fields(result) if field.name not in LATER}
-    measured = {} if result.latency is None else {"latency": result.latency, "missed": result.missed}
+    names = () if result.latency is None else ("latency", "missed", "timed_on")
+    measured = {name: getattr(result, name) for name in names}
     return (
         plain
         | measured

@@ -51,8 +51,9 @@ def choose(
 ) -> Choice:
     """The first of a ranking that keeps a budget, its latency measured.
 
-    Where the budget says how far below its teacher a student may stay, the cheapest of those that are predicted to be
-    within come first, and where there is none, the best.
+    Where the budget says how far below its teacher a student may stay, the cheapest of those come first that stay
+    within with the probability asked for; where there is none, the likeliest. Of a method without intervals the
+    prediction alone is compared, which a student keeps about every other time.
 
     Args:
         ranking: the best first.
@@ -65,9 +66,7 @@ def choose(
     """
     order = _within(ranking, budget)
     if budget.keep_accuracy is not None:
-        floor = teacher_accuracy - budget.keep_accuracy
-        keeping = {id(one) for one in order if one.predicted >= floor}
-        order.sort(key=lambda one: (0, one.cost.macs) if id(one) in keeping else (1, 0))
+        order.sort(key=lambda one: _by_size(one, budget, teacher_accuracy))
     if fitting is None:
         return Choice(order[0])
     times: list[float] = []
@@ -93,6 +92,15 @@ def kept_probability(candidate: Candidate, budget: Budget, teacher_accuracy: flo
     above = candidate.score - (teacher_accuracy - budget.keep_accuracy)
     deviation = (candidate.high - candidate.low) / (2 * INTERVAL)
     return NormalDist().cdf(above / deviation) if deviation > 0 else float(above >= 0)
+
+
+def _by_size(candidate: Candidate, budget: Budget, teacher_accuracy: float) -> tuple[int, float]:
+    """The cheapest that keeps the accuracy first, then what comes nearest to it, in the order of the ranking."""
+    probability = kept_probability(candidate, budget, teacher_accuracy)
+    if probability is None:
+        floor = teacher_accuracy - (budget.keep_accuracy or 0.0)
+        return (0, candidate.cost.macs) if candidate.predicted >= floor else (1, 0)
+    return (0, candidate.cost.macs) if probability >= budget.keep_probability else (1, -probability)
 
 
 def _within(candidates: Sequence[Candidate], budget: Budget) -> list[Candidate]:

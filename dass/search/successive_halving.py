@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from dass.config import DistillationRecipe, Search
-from dass.errors import DassError
+from dass.errors import DassError, UsageError
 from dass.multi_fidelity.checkpoint import MultiFidelityCard
 from dass.multi_fidelity.predictor import RUNGS, MultiFidelityPredictor, Prediction, Rung, gather
 from dass.predictor.embeddings import fixed_noise
@@ -67,7 +67,20 @@ class SearchBudget:
         sprints: int | None = None,
         evolve: bool | None = None,
     ) -> "SearchBudget":
-        """What is asked for, cut to so many candidates; what is None is as params.yaml has it, or as time allows."""
+        """What is asked for; what is None is as params.yaml has it, cut to so many candidates, or as time allows.
+
+        Raises:
+            UsageError: what is asked for contradicts itself.
+        """
+        if seconds is not None and sprints is not None:
+            raise UsageError("sprints and seconds both say how many students train: give one of them")
+        if (starts or 0) > candidates:
+            raise UsageError(f"starts ({starts}) cannot exceed candidates ({candidates})")
+        most, which = (candidates, "candidates") if starts is None else (starts, "starts")
+        if (sprints or 0) > most:
+            raise UsageError(f"sprints ({sprints}) cannot exceed {which} ({most})")
+        if starts is None and sprints is not None:
+            starts = min(max(block.starts, sprints), candidates)
         if starts is None:
             starts = block.starts if seconds is None else candidates
         starts = min(starts, candidates)

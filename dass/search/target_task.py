@@ -11,7 +11,7 @@ import torch
 from dass.datasets.archives.opening import ENDINGS
 from dass.datasets.catalogue import find_dataset
 from dass.datasets.importing import ImportOptions, import_dataset
-from dass.datasets.packed import CARD, load_target
+from dass.datasets.packed import CARD, load_target, open_packed
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
 from dass.networks.checkpoint import TeacherCard
@@ -99,7 +99,7 @@ def open_user_data(
     if packed is not None:
         data = load_target(packed)
         if data.resolution != resolution:
-            raise UsageError(f"{packed} is packed at {data.resolution} pixels but the predictor works at {resolution}")
+            raise UsageError(f"{packed} is packed at {data.resolution} pixels, and {resolution} are needed")
         yield data
     elif _there(path):
         name = task_name(path)
@@ -111,7 +111,38 @@ def open_user_data(
             yield load_target(made.folder)
     else:
         named = raw / f"{dataset}-{resolution}"
-        raise UsageError(f"{dataset}: neither a packed dataset ({named}) nor a folder or zip of images")
+        sides = " and ".join(map(str, _packed_sides(dataset, raw)))
+        also = f"; it is packed at {sides} pixels" if sides else ""
+        raise UsageError(f"{dataset}: neither a packed dataset ({named}) nor a folder or zip of images{also}")
+
+
+def packed_side(dataset: str, raw: Path, usual: int) -> int:
+    """The side in pixels at which a dataset is there: the usual one, unless it is packed at another alone.
+
+    Args:
+        dataset: as in `open_task`.
+        raw: folder of the packed datasets.
+        usual: that of the teacher's family, or whatever else is usual.
+
+    Raises:
+        UsageError: it is packed at several others.
+    """
+    if (folder := _packed_folder(dataset, raw, usual)) is not None:
+        return open_packed(folder, verified=True).card.resolution
+    sides = _packed_sides(dataset, raw)
+    if len(sides) > 1:
+        raise UsageError(
+            f"{dataset} is packed at {' and '.join(map(str, sides))} pixels, not at {usual}: say which by --resolution"
+        )
+    return sides[0] if sides and not _there(Path(dataset)) else usual
+
+
+def _packed_sides(dataset: str, raw: Path) -> list[int]:
+    """The sides at which a dataset of a name is packed, ascending."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", dataset):
+        return []
+    ends = (folder.name[len(dataset) + 1 :] for folder in raw.glob(f"{dataset}-*") if _there(folder / CARD))
+    return sorted(int(end) for end in ends if end.isdecimal())
 
 
 def _packed_folder(dataset: str, raw: Path, resolution: int) -> Path | None:

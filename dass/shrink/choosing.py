@@ -68,27 +68,35 @@ class Kept:
     Attributes:
         floor: percent that was asked for.
         predicted: percent of the held-out training images.
-        probability: that so many held-out images are right of a student that reaches the floor or more, 0..1.
+        probability: that a student of which so many held-out images are right reaches the floor or more, 0..1.
+        asked: the probability that was asked for.
     """
 
     floor: float
     predicted: float
     probability: float
+    asked: float
+
+    @property
+    def likely(self) -> bool:
+        """Whether it reaches the floor with the probability that was asked for."""
+        return self.probability >= self.asked
 
     @classmethod
-    def of(cls, student: TrainedStudent, floor: float, images: int) -> "Kept":
+    def of(cls, student: TrainedStudent, floor: float, images: int, asked: float) -> "Kept":
         """What held-out images say, by Jeffreys' rule for shares.
 
         Args:
             student: its accuracy is that of the held-out images.
             floor: percent.
             images: how many were held out.
+            asked: the probability that was asked for.
         """
         from scipy.stats import beta
 
         right = round(student.final_accuracy / 100 * images)
         probability = float(beta.sf(min(max(floor, 0.0), 100.0) / 100, right + 0.5, images - right + 0.5))
-        return cls(floor, student.final_accuracy, probability)
+        return cls(floor, student.final_accuracy, probability, asked)
 
 
 def in_time(
@@ -129,14 +137,17 @@ def best_first(distilled: Sequence[Distilled]) -> list[Distilled]:
 
 
 def smallest_keeping(
-    architectures: Sequence[Architecture], tries: int, floor: float, distil: Callable[[Architecture], Distilled]
+    architectures: Sequence[Architecture],
+    tries: int,
+    keeps: Callable[[TrainedStudent], bool],
+    distil: Callable[[Architecture], Distilled],
 ) -> list[Distilled]:
-    """Looks for the smallest student that reaches an accuracy, by halving the range of sizes.
+    """Looks for the smallest student that is accurate enough, by halving the range of sizes.
 
     Args:
         architectures: by ascending cost; accuracy is taken to rise with it.
         tries: students that are distilled at most, at least 1.
-        floor: percent of the held-out images that is accurate enough.
+        keeps: tells whether one is accurate enough.
         distil: makes one.
 
     Returns:
@@ -147,15 +158,11 @@ def smallest_keeping(
     while low <= high and len(done) < tries:
         middle = (low + high) // 2 if tries > 1 else high  # a single try is for the likeliest
         done.append(distil(architectures[middle]))
-        if done[-1].student.final_accuracy >= floor:
+        if keeps(done[-1].student):
             high = middle - 1
         else:
             low = middle + 1
-    return sorted(done, key=lambda one: (0, one.student.macs) if _reaches(one, floor) else (1, *_place(one)))
-
-
-def _reaches(one: Distilled, floor: float) -> bool:
-    return one.student.final_accuracy >= floor
+    return sorted(done, key=lambda one: (0, one.student.macs) if keeps(one.student) else (1, *_place(one)))
 
 
 def _place(one: Distilled) -> tuple[float, float, int]:

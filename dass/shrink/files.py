@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from dass.datasets.task_data import TaskData
+from dass.device import timed_on
 from dass.errors import UsageError
 from dass.evaluation.plots import save
 from dass.search.latency import measure_latency
@@ -41,6 +42,7 @@ class Filed:
         teacher_latency: milliseconds of the teacher on this device, for batches of 1 and 32.
         student_latency: of the student.
         run_id: of the run in the registry that they belong to.
+        timed_on: what latency was measured on.
     """
 
     model: str
@@ -52,6 +54,7 @@ class Filed:
     teacher_latency: tuple[float, float]
     student_latency: tuple[float, float]
     run_id: str = ""
+    timed_on: str = ""
 
     def places(self) -> list[tuple[str, str]]:
         """What lies where."""
@@ -115,7 +118,7 @@ def file_student(task: TargetTask, shrunk: Shrunk, root: Path, folder: Path, dev
     )
     return Filed(
         version.uri, verdict.alias, verdict.reason, weights, onnx, store.uri, teacher_latency, student_latency,
-        run_id,
+        run_id, timed_on(device),
     )  # fmt: skip
 
 

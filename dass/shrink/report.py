@@ -63,7 +63,7 @@ def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, comma
         "<h2>What was asked for</h2>",
         f"<p>Limits: {escape(str(request.budget))}. Time: {request.minutes:g} minutes, images of "
         f"{task.data.resolution}x{task.data.resolution} pixels, {len(task.data.classes)} classes. The last run of the "
-        f"command took {seconds / 60:.1f} minutes.</p>",
+        f"command took {seconds / 60:.1f} minutes. Latency was measured on {escape(filed.timed_on)}.</p>",
         *_asked(request, shrunk, filed),
         f"<pre>{escape(command)}</pre>",
         "<h2>The search</h2>",
@@ -118,7 +118,7 @@ def _asked(request: Request, shrunk: Shrunk, filed: Filed) -> list[str]:
         kept = shrunk.kept
         rows.append(
             (
-                f"accuracy of at least {kept.floor:.2f}%",
+                f"accuracy of at least {kept.floor:.2f}% with a probability of {kept.asked:.0%}",
                 f"{kept.predicted:.2f}% of held-out images, so with a probability of {kept.probability:.0%}",
                 f"{shrunk.test.accuracy:.2f}% of the test images",
             )

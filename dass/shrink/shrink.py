@@ -13,6 +13,7 @@ import torch
 
 from dass.datasets.task_data import TaskData
 from dass.datasets.validation import held_out
+from dass.device import timed_on
 from dass.errors import DassError, UsageError
 from dass.files import content_id, write_json
 from dass.networks.elastic_resnet import ElasticResNet
@@ -20,6 +21,7 @@ from dass.search.candidates import Budget, sample_candidates
 from dass.search.fitting import Fitting, fitting
 from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult, load_search, save_search
+from dass.search.slack import slack_lines
 from dass.search.target_task import TargetTask
 from dass.shrink.choosing import Distilled, Kept, Plan, best_first, in_time, smallest_keeping
 from dass.shrink.recipe import (
@@ -101,11 +103,16 @@ class Shrunk:
         return self.distilled[0].student
 
 
-def shrink_folder(task: TargetTask, request: Request, parent: Path) -> Path:
-    """Where the steps of a request are kept: it depends on data, teacher and all that is asked for."""
+def shrink_folder(task: TargetTask, request: Request, parent: Path, device: torch.device) -> Path:
+    """Where the steps of a request are kept: it depends on data, teacher and all that is asked for.
+
+    A limit on latency is one on a device: which students were looked at and distilled follows from times that were
+    measured there, and is nothing to go on from elsewhere.
+    """
     budget = request.budget
     asked: list[object] = [budget.max_macs, budget.max_params, request.minutes, request.seed]
     asked += [budget.further] if budget.further else []
+    asked += [] if budget.max_latency is None else [timed_on(device)]
     network = task.teacher.architecture.to_json()  # strides and pools are in no weight, and so not in the teacher's id
     key = content_id([task.data.data_id, task.card.teacher_id, network, *asked])
     return parent / f"{task.data.name}-{key}"
@@ -147,6 +154,8 @@ def shrink(
     data = held_out(task.data, request.seed)
     teacher = task.teacher.to(device).eval()
     space = SearchSpace.below(task.teacher.architecture, RATIOS, "block")
+    for line in slack_lines(request.budget, task, device):
+        tell(line)
     if not (folder / SEARCH).exists():
         _tell_of_time(task, data, teacher, space, request, device, tell)
     with _goes_on(folder):
@@ -177,10 +186,14 @@ def shrink(
 
     by_id = {one.architecture.arch_id: one.architecture for one in search.ranking}
     order = [by_id[name] for name in plan.names]
+
+    def kept(student: TrainedStudent, floor: float) -> Kept:
+        return Kept.of(student, floor, len(data.test_labels), request.budget.keep_probability)
+
     if floor is None:
         distilled = best_first([distil_one(architecture) for architecture in order])
     else:
-        distilled = smallest_keeping(order, plan.students, floor, distil_one)
+        distilled = smallest_keeping(order, plan.students, lambda student: kept(student, floor).likely, distil_one)
     with _goes_on(folder):
         network = load_student(distilled[0].path)[0]
     logits, theirs = step(
@@ -191,7 +204,7 @@ def shrink(
     test = summarize(logits, task.data.test_labels)
     return Shrunk(
         search, tuple(distilled), network, test, logits, agreement, plan.epochs, time.perf_counter() - started,
-        len(data.test_labels), None if floor is None else Kept.of(distilled[0].student, floor, len(data.test_labels)),
+        len(data.test_labels), None if floor is None else kept(distilled[0].student, floor),
         plan.latencies.get(distilled[0].student.architecture.arch_id),
     )  # fmt: skip
 

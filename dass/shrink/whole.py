@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from dass.files import write_text
 from dass.networks.importing import import_network
 from dass.project import RAW
-from dass.search.candidates import Budget
-from dass.search.target_task import TargetTask, open_task
+from dass.search.candidates import Budget, check_limits
+from dass.search.target_task import TargetTask, open_task, packed_side
 from dass.shrink.files import Filed, add_report, file_student
 from dass.shrink.report import page
 from dass.shrink.shrink import Request, Shrunk, shrink, shrink_folder
@@ -36,6 +37,7 @@ class Options:
         max_latency: of one forward pass, such as `5ms`; None for no limit.
         latency_batch: images in that pass.
         keep_accuracy: points below the teacher; None for the best student.
+        keep_probability: how likely it has to be that it loses no more; None for the usual one.
         minutes: how long all of it may take.
         normalization: what the teacher expects of its images; None for its family's.
         classes: path of a file with its class names; None for those in its file.
@@ -56,6 +58,7 @@ class Options:
     max_latency: float | str | None = None
     latency_batch: int = 1
     keep_accuracy: float | None = None
+    keep_probability: float | None = None
     minutes: float = 20.0
     normalization: str | None = None
     classes: str | None = None
@@ -73,10 +76,20 @@ class Options:
         Raises:
             UsageError: one of them is none.
         """
-        return Budget.of(
-            self.max_macs, self.max_params, teacher, max_size=self.max_size, max_latency=self.max_latency,
-            latency_batch=self.latency_batch, keep_accuracy=self.keep_accuracy,
-        )  # fmt: skip
+        return Budget.of(teacher=teacher, **self._limits)
+
+    def check(self) -> None:
+        """Refuses limits that are none before any work, when the teacher is not known yet.
+
+        Raises:
+            UsageError: as `budget`.
+        """
+        check_limits(**self._limits)
+
+    @property
+    def _limits(self) -> dict[str, Any]:
+        names = ("max_macs", "max_params", "max_size", "max_latency", "latency_batch")
+        return {name: getattr(self, name) for name in (*names, "keep_accuracy", "keep_probability")}
 
     def teacher_file(self) -> TeacherFile:
         """The teacher's weights and what they cannot tell.
@@ -140,14 +153,16 @@ def shrink_and_file(
         DassError: every student diverged, or the registry cannot be written.
     """
     started = time.perf_counter()
-    options.budget(Cost(1, 1, 1, 1))  # a limit that is none is refused before any work
+    options.check()
     given = options.teacher_file()
     family = import_network(given.path, layout=given.layout).network.architecture.family
-    side = options.resolution or family.usual_resolution or options.usual_resolution
+    side = options.resolution or packed_side(
+        options.data, root / RAW, family.usual_resolution or options.usual_resolution
+    )
     with open_task(options.data, given, raw=root / RAW, resolution=side, device=device, tell=tell) as task:
         tell(f"teacher: {family.name}, {task.card.accuracy:.2f}% of {len(task.data.test_labels)} test images")
         request = Request(options.budget(task.teacher_cost), options.minutes, options.seed)
-        folder = shrink_folder(task, request, root / "data" / "shrink")
+        folder = shrink_folder(task, request, root / "data" / "shrink", device)
         left = request.minutes - (time.perf_counter() - started) / 60
         timed = replace(request, minutes=max(SHORTEST, left))
         shrunk = shrink(task, timed, folder, device=device, tell=tell, progress=progress, step=step)
@@ -166,13 +181,14 @@ def result_lines(made: Made) -> list[str]:
         kept = shrunk.kept
         verdict = "reached" if shrunk.test.accuracy >= kept.floor else "NOT reached"
         lines.append(
-            f"accuracy: at least {kept.floor:.2f}% asked for; {kept.predicted:.2f}% of held-out images, which gives it "
-            f"a probability of {kept.probability:.0%}; {verdict} on the test images"
+            f"accuracy: at least {kept.floor:.2f}% asked for with a probability of {kept.asked:.0%}; "
+            f"{kept.predicted:.2f}% of held-out images, which gives it a probability of {kept.probability:.0%}; "
+            f"{verdict} on the test images"
         )
     if shrunk.latency is not None:
         lines.append(
-            f"latency: {shrunk.latency:.3g} ms measured, at most {budget.max_latency:g} ms asked for at batch "
-            f"{budget.latency_batch}"
+            f"latency: {shrunk.latency:.3g} ms measured at batch {budget.latency_batch} on {made.filed.timed_on}, "
+            f"asked for {budget.max_latency:g} ms"
         )
     if budget.max_size is not None:
         size = made.filed.weights.stat().st_size / 1e6

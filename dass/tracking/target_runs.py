@@ -67,7 +67,7 @@ def log_target(
             "macs": pick.cost.macs,
             "parameters": pick.cost.parameters,
             **({"seconds": seconds} if seconds is not None else {}),
-            **({"latency_ms": latency} if latency is not None else {}),
+            **({f"latency_ms_batch{budget.latency_batch}": latency} if latency is not None else {}),
         },
         files=tuple(files),
         table=pd.DataFrame([_row(place, candidate) for place, candidate in enumerate(ranking, start=1)]),

@@ -1,6 +1,7 @@
 """`dass search` with a real predictor, teacher and images, all tiny."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -121,6 +122,35 @@ def test_what_is_left_out_of_images_is_told(dass: Callable) -> None:
     assert [line.split("\t")[0] for line in listed.read_text().splitlines()] == ["train/cat/0.png", "train/dog/1.png"]
 
 
+def test_outside_of_any_project(
+    dass: Callable, made: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A race needs no params.yaml; nor has a method to be named."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    use = ("--data", made / "images.zip", "--teacher", made / TEACHER, *AT_CHANCE, "--resolution", 16)
+    said = dass("search", *use, "--starts", 6, "--sprints", 2, "--json")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    assert (found["method"], found["candidates"]) == ("race", 2)
+
+
+def test_packed_images_are_taken_at_the_side_they_have(
+    dass: Callable, refuses: Callable, project: Path, made: Path
+) -> None:
+    """By name, a race takes what is there; where there are several, the user says which."""
+    race = ("--teacher", TEACHER, *AT_CHANCE, "--method", "race", "--starts", 4, "--sprints", 2, "--json")
+    params = project / "params.yaml"
+    params.write_text(re.sub(r"batch_size: \d+", "batch_size: 4", params.read_text()))
+    (project / "data" / "raw" / "pets-16").rename(project / "data" / "raw" / "cats-24x")
+    said = dass("search", "--data", "pets", *race)
+    assert said.code == 0, said.err  # at 24 pixels, though 16 is usual here
+    import_dataset("pets", made / "images", project / "data" / "raw", 32)
+    line = refuses(2, "search", "--data", "pets", *race)
+    assert "24" in line and "32" in line and "--resolution" in line
+    assert "24" in refuses(2, "search", "--data", "pets", "--resolution", 40, *race)
+    assert dass("search", "--data", "pets", "--resolution", 32, *race).code == 0
+
+
 def test_within_a_budget(search: Search) -> None:
     macs = sorted(row["macs"] for row in search("--top", 100)["ranking"])
     limit = macs[15] / 1e6
@@ -161,7 +191,7 @@ def test_as_a_table(dass: Callable) -> None:
     ("changes", "line"),
     [
         ({"--data": "cats"}, "cats: neither a packed dataset (data/raw/cats-16) nor a folder or zip of images"),
-        ({"--data": "data/raw/pets-24"}, "data/raw/pets-24 is packed at 24 pixels but the predictor works at 16"),
+        ({"--data": "data/raw/pets-24"}, "data/raw/pets-24 is packed at 24 pixels, and 16 are needed"),
         ({"--teacher": "none.pt"}, "there is no checkpoint at none.pt"),
         ({"--predictor": "none.safetensors"}, "there is no predictor at none.safetensors: run `make repro`, or give"),
         ({"--max-macs": "0.01"}, "the smallest member has"),
@@ -169,6 +199,9 @@ def test_as_a_table(dass: Callable) -> None:
         ({"--candidates": "few"}, "Invalid value for '--candidates'"),
         ({"--starts": "9", "--sprints": "0"}, "--starts, --sprints: not with --method dass"),
         ({"--seconds": "9"}, "--seconds: not with --method dass"),
+        ({"--method": "race", "--sprints": "0"}, "sprints"),
+        ({"--method": "race", "--sprints": "3", "--seconds": "9"}, "seconds"),
+        ({"--method": "race", "--sprints": "30"}, "30 students"),
         ({"--workers": "0", "--method": "multi_fidelity"}, "Invalid value for '--workers'"),
     ],
 )
@@ -294,17 +327,25 @@ def test_bad_images_and_a_bad_predictor_are_refused(refuses: Callable, project: 
     assert "empty" in refuses(1, "search", "--data", "empty", "--teacher", TEACHER, *AT_CHANCE)
     path = project / "data" / "predictor" / "predictor.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
-    assert "predictor.safetensors" in refuses(1, "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE)
+    use = ("search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--method", "dass")
+    assert "predictor.safetensors" in refuses(2, *use)  # where no method is given, a race follows
 
 
 def test_limits_on_size_latency_and_accuracy(search: Search, dass: Callable, refuses: Callable) -> None:
     everything = search("--top", 100)["ranking"]
-    found = search("--top", 100, "--max-size", "30kB", "--max-latency", "10s", "--keep-accuracy", 100)
+    limits = ("--max-size", "30kB", "--max-latency", "10s", "--latency-batch", 3, "--keep-accuracy", 100)
+    found = search("--top", 100, *limits, "--latency")
     assert 0 < found["pick"]["latency_ms"] < 10_000
+    assert {row["latency_batch"] for row in (found["pick"], *found["ranking"])} == {3}  # only like beside like
     cheapest = min(found["ranking"], key=lambda row: row["macs"])
     assert found["pick"]["macs"] == cheapest["macs"] < max(row["macs"] for row in everything)
     assert "30" not in found["budget"] and "0.03 MB" in found["budget"]
     arguments = ("search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--candidates", 20)
+    shown = dass(*arguments, "--latency", "--latency-batch", 3)
+    assert "batch 3" in shown.out and shown.code == 0
+    assert "latency" in refuses(2, *arguments, "--latency-batch", 3)  # where nothing is timed
+    assert "keep_accuracy" in refuses(2, *arguments, "--keep-probability", 0.9)
+    assert "no student" in dass(*arguments, "--max-macs", 10_000).err
     assert "fastest" in refuses(2, *arguments, "--max-latency", "1us")
     assert "smallest" in refuses(2, *arguments, "--max-size", "1kB")
     for option, wrong in (("--max-latency", "soon"), ("--max-size", "-1MB")):

@@ -5,14 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dass.config import Search
 from dass.errors import DassError, UsageError
 from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.search import race as racing
 from dass.search.candidates import Budget
 from dass.search.race import FIRST, RaceSize, search_by_race
 from dass.search.run import SearchResult
 from dass.search.target_task import TargetTask
 from dass.space.cost import cost
+from dass.training.member import Member
 from dass.training.recipes import train_teacher
 from tests.samples import RECIPE, SPACE, TEACHER_RECIPE, rows_task
 
@@ -65,6 +68,49 @@ def test_within_the_budget(task: TargetTask) -> None:
 
 def test_no_time_leaves_one_student(task: TargetTask) -> None:
     assert len(race(task, RaceSize(candidates=8, students=8, seconds=0.001)).ranking) == 1
+
+
+@pytest.mark.parametrize("seconds", [4.0, 12.0])
+def test_a_limited_time_is_used(task: TargetTask, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """As many start as leave time for the rounds that follow; the clock ticks with each student's step alone."""
+    now = [0.0]
+    monkeypatch.setattr(racing.time, "perf_counter", lambda: now[0])
+    step = Member.step
+
+    def counted(self: Member, *arguments: object) -> object:
+        now[0] += 0.01
+        return step(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Member, "step", counted)
+    race(task, RaceSize(candidates=80, students=80, seconds=seconds))
+    assert 0.65 * seconds < now[0] <= seconds
+
+
+BLOCK = Search(method="race", candidates=500, starts=100, sprints=8, steps=10, evolve=False, top=5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "size"),
+    [
+        ({}, (64, 8, None)), ({"sprints": 20}, (100, 20, None)), ({"starts": 4}, (4, 4, None)),
+        ({"sprints": 200}, (200, 200, None)), ({"candidates": 30}, (30, 8, None)),
+        ({"seconds": 9.0}, (3000, 3000, 9.0)), ({"seconds": 9.0, "starts": 50}, (50, 50, 9.0)),
+        ({"candidates": 5, "starts": 50}, (5, 5, None)),
+    ],
+)  # fmt: skip
+def test_the_size_is_what_is_asked_for(asked: dict[str, int], size: tuple[int, int, float | None]) -> None:
+    assert RaceSize.of(BLOCK, **asked) == RaceSize(*size)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"sprints": 0}, {"sprints": 4, "seconds": 3.0}, {"sprints": 4, "starts": 3}, {"sprints": 4, "candidates": 3}],
+)
+def test_what_cannot_be_honoured_is_an_error(asked: dict[str, int]) -> None:
+    with pytest.raises(UsageError):
+        RaceSize.of(BLOCK, **asked)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"search\.sprints"):
+        RaceSize.of(BLOCK.model_copy(update={"sprints": 0}))
 
 
 def test_one_student_needs_no_rival(task: TargetTask) -> None:

@@ -31,23 +31,24 @@ def test_the_smallest_that_is_accurate_enough(tries: int, floor: float, size: in
         tried.append(architecture.widths[0][0])
         return made(architecture, float(tried[-1]))
 
-    found = smallest_keeping(SIZES, tries, floor, distil)
+    found = smallest_keeping(SIZES, tries, lambda student: student.final_accuracy >= floor, distil)
     assert found[0].student.macs == size
     assert len(found) == len(tried) <= tries
 
 
 def test_where_none_is_accurate_enough_the_best_comes_first() -> None:
-    found = smallest_keeping(SIZES, 3, 99.0, lambda one: made(one, float(one.widths[0][0])))
+    found = smallest_keeping(SIZES, 3, lambda student: False, lambda one: made(one, float(one.widths[0][0])))
     assert found == best_first(found)
     assert found[0].student.macs == max(one.student.macs for one in found)
 
 
 def test_the_probability_follows_from_the_held_out_images() -> None:
-    few, many = (Kept.of(made(SIZES[0], 92.0).student, 90.0, images) for images in (25, 2500))
+    few, many = (Kept.of(made(SIZES[0], 92.0).student, 90.0, images, 0.8) for images in (25, 2500))
+    assert not few.likely and many.likely  # so few images are no proof
     assert 0.5 < few.probability < 0.8
     assert many.probability > 0.999
-    assert Kept.of(made(SIZES[0], 88.0).student, 90.0, 2500).probability < 0.01
-    assert Kept.of(made(SIZES[0], 50.0).student, -3.0, 10).probability == 1.0
+    assert Kept.of(made(SIZES[0], 88.0).student, 90.0, 2500, 0.8).probability < 0.01
+    assert Kept.of(made(SIZES[0], 50.0).student, -3.0, 10, 0.8).probability == 1.0
 
 
 def test_a_plan_of_an_earlier_version_is_made_again(tmp_path: Path) -> None:
