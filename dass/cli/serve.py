@@ -24,11 +24,13 @@ def serve(
 
     Example: dass serve models:/dass-student-digits@champion --port 5001
     """
-    from dass.tracking.serving import load_app, run_app
+    from dass.tracking.serving import bind, load_app, run_app
     from dass.tracking.store import open_store
 
     app = load_app(open_store(find_root()), models, int(max_megabytes * MEGABYTE))
+    listening = bind(host, port)
+    address = f"[{host}]" if ":" in host else host
     for name, uri in zip(app.names, models, strict=True):
         path = "invocations" if len(models) == 1 else f"models/{name}/invocations"
-        print(f"{uri} at http://{host}:{port}/{path}", flush=True)
-    run_app(app, host, port)
+        print(f"{uri} at http://{address}:{port}/{path}", flush=True)
+    run_app(app, listening)

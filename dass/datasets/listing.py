@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -99,7 +99,8 @@ def hash_split(
         group: images with an equal group (a patient, a leaf) stay on one side; by default each stands alone.
 
     Returns:
-        Train and test; a class with a single group has no test images.
+        Train and test; a class with a single group has no test images. Groups are taken as long as no more than a fifth
+        of the class's images is in the test part; one that is too large is passed over, unless that comes closest.
     """
     by_class: dict[int, dict[str, list[Entry]]] = {}
     for entry in entries:
@@ -108,7 +109,34 @@ def hash_split(
     test: list[Entry] = []
     for groups in by_class.values():
         order = sorted(groups, key=lambda name: hashlib.sha256(name.encode()).digest())
-        for_test = max(1, round(len(order) / 5)) if len(order) > 1 else 0
-        test.extend(entry for name in order[:for_test] for entry in groups[name])
-        train.extend(entry for name in order[for_test:] for entry in groups[name])
+        chosen = _for_test([len(groups[name]) for name in order])
+        for place, name in enumerate(order):
+            (test if place in chosen else train).extend(groups[name])
     return tuple(sorted(train)), tuple(sorted(test))
+
+
+def _for_test(sizes: Sequence[int]) -> set[int]:
+    """Places of the groups that become the test part: together as near to a fifth of the images as the order allows."""
+    if len(sizes) < 2:
+        return set()
+    wanted, found, chosen = max(1, round(sum(sizes) / 5)), 0, set[int]()
+    for place, size in enumerate(sizes):
+        if found + size <= wanted:
+            chosen.add(place)
+            found += size
+    left = [place for place in range(len(sizes)) if place not in chosen]
+    nearest = min(left, key=lambda place: (abs(found + sizes[place] - wanted), place)) if len(left) > 1 else None
+    if nearest is not None and (not chosen or abs(found + sizes[nearest] - wanted) < wanted - found):
+        chosen.add(nearest)
+    return chosen
+
+
+def uneven_classes(train: Iterable[Entry], test: Iterable[Entry], off: float = 0.05) -> dict[int, float]:
+    """Classes whose test part is further from a fifth of their images than a share and one image, with its share."""
+    inside = Counter(entry.label for entry in test)
+    whole = Counter(entry.label for entry in train) + inside
+    return {
+        label: inside[label] / count
+        for label, count in sorted(whole.items())
+        if abs(inside[label] - count / 5) > max(1.0, off * count)
+    }

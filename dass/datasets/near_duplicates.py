@@ -6,19 +6,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dass.datasets.decoding import UndecodableError, decode
-from dass.datasets.listing import Entry
+from dass.datasets.listing import HASH_RULE, Entry, hash_split, uneven_classes
 
 SIDE = 16  # pixels in which images are compared
 ALIKE = 0.985  # correlation of two that look alike
 COPIES = 0.999  # and of copies: the rule where a class is so uniform that most of it would look alike
 FLAT = 2.0  # standard deviation, in levels of 0..255, up to which an image shows nothing: only equal ones are alike
 NEAR_RULE = (
-    f"near-duplicates of a class stay on one side: images whose {SIDE}x{SIDE} pixels, mirrored or not, correlate by "
-    f"{ALIKE} or more ({COPIES} in a class of which more than half would be one group)"
+    f"near-duplicates of a class stay on one side: images whose {SIDE}x{SIDE} pixels, each colour less its mean, "
+    f"mirrored or not, correlate by {ALIKE} or more ({COPIES} in a class of which more than half would be one group)"
 )
-_CHUNK = 1024  # rows that are compared with all others at once
+_CHUNK, _TILE = 1024, 4096  # images of two groups that are compared at once: memory does not grow with a class
+_WINDOW = 20_000  # images at most with which each is compared: those that are nearest to it by one number
 
 Read = Callable[[str], bytes | np.ndarray]
+
+
+def split_apart(entries: Sequence[Entry], read: Read) -> tuple[tuple[Entry, ...], tuple[Entry, ...], str, list[str]]:
+    """Cuts images into train and test by `HASH_RULE` with near-duplicates on one side.
+
+    Args:
+        entries: all images.
+        read: an image file's bytes, or its pixels.
+
+    Returns:
+        Train, test, the rule, and what people should know, a line each. Without near-duplicates train and test are
+        those of `hash_split`.
+    """
+    groups = near_duplicates(entries, read)
+    train, test = hash_split(entries, groups.__getitem__)
+    alike = len(groups) - len(set(groups.values()))
+    notes = [f"{alike:,} image(s) look like another one of their class: such stay on one side"] if alike else []
+    if uneven := uneven_classes(train, test):
+        worst, share = max(uneven.items(), key=lambda item: abs(item[1] - 0.2))
+        notes.append(
+            f"in {len(uneven)} class(es) images that look alike cannot be divided, so that the test part is no fifth: "
+            f"{share:.0%} of class number {worst + 1}"
+        )
+    return train, test, f"{HASH_RULE}; {NEAR_RULE}", notes
 
 
 def near_duplicates(entries: Iterable[Entry], read: Read) -> dict[str, str]:
@@ -57,7 +82,7 @@ def _look(name: str, read: Read) -> NDArray[np.float32] | None:
 
 def _groups(looks: NDArray[np.float32]) -> Sequence[int]:
     """For each image the place of its group's first member."""
-    flat = looks.std(axis=(1, 2, 3)) <= FLAT
+    flat = looks.std(axis=(1, 2)).max(axis=1) <= FLAT
     for threshold in (ALIKE, COPIES):
         labels = _components(looks, flat, threshold)
         sizes = np.bincount(labels)
@@ -71,31 +96,53 @@ def _groups(looks: NDArray[np.float32]) -> Sequence[int]:
 
 
 def _components(looks: NDArray[np.float32], flat: NDArray[np.bool_], threshold: float) -> NDArray[np.int32]:
+    vectors, mirrored = _unit(looks), _unit(looks[:, :, ::-1])
+    vectors[flat], mirrored[flat] = 0, 0
+    places, reach = _along((vectors + mirrored) * np.float32(0.5)), float(np.sqrt(2 - 2 * threshold))
+    order = np.argsort(places, kind="stable")
+    labels = np.arange(len(looks), dtype=np.int32)
+    for start in range(0, len(order), _CHUNK):
+        rows = order[start : start + _CHUNK]
+        end = int(np.searchsorted(places[order], places[rows[-1]] + reach, side="right"))
+        for first in range(start, min(end, start + _CHUNK + _WINDOW), _TILE):
+            columns = order[first : min(first + _TILE, end)]
+            part = vectors[rows]
+            row, column = np.nonzero(np.maximum(part @ vectors[columns].T, part @ mirrored[columns].T) >= threshold)
+            labels = _joined(labels, rows[row], columns[column])
+    same: dict[bytes, int] = {}
+    known = np.flatnonzero(flat)
+    equal = [same.setdefault(looks[one].tobytes(), one) for one in known.tolist()]
+    return _joined(labels, known, np.array(equal, dtype=np.intp))
+
+
+def _along(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A number for each vector, along the direction in which they differ most: no two are nearer than their numbers.
+
+    The vectors are the same for an image and its mirror image.
+    """
+    spread = (vectors - vectors.mean(axis=0)).T @ (vectors - vectors.mean(axis=0))
+    direction: NDArray[np.float32] = np.linalg.eigh(spread)[1][:, -1].astype(np.float32)
+    numbers: NDArray[np.float32] = vectors @ direction
+    return numbers
+
+
+def _joined(labels: NDArray[np.int32], one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.int32]:
+    """Labels of groups after pairs of images have been found to be alike."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
-    vectors, mirrored = _unit(looks), _unit(looks[:, :, ::-1])
-    vectors[flat], mirrored[flat] = 0, 0
-    rows, columns = [], []
-    for start in range(0, len(vectors), _CHUNK):
-        part = vectors[start : start + _CHUNK]
-        row, column = np.nonzero(np.maximum(part @ vectors.T, part @ mirrored.T) >= threshold)
-        rows.append(row + start)
-        columns.append(column)
-    same: dict[bytes, int] = {}
-    for place in np.flatnonzero(flat).tolist():
-        rows.append(np.array([place]))
-        columns.append(np.array([same.setdefault(looks[place].tobytes(), place)]))
-    pair = (np.concatenate(rows), np.concatenate(columns))
-    graph = csr_array((np.ones(len(pair[0]), dtype=np.int8), pair), shape=(len(looks), len(looks)))
-    labels: NDArray[np.int32] = connected_components(graph, directed=False)[1]
-    return labels
+    ends = np.stack([labels[one], labels[other]])
+    ends = ends[:, ends[0] != ends[1]]
+    if not ends.size:
+        return labels
+    graph = csr_array((np.ones(ends.shape[1], dtype=np.int8), tuple(ends)), shape=(len(labels), len(labels)))
+    merged: NDArray[np.int32] = connected_components(graph, directed=False)[1].astype(np.int32)
+    return merged[labels]
 
 
 def _unit(looks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vectors of mean 0 and length 1, [n, pixels]."""
-    vectors = looks.reshape(len(looks), -1)
-    vectors = vectors - vectors.mean(axis=1, keepdims=True)
+    """Vectors of length 1 [n, pixels], each colour of mean 0, so that a cast of colour is no likeness."""
+    vectors = (looks - looks.mean(axis=(1, 2), keepdims=True)).reshape(len(looks), -1)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit: NDArray[np.float32] = vectors / np.maximum(lengths, 1e-6)
     return unit

@@ -1,7 +1,9 @@
 """Registered models over HTTP: `ScoringApp` behind a server that does not wait for ever."""
 
 import asyncio
+import errno
 import re
+import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -61,16 +63,35 @@ def _load(store: Store, uri: str) -> "PyFuncModel":
     return model
 
 
-def run_app(app: ScoringApp, host: str, port: int) -> None:
+def bind(host: str, port: int) -> socket.socket:
+    """Takes an address, IPv4 or IPv6, before anyone is told of it.
+
+    Args:
+        host: address to listen at.
+        port: its port.
+
+    Raises:
+        UsageError: there is no such address here, or another process has it.
+    """
+    try:
+        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(place[:2], family=family, backlog=2048)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        remedy = "another process has it: give another --port" if taken else f"{error.strerror or error}: give --host"
+        raise UsageError(f"cannot listen at {host}, port {port}: {remedy}") from error
+
+
+def run_app(app: ScoringApp, listening: socket.socket) -> None:
     """Answers requests, see `ScoringApp`, until it is stopped.
 
     Args:
         app: answers.
-        host: address to listen at.
-        port: its port.
+        listening: what `bind` gave.
     """
-    with suppress(KeyboardInterrupt):
-        make_server(app, host, port).run()
+    host, port = listening.getsockname()[:2]
+    with suppress(KeyboardInterrupt), listening:
+        make_server(app, host, port).run(sockets=[listening])
 
 
 def make_server(app: ScoringApp, host: str, port: int) -> "uvicorn.Server":

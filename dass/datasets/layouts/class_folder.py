@@ -8,7 +8,7 @@ from dass.datasets.archives.archive import Archive
 from dass.datasets.layouts.parts import HELD_OUT, Part, find_parts
 from dass.datasets.layouts.tree import Folder, make_tree
 from dass.datasets.listing import HASH_RULE, Entry, Listing, count_endings, hash_split
-from dass.datasets.near_duplicates import NEAR_RULE, Read, near_duplicates
+from dass.datasets.near_duplicates import Read, split_apart
 from dass.datasets.pictures import find_pictures
 from dass.errors import DassError
 
@@ -56,7 +56,7 @@ def read_class_folder(
     Args:
         archive: the images.
         group: where the images are split here, those with an equal group stay on one side.
-        look: where they are split here, near-duplicates stay on one side (`NEAR_RULE`), in place of `group`.
+        look: where they are split here, near-duplicates stay on one side, in place of `group`.
 
     Raises:
         NoClassFoldersError: the images lie in no class folders.
@@ -98,12 +98,8 @@ def read_class_folder(
 
 def _kept_together(found: _Found, read: Read) -> _Found:
     """Splits anew with near-duplicates on one side; where there are none, nothing changes."""
-    entries = (*found.train, *found.test)
-    groups = near_duplicates(entries, read)
-    alike = len(groups) - len(set(groups.values()))
-    train, test = hash_split(entries, groups.__getitem__)
-    notes = (f"{alike:,} image(s) look like another one of their class: such stay on one side",) if alike else ()
-    return replace(found, train=train, test=test, rule=f"{HASH_RULE}; {NEAR_RULE}", notes=(*found.notes, *notes))
+    train, test, rule, notes = split_apart((*found.train, *found.test), read)
+    return replace(found, train=train, test=test, rule=rule, notes=(*found.notes, *notes))
 
 
 def _read_classes(level: _Level, group: Callable[[str], str], label: str) -> _Found:

@@ -14,7 +14,8 @@ from dass.datasets.archives.archive import Archive
 from dass.datasets.archives.names import choose_encoding, spell
 from dass.datasets.layouts.annotations import refuse_missing
 from dass.datasets.layouts.parts import HELD_OUT, Part, find_parts
-from dass.datasets.listing import HASH_RULE, Entry, Listing, count_endings, hash_split
+from dass.datasets.listing import Entry, Listing, count_endings
+from dass.datasets.near_duplicates import split_apart
 from dass.datasets.pictures import find_pictures
 from dass.errors import DassError
 
@@ -75,7 +76,8 @@ def read_label_tables(archive: Archive, names: tuple[str, ...]) -> Listing:
 
     A table has a column of files (`file_name` and the like; paths from the table's folder or bare names, with or
     without an ending) and one of classes (`label` and the like). Its part is the one that its own name or its folder
-    means (`train.csv`, `train/metadata.csv`), or a column `split`; images without any are split by `HASH_RULE`.
+    means (`train.csv`, `train/metadata.csv`), or a column `split`; images without any are split as those
+    of class folders are (`split_apart`).
 
     Args:
         archive: the images.
@@ -110,10 +112,10 @@ def read_label_tables(archive: Archive, names: tuple[str, ...]) -> Listing:
     }
     train = entries.get("train", entries.get(None, ()))
     held_out = next((part for part in HELD_OUT if part in entries), None)
-    rule = f"by {', '.join(names)}: "
+    rule, alike = f"by {', '.join(names)}: ", list[str]()
     if held_out is None:
-        train, test = hash_split(train)
-        rule += HASH_RULE
+        train, test, how, alike = split_apart(train, archive.read)
+        rule += how
     else:
         test = entries[held_out]
         rule += f"train, and {held_out} as test"
@@ -124,7 +126,7 @@ def read_label_tables(archive: Archive, names: tuple[str, ...]) -> Listing:
         if part not in ("train" if "train" in entries else None, held_out)
     )
     passed_over = count_endings(name for name in archive.names if name not in used)
-    listing = Listing(classes, train, test, archive.read, rule, passed_over, notes)
+    listing = Listing(classes, train, test, archive.read, rule, passed_over, (*notes, *alike))
     listing.check(archive.label)
     return listing
 

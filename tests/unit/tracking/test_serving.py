@@ -30,7 +30,7 @@ from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 from dass.tracking import scorer, scoring_app, serving
 from dass.tracking.scoring_app import ScoringApp
-from dass.tracking.serving import load_app
+from dass.tracking.serving import bind, load_app
 from dass.tracking.store import Store, import_quietly
 from dass.tracking.student_model import StudentModel, save_student_model
 
@@ -483,3 +483,18 @@ def test_2000_hostile_requests_to_several_models_leave_them_well(two: tuple[str,
     assert psutil.Process().memory_info().rss - before < 100e6
     assert len(counted(two)) == lines
     assert ask(two, inputs(pictures()), path="/models/ants/invocations")[0] == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_an_address_is_taken_before_it_is_told(host: str) -> None:
+    """A taken port and an address of another machine are errors of one line."""
+    try:
+        listening = bind(host, 0)
+    except UsageError:
+        pytest.skip(f"{host} is no address here")
+    with listening:
+        port = listening.getsockname()[1]
+        with pytest.raises(UsageError, match=str(port)):
+            bind(host, port)
+    with pytest.raises(UsageError):
+        bind("203.0.113.7", 5001)
