@@ -8,11 +8,12 @@ from typing import Any
 from dass.config import DistillationRecipe
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_device, resolve_precision
+from dass.errors import UsageError
 from dass.families.normalization import parse_normalization
 from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.importing import import_network
-from dass.search.candidates import Budget
+from dass.search.candidates import Budget, check_limits
 from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult
 from dass.search.target_task import TargetTask, open_user_data
@@ -23,7 +24,9 @@ from dass.training import recipes
 from dass.training.evaluation import Evaluation
 from dass.training.evaluation import evaluate as evaluate_images
 from dass.training.recipes import StudentResult
+from dass.training.user_teacher import check_classes
 
+MOST_EPOCHS = 2000
 CANDIDATES_PER_STUDENT = 8  # are tried on one batch for each student that trains
 
 
@@ -68,8 +71,12 @@ def evaluate(network: ElasticResNet, data: TaskData, *, device: str = "auto") ->
         network: of the task's classes.
         data: the task.
         device: auto, cpu or cuda.
+
+    Raises:
+        UsageError: the network has other classes than the task.
     """
     place = resolve_device(device)
+    _check_classes(network, data)
     network.to(place).eval()
     return evaluate_images(network, data.test_images.to(place), data.test_labels.to(place), "float32")
 
@@ -101,10 +108,15 @@ def rank_students(
         The ranking, the best first; `pick.architecture` is the best.
 
     Raises:
-        UsageError: nothing fits the limits.
+        UsageError: nothing fits the limits, a number is out of its range, or the teacher has other classes.
         DassError: every student diverged.
     """
     place = resolve_device(device)
+    check_limits(max_macs, max_params)
+    for name, number, least in (("students", students, 1), ("seconds", seconds, 0), ("seed", seed, 0)):
+        if number is not None and number < least:
+            raise UsageError(f"{name} is {number:g}: give at least {least}")
+    _check_classes(teacher, data)
     reached = evaluate(teacher, data, device=device)
     card = TeacherCard(
         task=data.name, classes=data.classes, architecture=teacher.architecture, resolution=data.resolution,
@@ -148,10 +160,19 @@ def distill(
         One result for each architecture, in order; `network` is the trained student.
 
     Raises:
-        UsageError: an architecture does not fit the teacher, or there are fewer training images than one batch.
+        UsageError: an architecture does not fit the teacher, a number is out of its range, the teacher has other
+            classes, or there are fewer training images than one batch.
     """
     place = resolve_device(device)
+    if recipe is None and not 1 <= epochs <= MOST_EPOCHS:
+        raise UsageError(f"epochs is {epochs}: give 1 to {MOST_EPOCHS}")
+    _check_classes(teacher, data)
     chosen = recipe or shrink_recipe(data, epochs)
     resolve_precision(chosen.precision, place)  # refused before anything is trained
     several = [architectures] if isinstance(architectures, Architecture) else list(architectures)
     return recipes.distill(teacher, several, data, chosen, seed=seed, device=place)
+
+
+def _check_classes(network: ElasticResNet, data: TaskData) -> None:
+    """Refuses a network of other classes, whose answers would be compared with labels that mean something else."""
+    check_classes(network.classes, data, "the network")

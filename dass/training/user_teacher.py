@@ -105,6 +105,24 @@ def _parse_layout(text: str) -> dict[str, int | bool]:
     return layout
 
 
+def check_classes(outputs: int, data: TaskData, name: str) -> None:
+    """Refuses a network that cannot have been trained on a task.
+
+    Args:
+        outputs: of the network.
+        data: the task.
+        name: of the network, for the message.
+
+    Raises:
+        UsageError: it has more or fewer outputs than the task has classes.
+    """
+    if outputs != len(data.classes):
+        raise UsageError(
+            f"{name} has {outputs} outputs, the task {data.name} has {len(data.classes)} classes: give the dataset "
+            "that it was trained on"
+        )
+
+
 def bring_in_teacher(
     teacher: TeacherFile, data: TaskData, device: torch.device, *, largest: Architecture | None = None
 ) -> tuple[ElasticResNet, TeacherCard]:
@@ -140,11 +158,7 @@ def bring_in_teacher(
             f"{network.architecture.stage_label}; this search space needs a {largest.family.name} of "
             f"{largest.stage_label}: use a teacher of that size, or another search space"
         )
-    if network.classes != len(data.classes):
-        raise UsageError(
-            f"{teacher.path} has {network.classes} outputs, the task {data.name} has {len(data.classes)} classes: "
-            "give the dataset that the teacher was trained on"
-        )
+    check_classes(network.classes, data, str(teacher.path))
     order = order_of(imported.classes, data.classes) if imported.classes else None
     if teacher.classes is not None:
         order = explicit_order(teacher.classes, data.classes, str(teacher.path))

@@ -55,6 +55,23 @@ def test_importing_the_library_imports_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
+def test_the_library_refuses_what_the_command_line_refuses(teacher_file: Path, images: Path) -> None:
+    teacher, data = dass.load_teacher(teacher_file), dass.open_dataset(images, resolution=16)
+    for wrong in ({"students": 0}, {"seconds": -1.0}, {"seed": -1}, {"max_macs": "140%"}, {"max_params": -2.0}):
+        with pytest.raises(UsageError):
+            dass.rank_students(teacher, data, device="cpu", **wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="epochs"):
+        dass.distill(teacher, SPACE.largest, data, epochs=0, device="cpu")
+    other = ElasticResNet(SPACE.largest, 3)
+    for use in (
+        lambda: dass.rank_students(other, data, device="cpu"),
+        lambda: dass.distill(other, SPACE.largest, data, device="cpu"),
+        lambda: dass.evaluate(other, data, device="cpu"),
+    ):
+        with pytest.raises(UsageError, match="3 outputs"):
+            use()
+
+
 def test_from_files_to_a_distilled_student(teacher_file: Path, images: Path) -> None:
     teacher = dass.load_teacher(teacher_file)
     data = dass.open_dataset(images, resolution=16)
