@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dass.cli.limit_options import KeepAccuracy, KeepProbability, LatencyBatch, MaxLatency, MaxMacs, MaxParams, MaxSize
-from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels, one_layout
 from dass.errors import UsageError
 from dass.params_file import in_project
 from dass.project import RAW
@@ -122,7 +122,7 @@ def search(
         normalization=normalization,
         classes=classes,
         expect_accuracy=expect_accuracy,
-        layout=layout,
+        layout=one_layout(layout),
         sort_channels=sort_channels,
     )
     choice = choose_predictor(method, predictor, theirs, resolution)

@@ -9,7 +9,7 @@ import typer
 
 from dass.cli.limit_options import KeepAccuracy, KeepProbability, LatencyBatch, MaxLatency, MaxMacs, MaxParams, MaxSize
 from dass.cli.on_server import server_is_there, shrink_on_server
-from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels, one_layout
 
 LATE = 1.5  # times the minutes asked for: later than that is told
 
@@ -58,7 +58,8 @@ def shrink(
         data=data, teacher=str(teacher), max_macs=max_macs, max_params=max_params, max_size=max_size,
         max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy,
         keep_probability=keep_probability, minutes=minutes, normalization=normalization,
-        classes=None if classes is None else str(classes), expect_accuracy=expect_accuracy, layout=layout,
+        classes=None if classes is None else str(classes), expect_accuracy=expect_accuracy,
+        layout=one_layout(layout),
         sort_channels=sort_channels, resolution=resolution, seed=seed,
         command=shlex.join(["dass", *sys.argv[1:]]),
     )  # fmt: skip

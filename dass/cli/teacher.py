@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels, one_layout
 
 teacher_app = typer.Typer(
     no_args_is_help=True,
@@ -44,7 +44,7 @@ def inspect(
         normalization=normalization,
         classes=classes,
         expect_accuracy=expect_accuracy,
-        layout=layout,
+        layout=one_layout(layout),
         sort_channels=sort_channels,
     )
     facts = _facts(given, data, resolution)

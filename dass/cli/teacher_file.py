@@ -28,7 +28,7 @@ ExpectAccuracy = Annotated[
     ),
 ]
 Layout = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         help="Strides and pools of a torchvision_resnet that weights cannot tell, with commas between: stem_stride=1, "
         "max_pool=no, stride_in=1 (of a bottleneck). If left out: 7x7 stem stride 2 and max-pool, 3x3 stem neither."
@@ -42,3 +42,8 @@ SortChannels = Annotated[
         "computes the same. If left out: as its family does (all but the paper's).",
     ),
 ]
+
+
+def one_layout(given: list[str] | None) -> str | None:
+    """What all `--layout` of a command say together; a field that stands twice is refused where it is read."""
+    return ",".join(given) if given else None

@@ -74,3 +74,8 @@ def test_the_order_of_classes(dass: Callable, refuses: Callable, made: Path, tmp
 @pytest.mark.parametrize("text", ["cifar", "1,2,3", "0.5,0.5,0.5,0,1,1", "128,128,128,60,60,60", "nan,0,0,1,1,1"])
 def test_a_normalization_that_is_none(refuses: Callable, made: Path, text: str) -> None:
     assert "normalization" in refuses(2, "teacher", "inspect", made / "t.pth", "--normalization", text)
+
+
+@pytest.mark.parametrize("command", [("teacher", "inspect", "x.pt"), ("search", "--data", "x", "--teacher", "x.pt")])
+def test_a_layout_that_contradicts_itself_is_refused(refuses: Callable, command: tuple[str, ...]) -> None:
+    assert "stem_stride" in refuses(2, *command, "--layout", "stem_stride=1", "--layout", "stem_stride=2")
