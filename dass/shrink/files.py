@@ -16,7 +16,7 @@ from dass.shrink.recipe import shrink_recipe
 from dass.shrink.shrink import Shrunk
 from dass.space.architecture import Architecture
 from dass.students.onnx_export import export_onnx
-from dass.students.onnx_int8 import WorseError, export_int8, int8_path, spread
+from dass.students.onnx_int8 import MAX_LOSS, WorseError, export_int8, int8_path, spread
 from dass.tracking.lineage import lineage
 from dass.tracking.promotion import promote
 from dass.tracking.store import open_store
@@ -43,6 +43,7 @@ class Filed:
         student_latency: of the student.
         run_id: of the run in the registry that they belong to.
         timed_on: what latency was measured on.
+        int8: what the file of 8-bit integers reaches beside the other, in words; empty where there is no ONNX.
     """
 
     model: str
@@ -55,6 +56,7 @@ class Filed:
     student_latency: tuple[float, float]
     run_id: str = ""
     timed_on: str = ""
+    int8: str = ""
 
     def places(self) -> list[tuple[str, str]]:
         """What lies where."""
@@ -63,6 +65,7 @@ class Filed:
             ("registered model", f"{self.model} ({self.alias}: {self.reason})"),
             ("weights", str(self.weights)),
             ("ONNX", onnx),
+            *([("8-bit integers", self.int8)] if self.int8 else []),
         ]
 
     def usage(self) -> str:
@@ -112,13 +115,13 @@ def file_student(task: TargetTask, shrunk: Shrunk, root: Path, folder: Path, dev
         device=device,
     )  # fmt: skip
     verdict = promote(store, version)
-    onnx = _export(shrunk, data, folder)
+    onnx, int8 = _export(shrunk, data, folder)
     teacher_latency, student_latency = (
         _latency(architecture, task, device) for architecture in (task.teacher.architecture, chosen.architecture)
     )
     return Filed(
         version.uri, verdict.alias, verdict.reason, weights, onnx, store.uri, teacher_latency, student_latency,
-        run_id, timed_on(device),
+        run_id, timed_on(device), int8,
     )  # fmt: skip
 
 
@@ -138,8 +141,8 @@ def add_report(root: Path, run_id: str, report: Path) -> None:
         store.client.log_artifact(run_id, str(report))
 
 
-def _export(shrunk: Shrunk, data: TaskData, folder: Path) -> tuple[Path, ...]:
-    """The student as ONNX and, where that answers as well, as ONNX of 8-bit integers."""
+def _export(shrunk: Shrunk, data: TaskData, folder: Path) -> tuple[tuple[Path, ...], str]:
+    """The student as ONNX and, where that answers as well, as ONNX of 8-bit integers; and what that one reaches."""
     file = folder / "student.onnx"
     network = shrunk.network.cpu()
     fit = calibrate(network, data, shrunk.chosen.seed, seen=False)
@@ -148,12 +151,17 @@ def _export(shrunk: Shrunk, data: TaskData, folder: Path) -> tuple[Path, ...]:
             network, data.classes, data.resolution, file, temperature=fit.temperature, images=spread(data.test_images)
         )
     except UsageError:  # the extra is not installed
-        return ()
+        return (), ""
     try:
-        export_int8(file, data, int8_path(file))
-    except WorseError:
-        return (file,)
-    return file, int8_path(file)
+        found = export_int8(file, data, int8_path(file))
+    except WorseError as error:
+        return (file,), str(error)
+    said = (
+        f"{found.int8:.2f}% of {found.images} test images, float32 {found.float32:.2f}%: "
+        f"{found.int8 - found.float32:+.2f} points"
+    )
+    lost = found.float32 - found.int8 > MAX_LOSS  # of so few images, two may be more than a point
+    return (file, int8_path(file)), said + (", MORE than one point lost" if lost else "")
 
 
 def _latency(architecture: Architecture, task: TargetTask, device: torch.device) -> tuple[float, float]:

@@ -193,5 +193,7 @@ def result_lines(made: Made) -> list[str]:
     if budget.max_size is not None:
         size = made.filed.weights.stat().st_size / 1e6
         lines.append(f"size: {size:.3f} MB, at most {budget.max_size:g} MB asked for")
+    if made.filed.int8:
+        lines.append(f"8-bit integers: {made.filed.int8}")
     lines.append(f"{made.filed.model} is {made.filed.alias}: {made.filed.reason}")
     return lines

@@ -182,3 +182,8 @@ def test_too_short_a_time_is_told_before_the_search(task: TargetTask, tmp_path: 
     shrink(task, Request(Budget(max_macs=0.2), minutes=0.001), tmp_path, device=CPU, tell=said.append)
     first = next(line for line in said if "--minutes" in line or "search:" in line)
     assert "--minutes" in first
+
+
+def test_what_8_bits_reach_is_shown() -> None:
+    made = Filed("models:/x/1", "champion", "r", Path("w"), (Path("a.onnx"),), "sqlite:///x", (1.0, 2.0), (0.5, 1.0))
+    assert len(replace(made, int8="66.00% of 200 test images").places()) == len(made.places()) + 1
