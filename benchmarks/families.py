@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.proxies import naive_starts
+from benchmarks.proxies import naive_one_batch
 from benchmarks.report import BenchmarkRow, convolution_rate, peak_memory_mib, reset_peak_memory, timed
 from benchmarks.scoring import operations
 from dass.datasets.task_data import TaskData
@@ -54,7 +54,7 @@ def _compare(
     noise, data = fixed_noise(resolution, 0).to(device), _data(resolution)
     some = students[: len(students) // 5]
 
-    def starts(architectures: Sequence[Architecture]) -> object:
+    def one_batch(architectures: Sequence[Architecture]) -> object:
         return one_batch_rows(teacher, architectures, data, alpha=0.5, temperature=6.0, precision="auto")
 
     def row(what: str, slow: Many, fast: Many, architectures: Sequence[Architecture], images: int) -> BenchmarkRow:
@@ -79,7 +79,7 @@ def _compare(
 
     return [
         row("embedding", partial(naive_embeddings, teacher, noise), partial(_embed, teacher, noise), students, 1),
-        row(f"one batch of {IMAGES} images", partial(naive_starts, teacher, data), starts, some, IMAGES),
+        row(f"one batch of {IMAGES} images", partial(naive_one_batch, teacher, data), one_batch, some, IMAGES),
     ]
 
 

@@ -30,7 +30,7 @@ Many = Callable[[Sequence[Architecture]], object]
 
 
 def run(quick: bool) -> list[BenchmarkRow]:
-    """Measures the remapped start of many candidates, and sprints of a few.
+    """Measures the remapped start of many candidates, and k-step training of a few.
 
     Args:
         quick: fewer candidates and rounds.
@@ -75,7 +75,7 @@ def run(quick: bool) -> list[BenchmarkRow]:
         return [
             compare(
                 f"start of 1 of {len(candidates)} students on {IMAGES} images",
-                partial(naive_starts, teacher, data), 20, collector.one_batch, candidates,
+                partial(naive_one_batch, teacher, data), 20, collector.one_batch, candidates,
                 IMAGES * operations(candidates, RESOLUTION),
             ),
             compare(
@@ -87,7 +87,7 @@ def run(quick: bool) -> list[BenchmarkRow]:
 
 
 @torch.no_grad()
-def naive_starts(teacher: ElasticResNet, data: TaskData, architectures: Sequence[Architecture]) -> list[float]:
+def naive_one_batch(teacher: ElasticResNet, data: TaskData, architectures: Sequence[Architecture]) -> list[float]:
     """Agreement with the teacher, one student after the other: its module, a pass for statistics, a pass to see."""
     device = resolve_device()
     images = normalize(data.train_images[:IMAGES].to(device))

@@ -395,10 +395,10 @@ class Search(Block):
             lets candidates train for some steps, the better half go on, until one is left, and needs nothing that was
             learned.
         candidates: distinct architectures sampled and ranked.
-        starts: the multi-fidelity predictor looks at the remapped start of this many of them, the best by what is free;
-            the race of this many of them.
-        sprints: and lets this many of those take the first steps of distillation; the race starts with so many.
-        steps: of the longest sprint; the multi-fidelity predictor is learned up to it.
+        one_batch: this many are tried on one batch: by the multi-fidelity predictor the best by size and noise, by
+            the race the first.
+        k_step: the best of those, which take the first steps of distillation.
+        steps: of the longest short training; the multi-fidelity predictor is learned up to it.
         evolve: the multi-fidelity predictor draws a quarter of the candidates at random, the others as children of the
             best so far.
         top: how many of the ranking are kept in the report.
@@ -416,8 +416,8 @@ class Search(Block):
 
     method: Literal["dass", "multi_fidelity", "race"]
     candidates: int = Field(ge=1, le=1_000_000)
-    starts: int = Field(ge=1, le=1_000_000)
-    sprints: int = Field(ge=0, le=100_000)
+    one_batch: int = Field(ge=1, le=1_000_000)
+    k_step: int = Field(ge=0, le=100_000)
     steps: Literal[5, 10, 20, 50]
     evolve: bool
     top: int = Field(ge=1, le=10_000)
@@ -437,10 +437,10 @@ class Search(Block):
             raise ValueError(
                 "keep_accuracy needs a prediction, which a race has not: use the method dass or multi_fidelity"
             )
-        if self.method == "race" and self.sprints == 0:
-            raise ValueError("sprints is 0, and a race needs students that train: give at least 1")
-        if not self.sprints <= self.starts <= self.candidates:
-            raise ValueError("sprints cannot exceed starts, nor starts candidates")
+        if self.method == "race" and self.k_step == 0:
+            raise ValueError("k_step is 0, and a race needs students that train: give at least 1")
+        if not self.k_step <= self.one_batch <= self.candidates:
+            raise ValueError("k_step cannot exceed one_batch, nor one_batch candidates")
         return self
 
 
@@ -514,7 +514,7 @@ class Evaluation(Block):
     """Which methods are compared, and how; `docs/evaluation.md` explains the tables.
 
     Attributes:
-        methods: names of `dass.method_names`, DaSS among them; or `all`.
+        methods: keys of `dass.method_names`, `dass` among them; or `all`.
         seeds: how many seeds of every method that learns, from `seed` upwards; DaSS's first is the predictor itself.
         budgets: shares of the teacher's MACs under which regret and precision are taken too, each in (0, 1).
         picks: methods whose pick of the search's candidates is distilled too; never one that is shown students.
@@ -534,7 +534,7 @@ class Evaluation(Block):
     @field_validator("methods", mode="before")
     @classmethod
     def _all(cls, value: object) -> object:
-        return METHODS if value == "all" else value
+        return tuple(METHODS) if value == "all" else value
 
     @field_validator("methods", "budgets", "picks", mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from dass.config import SPACE_TAGS, Params
 from dass.errors import UsageError
+from dass.old_params import with_todays_names
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -82,7 +83,7 @@ def parse_params(values: object, where: str) -> Params:
     if not isinstance(values, dict):
         raise UsageError(f"{where}: expected a mapping of blocks, found {type(values).__name__}")
     try:
-        return Params.model_validate(values)
+        return Params.model_validate(with_todays_names(values))
     except ValidationError as error:
         first, *others = error.errors()
         parts = [str(part) for part in first["loc"] if part not in SPACE_TAGS]

@@ -14,13 +14,13 @@ from dass.datasets.catalogue import find_dataset
 from dass.datasets.packed import CARD, open_packed
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
-from dass.method_names import LADDER, REFERENCE, TRIVIAL
-from dass.multi_fidelity.predictor import RUNGS
+from dass.fidelity import FIDELITIES, ONE_BATCH, Fidelity
+from dass.method_names import REFERENCE, REMAPPED, multi_fidelity_method
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import embed, fixed_noise
 from dass.project import Project
 from dass.proxies.one_batch import IMAGES
-from dass.search.successive_halving import sprint_rungs
+from dass.search.successive_halving import trained_fidelities
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 from dass.students.plan import target_jobs
@@ -136,7 +136,7 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
         StageEstimate(
             "multi_fidelity", f"evidence of {splits * students.per_source} students",
             splits * students.per_source / workers / 3600
-            * _evidence_seconds(project, image, share, params.search.steps), 1, memory,
+            * _proxy_seconds(project, image, share, params.search.steps), 1, memory,
         ),
         StageEstimate(
             "teacher", f"{len(trained)} teachers", sum(map(teacher_seconds, trained)) / 3600,
@@ -158,12 +158,12 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
     ]  # fmt: skip
 
 
-def _evidence_seconds(project: Project, image: "_PerImage", share: float, steps: int) -> float:
-    """ProxyTable of one student: its start on one batch, and a sprint of so many steps."""
-    return image.scoring + IMAGES * image.forward * share + _sprint_seconds(project, image, share, steps)
+def _proxy_seconds(project: Project, image: "_PerImage", share: float, steps: int) -> float:
+    """Proxies of one student: one batch, and a training of so many steps."""
+    return image.scoring + IMAGES * image.forward * share + _k_step_seconds(project, image, share, steps)
 
 
-def _sprint_seconds(project: Project, image: "_PerImage", share: float, steps: int) -> float:
+def _k_step_seconds(project: Project, image: "_PerImage", share: float, steps: int) -> float:
     return steps * project.params.distillation.batch_size * image.alone * share**0.7
 
 
@@ -173,12 +173,12 @@ def _search_work(project: Project, image: "_PerImage", share: float, workers: in
     scoring = block.candidates * image.scoring
     if block.method != "multi_fidelity":
         return f"{block.candidates} candidates", scoring
-    starts = block.starts * IMAGES * image.forward * share
-    learned = RUNGS[: RUNGS.index(f"sprint {block.steps}") + 1]
-    lengths = [int(rung.split()[1]) for rung in sprint_rungs(learned)]
-    steps = sum(block.sprints // 2**halvings * length for halvings, length in enumerate(lengths))
-    work = f"{block.candidates} candidates, {block.starts} starts, {block.sprints} sprints"
-    return work, scoring + (starts + _sprint_seconds(project, image, share, steps)) / workers
+    one_batch = block.one_batch * IMAGES * image.forward * share
+    learned = FIDELITIES[: Fidelity("steps", block.steps).level + 1]
+    lengths = [fidelity.steps for fidelity in trained_fidelities(learned)]
+    steps = sum(block.k_step // 2**halvings * length for halvings, length in enumerate(lengths))
+    work = f"{block.candidates} candidates, {block.one_batch} on one batch, {block.k_step} trained for some steps"
+    return work, scoring + (one_batch + _k_step_seconds(project, image, share, steps)) / workers
 
 
 def _ranking_estimate(
@@ -204,17 +204,19 @@ def _ranking_estimate(
     """
     block = project.params.evaluation
     learning = sum(len(_learned_seeds(block, name)) for name in block.methods)
-    # The network passes of one score: zero-cost methods take a batch of 64 back and forth, starts look at 512 images.
+    # The network passes of one score: zero-cost methods take a batch of 64 back and forth, remapped students look at
+    # 512 images.
     per_score = {
         "meta": image.scoring,
         "multi_fidelity": image.scoring,
         "zero-cost": 64 * 2 * image.alone * share,
         "trivial": 0.0,
     }
-    looks = {name: 512 * image.forward * share for name in TRIVIAL if name.startswith("remapped")}
-    looks |= {name: _evidence_seconds(project, image, share, 0) for name in LADDER if name.endswith("start")}
+    looks = dict.fromkeys(REMAPPED, 512 * image.forward * share)
     looks |= {
-        name: _evidence_seconds(project, image, share, int(name.split()[-1])) for name in LADDER if "sprint" in name
+        multi_fidelity_method(one): _proxy_seconds(project, image, share, one.steps)
+        for one in FIDELITIES
+        if one.level >= ONE_BATCH.level
     }
     students = len(targets) * project.params.students.per_target
     candidates = len(targets) * project.params.search.candidates

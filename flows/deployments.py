@@ -207,9 +207,11 @@ def search_students(
         inputs = [*given_files(project, given, teacher), *predictors(project, found)]
         store, run_id, came_from = record_search(project, given, found, top=top, folder=folder, inputs=inputs)
         show_picture(found, file_page(store, run_id, "pareto.png") or embedded(folder / "pareto.png"))
+        fidelity = found.pick.fidelity
+        after_training = f"of held-out training images after {fidelity.label if fidelity else 'no steps'}"
         said = [
             f"Best of {len(found.ranking)} candidates for {name} ({found.budget}): **{found.pick.predicted:.2f}%** "
-            f"{'predicted' if found.predictor_id else f'of held-out training images after {found.pick.rung}'} at "
+            f"{'predicted' if found.predictor_id else after_training} at "
             f"{found.pick.cost.macs / MILLION:.2f} M MACs, teacher {given.card.accuracy:.2f}%.",
             *constraint_lines(found),
             run_link(store, run_id),

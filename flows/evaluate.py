@@ -10,7 +10,6 @@ from prefect.cache_policies import NO_CACHE
 
 from dass.baselines.catalogue import CATALOGUE
 from dass.baselines.few_shot import curve_rows
-from dass.baselines.meta_predictors import VARIANTS
 from dass.baselines.picks import searcher
 from dass.baselines.scores import ScoreDatabase, Scores, coverage_rows, score_arrays, time_rows
 from dass.errors import DassError
@@ -20,7 +19,7 @@ from dass.evaluation.plots import save, scatter
 from dass.evaluation.report import CEILING, best_baseline, ceiling_rows, compare, estimate_of
 from dass.evaluation.tables import MEAN, CorrelationRow, CurveRow, PickRow, write_csv
 from dass.files import read_json, write_json, write_text
-from dass.method_names import FEW_SHOT, REFERENCE
+from dass.method_names import ABLATIONS, FEW_SHOT, REFERENCE, method_label
 from dass.networks.checkpoint import TeacherCard, load_card
 from dass.project import Project
 from dass.search.run import load_search
@@ -64,7 +63,9 @@ def wanted_scores(project: Project, target: EvaluatedTarget) -> list[Scores]:
     places += [(name, "candidates", project.params.seed) for name in scored_for_picks(project)]
     missing = [place for place in places if place not in known]
     if missing:
-        raise DassError(f"{target.name} has no scores by {missing[0][0]}, seed {missing[0][2]}: run the rank stage")
+        raise DassError(
+            f"{target.name} has no scores by {method_label(missing[0][0])}, seed {missing[0][2]}: run the rank stage"
+        )
     return [known[place] for place in places]
 
 
@@ -89,12 +90,12 @@ def compare_methods(project: Project, targets: Sequence[EvaluatedTarget], scores
         others=[name for name in names if CATALOGUE[name].group not in ("meta", "multi_fidelity")],
         multi_fidelity=[name for name in names if CATALOGUE[name].group == "multi_fidelity"],
         reference=REFERENCE,
-        variants=[name for name in VARIANTS if name.startswith(f"{REFERENCE} ") or name.startswith(f"{REFERENCE},")],
+        variants=list(ABLATIONS),
         rows=rows,
         curve=curve_rows([point for item in scores for point in item.points]),
         picks=[row for name in project.params.targets for row in pick_rows(project, name, targets)],
         failures={
-            (f"{item.method} ({item.sample}, seed {item.seed})", item.target): item.failure
+            (f"{method_label(item.method)} ({item.sample}, seed {item.seed})", item.target): item.failure
             for item in scores
             if item.failure
         },

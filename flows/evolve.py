@@ -57,7 +57,7 @@ def evolve(seeds: int, *names: str) -> None:
         raise UsageError("name the targets: python -m flows.run evolve SEEDS TARGET ...")
     project, rows = Project.open(), []
     columns, block = ("target", "candidates", "predicted %", "reached %", "seconds"), project.params.search
-    effort = f"{block.candidates} candidates, {block.starts} starts, {block.sprints} sprints"
+    effort = f"{block.candidates} candidates, {block.one_batch} on one batch, {block.k_step} trained for some steps"
     title = f"Picks of {seeds} searches of {effort}"
     for name in names:
         for way in (False, True):

@@ -25,7 +25,7 @@ from dass.evaluation.correlation import spearman
 from dass.evaluation.intervals import bootstrap
 from dass.evaluation.tables import CorrelationRow, correlation_table, write_csv
 from dass.files import write_text
-from dass.method_names import LADDER, REFERENCE
+from dass.method_names import MULTI_FIDELITY, REFERENCE
 from dass.multi_fidelity.predictor import gather
 from dass.project import Project
 from dass.proxies.store import ProxyStore
@@ -93,7 +93,7 @@ def what_is_known(
         proxies = gather(collector, architectures, highest(project))
     known = {name: values for name, values in _oriented(proxies) if not name.startswith(("depth_", "width_"))}
     for scores in ScoreDatabase(project.scores).read(target.name):
-        shown = scores.method in (REFERENCE, *LADDER)
+        shown = scores.method in (REFERENCE, *MULTI_FIDELITY)
         if shown and (scores.sample, scores.seed) == ("students", project.params.seed) and not scores.failure:
             known[scores.method] = scores.of(architectures)
     return known

@@ -11,8 +11,9 @@ from prefect.cache_policies import NO_CACHE
 from dass.baselines.multi_fidelity import collector_of, multi_fidelity_task
 from dass.baselines.ranker import RankingTask
 from dass.device import device_name
+from dass.fidelity import FIDELITIES, Fidelity
 from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelity
-from dass.multi_fidelity.predictor import RUNGS, MultiFidelityPredictor, MultiFidelityTask, Rung, gather
+from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, gather
 from dass.multi_fidelity.validation import leave_out
 from dass.networks.checkpoint import load_card
 from dass.project import MULTI_FIDELITY_FILE, Project
@@ -34,13 +35,13 @@ def multi_fidelity() -> None:
     tasks = [*sources.training, *sources.validation]
     with workers(device()) as pool:
         known = [collect.with_options(task_run_name=f"evidence of {one.name}")(project, one, pool) for one in tasks]
-    rungs = RUNGS[: RUNGS.index(highest(project)) + 1]
+    fidelities = FIDELITIES[: highest(project).level + 1]
     with one_thread():  # matrices are small
-        learned = learn(project, known, rungs)
+        learned = learn(project, known, fidelities)
     numbers = [*(i for i in project.params.source.splits if i not in project.params.source.validation)]
     groups = [index // 2 for index in (*numbers, *project.params.source.validation)]
     with one_thread():
-        left_out = validate(project, known, groups, rungs)
+        left_out = validate(project, known, groups, fidelities)
     card = MultiFidelityCard(
         space=SearchSpace.from_config(project.params.space),
         resolution=project.params.data.resolution,
@@ -48,8 +49,8 @@ def multi_fidelity() -> None:
         tasks=tuple(one.name for one in tasks),
         teacher_ids=tuple(load_card(project.source_teacher_file(one.name)).teacher_id for one in tasks),
         students=sum(len(one.architectures) for one in tasks),
-        left_out={rung: src for rung, (src, _) in left_out.items()},
-        covered={rung: covered for rung, (_, covered) in left_out.items()},
+        left_out={fidelity.key: src for fidelity, (src, _) in left_out.items()},
+        covered={fidelity.key: covered for fidelity, (_, covered) in left_out.items()},
         seed=project.params.seed,
         device=device_name(device()),
         torch_version=str(torch.__version__),
@@ -57,8 +58,12 @@ def multi_fidelity() -> None:
     )
     save_multi_fidelity(project.root / MULTI_FIDELITY_FILE, learned, card)
     rows = [
-        {"rung": rung, "mean SRC on tasks left out": round(src, 3), "within 80% intervals": round(covered, 3)}
-        for rung, (src, covered) in left_out.items()
+        {
+            "fidelity": fidelity.label,
+            "mean SRC on tasks left out": round(src, 3),
+            "within 80% intervals": round(covered, 3),
+        }
+        for fidelity, (src, covered) in left_out.items()
     ]
     create_table_artifact(
         rows, key="multi-fidelity", description="Source tasks, each predicted from those of other classes"
@@ -67,10 +72,9 @@ def multi_fidelity() -> None:
         logger().info("%s", row)
 
 
-def highest(project: Project) -> Rung:
-    """The rung that params.yaml asks for."""
-    [rung] = [one for one in RUNGS if one == f"sprint {project.params.search.steps}"]
-    return rung
+def highest(project: Project) -> Fidelity:
+    """The fidelity that params.yaml asks for."""
+    return Fidelity("steps", project.params.search.steps)
 
 
 @task(cache_policy=NO_CACHE, name="evidence of a source task")
@@ -87,23 +91,23 @@ def collect(project: Project, one: RankingTask, pool: Workers) -> MultiFidelityT
 
 
 @task(cache_policy=NO_CACHE, name="learn")
-def learn(project: Project, known: list[MultiFidelityTask], rungs: Sequence[Rung]) -> MultiFidelityPredictor:
-    """Fit every rung."""
+def learn(project: Project, known: list[MultiFidelityTask], fidelities: Sequence[Fidelity]) -> MultiFidelityPredictor:
+    """Fit every fidelity."""
     recipe = project.params.distillation
-    return MultiFidelityPredictor(alpha=recipe.alpha, temperature=recipe.temperature).fit(known, rungs)
+    return MultiFidelityPredictor(alpha=recipe.alpha, temperature=recipe.temperature).fit(known, fidelities)
 
 
 @task(cache_policy=NO_CACHE, name="validate")
 def validate(
-    project: Project, known: list[MultiFidelityTask], groups: list[int], rungs: Sequence[Rung]
-) -> dict[Rung, tuple[float, float]]:
+    project: Project, known: list[MultiFidelityTask], groups: list[int], fidelities: Sequence[Fidelity]
+) -> dict[Fidelity, tuple[float, float]]:
     """Mean SRC and coverage on source tasks that were left out of learning; none where too few are left."""
     if len(set(groups)) < 3:
         return {}
     recipe, found = project.params.distillation, {}
-    for rung in rungs:
-        results = leave_out(known, groups, rung, alpha=recipe.alpha, temperature=recipe.temperature)
-        found[rung] = (
+    for fidelity in fidelities:
+        results = leave_out(known, groups, fidelity, alpha=recipe.alpha, temperature=recipe.temperature)
+        found[fidelity] = (
             sum(one.src for one in results) / len(results),
             sum(one.covered for one in results) / len(results),
         )

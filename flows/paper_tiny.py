@@ -43,7 +43,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "students": {"per_source": 6, "per_target": 6, "repeated": 0, "group": 2},
     "predictor": {"episodes": 40, "query": 4},
-    "search": {"candidates": 40, "starts": 20, "sprints": 4, "steps": 10, "max_macs": "80%", "min_macs": "20%"},
+    "search": {"candidates": 40, "one_batch": 20, "k_step": 4, "steps": 10, "max_macs": "80%", "min_macs": "20%"},
     "evaluation": {"methods": "all", "seeds": 1, "pick_seeds": 1, "bootstrap": 200},
 }  # fmt: skip
 PAPER: dict[str, Any] = {

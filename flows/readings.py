@@ -155,7 +155,7 @@ def page_of(rows: Mapping[Reading, Sequence[CorrelationRow]], targets: Sequence[
             continue
         if heading == LEFT_OUT:
             best = best_reading(means)
-            near, high = agreement(means[best]), means[best]["DaSS"]
+            near, high = agreement(means[best]), means[best]["dass"]
             parts.append(
                 f"By left-out source tasks: predictor.statistics: {best.statistics}, predictor.unit: {best.unit:g} "
                 f"(agreement with the paper's order {near:.2f}, SRC of DaSS {high:.2f}).\n"

@@ -67,7 +67,8 @@ def rank_candidates(
         count: of candidates.
         seed: of the sample.
         method: None for that of params.yaml.
-        seconds: how long a search by the multi-fidelity predictor or a race may take, in place of a number of sprints.
+        seconds: how long a search by the multi-fidelity predictor or a race may take, in place of the number that
+            train.
 
     Raises:
         UsageError: seconds for a search by `dass`.
@@ -113,7 +114,7 @@ def halve_candidates(
         return search_by_multi_fidelity(
             multi_fidelity, card, file_id(file), given, params.distillation, workers=pool,
             store=ProxyStore(project.proxies), device=place, budget=budget, effort=effort, seed=seed,
-            said=_say_rung,
+            said=_log_rung,
         )  # fmt: skip
 
 
@@ -137,8 +138,8 @@ def race_candidates(
         )  # fmt: skip
 
 
-def _say_rung(rung: RungReport) -> None:
-    logger().info("rung %s: %d candidates in %.1f s", rung.rung, rung.candidates, rung.seconds)
+def _log_rung(report: RungReport) -> None:
+    logger().info("%s: %d candidates in %.1f s", report.fidelity.label, report.candidates, report.seconds)
 
 
 def target_budget(project: Project, target: str, given: TargetTask) -> Budget:
@@ -212,7 +213,7 @@ def row(candidate: Candidate) -> dict[str, str | float | int]:
         "depths / widths": candidate.architecture.stage_label,
         "predicted accuracy": round(candidate.predicted, 2),
         **({} if candidate.low is None else {"80% interval": f"{candidate.low:.1f} to {candidate.high:.1f}"}),
-        **({"evidence": candidate.rung} if candidate.rung else {}),
+        **({"fidelity": candidate.fidelity.label} if candidate.fidelity else {}),
         "M MACs": round(candidate.cost.macs / MILLION, 3),
         "M parameters": round(candidate.cost.parameters / MILLION, 4),
         "arch_id": candidate.architecture.arch_id,

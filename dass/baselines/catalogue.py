@@ -1,4 +1,4 @@
-"""Every method that DaSS is compared with, by the name that tables show (`dass.method_names` has the names)."""
+"""Every method that DaSS is compared with, by its key of `dass.method_names`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ from dass.baselines.tans import TANS
 from dass.baselines.trivial import Depth, Macs, Parameters, Random
 from dass.baselines.zero_cost import PROXIES, ZeroCost
 from dass.config import DistillationRecipe, Predictor
-from dass.multi_fidelity.predictor import RUNGS, Rung
+from dass.fidelity import FIDELITIES, Fidelity
+from dass.method_names import multi_fidelity_method
 
 Group = Literal["meta", "zero-cost", "trivial", "multi_fidelity", "few-shot"]
 
@@ -106,7 +107,7 @@ def _set_conditioned(
 
 
 def _few_shot(settings: Settings, shots: int) -> FewShot:
-    return FewShot(shots, _variant(settings, "DaSS", shots))
+    return FewShot(shots, _variant(settings, "dass", shots))
 
 
 def _proxy(settings: Settings, name: str) -> ZeroCost:
@@ -129,9 +130,9 @@ def _start(settings: Settings, measure: Literal["accuracy", "loss"], recalibrate
     )
 
 
-def _multi_fidelity(settings: Settings, rung: Rung) -> MultiFidelityRanker:
+def _multi_fidelity(settings: Settings, fidelity: Fidelity) -> MultiFidelityRanker:
     return MultiFidelityRanker(
-        rung,
+        fidelity,
         settings.distillation,
         seed=settings.seed,
         device=settings.device,
@@ -143,26 +144,29 @@ def _multi_fidelity(settings: Settings, rung: Rung) -> MultiFidelityRanker:
 CATALOGUE: Mapping[str, Method] = {
     **{name: Method("meta", partial(_variant, name=name)) for name in VARIANTS},
     # Their authors' learning rates.
-    "MetaD2A": Method("meta", partial(_set_conditioned, kind=MetaD2A, learning_rate=1e-4)),
-    "TANS": Method("meta", partial(_set_conditioned, kind=TANS, learning_rate=1e-2)),
-    "MetaD2A, teacher's features": Method(
+    "metad2a": Method("meta", partial(_set_conditioned, kind=MetaD2A, learning_rate=1e-4)),
+    "tans": Method("meta", partial(_set_conditioned, kind=TANS, learning_rate=1e-2)),
+    "metad2a_teacher_features": Method(
         "meta", partial(_set_conditioned, kind=MetaD2A, learning_rate=1e-4, extractor="teacher")
     ),
-    "TANS, teacher's features": Method(
+    "tans_teacher_features": Method(
         "meta", partial(_set_conditioned, kind=TANS, learning_rate=1e-2, extractor="teacher")
     ),
     **{name: Method("zero-cost", partial(_proxy, name=name)) for name in PROXIES},
-    "DisWOT": Method("zero-cost", partial(_diswot, start="random")),
-    "DisWOT, trained teacher": Method("zero-cost", partial(_diswot, start="trained teacher")),
-    "DisWOT, remapped student": Method("zero-cost", partial(_diswot, start="remapped")),
+    "diswot": Method("zero-cost", partial(_diswot, start="random")),
+    "diswot_trained_teacher": Method("zero-cost", partial(_diswot, start="trained teacher")),
+    "diswot_remapped_student": Method("zero-cost", partial(_diswot, start="remapped")),
     "parameters": Method("trivial", lambda _: Parameters()),
-    "MACs": Method("trivial", lambda _: Macs()),
+    "macs": Method("trivial", lambda _: Macs()),
     "depth": Method("trivial", lambda _: Depth()),
     "random": Method("trivial", lambda settings: Random(settings.seed)),
-    "remapped accuracy": Method("trivial", partial(_start, measure="accuracy", recalibrate=False)),
-    "remapped loss": Method("trivial", partial(_start, measure="loss", recalibrate=False)),
-    "remapped accuracy, new statistics": Method("trivial", partial(_start, measure="accuracy", recalibrate=True)),
-    "remapped loss, new statistics": Method("trivial", partial(_start, measure="loss", recalibrate=True)),
-    **{f"ladder: {rung}": Method("multi_fidelity", partial(_multi_fidelity, rung=rung)) for rung in RUNGS},
-    **{f"few-shot {shots}": Method("few-shot", partial(_few_shot, shots=shots)) for shots in SHOTS},
+    "remapped_accuracy": Method("trivial", partial(_start, measure="accuracy", recalibrate=False)),
+    "remapped_loss": Method("trivial", partial(_start, measure="loss", recalibrate=False)),
+    "one_batch_accuracy": Method("trivial", partial(_start, measure="accuracy", recalibrate=True)),
+    "one_batch_loss": Method("trivial", partial(_start, measure="loss", recalibrate=True)),
+    **{
+        multi_fidelity_method(one): Method("multi_fidelity", partial(_multi_fidelity, fidelity=one))
+        for one in FIDELITIES
+    },
+    **{f"few_shot_{shots}": Method("few-shot", partial(_few_shot, shots=shots)) for shots in SHOTS},
 }

@@ -40,17 +40,17 @@ class Variant:
 
 # Tables 2 and 3: MAML and Meta-SGD see the architecture code alone, and adapt to the same teacher-accuracy pair.
 VARIANTS = {
-    "DaSS": Variant(),
-    "DaSS without guide": Variant(inner_steps=0),
-    "MAML": Variant(use_student=False, use_teacher=False, fixed_rates=True),
-    "Meta-SGD": Variant(use_student=False, use_teacher=False),
-    "DaSS without student": Variant(use_student=False),
-    "DaSS without teacher": Variant(use_teacher=False),
-    "DaSS without code": Variant(use_code=False),
-    "DaSS, fixed rates": Variant(fixed_rates=True),
-    "DaSS, first order": Variant(first_order=True),
-    "DaSS, 2 steps": Variant(inner_steps=2),
-    "DaSS, 5 steps": Variant(inner_steps=5),
+    "dass": Variant(),
+    "dass_unguided": Variant(inner_steps=0),
+    "maml": Variant(use_student=False, use_teacher=False, fixed_rates=True),
+    "meta_sgd": Variant(use_student=False, use_teacher=False),
+    "dass_without_student": Variant(use_student=False),
+    "dass_without_teacher": Variant(use_teacher=False),
+    "dass_without_code": Variant(use_code=False),
+    "dass_fixed_rates": Variant(fixed_rates=True),
+    "dass_first_order": Variant(first_order=True),
+    "dass_2_steps": Variant(inner_steps=2),
+    "dass_5_steps": Variant(inner_steps=5),
 }
 
 
@@ -69,7 +69,7 @@ class MetaPredictorRanker(Ranker):
 
     def __init__(
         self,
-        variant: str = "DaSS",
+        variant: str = "dass",
         *,
         episodes: int,
         query: int,

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from dass.baselines.ranker import Ranker, RankingTask, not_fitted
 from dass.config import DistillationRecipe
 from dass.device import resolve_device
-from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, Prediction, Rung, gather
+from dass.fidelity import Fidelity
+from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, Prediction, gather
 from dass.proxies.collector import Collector
 from dass.proxies.store import ProxyStore
 from dass.proxies.table import ProxyTable
@@ -43,7 +44,7 @@ def multi_fidelity_task(task: RankingTask, proxies: ProxyTable) -> MultiFidelity
 
 
 class MultiFidelityRanker(Ranker):
-    """Predicts from the proxies up to a rung, which it collects.
+    """Predicts from the proxies up to a fidelity, which it collects.
 
     Attributes:
         predictor_: what was learned, after `fit`.
@@ -55,7 +56,7 @@ class MultiFidelityRanker(Ranker):
 
     def __init__(
         self,
-        rung: Rung,
+        fidelity: Fidelity,
         recipe: DistillationRecipe,
         *,
         seed: int = 0,
@@ -66,14 +67,14 @@ class MultiFidelityRanker(Ranker):
         """Stores the settings.
 
         Args:
-            rung: up to which proxies are collected.
+            fidelity: up to which proxies are collected.
             recipe: of the distillation to be predicted.
             seed: of the batches that proxies are taken on.
             device: where proxies are taken: `auto`, `cpu` or `cuda`.
             store: a folder where proxies are kept; None for nowhere.
             workers: processes, 0 for this one; None for one per core, or one on a GPU.
         """
-        self.rung = rung
+        self.fidelity = fidelity
         self.recipe = recipe
         self.seed = seed
         self.device = device
@@ -85,11 +86,11 @@ class MultiFidelityRanker(Ranker):
         tasks = [*training, *validation]
         with self._workers() as workers:
             learned = [
-                multi_fidelity_task(task, gather(self._collector(task, workers), task.architectures, self.rung))
+                multi_fidelity_task(task, gather(self._collector(task, workers), task.architectures, self.fidelity))
                 for task in tasks
             ]
         self.predictor_ = MultiFidelityPredictor(alpha=self.recipe.alpha, temperature=self.recipe.temperature).fit(
-            learned, [self.rung]
+            learned, [self.fidelity]
         )
         return self
 
@@ -112,10 +113,10 @@ class MultiFidelityRanker(Ranker):
         if self.predictor_ is None:
             raise not_fitted(self)
         with self._workers() as workers:
-            proxies = gather(self._collector(task, workers), architectures, self.rung)
+            proxies = gather(self._collector(task, workers), architectures, self.fidelity)
         started = time.perf_counter()
         made = self.predictor_.predict(
-            proxies, self.rung, guide=task.teacher_accuracy, classes=len(task.data.classes),
+            proxies, self.fidelity, guide=task.teacher_accuracy, classes=len(task.data.classes),
             test_images=task.test_images, confidence=confidence,
         )  # fmt: skip
         self.seconds_ = proxies.seconds + (time.perf_counter() - started) / max(1, len(architectures))

@@ -23,8 +23,7 @@ class Pick:
     candidate: Candidate
 
 
-# What searches are called that no method of the comparison is: the multi-fidelity predictor with all its rungs, and a
-# race.
+# What searches are called that no method of the comparison is: a multi-fidelity search, and a race.
 SEARCHES = {"dass": REFERENCE, "multi_fidelity": "multi_fidelity", "race": "race"}
 
 

@@ -17,7 +17,7 @@ from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 
 # Mean SRC over CUB, Cars, DTD and Draw.
-PUBLISHED = {"DaSS": 0.72, "DaSS without guide": 0.64, "MAML": 0.51, "MetaD2A": 0.45, "Meta-SGD": 0.37, "TANS": 0.18}
+PUBLISHED = {"dass": 0.72, "dass_unguided": 0.64, "maml": 0.51, "metad2a": 0.45, "meta_sgd": 0.37, "tans": 0.18}
 
 
 @dataclass(frozen=True)
@@ -103,4 +103,4 @@ def best_reading(means: Mapping[Reading, Mapping[str, float]]) -> Reading:
     Args:
         means: SRC by reading and method, over left-out source tasks.
     """
-    return max(means, key=lambda reading: (agreement(means[reading]), means[reading].get("DaSS", -np.inf)))
+    return max(means, key=lambda reading: (agreement(means[reading]), means[reading].get("dass", -np.inf)))

@@ -15,6 +15,7 @@ from dass.errors import DassError
 from dass.evaluation.report import Truth
 from dass.evaluation.tables import COVERED, SECONDS, CorrelationRow
 from dass.files import read_json, write_text
+from dass.method_names import method_key
 from dass.sealed import sealed, unsealed
 from dass.space.architecture import Architecture
 
@@ -27,7 +28,7 @@ class Scores:
     """What one method, under one seed, gave for one sample of a target's architectures.
 
     Attributes:
-        method: its name in the catalogue; for the few-shot curve, which all numbers of shots share, `few-shot`.
+        method: its key in the catalogue; for the few-shot curve, which all numbers of shots share, `few-shot`.
         target: the task.
         sample: `students` whose accuracy is known, `candidates` of the search, or `few-shot` for a curve.
         seed: of the method.
@@ -205,7 +206,7 @@ def _to_json(scores: Scores) -> dict[str, Any]:
 
 
 def _from_json(value: dict[str, Any]) -> Scores:
-    scores = Scores(**value)
+    scores = Scores(**{**value, "method": method_key(value["method"])})  # by whatever name it was filed
     return replace(
         scores,
         arch_ids=tuple(scores.arch_ids),

@@ -23,7 +23,7 @@ from dass.baselines.scores import Sample, ScoreDatabase, Scores
 from dass.device import device_name
 from dass.errors import DassError, UsageError
 from dass.files import content_id
-from dass.method_names import REFERENCE
+from dass.method_names import REFERENCE, method_label
 from dass.predictor.scorer import MetaPredictor
 from dass.space.architecture import Architecture
 
@@ -164,7 +164,9 @@ class Scoring:
         if self._is_shipped(method, seed):
             learned = self.shipped_id
         arch_ids = tuple(architecture.arch_id for architecture in sample.architectures)
-        key = content_id([VERSION, name, _arguments(made), learned, sample.task_id, sample.sample, arch_ids, more])
+        key = content_id(
+            [VERSION, method_label(name), _arguments(made), learned, sample.task_id, sample.sample, arch_ids, more]
+        )
         kind: Sample = "few-shot" if name == CURVE else sample.sample
         return Scores(name, sample.task.name, kind, seed, key, arch_ids if kind != "few-shot" else ())
 
@@ -190,10 +192,17 @@ LATER = {"statistics": "running", "unit": 50.0, "shots": None}
 def _arguments(method: Ranker) -> dict[str, Any]:
     """What a method was made with, which is all that it stores before `fit`; not where it computes and keeps state."""
     return {
-        name: value if isinstance(value, str | int | float | None) else repr(value)
+        name: _argument(value)
         for name, value in vars(method).items()
         if name not in ("checkpoint", "device", "store", "workers") and (name not in LATER or value != LATER[name])
     }
+
+
+def _argument(value: Any) -> Any:
+    """As it stands in the key of scores, which has methods by their labels since it had so before they had keys."""
+    if isinstance(value, str):
+        return method_label(value)
+    return value if isinstance(value, int | float | None) else repr(value)
 
 
 class _Once:

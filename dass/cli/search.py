@@ -41,15 +41,17 @@ def search(
     ] = None,
     candidates: Annotated[
         int | None,
-        typer.Option(help="Architectures to look at, at most; 3000 if left out, by a race as many as --starts.", min=1),
+        typer.Option(
+            help="Architectures to look at, at most; 3000 if left out, as many as --one-batch by a race.", min=1
+        ),
     ] = None,
-    starts: Annotated[
+    one_batch: Annotated[
         int | None,
         typer.Option(
             help="multi_fidelity, race: how many are tried on one batch; as params.yaml says if left out.", min=1
         ),
     ] = None,
-    sprints: Annotated[
+    k_step: Annotated[
         int | None,
         typer.Option(help="multi_fidelity, race: how many take the first steps; likewise. Not with --seconds.", min=0),
     ] = None,
@@ -129,8 +131,8 @@ def search(
     asked = Asked(
         data,
         candidates,
-        starts,
-        sprints,
+        one_batch,
+        k_step,
         seconds,
         evolve,
         resolution,

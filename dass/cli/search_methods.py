@@ -28,7 +28,7 @@ from dass.training.workers import Workers
 
 CANDIDATES = 3000
 # Outside of any project, where no params.yaml says how far a search goes.
-OUTSIDE = Search(method="race", candidates=CANDIDATES, starts=400, sprints=16, steps=10, evolve=False, top=10)
+OUTSIDE = Search(method="race", candidates=CANDIDATES, one_batch=400, k_step=16, steps=10, evolve=False, top=10)
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Asked:
     Attributes:
         data: name or folder of the dataset.
         candidates: architectures to look at, at most; None for the usual number.
-        starts: how many are tried on one batch; None for as params.yaml says, or `OUTSIDE` where there is none.
-        sprints: how many take the first steps of distillation; None likewise.
+        one_batch: how many are tried on one batch; None for as params.yaml says, or `OUTSIDE` where there is none.
+        k_step: how many take the first steps of distillation; None likewise.
         seconds: how long to search; None for no limit.
         evolve: whether candidates are children of the best; None for as params.yaml says.
         resolution: side of the images in pixels; None for the family's.
@@ -59,8 +59,8 @@ class Asked:
 
     data: str
     candidates: int | None
-    starts: int | None
-    sprints: int | None
+    one_batch: int | None
+    k_step: int | None
     seconds: float | None
     evolve: bool | None
     resolution: int | None
@@ -82,8 +82,8 @@ def open_way(choice: Choice, teacher: TeacherFile, place: torch.device, asked: A
         UsageError: an option that the method does not have, or a predictor that was learned for another recipe.
         DassError: the predictor or the teacher is damaged.
     """
-    efforts = {"starts": asked.starts, "sprints": asked.sprints, "seconds": asked.seconds, "evolve": asked.evolve}
-    given = [f"--{name}" for name, value in efforts.items() if value is not None]
+    efforts = {"one_batch": asked.one_batch, "k_step": asked.k_step, "seconds": asked.seconds, "evolve": asked.evolve}
+    given = [f"--{name.replace('_', '-')}" for name, value in efforts.items() if value is not None]
     if choice.method == "dass" and given:
         raise UsageError(f"{', '.join(given)}: not with --method dass, which looks at all candidates")
     if choice.method == "race" and asked.evolve is not None:
@@ -99,14 +99,14 @@ def open_way(choice: Choice, teacher: TeacherFile, place: torch.device, asked: A
     block = params.search if params else OUTSIDE
     if choice.file is None:
         size = RaceSize.of(
-            block, candidates=asked.candidates, starts=asked.starts, sprints=asked.sprints, seconds=asked.seconds
+            block, candidates=asked.candidates, one_batch=asked.one_batch, k_step=asked.k_step, seconds=asked.seconds
         )
         return by_race(_students(teacher, asked), place, size, params, common)
     candidates = asked.candidates or CANDIDATES
     if choice.method == "dass":
         return by_dass(choice.file, place, candidates, common)
     effort = SearchBudget.of(
-        block, candidates, asked.seconds, starts=asked.starts, sprints=asked.sprints, evolve=asked.evolve
+        block, candidates, asked.seconds, one_batch=asked.one_batch, k_step=asked.k_step, evolve=asked.evolve
     )
     anyone = _students(teacher, asked) if choice.general else None
     return by_multi_fidelity(choice.file, place, asked.workers, effort, params, common, anyone)

@@ -80,10 +80,10 @@ def table_of(
         place: where.
     """
     table, batch = Table(title=title), found.budget.latency_batch
-    trained = any(candidate.rung for candidate in shown)
+    known = any(candidate.fidelity for candidate in shown)
     intervals = any(candidate.low is not None for candidate in shown)
     accuracy = "held-out %" if found.predicted is None else "predicted %"
-    columns = ["place", "depths / widths", accuracy, *(["80% interval"] * intervals), *(["evidence"] * trained)]
+    columns = ["place", "depths / widths", accuracy, *(["80% interval"] * intervals), *(["fidelity"] * known)]
     for column in (*columns, "M MACs", "M parameters", *([f"ms, batch {batch}"] if times else []), "arch_id"):
         table.add_column(column, justify="left" if column == "depths / widths" else "right")
 
@@ -97,12 +97,12 @@ def table_of(
 
     for position, candidate in enumerate(shown, start=1):
         more = [f"{candidate.low:.1f}-{candidate.high:.1f}"] if intervals else []
-        more += [candidate.rung] if trained else []
+        more += [candidate.fidelity.label if candidate.fidelity else ""] if known else []
         ms = [f"{times[position - 1]:.2f}"] if times else []
         label = f"pick {position}" if candidate == found.pick else str(position)
         add(label, candidate.architecture, candidate.predicted, more, candidate.cost, ms)
     table.add_section()
-    empty = [""] * (intervals + trained)
+    empty = [""] * (intervals + known)
     teacher = task.teacher.architecture
     ms = []
     if times:

@@ -19,6 +19,7 @@ from dass.evaluation.tables import (
     multi_fidelity_table,
     pick_table,
 )
+from dass.method_names import method_label
 
 MARKS = (
     "SRC of scores and accuracies at the end of distillation, [interval]. `*`: some scores were not finite and rank "
@@ -40,7 +41,7 @@ class Findings:
         teachers: accuracy of each target's teacher in percent.
         meta: methods of Table 2, in order.
         others: methods of Table 3, in order.
-        multi_fidelity: rungs of the multi-fidelity predictor, cheapest first; it is no baseline.
+        multi_fidelity: methods of the multi-fidelity predictor, cheapest first; these are no baselines.
         reference: the method that the others are held against, one of `meta`.
         variants: those of `meta` that are the reference with parts left out, and no baselines.
         rows: of `reports/correlations.csv`.
@@ -148,8 +149,9 @@ def best_lines(found: Findings) -> list[str]:
         ]  # fmt: skip
         where = "mean over targets" if target == MEAN else f"{target}{'' if best.counts else '†'}"
         lines.append(
-            f"{where}: {best.method}, SRC {best.value:.2f} [{best.low:.2f}, {best.high:.2f}]; {found.reference} "
-            f"{own.value:.2f}, difference {gap.value:+.2f} [{gap.low:+.2f}, {gap.high:+.2f}]: {_verdict(gap)}"
+            f"{where}: {method_label(best.method)}, SRC {best.value:.2f} [{best.low:.2f}, {best.high:.2f}]; "
+            f"{method_label(found.reference)} {own.value:.2f}, difference {gap.value:+.2f} "
+            f"[{gap.low:+.2f}, {gap.high:+.2f}]: {_verdict(gap)}"
         )
     return lines
 

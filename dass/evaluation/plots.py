@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from dass.evaluation.intervals import Estimate
 from dass.evaluation.tables import MEAN, SECONDS, CorrelationRow, CurveRow, PickRow
 from dass.files import atomic_write
+from dass.method_names import method_label
 
 BLUE, RED, GREY = "#4269d0", "#d1495b", "#9aa0a6"
 
@@ -104,7 +105,7 @@ def method_bars(rows: Sequence[CorrelationRow], metric: str, methods: Sequence[s
         )  # fmt: skip
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set(title=title, xlabel=metric.upper() if metric == "src" else metric)
-    axes.set_yticks(range(len(methods)), methods)
+    axes.set_yticks(range(len(methods)), [method_label(name) for name in methods])
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
     if chosen:
@@ -119,7 +120,7 @@ def price_curve(rows: Sequence[CorrelationRow], multi_fidelity: Sequence[str], t
 
     Args:
         rows: of `reports/correlations.csv`.
-        multi_fidelity: its rungs, cheapest first.
+        multi_fidelity: methods of the multi-fidelity predictor, cheapest first.
         title: of the picture.
     """
     src = {row.method: row for row in rows if (row.target, row.metric) == (MEAN, "src")}
@@ -130,8 +131,11 @@ def price_curve(rows: Sequence[CorrelationRow], multi_fidelity: Sequence[str], t
     price = {method: max(sum(values) / len(values), 1e-3) for method, values in times.items()}
     figure = _figure(width=7.5, height=4.8)
     axes = figure.add_subplot()
-    rungs = [name for name in multi_fidelity if name in price]
-    for names, color, line in ((rungs, RED, "-"), ([name for name in price if name not in multi_fidelity], GREY, "")):
+    fidelities = [name for name in multi_fidelity if name in price]
+    for names, color, line in (
+        (fidelities, RED, "-"),
+        ([name for name in price if name not in multi_fidelity], GREY, ""),
+    ):
         x, y = [price[name] for name in names], np.array([src[name].value for name in names])
         low, high = (np.array([getattr(src[name], end) for name in names]) for end in ("low", "high"))
         errors = np.maximum(0, np.stack([y - low, high - y]))
@@ -140,10 +144,12 @@ def price_curve(rows: Sequence[CorrelationRow], multi_fidelity: Sequence[str], t
     for name in sorted((name for name in price if name not in multi_fidelity), key=lambda name: price[name]):
         if src[name].value > best:
             best = src[name].value
-            axes.annotate(name, (price[name], best), fontsize=7, xytext=(4, 4), textcoords="offset points")
-    for name in rungs:
+            axes.annotate(
+                method_label(name), (price[name], best), fontsize=7, xytext=(4, 4), textcoords="offset points"
+            )
+    for name in fidelities:
         axes.annotate(
-            name.removeprefix("ladder: "), (price[name], src[name].value), fontsize=7, color=RED, xytext=(4, -9),
+            method_label(name), (price[name], src[name].value), fontsize=7, color=RED, xytext=(4, -9),
             textcoords="offset points",
         )  # fmt: skip
     axes.axhline(0, color="black", linewidth=0.8)
@@ -203,7 +209,7 @@ def pick_scatter(rows: Sequence[PickRow], title: str) -> Figure:
         axes.set(title=target, xlabel="MACs (millions)", ylabel="accuracy (%)")
         axes.grid(alpha=0.3)
     handles = [
-        Line2D([], [], color=f"C{index % 10}", marker="osD^vP*X"[index % 8], linestyle="", label=method)
+        Line2D([], [], color=f"C{index % 10}", marker="osD^vP*X"[index % 8], linestyle="", label=method_label(method))
         for index, method in enumerate(methods)
     ]
     if handles:

@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 
 from dass.evaluation.intervals import Estimate
 from dass.files import write_text
+from dass.method_names import method_label
 
 MEAN = "mean"  # the target name of a mean over targets
 SECONDS = "architecture_seconds"  # the metric that is the time of one score
@@ -190,7 +191,11 @@ def correlation_table(
                 times.setdefault(row.method, []).append(1000 * row.value)
         extra.append({method: f"{sum(values) / len(values):.1f}" for method, values in times.items()})
     body = tuple(
-        (name, *(cells.get((name, target), "-") for target in targets), *(column.get(name, "-") for column in extra))
+        (
+            method_label(name),
+            *(cells.get((name, target), "-") for target in targets),
+            *(column.get(name, "-") for column in extra),
+        )
         for name in names
     )
     return Table(title, ("method", *columns), body)
@@ -217,7 +222,7 @@ def multi_fidelity_table(rows: Sequence[CorrelationRow], methods: Sequence[str],
         times = [1000 * row.value for row in rows if (row.method, row.metric) == (method, SECONDS)]
         last = [f"{100 * sum(covered) / len(covered):.0f} %" if covered else "-"]
         last.append(f"{sum(times) / len(times):.1f}" if times else "-")
-        body.append((method, *cells, *last))
+        body.append((method_label(method), *cells, *last))
     return Table(title, ("method", *kept.values(), "within 80% intervals", "ms per architecture"), tuple(body))
 
 
@@ -244,7 +249,7 @@ def pick_table(rows: Sequence[PickRow], title: str) -> Table:
         deviation = (sum((row.accuracy - mean) ** 2 for row in group) / max(1, len(group) - 1)) ** 0.5
         accuracy = f"{mean:.2f} ± {deviation:.2f} ({len(group)})" if len(group) > 1 else f"{mean:.2f} (1)"
         macs, parameters = group[0].macs / 1e6, group[0].parameters / 1e6
-        body.append((target, method, accuracy, f"{macs:.2f}", f"{parameters:.3f}", architecture))
+        body.append((target, method_label(method), accuracy, f"{macs:.2f}", f"{parameters:.3f}", architecture))
     columns = ("target", "method", "accuracy % (seeds)", "MACs (M)", "parameters (M)", "depths / widths")
     return Table(title, columns, tuple(body))
 

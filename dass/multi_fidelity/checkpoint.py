@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save
 
 from dass.config import DistillationRecipe
 from dass.errors import DassError, UsageError
+from dass.fidelity import Fidelity
 from dass.files import file_sha256, write_bytes
 from dass.multi_fidelity.gaussian_process import Sample, TaskProcess
 from dass.multi_fidelity.predictor import MultiFidelityPredictor
@@ -33,9 +34,9 @@ class MultiFidelityCard:
         tasks: the source tasks.
         teacher_ids: of their teachers, in the same order.
         students: of all of them together.
-        left_out: by rung, the mean Spearman correlation over source tasks, each predicted by a predictor that has
-            learned from the tasks of other classes alone.
-        covered: by rung, the share of these students that lie within their 80% interval.
+        left_out: by key of the fidelity, the mean Spearman correlation over source tasks, each predicted by a
+            predictor that has learned from the tasks of other classes alone.
+        covered: by key of the fidelity, the share of these students that lie within their 80% interval.
         seed: of the noise and the batches that proxies are taken on.
         device: on which proxies were taken.
         torch_version: with which.
@@ -68,7 +69,7 @@ def save_multi_fidelity(path: Path, predictor: MultiFidelityPredictor, card: Mul
         DassError: it cannot be written.
     """
     processes = predictor.processes_
-    arrays = {f"{rung}/{name}": getattr(one.sample_, name) for rung, one in processes.items() for name in ARRAYS}
+    arrays = {f"{one.key}/{name}": getattr(made.sample_, name) for one, made in processes.items() for name in ARRAYS}
     write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
     write_sealed(
         path.with_suffix(".json"),
@@ -77,8 +78,8 @@ def save_multi_fidelity(path: Path, predictor: MultiFidelityPredictor, card: Mul
             "sha256": file_sha256(path),
             "alpha": predictor.alpha,
             "temperature": predictor.temperature,
-            "groups": {rung: list(process.groups) for rung, process in processes.items()},
-            "variances": {rung: process.variances_ for rung, process in processes.items()},
+            "groups": {one.key: list(process.groups) for one, process in processes.items()},
+            "variances": {one.key: process.variances_ for one, process in processes.items()},
             "card": {**asdict(card), "space": card.space.facts()},
         },
     )
@@ -102,10 +103,10 @@ def load_multi_fidelity(path: Path) -> tuple[MultiFidelityPredictor, MultiFideli
         arrays = load_file(path)
         predictor = MultiFidelityPredictor(alpha=facts["alpha"], temperature=facts["temperature"])
         predictor.processes_ = {
-            rung: TaskProcess(groups).condition(
-                Sample(*(arrays[f"{rung}/{name}"] for name in ARRAYS)), facts["variances"][rung]
+            Fidelity.parse(key): TaskProcess(groups).condition(
+                Sample(*(arrays[f"{key}/{name}"] for name in ARRAYS)), facts["variances"][key]
             )
-            for rung, groups in facts["groups"].items()
+            for key, groups in facts["groups"].items()
         }
         return predictor, _card(facts["card"])
     except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
@@ -146,5 +147,7 @@ def recipe_of(card: MultiFidelityCard) -> DistillationRecipe:
 
 
 def _card(values: Mapping[str, Any]) -> MultiFidelityCard:
-    lists = {name: tuple(values[name]) for name in ("tasks", "teacher_ids")}
+    lists: dict[str, Any] = {name: tuple(values[name]) for name in ("tasks", "teacher_ids")}
+    for name in ("left_out", "covered"):
+        lists[name] = {Fidelity.parse(key).key: value for key, value in values[name].items()}
     return MultiFidelityCard(**{**values, **lists, "space": SearchSpace.from_facts(values["space"])})

@@ -2,24 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dass.errors import UsageError
+from dass.fidelity import FIDELITIES, NOISE, ONE_BATCH, SIZE, Fidelity
 from dass.multi_fidelity.features import anchored, by_thirds
 from dass.multi_fidelity.gaussian_process import Sample, TaskProcess
 from dass.proxies.collector import Collector, Progress
-from dass.proxies.table import ProxyTable, joined
+from dass.proxies.table import Column, ProxyTable, joined
 from dass.space.architecture import Architecture
 
 Floats = NDArray[np.float64]
-Rung = Literal["free", "noise", "start", "sprint 5", "sprint 10", "sprint 20", "sprint 50"]
-RUNGS: tuple[Rung, ...] = get_args(Rung)
 # What an untrained student says is joined with what its size and shape say: on source tasks left out that ranks the
-# worst of them better. Sprints say enough alone. Chosen there, see docs/multi_fidelity.md.
-MEMBERS: dict[Rung, tuple[Rung, ...]] = {"noise": ("free", "noise"), "start": ("free", "start")}
+# worst of them better. Short trainings say enough alone. Chosen there, see docs/multi_fidelity.md.
+MEMBERS = {NOISE: (SIZE, NOISE), ONE_BATCH: (SIZE, ONE_BATCH)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,7 @@ class Prediction:
 
 
 class MultiFidelityPredictor:
-    """A Gaussian process for each rung: for each set of proxies that can have been paid for.
+    """A Gaussian process for each fidelity: for each set of proxies that can have been paid for.
 
     Accuracies are log-odds relative to the teacher's (the guide), and proxies lie on the scale of
     `dass.multi_fidelity.features`, so neither a task's level nor its number of classes has to be learned.
@@ -71,10 +70,10 @@ class MultiFidelityPredictor:
     few tasks, and intervals that take them as known are too narrow (docs/study/coverage.json).
 
     Attributes:
-        processes_: by rung, after `fit`.
+        processes_: by fidelity, after `fit`.
     """
 
-    processes_: dict[Rung, TaskProcess]
+    processes_: dict[Fidelity, TaskProcess]
 
     def __init__(self, *, alpha: float, temperature: float) -> None:
         """Stores the settings.
@@ -86,22 +85,22 @@ class MultiFidelityPredictor:
         self.alpha = alpha
         self.temperature = temperature
 
-    def fit(self, tasks: Sequence[MultiFidelityTask], rungs: Sequence[Rung] = RUNGS) -> Self:
+    def fit(self, tasks: Sequence[MultiFidelityTask], fidelities: Sequence[Fidelity] = FIDELITIES) -> Self:
         """Learns from source tasks.
 
         Raises:
-            UsageError: fewer than two tasks, or a rung's proxies are missing in one.
+            UsageError: fewer than two tasks, or a fidelity's proxies are missing in one.
         """
         if len(tasks) < 2:
             raise UsageError(f"a multi-fidelity predictor learns from two tasks or more, found {len(tasks)}")
-        needed = {member for rung in rungs for member in MEMBERS.get(rung, (rung,))}
-        self.processes_ = {rung: self._fit_rung(tasks, rung) for rung in RUNGS if rung in needed}
+        needed = {member for fidelity in fidelities for member in MEMBERS.get(fidelity, (fidelity,))}
+        self.processes_ = {fidelity: self._fit_one(tasks, fidelity) for fidelity in FIDELITIES if fidelity in needed}
         return self
 
     def predict(
         self,
         proxies: ProxyTable,
-        rung: Rung,
+        fidelity: Fidelity,
         *,
         guide: float,
         classes: int,
@@ -112,8 +111,8 @@ class MultiFidelityPredictor:
         """Predicts what students will be measured to reach.
 
         Args:
-            proxies: of the students; that of higher rungs is not looked at.
-            rung: up to which proxies are used.
+            proxies: of the students; those of higher fidelities are not looked at.
+            fidelity: up to which proxies are used.
             guide: the teacher's accuracy, percent.
             classes: of the task.
             test_images: of the accuracy to be measured.
@@ -121,16 +120,15 @@ class MultiFidelityPredictor:
             source_dataset: whether the task is cut from the dataset of the source tasks.
 
         Raises:
-            UsageError: the rung was not learned, or its proxies are missing.
+            UsageError: the fidelity was not learned, or its proxies are missing.
         """
         from scipy.special import expit
         from scipy.stats import t
 
-        if rung not in self.processes_:
-            raise UsageError(
-                f"the multi-fidelity predictor has not learned rung {rung!r}: it knows {', '.join(self.processes_)}"
-            )
-        members = MEMBERS.get(rung, (rung,))
+        if fidelity not in self.processes_:
+            known = ", ".join(one.key for one in self.processes_)
+            raise UsageError(f"the multi-fidelity predictor has not learned {fidelity.key}: it knows {known}")
+        members = MEMBERS.get(fidelity, (fidelity,))
         found = [self.processes_[one].predict(self._features(proxies, one, classes)[0]) for one in members]
         mean, variance = _pooled(*zip(*found, strict=True))
         if not source_dataset:
@@ -144,8 +142,8 @@ class MultiFidelityPredictor:
         """Source tasks that were learned from."""
         return len(np.unique(next(iter(self.processes_.values())).sample_.tasks))
 
-    def _fit_rung(self, tasks: Sequence[MultiFidelityTask], rung: Rung) -> TaskProcess:
-        parts = [self._features(task.proxies, rung, task.classes) for task in tasks]
+    def _fit_one(self, tasks: Sequence[MultiFidelityTask], fidelity: Fidelity) -> TaskProcess:
+        parts = [self._features(task.proxies, fidelity, task.classes) for task in tasks]
         targets = [
             _odds(task.accuracies, task.test_images) - _odds(np.array([task.guide]), task.test_images) for task in tasks
         ]
@@ -164,37 +162,34 @@ class MultiFidelityPredictor:
         sample = next(iter(self.processes_.values())).sample_
         return float(np.mean([sample.targets[sample.tasks == task].mean() for task in np.unique(sample.tasks)])) ** 2
 
-    def _features(self, proxies: ProxyTable, rung: Rung, classes: int) -> tuple[Floats, list[int]]:
-        """Features [n, f] of a rung, and the rung at which each of them is first seen."""
-        height = RUNGS.index(rung)
+    def _features(self, proxies: ProxyTable, fidelity: Fidelity, classes: int) -> tuple[Floats, list[int]]:
+        """Features [n, f] of a fidelity, and the fidelity at which each of them is first seen."""
         proxies = by_thirds(proxies)
-        kept = [index for index, name in enumerate(proxies.names) if _used(name, rung)]
-        part = ProxyTable(tuple(proxies.names[index] for index in kept), proxies.values[:, kept], proxies.teacher[kept])
-        groups = [min(_height(name), height) for name in part.names]
-        if max(groups, default=-1) < height:
-            raise UsageError(f"evidence of rung {rung!r} is missing: found {', '.join(proxies.names)}")
+        part = proxies.select([index for index, column in enumerate(proxies.columns) if _used(column, fidelity)])
+        groups = [column.fidelity.level for column in part.columns]
+        if max(groups, default=-1) < fidelity.level:
+            raise UsageError(f"proxies of fidelity {fidelity.key} are missing: found {', '.join(proxies.names)}")
         return anchored(part, classes, alpha=self.alpha, temperature=self.temperature), groups
 
 
 def gather(
-    collector: Collector, architectures: Sequence[Architecture], rung: Rung, progress: Progress | None = None
+    collector: Collector, architectures: Sequence[Architecture], fidelity: Fidelity, progress: Progress | None = None
 ) -> ProxyTable:
-    """Collects all proxies up to a rung.
+    """Collects all proxies up to a fidelity.
 
     Args:
         collector: of the task.
         architectures: the students.
-        rung: how high.
+        fidelity: how high.
         progress: called with students done and in all, by its own measurement where it takes long.
     """
-    height = RUNGS.index(rung)
     parts = [collector.size(architectures)]
-    if height >= RUNGS.index("noise"):
+    if fidelity.level >= NOISE.level:
         parts.append(collector.noise(architectures))
-    if height >= RUNGS.index("start"):
-        parts.append(collector.one_batch(architectures, progress if rung == "start" else None))
-    if height > RUNGS.index("start"):
-        parts.append(collector.k_step(architectures, int(rung.split()[1]), progress))
+    if fidelity.level >= ONE_BATCH.level:
+        parts.append(collector.one_batch(architectures, progress if fidelity == ONE_BATCH else None))
+    if fidelity.kind == "steps":
+        parts.append(collector.k_step(architectures, fidelity.steps, progress))
     return joined(parts)
 
 
@@ -206,19 +201,10 @@ def _pooled(means: Sequence[Floats], variances: Sequence[Floats]) -> tuple[Float
     return middle, (weights * (variance + (mean - middle) ** 2)).sum(0)
 
 
-def _height(name: str) -> int:
-    """The rung that a column belongs to."""
-    if name.startswith("sprint_"):
-        return RUNGS.index(f"sprint {name.split('_')[1]}")
-    if name.startswith(("start_", "similarity_")):
-        return RUNGS.index("start")
-    return RUNGS.index("noise" if name.startswith("noise_") else "free")
-
-
-def _used(name: str, rung: Rung) -> bool:
-    """Whether a rung looks at a column: of sprints, at its own reading alone, which holds what the earlier ones say."""
-    height = _height(name)
-    return height == RUNGS.index(rung) or height < min(RUNGS.index("sprint 5"), RUNGS.index(rung))
+def _used(column: Column, fidelity: Fidelity) -> bool:
+    """Whether a fidelity looks at a column: of trainings at its own alone, which tells all that shorter ones do."""
+    cheaper = column.fidelity.kind != "steps" and column.fidelity.level < fidelity.level
+    return column.fidelity == fidelity or cheaper
 
 
 def _odds(accuracies: Floats, images: int) -> Floats:

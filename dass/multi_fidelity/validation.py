@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dass.evaluation.correlation import spearman
-from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, Rung
+from dass.fidelity import Fidelity
+from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,19 @@ class LeftOut:
 
 
 def leave_out(
-    tasks: Sequence[MultiFidelityTask], groups: Sequence[Hashable], rung: Rung, *, alpha: float, temperature: float
+    tasks: Sequence[MultiFidelityTask],
+    groups: Sequence[Hashable],
+    fidelity: Fidelity,
+    *,
+    alpha: float,
+    temperature: float,
 ) -> list[LeftOut]:
     """Predicts every task by a multi-fidelity predictor that has learned from the tasks of other groups.
 
     Args:
         tasks: of the source.
         groups: of each task; tasks of the same classes share one, and are left out together.
-        rung: which.
+        fidelity: which.
         alpha: weight of the labels in the distillation loss.
         temperature: T of the distillation loss.
 
@@ -40,10 +46,10 @@ def leave_out(
     results = []
     for task, group in zip(tasks, groups, strict=True):
         others = [other for other, its in zip(tasks, groups, strict=True) if its != group]
-        predictor = MultiFidelityPredictor(alpha=alpha, temperature=temperature).fit(others, [rung])
+        predictor = MultiFidelityPredictor(alpha=alpha, temperature=temperature).fit(others, [fidelity])
         made = predictor.predict(
-            task.proxies, rung, guide=task.guide, classes=task.classes, test_images=task.test_images, confidence=80.0,
-            source_dataset=True,
+            task.proxies, fidelity, guide=task.guide, classes=task.classes, test_images=task.test_images,
+            confidence=80.0, source_dataset=True,
         )  # fmt: skip
         known = np.isfinite(made.mean)
         inside = (made.low <= task.accuracies) & (task.accuracies <= made.high)

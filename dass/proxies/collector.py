@@ -22,7 +22,7 @@ from dass.networks.checkpoint import weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.proxies import k_step, noise, one_batch, size
 from dass.proxies.store import ProxyStore, Row
-from dass.proxies.table import ProxyTable
+from dass.proxies.table import Column, ProxyTable
 from dass.scratch import scratch_folder
 from dass.space.architecture import Architecture
 from dass.training.workers import Workers
@@ -81,14 +81,14 @@ class Collector:
         full = [stage[-1] for stage in self._teacher.architecture.widths]
         rows = size.size_rows(self._with_teacher(architectures), self._data.resolution, len(self._data.classes), full)
         return ProxyTable(
-            size.names(len(full)), rows[:-1], rows[-1], _each(time.perf_counter() - started, architectures)
+            size.columns(len(full)), rows[:-1], rows[-1], _each(time.perf_counter() - started, architectures)
         )
 
     def noise(self, architectures: Sequence[Architecture]) -> ProxyTable:
         """The response to noise, see `dass.proxies.noise`; too cheap to be stored."""
         started = time.perf_counter()
         rows = noise.noise_rows(self._teacher, self._with_teacher(architectures), self._noise)
-        return ProxyTable(noise.NAMES, rows[:-1], rows[-1], _each(time.perf_counter() - started, architectures))
+        return ProxyTable(noise.COLUMNS, rows[:-1], rows[-1], _each(time.perf_counter() - started, architectures))
 
     def one_batch(self, architectures: Sequence[Architecture], progress: Progress | None = None) -> ProxyTable:
         """The remapped start on one batch, see `dass.proxies.one_batch`.
@@ -104,15 +104,15 @@ class Collector:
             )  # fmt: skip
 
         kind = ("recalibrated", one_batch.IMAGES)
-        names = one_batch.names(self._teacher.architecture.family.stages)
-        return self._measured(architectures, names, kind, prepare, CHUNK, progress)
+        columns = one_batch.columns(self._teacher.architecture.family.stages)
+        return self._measured(architectures, columns, kind, prepare, CHUNK, progress)
 
     def k_step(self, architectures: Sequence[Architecture], steps: int, progress: Progress | None = None) -> ProxyTable:
         """The first steps of distillation, see `dass.proxies.k_step`.
 
         Args:
             architectures: the students.
-            steps: how many; the longer sprint of a student in the store serves too.
+            steps: how many; the longer training of a student in the store serves too.
             progress: called with students done and in all.
 
         Raises:
@@ -126,12 +126,12 @@ class Collector:
             )  # fmt: skip
             return partial(given, soft_labels=self._soft_labels(load, steps))
 
-        names = k_step.columns(steps)
+        columns = k_step.columns(steps)
 
         def share(count: int) -> float:
-            return k_step.steps_of(len(names)) / k_step.steps_of(count)
+            return k_step.steps_of(len(columns)) / k_step.steps_of(count)
 
-        return self._measured(architectures, names, ("sprint", k_step.HELD_OUT), prepare, 1, progress, share)
+        return self._measured(architectures, columns, ("sprint", k_step.HELD_OUT), prepare, 1, progress, share)
 
     def _soft_labels(self, load: Load, steps: int) -> Tensor:
         work = partial(
@@ -147,7 +147,7 @@ class Collector:
     def _measured(
         self,
         architectures: Sequence[Architecture],
-        names: tuple[str, ...],
+        columns: tuple[Column, ...],
         kind: tuple[str, int],
         prepare: Callable[[Load], Job],
         chunk: int,
@@ -159,7 +159,7 @@ class Collector:
         `share` says how much of what a row of so many columns took counts, since it may have more than are wanted.
         """
         members, key = self._with_teacher(architectures), self._key(*kind)
-        found = {name: row for name, row in self._store.read(key).items() if len(row.values) >= len(names)}
+        found = {name: row for name, row in self._store.read(key).items() if len(row.values) >= len(columns)}
         # In order of widths, so that students with common beginnings come together.
         missing = sorted({one for one in members if one.arch_id not in found}, key=lambda one: one.widths)
         chunks = [missing[start : start + chunk] for start in range(0, len(missing), chunk)]
@@ -188,15 +188,15 @@ class Collector:
                 f"measured, first {lost[0]}: the same command {again}; give it fewer workers if memory is short"
             )
         measured = [found[one.arch_id] for one in members]
-        table = np.array([row.values[: len(names)] for row in measured])
+        table = np.array([row.values[: len(columns)] for row in measured])
         seconds = sum(row.seconds * share(len(row.values)) for row in measured)
-        return ProxyTable(names, table[:-1], table[-1], _each(seconds, architectures))
+        return ProxyTable(columns, table[:-1], table[-1], _each(seconds, architectures))
 
     def _with_teacher(self, architectures: Sequence[Architecture]) -> list[Architecture]:
         return [*architectures, self._teacher.architecture]
 
     def _key(self, kind: str, images: int) -> str:
-        """Names all that a measurement depends on, but the architecture and how long the sprint is."""
+        """Names all that a measurement depends on, but the architecture and how long the training is."""
         recipe = recipe_facts(self._recipe)
         precision = resolve_precision(self._recipe.precision, self._device)
         known = [VERSION, kind, images, recipe, precision, self._seed, self._data.data_id, weights_id(self._teacher)]

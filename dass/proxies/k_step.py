@@ -14,30 +14,32 @@ from dass.config import DistillationRecipe
 from dass.datasets.augment import normalize
 from dass.datasets.task_data import TaskData
 from dass.device import deterministic, resolve_precision
+from dass.fidelity import STEPS, Fidelity
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
+from dass.proxies.table import Column, Measure
 from dass.space.architecture import Architecture
 from dass.training.batches import PRECISIONS, Batch, epoch_batches
 from dass.training.evaluation import forward
 from dass.training.losses import distillation_loss
 from dass.training.member import Member
 
-READINGS = (5, 10, 20, 50)  # steps after which a sprint is read
 HELD_OUT = 256
 SHARE = 0.2  # of the training images, at most, are held out
-MEASURES = ("kd_loss", "accuracy", "loss")
+MEASURES: tuple[Measure, ...] = ("kd_loss", "accuracy", "loss")
 
 Load = Callable[[], TaskData]
 
 
-def columns(steps: int) -> tuple[str, ...]:
-    """Columns of a sprint of `steps` steps: those of its readings."""
-    return tuple(f"sprint_{reading}_{name}" for reading in READINGS if reading <= steps for name in MEASURES)
+def columns(steps: int) -> tuple[Column, ...]:
+    """Columns of a training of `steps` steps: of all lengths up to it."""
+    lengths = [Fidelity("steps", length) for length in STEPS if length <= steps]
+    return tuple(Column(f"{length.key}_{name}", length, name) for length in lengths for name in MEASURES)
 
 
 def steps_of(count: int) -> int:
-    """Steps of a sprint that has so many columns."""
-    return READINGS[count // len(MEASURES) - 1]
+    """Steps of a training that has so many columns."""
+    return STEPS[count // len(MEASURES) - 1]
 
 
 @deterministic()
@@ -80,7 +82,7 @@ def k_step(
     read: list[float] = []
     for soft, batch in zip(soft_labels, batches(shown, recipe, seed, precision), strict=False):
         losses.append(member.step(batch, soft, loss, recipe.learning_rate, precision))
-        if len(losses) in READINGS:
+        if len(losses) in STEPS:
             tail = torch.stack(losses[len(losses) // 2 :]).mean()
             read += [float(tail), *look(student, held_out, precision)]
     return np.array(read)
@@ -96,7 +98,7 @@ def k_step_job(
     seed: int,
     device: torch.device,
 ) -> NDArray[np.float64]:
-    """`sprint` as a job of a worker process: [n, f] for n students."""
+    """`k_step` as a job of a worker process: [n, f] for n students."""
     teacher = teacher.to(device).to(memory_format=torch.channels_last).eval()
     data, soft_labels = load().to(device), soft_labels.to(device)
     rows = [k_step(teacher, one, data, recipe, soft_labels=soft_labels, seed=seed) for one in architectures]
@@ -108,7 +110,7 @@ def k_step_job(
 def soft_labels_job(
     *, teacher: ElasticResNet, load: Load, recipe: DistillationRecipe, steps: int, seed: int, device: torch.device
 ) -> Tensor:
-    """The teacher's logits for the batches of a sprint, which are the same for all students: [steps, b, classes]."""
+    """The teacher's logits for the batches of a short training, the same for all students: [steps, b, classes]."""
     teacher = teacher.to(device).to(memory_format=torch.channels_last).eval()
     precision = resolve_precision(recipe.precision, device)
     shown, _ = divide(load().to(device), recipe.batch_size, precision)

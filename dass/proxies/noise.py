@@ -7,11 +7,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dass.fidelity import NOISE
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import embed
+from dass.proxies.table import Column
 from dass.space.architecture import Architecture
 
-NAMES = ("noise_cosine", "noise_log_norm", "noise_error", "noise_channel_cosine")
+COLUMNS = tuple(
+    Column(name, NOISE) for name in ("noise_cosine", "noise_log_norm", "noise_error", "noise_channel_cosine")
+)
 
 
 def noise_rows(
@@ -29,10 +33,10 @@ def noise_rows(
         dtype: of the embeddings, float32 or bfloat16.
 
     Returns:
-        [n, f], columns `NAMES`.
+        [n, f], columns `COLUMNS`.
     """
     [reference] = next(iter(embed(teacher, [teacher.architecture], noise, dtype=dtype))).embeddings.float()
-    rows = np.empty((len(architectures), len(NAMES)))
+    rows = np.empty((len(architectures), len(COLUMNS)))
     for part in embed(teacher, architectures, noise, dtype=dtype):
         rows[part.indices.numpy()] = _compare(part.embeddings.float(), reference).cpu().numpy()
     return rows

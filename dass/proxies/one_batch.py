@@ -21,8 +21,10 @@ from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
 from dass.families.blocks import Block, Conv
 from dass.families.family import Family
+from dass.fidelity import ONE_BATCH
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.run_block import pad_channels, run_block
+from dass.proxies.table import Column, Measure
 from dass.space.architecture import Architecture
 from dass.training.batches import PRECISIONS
 from dass.training.evaluation import predict
@@ -31,10 +33,17 @@ from dass.training.losses import distillation_loss
 IMAGES = 256
 
 
-def names(stages: int) -> tuple[str, ...]:
+ACCURACY, LOSS = 0, 1  # places of these columns
+
+
+def columns(stages: int) -> tuple[Column, ...]:
     """Columns for networks of so many stages."""
-    similarities = (f"similarity_{stage + 1}" for stage in range(stages))
-    return ("start_accuracy", "start_loss", "start_kd_loss", "start_agreement", *similarities, "start_error")
+    measures: tuple[Measure, ...] = ("accuracy", "loss", "kd_loss", "agreement")
+    return (
+        *(Column(f"one_batch_{measure}", ONE_BATCH, measure) for measure in measures),
+        *Column.for_stages("similarity", ONE_BATCH, stages),
+        Column("one_batch_error", ONE_BATCH),
+    )
 
 
 @torch.inference_mode()
@@ -68,7 +77,7 @@ def one_batch_rows(
         precision: of convolutions: `auto`, `float32` or `bfloat16`.
 
     Returns:
-        [n, f], columns `names`.
+        [n, f], columns `columns`.
     """
     device = teacher.device
     resolved = resolve_precision(precision, device)
@@ -80,7 +89,7 @@ def one_batch_rows(
 
     whole = walk.go(teacher.architecture).pooled
     reference, last = [_centered_gram(pooled) for pooled in whole], whole[-1]
-    rows = np.empty((len(architectures), len(names(teacher.architecture.family.stages))))
+    rows = np.empty((len(architectures), len(columns(teacher.architecture.family.stages))))
     order = sorted(range(len(architectures)), key=lambda i: (str(architectures[i].family), architectures[i].widths))
     for index in order:
         seen = walk.go(architectures[index])

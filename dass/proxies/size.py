@@ -1,19 +1,20 @@
-"""Proxies that costs nothing: size and shape."""
+"""Proxies that cost nothing: size and shape."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dass.fidelity import SIZE
+from dass.proxies.table import Column
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 
 
-def names(stages: int) -> tuple[str, ...]:
+def columns(stages: int) -> tuple[Column, ...]:
     """Columns for networks of so many stages."""
-    depths = (f"depth_{stage + 1}" for stage in range(stages))
-    widths = (f"width_{stage + 1}" for stage in range(stages))
-    return ("log_parameters", "log_macs", *depths, *widths)
+    whole = (Column(name, SIZE) for name in ("log_parameters", "log_macs"))
+    return (*whole, *Column.for_stages("depth", SIZE, stages), *Column.for_stages("width", SIZE, stages))
 
 
 def size_rows(
@@ -28,11 +29,11 @@ def size_rows(
         full: the teacher's width of each stage.
 
     Returns:
-        [n, f], columns `names`.
+        [n, f], columns `columns`.
     """
     rows = []
     for architecture in architectures:
-        spent = cost(architecture, resolution, classes)
+        price = cost(architecture, resolution, classes)
         widths = [np.mean(stage) / whole for stage, whole in zip(architecture.widths, full, strict=True)]
-        rows.append([np.log(spent.parameters), np.log(spent.macs), *architecture.depths, *widths])
-    return np.array(rows, dtype=np.float64).reshape(-1, len(names(len(full))))
+        rows.append([np.log(price.parameters), np.log(price.macs), *architecture.depths, *widths])
+    return np.array(rows, dtype=np.float64).reshape(-1, 2 + 2 * len(full))

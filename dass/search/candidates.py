@@ -9,6 +9,7 @@ import numpy as np
 
 from dass.amounts import Limit, crossed, megabytes, milliseconds
 from dass.errors import UsageError
+from dass.fidelity import Fidelity
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost, cost
 from dass.space.search_space import SearchSpace
@@ -204,7 +205,7 @@ class Candidate:
         low: lower end of the 80% interval of what is predicted, or of what a race measured, percent; None where the
             method gives none.
         high: upper end.
-        rung: up to which proxies of it was collected; empty where the method collects none.
+        fidelity: what the score rests on; None where the method has one kind of measurement alone.
     """
 
     architecture: Architecture
@@ -212,7 +213,7 @@ class Candidate:
     cost: Cost
     low: float | None = None
     high: float | None = None
-    rung: str = ""
+    fidelity: Fidelity | None = None
 
     @property
     def predicted(self) -> float:

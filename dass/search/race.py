@@ -18,10 +18,11 @@ from dass.datasets.task_data import TaskData
 from dass.device import deterministic, resolve_precision
 from dass.errors import DassError, UsageError
 from dass.evaluation.answers import share_interval
+from dass.fidelity import Fidelity
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.proxies.k_step import batches, divide, look
-from dass.proxies.one_batch import names, one_batch_rows
+from dass.proxies.one_batch import LOSS, one_batch_rows
 from dass.search.candidates import Budget, Candidate, sample_candidates
 from dass.search.fitting import fitting
 from dass.search.run import SearchResult, concluded
@@ -65,8 +66,8 @@ class RaceSize:
         block: Search,
         *,
         candidates: int | None = None,
-        starts: int | None = None,
-        sprints: int | None = None,
+        one_batch: int | None = None,
+        k_step: int | None = None,
         seconds: float | None = None,
     ) -> "RaceSize":
         """What is asked for; what is None is as params.yaml has it, or as the time allows.
@@ -74,25 +75,25 @@ class RaceSize:
         Args:
             block: the block `search` of params.yaml.
             candidates: architectures that are looked at, at most.
-            starts: how many of them are tried on one batch.
-            sprints: how many of those train.
+            one_batch: how many of them are tried on one batch.
+            k_step: how many of those train.
             seconds: how long the search may take; then as many train as fit.
 
         Raises:
             UsageError: no student would train, or two of them contradict each other.
         """
-        if seconds is not None and sprints is not None:
-            raise UsageError("sprints and seconds both say how many students train: give one of them")
-        if sprints == 0 or (sprints is None and seconds is None and block.sprints == 0):
-            where = "sprints" if sprints == 0 else "search.sprints of params.yaml"
+        if seconds is not None and k_step is not None:
+            raise UsageError("k_step and seconds both say how many students train: give one of them")
+        if k_step == 0 or (k_step is None and seconds is None and block.k_step == 0):
+            where = "k_step" if k_step == 0 else "search.k_step of params.yaml"
             raise UsageError(f"{where} is 0, and a race needs students that train: give at least 1")
-        most = min(candidates or DRAWN, starts or DRAWN) if seconds is not None or starts or candidates else None
-        if most is not None and sprints is not None and sprints > most:
-            raise UsageError(f"{sprints} students cannot train where {most} are tried: give more, or fewer sprints")
+        most = min(candidates or DRAWN, one_batch or DRAWN) if seconds is not None or one_batch or candidates else None
+        if most is not None and k_step is not None and k_step > most:
+            raise UsageError(f"{k_step} students cannot train where {most} are tried: give more, or fewer for k_step")
         if seconds is not None:
             return cls(most or DRAWN, most or DRAWN, seconds)
-        students = sprints or block.sprints
-        tried = starts or max(students, min(block.starts, PER_STUDENT * students))
+        students = k_step or block.k_step
+        tried = one_batch or max(students, min(block.one_batch, PER_STUDENT * students))
         tried = min(tried, candidates or tried)
         return cls(tried, min(students, tried))
 
@@ -158,7 +159,7 @@ def search_by_race(
     drawn = sample_candidates(
         space, size.candidates, seed, resolution=data.resolution, classes=classes, budget=budget, passes=fits
     )
-    tried = _best_starts(teacher, drawn, data, recipe, seed, started, size)
+    tried = _best_on_one_batch(teacher, drawn, data, recipe, seed, started, size)
     runners = [_Runner(architecture) for architecture in tried[: size.students]]
     course = _Course(teacher, data.to(device), recipe, seed, device)
     steps, done = FIRST, 0
@@ -197,7 +198,7 @@ def search_by_race(
             runner.accuracy,
             cost(runner.architecture, data.resolution, classes),
             *share_interval(round(runner.accuracy / 100 * course.looked_at), course.looked_at, INTERVAL),
-            rung=f"{runner.steps} steps",
+            fidelity=Fidelity("steps", runner.steps),
         )
         for runner in sorted(finite, key=lambda runner: (-runner.steps, runner.loss))
     ]
@@ -232,7 +233,7 @@ def _one_more_fits(students: int, seconds: float, left: float) -> bool:
     return seconds / students * _all_steps(students + 1) / FIRST <= left
 
 
-def _best_starts(
+def _best_on_one_batch(
     teacher: ElasticResNet,
     drawn: Sequence[Architecture],
     data: TaskData,
@@ -242,7 +243,6 @@ def _best_starts(
     size: RaceSize,
 ) -> list[Architecture]:
     """Candidates by their loss on one batch, the best first; as many as a part of the time allows, if it is limited."""
-    column = names(teacher.architecture.family.stages).index("start_loss")
     limit = math.inf if size.seconds is None else START_SHARE * size.seconds
     chunk = len(drawn) if size.seconds is None else CHUNK
     losses: list[float] = []
@@ -253,7 +253,7 @@ def _best_starts(
             teacher, drawn[start : start + chunk], data, alpha=recipe.alpha, temperature=recipe.temperature, seed=seed,
             precision=recipe.precision,
         )  # fmt: skip
-        losses += rows[:, column].tolist()
+        losses += rows[:, LOSS].tolist()
     order = np.argsort(np.where(np.isfinite(losses), losses, np.inf), kind="stable")
     return [drawn[index] for index in order]
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from dass.errors import DassError, UsageError
+from dass.fidelity import Fidelity
 from dass.files import write_text
 from dass.networks.checkpoint import TeacherCard
 from dass.networks.elastic_resnet import ElasticResNet
@@ -64,7 +65,7 @@ class SearchResult:
         """What ranked: the paper's predictor, the multi-fidelity predictor, or a race."""
         if not self.predictor_id:
             return "race"
-        return "multi_fidelity" if self.pick.rung else "dass"
+        return "multi_fidelity" if self.pick.fidelity else "dass"
 
     @property
     def predicted(self) -> float | None:
@@ -253,13 +254,13 @@ def load_search(path: Path) -> SearchResult:
 def candidate_json(candidate: Candidate) -> dict[str, Any]:
     """One candidate as a JSON value: id, architecture, prediction and its interval in percent, counters of its cost."""
     architecture = candidate.architecture
-    interval = {"low": candidate.low, "high": candidate.high, "rung": candidate.rung} if candidate.rung else {}
+    fidelity, interval = candidate.fidelity, {"low": candidate.low, "high": candidate.high}
     return {
         "arch_id": architecture.arch_id,
         "architecture": architecture.to_json(),
         "predicted_accuracy": candidate.predicted,
         "score": candidate.score,
-        **interval,
+        **({} if fidelity is None else {**interval, "fidelity": fidelity.key}),
         **asdict(candidate.cost),
     }
 
@@ -267,7 +268,8 @@ def candidate_json(candidate: Candidate) -> dict[str, Any]:
 def _from_json(value: dict[str, Any]) -> Candidate:
     names = ("parameters", "macs", "macs_bn1", "macs_bn3_pool")
     cost = Cost(**{name: value[name] for name in names})
-    interval = (value.get("low"), value.get("high"), value.get("rung", ""))
+    key = value.get("fidelity") or value.get("rung")  # as earlier versions called it
+    interval = (value.get("low"), value.get("high"), Fidelity.parse(key) if key else None)
     score = value.get("score", value["predicted_accuracy"])  # what earlier versions wrote was not cut to the scale
     return Candidate(Architecture.from_json(value["architecture"]), score, cost, *interval)
 

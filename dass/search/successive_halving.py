@@ -12,8 +12,9 @@ import torch
 
 from dass.config import DistillationRecipe, Search
 from dass.errors import DassError, UsageError
+from dass.fidelity import FIDELITIES, NOISE, ONE_BATCH, Fidelity
 from dass.multi_fidelity.checkpoint import MultiFidelityCard
-from dass.multi_fidelity.predictor import RUNGS, MultiFidelityPredictor, Prediction, Rung, gather
+from dass.multi_fidelity.predictor import MultiFidelityPredictor, Prediction, gather
 from dass.predictor.embeddings import fixed_noise
 from dass.proxies.collector import Collector
 from dass.proxies.store import ProxyStore
@@ -28,10 +29,10 @@ from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 from dass.training.workers import Workers
 
-HALVING: tuple[Rung, ...] = ("sprint 10", "sprint 20", "sprint 50")
+HALVING = tuple(Fidelity("steps", steps) for steps in (10, 20, 50))
 # How many are looked at before a search that has so many seconds looks at the clock: enough to keep all cores busy.
-STARTS_AT_ONCE = 16 * max(8, os.cpu_count() or 1)
-SPRINTS_AT_ONCE = max(4, os.cpu_count() or 1)
+ONE_BATCH_AT_ONCE = 16 * max(8, os.cpu_count() or 1)
+K_STEP_AT_ONCE = max(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,19 @@ class SearchBudget:
 
     Attributes:
         candidates: architectures that are looked at all.
-        starts: the best of them by the free rungs, whose remapped start is looked at.
-        sprints: the best of those, which sprint for 10 steps; half of them for 20, a quarter for 50, as far as the
+        one_batch: the best of them by size and noise, which are tried on one batch.
+        k_step: the best of those, which train for 10 steps; half of them for 20, a quarter for 50, as far as the
             multi-fidelity predictor goes; for 5 where it goes no further.
         evolve: candidates after the first quarter are children of the best so far; else all are drawn at random.
         seconds: None, or how long the search may take: the best are tried on one batch until a third of it has gone,
-            and every length of sprint gets an equal share of what is left; `sprints` is not looked at. What is found
+            and every length of training gets an equal share of what is left; `k_step` is not looked at. What is found
             then depends on how fast the machine is. The first rung looks at all candidates in any case, and what was
             begun is finished.
     """
 
     candidates: int
-    starts: int
-    sprints: int
+    one_batch: int
+    k_step: int
     evolve: bool = False
     seconds: float | None = None
 
@@ -63,8 +64,8 @@ class SearchBudget:
         candidates: int,
         seconds: float | None = None,
         *,
-        starts: int | None = None,
-        sprints: int | None = None,
+        one_batch: int | None = None,
+        k_step: int | None = None,
         evolve: bool | None = None,
     ) -> "SearchBudget":
         """What is asked for; what is None is as params.yaml has it, cut to so many candidates, or as time allows.
@@ -72,20 +73,20 @@ class SearchBudget:
         Raises:
             UsageError: what is asked for contradicts itself.
         """
-        if seconds is not None and sprints is not None:
-            raise UsageError("sprints and seconds both say how many students train: give one of them")
-        if (starts or 0) > candidates:
-            raise UsageError(f"starts ({starts}) cannot exceed candidates ({candidates})")
-        most, which = (candidates, "candidates") if starts is None else (starts, "starts")
-        if (sprints or 0) > most:
-            raise UsageError(f"sprints ({sprints}) cannot exceed {which} ({most})")
-        if starts is None and sprints is not None:
-            starts = min(max(block.starts, sprints), candidates)
-        if starts is None:
-            starts = block.starts if seconds is None else candidates
-        starts = min(starts, candidates)
-        sprints = min(block.sprints if sprints is None else sprints, starts)
-        return cls(candidates, starts, sprints, block.evolve if evolve is None else evolve, seconds)
+        if seconds is not None and k_step is not None:
+            raise UsageError("k_step and seconds both say how many students train: give one of them")
+        if (one_batch or 0) > candidates:
+            raise UsageError(f"one_batch ({one_batch}) cannot exceed candidates ({candidates})")
+        most, which = (candidates, "candidates") if one_batch is None else (one_batch, "one_batch")
+        if (k_step or 0) > most:
+            raise UsageError(f"k_step ({k_step}) cannot exceed {which} ({most})")
+        if one_batch is None and k_step is not None:
+            one_batch = min(max(block.one_batch, k_step), candidates)
+        if one_batch is None:
+            one_batch = block.one_batch if seconds is None else candidates
+        one_batch = min(one_batch, candidates)
+        k_step = min(block.k_step if k_step is None else k_step, one_batch)
+        return cls(candidates, one_batch, k_step, block.evolve if evolve is None else evolve, seconds)
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,12 @@ class RungReport:
     """What a rung of a search took.
 
     Attributes:
-        rung: which.
+        fidelity: which.
         candidates: how many were on it.
         seconds: proxies and prediction.
     """
 
-    rung: Rung
+    fidelity: Fidelity
     candidates: int
     seconds: float
 
@@ -122,7 +123,7 @@ def successive_halving(
     said: Said | None = None,
     progress: Progress | None = None,
 ) -> SearchResult:
-    """Ranks candidates of one target, each by the highest rung that it has reached.
+    """Ranks candidates of one target, each by the highest fidelity that it has reached.
 
     Successive halving (Jamieson and Talwalkar 2016): what little proxies say decides who is worth more of it.
 
@@ -149,7 +150,7 @@ def successive_halving(
     fits = fitting(budget, device=device or torch.device("cpu"), **ascent.size)
 
     def fitness(architectures: Sequence[Architecture]) -> np.ndarray:
-        ascent.look(architectures, "noise")
+        ascent.look(architectures, NOISE)
         known = (ascent.found.get(one) for one in architectures)
         return np.array([one.score if one else -np.inf for one in known])
 
@@ -159,28 +160,28 @@ def successive_halving(
     def reserved(seconds: float) -> float:
         return left() - seconds
 
-    def done(rung: Rung, count: int, since: float) -> None:
+    def done(fidelity: Fidelity, count: int, since: float) -> None:
         if said and count:
-            said(RungReport(rung, count, time.perf_counter() - since))
+            said(RungReport(fidelity, count, time.perf_counter() - since))
 
     if effort.evolve:
         going = evolve_candidates(space, effort.candidates, seed, fitness, budget=budget, passes=fits, **ascent.size)
     else:
         going = sample_candidates(space, effort.candidates, seed, budget=budget, passes=fits, **ascent.size)
-        ascent.look(going, "noise")
-    done("noise", len(going), started)
+        ascent.look(going, NOISE)
+    done(NOISE, len(going), started)
 
     since = time.perf_counter()
-    going = _look(ascent, ascent.best(going, effort.starts), "start", STARTS_AT_ONCE, lambda: left(1 / 3))
-    done("start", len(going), since)
+    going = _look(ascent, ascent.best(going, effort.one_batch), ONE_BATCH, ONE_BATCH_AT_ONCE, lambda: left(1 / 3))
+    done(ONE_BATCH, len(going), since)
 
-    rungs = sprint_rungs(predictor.processes_)
-    count = effort.sprints if effort.seconds is None else len(going)
-    for place, rung in enumerate(rungs):
+    rungs = trained_fidelities(predictor.processes_)
+    count = effort.k_step if effort.seconds is None else len(going)
+    for place, fidelity in enumerate(rungs):
         since, best = time.perf_counter(), ascent.best(going, count)
         later = left() * (1 - 1 / (len(rungs) - place)) if effort.seconds else 0.0  # for the lengths that follow
-        going = _look(ascent, best, rung, SPRINTS_AT_ONCE, partial(reserved, later))
-        done(rung, len(going), since)
+        going = _look(ascent, best, fidelity, K_STEP_AT_ONCE, partial(reserved, later))
+        done(fidelity, len(going), since)
         count = len(going) // 2
 
     if not ascent.found:
@@ -257,19 +258,21 @@ class _Ascent:
         self._test_images = test_images
         self._progress = progress
 
-    def predict(self, architectures: Sequence[Architecture], rung: Rung) -> Prediction:
-        proxies = gather(self._collector, architectures, rung, self._progress)
+    def predict(self, architectures: Sequence[Architecture], fidelity: Fidelity) -> Prediction:
+        proxies = gather(self._collector, architectures, fidelity, self._progress)
         return self._predictor.predict(
-            proxies, rung, guide=self._guide.accuracy, classes=self._guide.teacher.classes,
+            proxies, fidelity, guide=self._guide.accuracy, classes=self._guide.teacher.classes,
             test_images=self._test_images,
         )  # fmt: skip
 
-    def look(self, architectures: Sequence[Architecture], rung: Rung) -> None:
-        made = self.predict(architectures, rung)
+    def look(self, architectures: Sequence[Architecture], fidelity: Fidelity) -> None:
+        made = self.predict(architectures, fidelity)
         for one, mean, low, high in zip(architectures, made.mean, made.low, made.high, strict=True):
             if np.isfinite(mean):
                 price = cost(one, **self.size)
-                self.found[one] = Candidate(one, float(mean), price, low=float(low), high=float(high), rung=rung)
+                self.found[one] = Candidate(
+                    one, float(mean), price, low=float(low), high=float(high), fidelity=fidelity
+                )
 
     def best(self, architectures: Sequence[Architecture], count: int) -> list[Architecture]:
         known = [self.found[one] for one in architectures if one in self.found]
@@ -277,19 +280,19 @@ class _Ascent:
 
 
 def _look(
-    ascent: _Ascent, architectures: list[Architecture], rung: Rung, at_once: int, left: Callable[[], float]
+    ascent: _Ascent, architectures: list[Architecture], fidelity: Fidelity, at_once: int, left: Callable[[], float]
 ) -> list[Architecture]:
     """Looks at candidates from a rung for as long as time is left; those that were looked at, the first of them."""
     size = at_once if math.isfinite(left()) else max(1, len(architectures))
     looked: list[Architecture] = []
     while len(looked) < len(architectures) and left() > 0:
         part = architectures[len(looked) : len(looked) + size]
-        ascent.look(part, rung)
+        ascent.look(part, fidelity)
         looked += part
     return looked
 
 
-def sprint_rungs(learned: Collection[Rung]) -> list[Rung]:
-    """The sprints that a search takes, shortest first, of the rungs that a multi-fidelity predictor has learned."""
-    known: list[Rung] = [rung for rung in RUNGS if rung.startswith("sprint") and rung in learned]
-    return [rung for rung in known if rung in HALVING] or known
+def trained_fidelities(learned: Collection[Fidelity]) -> list[Fidelity]:
+    """The short trainings that a search takes, shortest first, of all that a multi-fidelity predictor has learned."""
+    known = [fidelity for fidelity in FIDELITIES if fidelity.kind == "steps" and fidelity in learned]
+    return [fidelity for fidelity in known if fidelity in HALVING] or known

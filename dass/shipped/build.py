@@ -11,6 +11,7 @@ import torch
 
 from dass.errors import DassError, UsageError
 from dass.evaluation.correlation import spearman
+from dass.fidelity import FIDELITIES
 from dass.multi_fidelity.checkpoint import load_multi_fidelity
 from dass.predictor.checkpoint import load_predictor
 from dass.shipped.card import Kind, Release, ReleaseCard, Source, TargetScore, check_free, write_release
@@ -19,7 +20,7 @@ from dass.shipped.predict import EMBEDDING, predict
 from dass.training.workers import Workers
 
 FIXTURE_IMAGES = 512  # training images of a fixture, at most
-FIXTURE_KINDS = ("free", "noise", "start", "sprint 5")  # of proxies; longer trainings would take minutes to verify
+FIXTURE_FIDELITIES = FIDELITIES[:4]  # longer trainings would take minutes to verify
 LEAST_SRC = 0.5  # mean Spearman correlation on targets not learned from
 COVERED = (0.7, 0.95)  # share of each target's students within their 80% intervals
 LEAST_STUDENTS = 12  # of a target, or its correlation says nothing
@@ -119,7 +120,9 @@ def build(
         if not (place / STUDENTS).exists():
             write_fixture(place, small)
         small = read_fixture(place)  # one that is there is the one that `verify` will read
-        kinds = (EMBEDDING,) if kind == "dass" else [one for one in FIXTURE_KINDS if one in facts["left_out"]]
+        kinds = (
+            (EMBEDDING,) if kind == "dass" else [one.key for one in FIXTURE_FIDELITIES if one.key in facts["left_out"]]
+        )
         expected = {one: _src(predict(kind, weights, small, one, workers).mean, small) for one in kinds}
         card = replace(card, fixture=fixture, expected=expected)
     return write_release(folder, weights, card)
@@ -144,7 +147,7 @@ def _facts(kind: Kind, weights: Path) -> Mapping[str, Any]:
 
 def _score(kind: Kind, weights: Path, target: Fixture, workers: Workers) -> TargetScore:
     """The predictor on a target, from the costliest proxies that it has learned."""
-    proxies = EMBEDDING if kind == "dass" else list(load_multi_fidelity(weights)[0].processes_)[-1]
+    proxies = EMBEDDING if kind == "dass" else list(load_multi_fidelity(weights)[0].processes_)[-1].key
     made, reached = predict(kind, weights, target, proxies, workers), np.array(target.accuracies)
     inside = None if made.low is None else float(np.mean((made.low <= reached) & (reached <= made.high)))
     return TargetScore(

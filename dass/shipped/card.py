@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dass.errors import DassError, UsageError
+from dass.fidelity import Fidelity
 from dass.files import file_sha256
 from dass.sealed import read_sealed, write_sealed
 
@@ -74,13 +75,13 @@ class ReleaseCard:
         students: distilled students of all source tasks together.
         seeds: of these students.
         recipe: of their distillation, as far as predictions depend on it.
-        left_out: by kind of proxy, mean Spearman correlation over source tasks left out; empty if not measured.
+        left_out: by key of the fidelity, mean Spearman correlation over source tasks left out; empty if not measured.
         covered: likewise, the share of students within 80% intervals.
         targets: how it does on targets.
         licence: of the weights, which follows from that of the images.
         commit: of the project, when it was learned.
         fixture: name of the fixture that `verify` computes again; empty for none.
-        expected: by kind of proxy, the Spearman correlation there.
+        expected: by key of the fidelity, the Spearman correlation there.
         torch_version: with which it was learned.
     """
 
@@ -190,10 +191,14 @@ def read_release(folder: Path) -> Release:
 
 
 def _card(values: Mapping[str, Any]) -> ReleaseCard:
-    made = {
+    made: dict[str, Any] = {
         "sources": tuple(Source(**one) for one in values["sources"]),
         "targets": tuple(TargetScore(**one) for one in values["targets"]),
         "families": tuple(values["families"]),
         "seeds": tuple(values["seeds"]),
+        "kind": "multi_fidelity" if values["kind"] == "ladder" else values["kind"],  # as earlier versions called it
     }
+    if made["kind"] == "multi_fidelity":
+        for name in ("left_out", "covered", "expected"):
+            made[name] = {Fidelity.parse(key).key: value for key, value in values[name].items()}
     return ReleaseCard(**{**values, **made})

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from dass.errors import UsageError
+from dass.fidelity import Fidelity
 from dass.multi_fidelity.checkpoint import load_multi_fidelity
 from dass.multi_fidelity.predictor import gather
 from dass.predictor.checkpoint import load_predictor
@@ -46,7 +47,7 @@ def predict(kind: Kind, weights: Path, task: Fixture, proxies: str, workers: Wor
         kind: of the predictor.
         weights: of the predictor.
         task: the teacher, the images and the students; their accuracies are not looked at.
-        proxies: `embedding` for the paper's predictor; what the multi-fidelity one may look at.
+        proxies: `embedding` for the paper's predictor; the key of a fidelity for the multi-fidelity one.
         workers: where short trainings run.
 
     Raises:
@@ -61,15 +62,16 @@ def predict(kind: Kind, weights: Path, task: Fixture, proxies: str, workers: Wor
         noise = fixed_noise(card.resolution, card.noise_seed)
         return Predicted(score_candidates(adapted, task.teacher, task.architectures, card.space, noise))
     multi_fidelity, learned = load_multi_fidelity(weights)
-    rung = next((one for one in multi_fidelity.processes_ if one == proxies), None)
-    if rung is None:
-        raise UsageError(f"{weights} has not learned {proxies}: it knows {', '.join(multi_fidelity.processes_)}")
+    fidelity = Fidelity.parse(proxies)
+    if fidelity not in multi_fidelity.processes_:
+        known = ", ".join(one.key for one in multi_fidelity.processes_)
+        raise UsageError(f"{weights} has not learned {proxies}: it knows {known}")
     collector = Collector(
         task.teacher, task.data, fixed_noise(task.data.resolution, learned.seed), task.recipe, workers=workers,
         store=ProxyStore(None), device=CPU, seed=learned.seed,
     )  # fmt: skip
     made = multi_fidelity.predict(
-        gather(collector, task.architectures, rung), rung, guide=task.card.accuracy, classes=len(task.data.classes),
-        test_images=task.test_images,
+        gather(collector, task.architectures, fidelity), fidelity, guide=task.card.accuracy,
+        classes=len(task.data.classes), test_images=task.test_images,
     )  # fmt: skip
     return Predicted(made.mean, made.low, made.high)

@@ -26,7 +26,7 @@ def front_rows(task: TargetTask, shrunk: Shrunk) -> list[Row]:
     rows = []
     for one in shrunk.search.front:
         ends = (one.low or 0.0, one.high or 100.0)
-        of = f"held-out images, {one.rung} (80%)"
+        of = f"held-out images, {one.fidelity.label if one.fidelity else ''} (80%)"
         cost = (one.cost.macs, one.cost.parameters)
         rows.append(_row("searched", one.architecture.stage_label, one.predicted, ends, of, *cost))
     for each in sorted(shrunk.distilled, key=lambda one: one.student.macs):

@@ -75,7 +75,7 @@ def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, comma
             [
                 (
                     one.architecture.stage_label,
-                    one.rung,
+                    one.fidelity.label if one.fidelity else "",
                     f"{one.predicted:.1f}%",
                     "" if one.low is None else f"{one.low:.1f}% to {one.high:.1f}%",
                     f"{one.cost.macs / MILLION:.2f}",

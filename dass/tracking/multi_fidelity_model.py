@@ -9,14 +9,17 @@ import numpy as np
 import pandas as pd
 
 from dass.errors import UsageError
+from dass.fidelity import Fidelity
 from dass.multi_fidelity.checkpoint import MultiFidelityCard, load_multi_fidelity
 from dass.multi_fidelity.predictor import MultiFidelityPredictor
+from dass.proxies.columns import read_columns
 from dass.proxies.table import ProxyTable
 
 FILE = "predictor.safetensors"
 PREDICTED, LOW, HIGH = "predicted_accuracy", "low", "high"
-# Of MLflow's `params`: what is known of the task, and which proxies the rows hold.
-TEACHER_ACCURACY, CLASSES, TEST_IMAGES, EVIDENCE = "teacher_accuracy", "classes", "test_images", "evidence"
+# Of MLflow's `params`: what is known of the task, and up to which fidelity the rows hold proxies.
+TEACHER_ACCURACY, CLASSES, TEST_IMAGES, FIDELITY = "teacher_accuracy", "classes", "test_images", "fidelity"
+OLD_FIDELITY = "evidence"  # what models that earlier versions registered call it
 
 
 class MultiFidelityModel:
@@ -36,8 +39,8 @@ class MultiFidelityModel:
 
         Args:
             rows: one column for each measurement, as `dass.proxies` names them; the first row is the teacher's own.
-            params: `teacher_accuracy` in percent, `classes`, `test_images`, and `proxies`, the costliest kind of
-                proxies that is in the rows.
+            params: `teacher_accuracy` in percent, `classes`, `test_images`, and `fidelity`, the key of the
+                costliest whose proxies are in the rows.
 
         Returns:
             One row for each student, without the teacher: the prediction and its 80% interval.
@@ -46,15 +49,17 @@ class MultiFidelityModel:
             UsageError: a parameter is missing, there are no students, or the rows lack the proxies.
         """
         given = dict(params or {})
-        missing = [name for name in (TEACHER_ACCURACY, CLASSES, TEST_IMAGES, EVIDENCE) if name not in given]
+        if OLD_FIDELITY in given:
+            given.setdefault(FIDELITY, given.pop(OLD_FIDELITY))
+        missing = [name for name in (TEACHER_ACCURACY, CLASSES, TEST_IMAGES, FIDELITY) if name not in given]
         if missing:
             raise UsageError(f"params lack {', '.join(missing)}")
         if len(rows) < 2:
             raise UsageError("the first row is the teacher's own and each further one a student's: there is no student")
         values = rows.to_numpy(np.float64)
         made = self.predictor.predict(
-            ProxyTable(tuple(map(str, rows.columns)), values[1:], values[0]),
-            given[EVIDENCE],
+            ProxyTable(read_columns([str(name) for name in rows.columns]), values[1:], values[0]),
+            Fidelity.parse(str(given[FIDELITY])),
             guide=float(given[TEACHER_ACCURACY]),
             classes=int(given[CLASSES]),
             test_images=int(given[TEST_IMAGES]),

@@ -125,14 +125,15 @@ def _example(card: ReleaseCard) -> tuple["pd.DataFrame", Mapping[str, Any]]:
     """A teacher and two students, known by size and shape alone."""
     import pandas as pd
 
+    from dass.fidelity import SIZE
     from dass.proxies import size
-    from dass.tracking.multi_fidelity_model import CLASSES, EVIDENCE, TEACHER_ACCURACY, TEST_IMAGES
+    from dass.tracking.multi_fidelity_model import CLASSES, FIDELITY, TEACHER_ACCURACY, TEST_IMAGES
 
     stages = 4
-    names = size.names(stages)
+    names = [column.name for column in size.columns(stages)]
     rows = [[14.0, 18.0, *[3.0] * stages, *[1.0] * stages]] + [[13.0, 17.0, *[2.0] * stages, *[0.5] * stages]] * 2
     return pd.DataFrame(rows, columns=pd.Index(names, dtype=object)), {
-        TEACHER_ACCURACY: 80.0, CLASSES: 10, TEST_IMAGES: 1000, EVIDENCE: "free",
+        TEACHER_ACCURACY: 80.0, CLASSES: 10, TEST_IMAGES: 1000, FIDELITY: SIZE.key,
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.proxies.one_batch import names, one_batch_rows
+from dass.proxies.one_batch import LOSS, one_batch_rows
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 
@@ -75,7 +75,7 @@ def threshold(
         teacher, [change[2] for change in changes], held_out, alpha=alpha, temperature=temperature,
         precision="float32", images=len(held_out.train_labels),
     )  # fmt: skip
-    losses = rows[:, names(len(space.widths)).index("start_loss")]
+    losses = rows[:, LOSS]
     for common in np.sort(losses):
         student = _within(space, changes, losses, float(common))
         if macs(student) <= limit:

@@ -14,12 +14,13 @@ import torch
 import typer
 
 from dass.datasets.task_data import TaskData
+from dass.fidelity import NOISE, SIZE, Fidelity
 from dass.files import read_json, write_json
 from dass.networks.checkpoint import load_card
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.sorting import sort_channels
 from dass.params_file import find_root
-from dass.proxies.one_batch import names, one_batch_rows
+from dass.proxies.one_batch import ACCURACY, LOSS, one_batch_rows
 from dass.shipped.card import Kind
 from dass.shipped.fixture import Fixture
 from dass.shipped.predict import EMBEDDING, predict
@@ -108,8 +109,7 @@ def _one_batch(
     rows = one_batch_rows(
         teacher, members, data, alpha=recipe.alpha, temperature=recipe.temperature, precision="float32"
     )
-    columns = names(len(teacher.architecture.widths))
-    return tuple(rows[:, columns.index(f"start_{one}")].tolist() for one in ("accuracy", "loss"))
+    return rows[:, ACCURACY].tolist(), rows[:, LOSS].tolist()
 
 
 def _learned(study: Study, task: str, records: Sequence[CurveRecord], root: Path) -> Iterator[Scores]:
@@ -128,15 +128,17 @@ def _learned(study: Study, task: str, records: Sequence[CurveRecord], root: Path
     if project.predictor_file.exists():
         kinds.append(("dass", project.predictor_file, EMBEDDING, "embedding"))
     if project.multi_fidelity_file.exists():
-        prices = {"free": "", "noise": "embedding"}
+        prices = {SIZE: "", NOISE: "embedding"}
         learned = load_multi_fidelity(project.multi_fidelity_file)[0].processes_
-        kinds += [("multi_fidelity", project.multi_fidelity_file, one, prices.get(one, "one_batch")) for one in learned]
+        kinds += [
+            ("multi_fidelity", project.multi_fidelity_file, one.key, prices.get(one, "one_batch")) for one in learned
+        ]
     with Workers(2) as workers:
         for kind, weights, proxies, price in kinds:
             made = predict(kind, weights, target, proxies, workers)
-            ranking = "DaSS" if kind == "dass" else f"multi-fidelity, {proxies}"
+            ranking = "DaSS" if kind == "dass" else f"multi-fidelity, {Fidelity.parse(proxies).label}"
             values = dict(zip((one.arch_id for one in records), map(float, made.mean), strict=True))
-            steps = int(proxies.removeprefix("sprint ")) if proxies.startswith("sprint ") else 0
+            steps = 0 if kind == "dass" else Fidelity.parse(proxies).steps
             yield Scores(task, ranking, price, steps, values)
 
 

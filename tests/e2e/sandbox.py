@@ -115,7 +115,7 @@ def tiny_params() -> dict:
     values["distillation"] |= {"epochs": 1, "min_steps": 0, "batch_size": 16}
     values["students"] |= {"per_source": 4, "per_target": 5}
     values["predictor"] |= {"episodes": 10, "query": 4, "validate_every": 5}
-    values["search"] |= {"candidates": 40, "starts": 10, "sprints": 2, "steps": 50}
+    values["search"] |= {"candidates": 40, "one_batch": 10, "k_step": 2, "steps": 50}
     values["evaluation"] |= {"bootstrap": 100}
     values["targets"] = {"digits": {"dataset": "digits"}}
     return values

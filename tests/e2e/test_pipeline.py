@@ -31,8 +31,9 @@ ALL = [
 def test_every_stage_runs_once_and_a_new_target_redoes_nothing_of_the_source_side(sandbox: Sandbox) -> None:
     values = sandbox.params()
     values["evaluation"] |= {
-        "methods": ["DaSS", "MAML", "naswot", "parameters", "depth", "ladder: sprint 5", "few-shot 1", "few-shot 3"],
-        "seeds": 2, "picks": ["DaSS", "parameters", "depth"], "pick_seeds": 2,
+        "methods": ["dass", "maml", "naswot", "parameters", "depth", "multifidelity_steps5", "few_shot_1",
+                    "few_shot_3"],
+        "seeds": 2, "picks": ["dass", "parameters", "depth"], "pick_seeds": 2,
     }  # fmt: skip
     sandbox.set_params(values)
     assert sorted(sandbox.repro()) == sorted(ALL)
@@ -76,7 +77,7 @@ def check_reports(sandbox: Sandbox) -> None:
     with (sandbox.root / "reports/correlations.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {"method", "target", "metric", "value", "low", "high", "n"} <= set(rows[0])
-    [src] = [row for row in rows if (row["method"], row["target"], row["metric"]) == ("DaSS", "digits", "src")]
+    [src] = [row for row in rows if (row["method"], row["target"], row["metric"]) == ("dass", "digits", "src")]
     assert int(src["n"]) == 5
     assert -1 <= float(src["low"]) <= float(src["value"]) <= float(src["high"]) <= 1
     with (sandbox.root / "reports/picks.csv").open() as file:
@@ -137,13 +138,13 @@ def check_multi_fidelity(sandbox: Sandbox) -> None:
     found = sandbox.run(
         "python", "-m", "dass.cli.main", "search", "--data", "digits", "--teacher",
         "data/teachers/targets/digits/digits.safetensors", "--method", "multi_fidelity",
-        "--candidates", "30", "--starts", "8",
-        "--sprints", "4", "--top", "30", "--latency", "--json",
+        "--candidates", "30", "--one-batch", "8",
+        "--k-step", "4", "--top", "30", "--latency", "--json",
     )  # fmt: skip
     ranking = json.loads(found.stdout)["ranking"]
-    rungs = [item["rung"] for item in ranking]
-    assert {rung: rungs.count(rung) for rung in rungs} == {
-        "noise": 22, "start": 4, "sprint 10": 2, "sprint 20": 1, "sprint 50": 1
+    keys = [item["fidelity"] for item in ranking]
+    assert {key: keys.count(key) for key in keys} == {
+        "noise": 22, "one_batch": 4, "steps10": 2, "steps20": 1, "steps50": 1
     }  # fmt: skip
     assert all(item["low"] < item["predicted_accuracy"] < item["high"] and item["latency_ms"] > 0 for item in ranking)
 
@@ -152,10 +153,10 @@ def check_search_by_multi_fidelity(sandbox: Sandbox) -> None:
     """Its pick goes under its own name, beside what DaSS would have picked."""
     with (sandbox.root / "reports/picks.csv").open() as file:
         methods = {pick["method"] for pick in csv.DictReader(file) if pick["target"] == "digits"}
-    assert methods == {"teacher", "multi_fidelity", "DaSS", "parameters", "depth"}
+    assert methods == {"teacher", "multi_fidelity", "dass", "parameters", "depth"}
     found = json.loads((sandbox.root / "data/search/digits/search.json").read_text())
-    assert found["pick"]["rung"]
-    assert {candidate["rung"] for candidate in found["ranking"]} >= {"noise", "start"}
+    assert found["pick"]["fidelity"]
+    assert {candidate["fidelity"] for candidate in found["ranking"]} >= {"noise", "one_batch"}
 
 
 def check_lengths(sandbox: Sandbox) -> None:
@@ -168,7 +169,7 @@ def check_lengths(sandbox: Sandbox) -> None:
     assert steps[1] == 2 * steps[0]
     for where in wheres:
         own = {row["method"]: row for row in rows if row["target"] == where}
-        assert {"log_parameters", "noise_cosine", "similarity_4", "sprint_50_kd_loss", "DaSS"} <= set(own)
+        assert {"log_parameters", "noise_cosine", "similarity_4", "steps50_kd_loss", "dass"} <= set(own)
         assert {row["n"] for row in own.values()} == {"4"}
     assert len(StudentDatabase(sandbox.root / "data/lengths/digits").read_all("digits")) == 4
     sandbox.run("python", "-m", "flows.evolve", "1", "digits")
@@ -185,10 +186,10 @@ def check_comparison(sandbox: Sandbox) -> None:
     with (reports / "correlations.csv").open() as file:
         rows = list(csv.DictReader(file))
     src = {row["method"] for row in rows if (row["target"], row["metric"]) == ("digits", "src")}
-    assert src == {"DaSS", "MAML", "naswot", "parameters", "depth", "ladder: sprint 5"}
+    assert src == {"dass", "maml", "naswot", "parameters", "depth", "multifidelity_steps5"}
     [covered] = [row for row in rows if row["metric"] == "covered_80"]
-    assert covered["method"] == "ladder: sprint 5"
-    metrics = {row["metric"] for row in rows if row["method"] == "MAML"}
+    assert covered["method"] == "multifidelity_steps5"
+    metrics = {row["metric"] for row in rows if row["method"] == "maml"}
     assert metrics >= {"kendall", "partial_src", "src_loss", "regret", "precision_at_5", "src_difference",
                        "src_seed_deviation", "architecture_seconds"}  # fmt: skip
     with (reports / "few_shot.csv").open() as file:
@@ -196,7 +197,7 @@ def check_comparison(sandbox: Sandbox) -> None:
     with (reports / "picks.csv").open() as file:
         picks = list(csv.DictReader(file))
     assert {(pick["method"], pick["seed"]) for pick in picks} == {
-        ("teacher", "0"), *((method, seed) for method in ("DaSS", "parameters", "depth") for seed in "01")
+        ("teacher", "0"), *((method, seed) for method in ("dass", "parameters", "depth") for seed in "01")
     }  # fmt: skip
     distilled = StudentDatabase(sandbox.root / "data/picks").read_all("digits")
     architectures = {pick["architecture"] for pick in picks if pick["method"] != "teacher"}
@@ -211,12 +212,12 @@ def check_comparison(sandbox: Sandbox) -> None:
 
     path = sandbox.root / "data/scores/digits.json"
     before = {(item["method"], item["sample"], item["seed"]): item for item in json.loads(path.read_text())}
-    path.write_text(json.dumps([item for item in before.values() if item["method"] != "MAML"]))
+    path.write_text(json.dumps([item for item in before.values() if item["method"] != "maml"]))
     assert sandbox.repro("rank") == ["rank"]
     after = {(item["method"], item["sample"], item["seed"]): item for item in json.loads(path.read_text())}
     assert after.keys() == before.keys()
     for place, item in after.items():  # times tell what was done anew
-        assert (item["seconds"] == before[place]["seconds"]) == (place[0] != "MAML")
+        assert (item["seconds"] == before[place]["seconds"]) == (place[0] != "maml")
         assert item["values"] == before[place]["values"]
 
     found = sandbox.run(
@@ -236,13 +237,13 @@ def check_what_an_evaluation_stands(sandbox: Sandbox) -> None:
     before = path.read_bytes()
     items = json.loads(before)
     for item in items:
-        if (item["method"], item["sample"], item["seed"]) == ("DaSS", "students", 1):
+        if (item["method"], item["sample"], item["seed"]) == ("dass", "students", 1):
             item |= {"values": [], "failure": "meta-training diverged"}
     path.write_text(json.dumps([sealed({key: one for key, one in item.items() if key != SEAL}) for item in items]))
     sandbox.run("python", "-m", "flows.evaluate")
     with table.open() as file:
         methods = {row["method"] for row in csv.DictReader(file) if (row["target"], row["metric"]) == ("digits", "src")}
-    assert "MAML" in methods and "DaSS" not in methods
+    assert "maml" in methods and "dass" not in methods
     assert "meta-training diverged" in (sandbox.root / "reports/tables.md").read_text()
     path.write_bytes(before)
     elsewhere = sandbox.environment | {"MLFLOW_TRACKING_URI": "sqlite:///elsewhere.db"}
@@ -345,9 +346,10 @@ def test_a_preset_starts_resumes_and_finishes_at_a_tenth_of_its_size(
     values["distillation"] |= {"epochs": 1, "min_steps": 20, "batch_size": 16}
     values["students"] |= {"per_source": 3, "per_target": 5, "repeated": 2}
     values["predictor"] |= {"episodes": 100}
-    values["search"] |= {"candidates": 300, "starts": 30, "sprints": 4, "steps": 10}
+    values["search"] |= {"candidates": 300, "one_batch": 30, "k_step": 4, "steps": 10}
     values["evaluation"] |= {
-        "methods": ["DaSS", "MAML", "parameters", "ladder: start"], "picks": ["DaSS", "parameters"], "seeds": 1,
+        "methods": ["dass", "maml", "parameters", "multifidelity_one_batch"], "picks": ["dass", "parameters"],
+        "seeds": 1,
         "pick_seeds": 1, "bootstrap": 1000,
     }  # fmt: skip
     values["targets"] = {name: values["targets"][name] for name in ("plantvillage", "rsscn7")}

@@ -71,7 +71,7 @@ def made(project: Sandbox) -> str:
 
 
 def test_a_search_picks_within_a_share_of_the_teacher(project: Sandbox) -> None:
-    options = ("--method", "race", "--starts", "6", "--sprints", "2", "--json")
+    options = ("--method", "race", "--one-batch", "6", "--k-step", "2", "--json")
     found = json.loads(project.run("dass", "search", *GIVEN, *options).stdout)
     facts = json.loads(project.run("dass", "teacher", "inspect", "resnet20.th", "--json").stdout)
     macs = next(value for name, value in facts.items() if name.lower().startswith("macs"))

@@ -177,14 +177,17 @@ def fill(root: Path) -> None:
         validation=("split2",), students=4.0, teacher_ids=("a", "b", "c"), episodes=1, best_episode=1,
         validation_src=0.0, seed=0, precision="float32", device="cpu", torch_version="2", seconds=1.0,
     )  # fmt: skip
-    _ladder(project)
+    _multi_fidelity(project)
     save_predictor(project.predictor_file, MetaPredictor(model, rates, 1, TargetScale(40.0, 8.0)), card)
 
 
-def _ladder(project: Project) -> None:
+def _multi_fidelity(project: Project) -> None:
     """A multi-fidelity predictor that has learned from random numbers."""
-    names, rng = (*size.names(4), *noise.NAMES, *one_batch.names(4), *k_step.columns(50)), np.random.default_rng(0)
-    proxies = [ProxyTable(names, rng.normal(size=(8, len(names))), np.ones(len(names))) for _ in range(3)]
+    columns, rng = (
+        (*size.columns(4), *noise.COLUMNS, *one_batch.columns(4), *k_step.columns(50)),
+        np.random.default_rng(0),
+    )
+    proxies = [ProxyTable(columns, rng.normal(size=(8, len(columns))), np.ones(len(columns))) for _ in range(3)]
     recipe = project.params.distillation
     multi_fidelity = MultiFidelityPredictor(alpha=recipe.alpha, temperature=recipe.temperature).fit(
         [MultiFidelityTask(one, rng.uniform(40, 60, size=8), 60.0, 3, 500) for one in proxies]

@@ -109,16 +109,16 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
         "unit": draw(st.sampled_from([1.0, 50.0])),
     }
     values["search"] |= {"candidates": draw(st.integers(1, 30)), "top": draw(st.integers(1, 50))}
-    values["search"]["starts"] = draw(st.integers(1, values["search"]["candidates"]))
-    values["search"]["sprints"] = draw(st.integers(0, values["search"]["starts"]))
+    values["search"]["one_batch"] = draw(st.integers(1, values["search"]["candidates"]))
+    values["search"]["k_step"] = draw(st.integers(0, values["search"]["one_batch"]))
     values["search"] |= {"steps": draw(st.sampled_from([5, 10, 20, 50])), "evolve": draw(st.booleans())}
     values["search"]["method"] = draw(st.sampled_from(["dass", "multi_fidelity"]))
     others = draw(st.permutations(METHODS))[: draw(st.integers(0, 4))]
     values["evaluation"] |= {
-        "methods": ["DaSS", *(name for name in others if name != "DaSS")],
+        "methods": ["dass", *(name for name in others if name != "dass")],
         "seeds": draw(st.integers(1, 2)),
         "budgets": sorted(draw(st.sets(st.floats(0.01, 0.99), max_size=2))),
-        "picks": draw(st.sampled_from([[], ["DaSS"], ["DaSS", "parameters"]])),
+        "picks": draw(st.sampled_from([[], ["dass"], ["dass", "parameters"]])),
         "pick_seeds": draw(st.integers(1, 2)),
         "confidence": draw(st.floats(50, 99)),
     }

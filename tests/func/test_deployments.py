@@ -11,7 +11,7 @@ import httpx
 import pytest
 import yaml
 
-from dass.multi_fidelity.predictor import RUNGS
+from dass.fidelity import FIDELITIES
 from dass.project import Project
 from dass.students.database import StudentDatabase
 from flows.serve import deploy
@@ -98,9 +98,9 @@ def test_a_search_by_the_predictor_within_seconds_shows_its_proxies_and_register
     )  # fmt: skip
     assert run["state_type"] == "COMPLETED", run["state"]["message"]
     rows = table(served.artifacts(run)["table"])
-    proxies = {row["evidence"] for row in rows}
-    assert proxies <= set(RUNGS)
-    assert any(rung.startswith("sprint") for rung in proxies)
+    proxies = {row["fidelity"] for row in rows}
+    assert proxies <= {one.label for one in FIDELITIES}
+    assert any(label.endswith("steps") for label in proxies)
     assert all(" to " in row["80% interval"] for row in rows)
     summary = next(text for text in _markdown(served, run) if "MLflow run" in text)
     model = re.search(r"models:/(dass-student-digits)/(\d+)", summary)

@@ -44,7 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Sandb
         "family": "torchvision_resnet", "network": "resnet18_3x3", "ratios": [0.25, 0.5, 1.0], "granularity": "block",
     }  # fmt: skip
     values["distillation"] |= {"epochs": 1, "min_steps": 2, "batch_size": 12, "evaluations": 1}
-    values["search"] |= {"method": "race", "candidates": 12, "starts": 4, "sprints": 2, "max_macs": "40%"}
+    values["search"] |= {"method": "race", "candidates": 12, "one_batch": 4, "k_step": 2, "max_macs": "40%"}
     values["targets"] = {"insects": {"dataset": "insects", "teacher": "theirs.pth", "expect_accuracy": 0}}
     sandbox.set_params(values)
     fill_images(sandbox.root / "images")
@@ -67,7 +67,7 @@ def test_the_pick_is_within_its_share_of_the_teacher(project: Sandbox) -> None:
     found = json.loads((project.root / "data" / "search" / "insects" / "search.json").read_text())
     assert found["pick"]["architecture"]["family"]["name"] == "torchvision_resnet"
     assert found["pick"]["macs"] <= found["budget"]["max_macs"] * 1e6
-    assert found["pick"]["rung"].endswith("steps")
+    assert found["pick"]["fidelity"].startswith("steps")
 
 
 def test_the_student_has_its_teachers_family_and_normalization(project: Sandbox) -> None:

@@ -79,7 +79,7 @@ def test_the_paper_preset_is_the_papers() -> None:
     assert (params.teacher.epochs, params.teacher.label_smoothing) == (180, 0.1)
     assert params.space.ratios == tuple(i / 16 for i in range(8, 17))
     assert (params.source.splits, params.source.validation) == (tuple(range(10)), (8, 9))
-    table_4 = {"DaSS", "MetaD2A", "TANS", "grad_norm", "snip", "grasp", "fisher", "plain", "synflow", "naswot"}
+    table_4 = {"dass", "metad2a", "tans", "grad_norm", "snip", "grasp", "fisher", "plain", "synflow", "naswot"}
     assert table_4 <= set(params.evaluation.picks)
     assert params.teacher.precision == params.distillation.precision == "float32"
     windows = {
@@ -173,15 +173,15 @@ def test_an_unknown_key_is_named(block: Key) -> None:
             for found in (list(range(10)), [8, 8])
         ),
         ("students.repeated", 25, "students: repeated cannot exceed per_target"),
-        ("evaluation.methods", ["DaSS", "x"], "evaluation.methods: there is no method 'x': see docs/evaluation.md"),
-        ("evaluation.methods", ["DaSS", "DaSS"], "evaluation.methods: 'DaSS' stands twice"),
-        ("evaluation.methods", ["MACs"], "evaluation: methods must have DaSS among them"),
+        ("evaluation.methods", ["dass", "x"], "evaluation.methods: there is no method 'x': see docs/evaluation.md"),
+        ("evaluation.methods", ["dass", "dass"], "evaluation.methods: 'dass' stands twice"),
+        ("evaluation.methods", ["macs"], "evaluation: methods must have dass among them"),
         ("evaluation.methods", "some", "evaluation.methods: must be a list, found 'some'"),
         ("evaluation.seeds", 0, "evaluation.seeds: Input should be greater than or equal to 1, found 0"),
         ("evaluation.budgets", [0.5, 1.5], "evaluation.budgets.1: Input should be less than 1, found 1.5"),
         ("evaluation.budgets", [0.5, 0.25], "evaluation.budgets: budgets must ascend"),
-        ("evaluation.picks", ["TANS"], "evaluation: picks: 'TANS' must be one of methods, not few-shot"),
-        ("evaluation.picks", ["few-shot 5"], "evaluation: picks: 'few-shot 5' must be one of methods, not few-shot"),
+        ("evaluation.picks", ["tans"], "evaluation: picks: 'tans' must be one of methods, not few-shot"),
+        ("evaluation.picks", ["few_shot_5"], "evaluation: picks: 'few_shot_5' must be one of methods, not few-shot"),
         ("evaluation.confidence", 101, "evaluation.confidence: Input should be less than or equal to 100, found 101"),
         ("datasets", ["glyphs", "digits", "digits"], "datasets: a name stands twice"),
         ("datasets", ["digits"], "source.dataset: 'glyphs' is not in the datasets list: add it there"),

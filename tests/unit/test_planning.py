@@ -26,7 +26,7 @@ def write_params(folder: Path, **changes: dict[str, Any]) -> Project:
     values["teacher"] |= {"epochs": 10, "min_steps": 250}
     values["distillation"] |= {"epochs": 3, "min_steps": 40}
     values["students"] |= {"per_source": 8, "per_target": 20}
-    values["search"] |= {"candidates": 500, "starts": 200}
+    values["search"] |= {"candidates": 500, "one_batch": 200}
     values["evaluation"] |= {"picks": [], "pick_seeds": 1}
     values["targets"] = {"digits": {"dataset": "digits", "max_macs": 1.5}}
     for block, change in changes.items():
@@ -93,17 +93,17 @@ def test_hours_are_images_times_time(plan: Plan) -> None:
 def test_a_search_by_the_predictor_tries_one_batch_and_halves_trainings_over_the_workers(plan: Plan) -> None:
     def search(workers: int = 1, **change: Any) -> StageEstimate:
         return plan(
-            workers, search={"method": "multi_fidelity", "candidates": 500, "starts": 1, "sprints": 0, **change}
+            workers, search={"method": "multi_fidelity", "candidates": 500, "one_batch": 1, "k_step": 0, **change}
         )["search"]
 
     one = search()
     start = one.hours * 3600 - 500
     assert 0 < start < 512 * 0.01  # a student is smaller than its teacher
-    assert search(starts=200).hours * 3600 == pytest.approx(500 + 200 * start)
-    step = search(starts=9, sprints=1, steps=10).hours * 3600 - 500 - 9 * start
+    assert search(one_batch=200).hours * 3600 == pytest.approx(500 + 200 * start)
+    step = search(one_batch=9, k_step=1, steps=10).hours * 3600 - 500 - 9 * start
 
-    def steps(sprints: int, longest: int, workers: int = 1) -> float:
-        seconds = search(workers, starts=9, sprints=sprints, steps=longest).hours * 3600 - 500
+    def steps(k_step: int, longest: int, workers: int = 1) -> float:
+        seconds = search(workers, one_batch=9, k_step=k_step, steps=longest).hours * 3600 - 500
         return 10 * (seconds * workers - 9 * start) / step
 
     assert steps(9, 5) == pytest.approx(9 * 5)
@@ -111,25 +111,25 @@ def test_a_search_by_the_predictor_tries_one_batch_and_halves_trainings_over_the
     assert steps(9, 20) == pytest.approx(9 * 10 + 4 * 20)
     for workers in (1, 4):
         assert steps(9, 50, workers) == pytest.approx(9 * 10 + 4 * 20 + 2 * 50)
-    assert one.work == "1 x 500 candidates, 1 starts, 0 sprints"
+    assert one.work == "1 x 500 candidates, 1 on one batch, 0 trained for some steps"
     alone = plan()["search"]
     assert alone.work == "1 x 500 candidates"
-    assert search(starts=200).memory_mib == alone.memory_mib + plan()["multi_fidelity"].memory_mib
+    assert search(one_batch=200).memory_mib == alone.memory_mib + plan()["multi_fidelity"].memory_mib
 
 
 def test_methods_that_learn_are_learned_for_every_seed_and_picks_are_distilled(plan: Plan) -> None:
     def rank(methods: list[str], **more: Any) -> StageEstimate:
         return plan(evaluation={"methods": methods, "seeds": 1, **more})["rank"]
 
-    alone = rank(["DaSS"]).hours  # the predictor is there already: 20 students are scored, a second each
+    alone = rank(["dass"]).hours  # the predictor is there already: 20 students are scored, a second each
     assert alone * 3600 == pytest.approx(20)
-    learned = rank(["DaSS", "MAML"]).hours - 2 * alone
+    learned = rank(["dass", "maml"]).hours - 2 * alone
     assert learned > 0
-    three = rank(["DaSS", "MAML"], seeds=3)
+    three = rank(["dass", "maml"], seeds=3)
     assert three.hours == pytest.approx(6 * alone + 5 * learned)  # all but DaSS's first
-    assert rank(["DaSS", "few-shot 5", "depth"]).hours == pytest.approx(alone + learned)
-    assert rank(["DaSS", "naswot"]).hours > rank(["DaSS", "remapped loss"]).hours > alone
-    picked = rank(["DaSS", "depth"], picks=["depth"], pick_seeds=3)
+    assert rank(["dass", "few_shot_5", "depth"]).hours == pytest.approx(alone + learned)
+    assert rank(["dass", "naswot"]).hours > rank(["dass", "remapped_loss"]).hours > alone
+    picked = rank(["dass", "depth"], picks=["depth"], pick_seeds=3)
     assert picked.work == "2 methods, 3 picks"
     assert picked.hours == pytest.approx(alone + 3 * plan()["distil"].hours)
 

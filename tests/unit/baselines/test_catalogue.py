@@ -7,8 +7,8 @@ from dass.baselines.few_shot import FewShot
 from dass.baselines.meta_predictors import MetaPredictorRanker
 from dass.baselines.remapped import RemappedAccuracy
 from dass.baselines.zero_cost import ZeroCost
+from dass.fidelity import FIDELITIES
 from dass.method_names import FEW_SHOT, META, METHODS
-from dass.multi_fidelity.predictor import RUNGS
 from dass.params_file import load_params
 
 PRESETS = Path(__file__).parents[3] / "presets"
@@ -19,17 +19,17 @@ def test_every_promised_method_is_there() -> None:
         group: [name for name, method in CATALOGUE.items() if method.group == group]
         for group in ("meta", "zero-cost", "trivial", "multi_fidelity", "few-shot")
     }
-    assert {"DaSS", "DaSS without guide", "MAML", "Meta-SGD", "MetaD2A", "TANS"} <= set(groups["meta"])
+    assert {"dass", "dass_unguided", "maml", "meta_sgd", "metad2a", "tans"} <= set(groups["meta"])
     assert groups["zero-cost"] == [
         "grad_norm", "snip", "grasp", "fisher", "plain", "synflow", "naswot",
-        "DisWOT", "DisWOT, trained teacher", "DisWOT, remapped student",
+        "diswot", "diswot_trained_teacher", "diswot_remapped_student",
     ]  # fmt: skip
-    assert groups["few-shot"] == [f"few-shot {shots}" for shots in (1, 3, 5, 10, 20)]
+    assert groups["few-shot"] == [f"few_shot_{shots}" for shots in (1, 3, 5, 10, 20)]
     assert set(groups["trivial"]) == {
-        "parameters", "MACs", "depth", "random", "remapped accuracy", "remapped loss",
-        "remapped accuracy, new statistics", "remapped loss, new statistics",
+        "parameters", "macs", "depth", "random", "remapped_accuracy", "remapped_loss",
+        "one_batch_accuracy", "one_batch_loss",
     }  # fmt: skip
-    assert groups["multi_fidelity"] == [f"ladder: {rung}" for rung in RUNGS]
+    assert groups["multi_fidelity"] == [f"multifidelity_{one.key}" for one in FIDELITIES]
     assert sum(map(len, groups.values())) == len(CATALOGUE)
 
 
@@ -45,15 +45,15 @@ def test_params_are_checked_against_the_same_names() -> None:
 def test_settings_reach_the_methods() -> None:
     params = load_params(PRESETS / "small.yaml")
     settings = Settings(params.predictor, params.distillation, seed=7, device="cpu")
-    meta = CATALOGUE["MAML"].make(settings)
+    meta = CATALOGUE["maml"].make(settings)
     assert isinstance(meta, MetaPredictorRanker)
-    assert (meta.variant, meta.episodes, meta.seed, meta.device) == ("MAML", params.predictor.episodes, 7, "cpu")
-    start = CATALOGUE["remapped loss, new statistics"].make(settings)
+    assert (meta.variant, meta.episodes, meta.seed, meta.device) == ("maml", params.predictor.episodes, 7, "cpu")
+    start = CATALOGUE["one_batch_loss"].make(settings)
     assert isinstance(start, RemappedAccuracy)
     assert (start.measure, start.recalibrate, start.temperature) == ("loss", True, params.distillation.temperature)
     proxy = CATALOGUE["fisher"].make(settings)
     assert isinstance(proxy, ZeroCost)
     assert (proxy.proxy, proxy.seed) == ("fisher", 7)
-    few = CATALOGUE["few-shot 5"].make(settings)
+    few = CATALOGUE["few_shot_5"].make(settings)
     assert isinstance(few, FewShot)
-    assert (few.shots, few.meta.variant) == (5, "DaSS")
+    assert (few.shots, few.meta.variant) == (5, "dass")

@@ -13,7 +13,7 @@ from dass.predictor.scorer import score_candidates
 
 @pytest.fixture(scope="module")
 def meta(sources: list[RankingTask]) -> MetaPredictorRanker:
-    made = MetaPredictorRanker("DaSS", episodes=20, query=8, learning_rate=5e-3, precision="float32", device="cpu")
+    made = MetaPredictorRanker("dass", episodes=20, query=8, learning_rate=5e-3, precision="float32", device="cpu")
     return made.fit(sources[:3], sources[3:])
 
 
@@ -23,7 +23,7 @@ def rivals(sources: list[RankingTask]) -> list[FewShot]:
         FewShot(
             shots,
             MetaPredictorRanker(
-                "DaSS", episodes=10, query=8, learning_rate=5e-3, shots=shots, precision="float32", device="cpu"
+                "dass", episodes=10, query=8, learning_rate=5e-3, shots=shots, precision="float32", device="cpu"
             ),
         ).fit(sources[:3], sources[3:])
         for shots in (1, 3)
@@ -97,7 +97,7 @@ def test_too_few_students_are_refused(meta: MetaPredictorRanker, target: Ranking
 def test_a_predictor_that_has_learned_nothing_is_refused(
     meta: MetaPredictorRanker, rivals: list[FewShot], target: RankingTask
 ) -> None:
-    fresh = MetaPredictorRanker("DaSS", episodes=1, query=2)
+    fresh = MetaPredictorRanker("dass", episodes=1, query=2)
     with pytest.raises(UsageError, match="call fit"):
         few_shot_curve(fresh, rivals, target, [1.0] * 30)
     with pytest.raises(UsageError, match="call fit"):

@@ -10,7 +10,7 @@ from dass.evaluation.correlation import spearman
 SETTINGS = {"query": 12, "learning_rate": 5e-3, "validate_every": 20, "precision": "float32", "device": "cpu"}
 
 
-@pytest.mark.parametrize("variant", ["DaSS", "DaSS without guide", "Meta-SGD", "DaSS, 2 steps"])
+@pytest.mark.parametrize("variant", ["dass", "dass_unguided", "meta_sgd", "dass_2_steps"])
 def test_learns_what_ranks_an_unseen_target(variant: str, sources: list[RankingTask], target: RankingTask) -> None:
     ranker = MetaPredictorRanker(variant, episodes=150, **SETTINGS).fit(sources[:3], sources[3:])  # type: ignore[arg-type]
     assert spearman(ranker.score(target, target.architectures), target.accuracies) > 0.7
@@ -30,5 +30,5 @@ def test_variants_are_what_they_say(sources: list[RankingTask]) -> None:
 
 
 def test_an_unknown_variant_is_refused(sources: list[RankingTask]) -> None:
-    with pytest.raises(UsageError, match="unknown variant 'DaS': one of DaSS, "):
+    with pytest.raises(UsageError, match="unknown variant 'DaS': one of dass, "):
         MetaPredictorRanker("DaS", episodes=1, query=2).fit(sources[:3], sources[3:])

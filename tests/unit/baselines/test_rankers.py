@@ -48,7 +48,7 @@ def proxies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("evidence")
 
 
-@pytest.fixture(scope="module", params=reversed(CATALOGUE))  # longest sprints first: they serve the shorter ones too
+@pytest.fixture(scope="module", params=reversed(CATALOGUE))  # longest trainings first: they serve the shorter ones too
 def case(request: pytest.FixtureRequest, sources: list[RankingTask], target: RankingTask, proxies: Path) -> Case:
     method = CATALOGUE[request.param]
     settings = replace(SETTINGS, proxies=proxies)

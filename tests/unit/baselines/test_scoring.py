@@ -37,7 +37,7 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="module")
 def shipped(sources: list[RankingTask]) -> MetaPredictor:
-    made = MetaPredictorRanker("DaSS", episodes=4, query=8, precision="float32", device="cpu")
+    made = MetaPredictorRanker("dass", episodes=4, query=8, precision="float32", device="cpu")
     predictor = made.fit(sources[:3], sources[3:]).predictor_
     assert predictor is not None
     return predictor
@@ -112,7 +112,7 @@ def test_what_is_known_is_not_scored_again(
 def test_what_a_score_depends_on_is_in_its_key(
     made: Scoring, sample: TargetSample, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = "remapped loss" if change == "settings" else "random"
+    name = "remapped_loss" if change == "settings" else "random"
     [before] = made.score(name, 0, [sample])
     seed = 0
     if change == "task":
@@ -136,10 +136,10 @@ def test_where_the_predictor_keeps_proxies_and_how_many_measure_it_is_not_in_a_k
     made: Scoring, sample: TargetSample, tmp_path: Path
 ) -> None:
     few = replace(sample, architectures=sample.architectures[:2])
-    [first] = made.score("ladder: free", 0, [few])
+    [first] = made.score("multifidelity_size", 0, [few])
     assert not first.failure
     other = replace(made, settings=replace(made.settings, proxies=tmp_path / "elsewhere", workers=7))
-    [second] = other.score("ladder: free", 0, [few])
+    [second] = other.score("multifidelity_size", 0, [few])
     assert second.key == first.key
 
 
@@ -150,7 +150,7 @@ def test_the_predictors_seconds_are_those_of_its_proxies_whenever_they_were_made
     short = [replace(one, architectures=one.architectures[:6], accuracies=one.accuracies[:6]) for one in sources]
     recipe = made.settings.distillation.model_copy(update={"batch_size": 8})
     settings = replace(made.settings, distillation=recipe, proxies=tmp_path / "evidence", workers=0)
-    seconds: dict[str, list[float]] = {"ladder: start": [], "ladder: sprint 5": []}
+    seconds: dict[str, list[float]] = {"multifidelity_one_batch": [], "multifidelity_steps5": []}
     for run in range(2):  # scores are made anew, proxies are not
         again = replace(
             made, settings=settings, database=ScoreDatabase(tmp_path / f"scores-{run}"),
@@ -163,9 +163,9 @@ def test_the_predictors_seconds_are_those_of_its_proxies_whenever_they_were_made
         store = ProxyStore(tmp_path / "evidence")
         for file in (tmp_path / "evidence").glob("*.parquet"):
             store.add(file.stem, {name: replace(row, seconds=7.0) for name, row in store.read(file.stem).items()})
-    # A sprint's start is taken from the store, and counts as what it took.
-    assert 0 < seconds["ladder: start"][0] < 7 <= seconds["ladder: start"][1]
-    assert seconds["ladder: sprint 5"][1] >= seconds["ladder: start"][1] // 7 * 7 + 7
+    # The one-batch proxy of a training is taken from the store, and counts as what it took.
+    assert 0 < seconds["multifidelity_one_batch"][0] < 7 <= seconds["multifidelity_one_batch"][1]
+    assert seconds["multifidelity_steps5"][1] >= seconds["multifidelity_one_batch"][1] // 7 * 7 + 7
 
 
 def test_a_failure_is_kept_and_tried_again(made: Scoring, sample: TargetSample, broken: dict[str, Ranker]) -> None:
@@ -186,21 +186,21 @@ def test_the_shipped_predictor_is_the_first_seed_and_others_learn_once(
     made: Scoring, sample: TargetSample, tripwire: Tripwire, shipped: MetaPredictor
 ) -> None:
     other = replace(sample, task=replace(sample.task, name="second"))
-    [first] = made.score("DaSS", 0, [sample])
+    [first] = made.score("dass", 0, [sample])
     assert tripwire.asked == 0
-    direct = MetaPredictorRanker("DaSS", episodes=1, query=2)
+    direct = MetaPredictorRanker("dass", episodes=1, query=2)
     direct.predictor_ = shipped
     np.testing.assert_array_equal(first.values, direct.score(sample.task, sample.architectures))
-    second = list(made.score("DaSS", 1, [sample, other]))
+    second = list(made.score("dass", 1, [sample, other]))
     assert tripwire.asked == 1
     assert not any(scores.failure for scores in second)
     assert second[0].values == second[1].values != first.values
-    list(made.score("MAML", 0, [sample]))
+    list(made.score("maml", 0, [sample]))
     assert tripwire.asked == 1  # the source tasks are read once for all methods
     state = made.states / "dass-1.partial"
     before = state.stat().st_mtime_ns
     third = replace(sample, task=replace(sample.task, name="third"))
-    [found] = made.score("DaSS", 1, [third])
+    [found] = made.score("dass", 1, [third])
     assert found.values == second[0].values
     assert state.stat().st_mtime_ns == before  # a new target goes on from what was learned
 
@@ -216,13 +216,13 @@ def test_a_method_that_cannot_learn_fails_once_for_all(
         return SourceTasks([], [])
 
     failing = replace(made, sources=sources)
-    found = list(failing.score("TANS", 0, [sample, other]))
+    found = list(failing.score("tans", 0, [sample, other]))
     assert all("meta-training needs at least one training" in scores.failure for scores in found)
     assert len(asked) == 1
 
 
 def test_the_curve_shows_at_most_half(made: Scoring, sample: TargetSample, tripwire: Tripwire) -> None:
-    names = ["few-shot 1", "few-shot 10", "few-shot 20"]
+    names = ["few_shot_1", "few_shot_10", "few_shot_20"]
     found = made.curve(names, 0, sample)
     assert tripwire.asked == 1  # the rivals learn, the guide's predictor is shipped
     assert found.failure == ""
@@ -293,9 +293,9 @@ def test_picks_are_the_best_of_the_same_candidates(target: RankingTask) -> None:
         of("bad", [math.nan, math.nan, 3, 2, math.nan, math.nan]),
         of("failed", [], arch_ids=(), failure="RuntimeError"),
     ]
-    picks = picks_of(["DaSS", "last", "bad", "failed", "absent"], scores, search, 0)
+    picks = picks_of(["dass", "last", "bad", "failed", "absent"], scores, search, 0)
     assert [(pick.method, pick.candidate.architecture) for pick in picks] == [
-        ("DaSS", architectures[0]), ("last", architectures[5]), ("bad", architectures[3]),
+        ("dass", architectures[0]), ("last", architectures[5]), ("bad", architectures[3]),
     ]  # fmt: skip
     cheap = candidates[2].cost.macs / 1e6
     limited = picks_of(["last"], scores, replace(search, budget=Budget(max_macs=cheap)), 0)

@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from dass.datasets.importing import import_dataset
 from dass.errors import DassError
+from dass.fidelity import FIDELITIES, Fidelity
 from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelity
-from dass.multi_fidelity.predictor import RUNGS, MultiFidelityPredictor
+from dass.multi_fidelity.predictor import MultiFidelityPredictor
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.params_file import load_params
 from dass.predictor.checkpoint import PredictorCard, save_predictor
@@ -128,7 +129,7 @@ def test_outside_of_any_project(
     """A race needs no params.yaml; nor has a method to be named."""
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     use = ("--data", made / "images.zip", "--teacher", made / TEACHER, *AT_CHANCE, "--resolution", 16)
-    said = dass("search", *use, "--starts", 6, "--sprints", 2, "--json")
+    said = dass("search", *use, "--one-batch", 6, "--k-step", 2, "--json")
     assert said.code == 0, said.err
     found = json.loads(said.out)
     assert (found["method"], found["candidates"]) == ("race", 2)
@@ -138,7 +139,7 @@ def test_packed_images_are_taken_at_the_side_they_have(
     dass: Callable, refuses: Callable, project: Path, made: Path
 ) -> None:
     """By name, a race takes what is there; where there are several, the user says which."""
-    race = ("--teacher", TEACHER, *AT_CHANCE, "--method", "race", "--starts", 4, "--sprints", 2, "--json")
+    race = ("--teacher", TEACHER, *AT_CHANCE, "--method", "race", "--one-batch", 4, "--k-step", 2, "--json")
     params = project / "params.yaml"
     params.write_text(re.sub(r"batch_size: \d+", "batch_size: 4", params.read_text()))
     (project / "data" / "raw" / "pets-16").rename(project / "data" / "raw" / "cats-24x")
@@ -197,11 +198,11 @@ def test_as_a_table(dass: Callable) -> None:
         ({"--max-macs": "0.01"}, "the smallest member has"),
         ({"--device": "tpu"}, "unknown device 'tpu'"),
         ({"--candidates": "few"}, "Invalid value for '--candidates'"),
-        ({"--starts": "9", "--sprints": "0"}, "--starts, --sprints: not with --method dass"),
+        ({"--one-batch": "9", "--k-step": "0"}, "--one-batch, --k-step: not with --method dass"),
         ({"--seconds": "9"}, "--seconds: not with --method dass"),
-        ({"--method": "race", "--sprints": "0"}, "sprints"),
-        ({"--method": "race", "--sprints": "3", "--seconds": "9"}, "seconds"),
-        ({"--method": "race", "--sprints": "30"}, "30 students"),
+        ({"--method": "race", "--k-step": "0"}, "k_step"),
+        ({"--method": "race", "--k-step": "3", "--seconds": "9"}, "seconds"),
+        ({"--method": "race", "--k-step": "30"}, "30 students"),
         ({"--workers": "0", "--method": "multi_fidelity"}, "Invalid value for '--workers'"),
     ],
 )
@@ -225,7 +226,7 @@ def multi_fidelity(project: Path) -> Path:
     """A multi-fidelity predictor of that space, learned from made-up students."""
     recipe = load_params(project / "params.yaml").distillation
     learned = MultiFidelityPredictor(alpha=recipe.alpha, temperature=recipe.temperature).fit(
-        [make_task(seed) for seed in range(3)], RUNGS[: RUNGS.index("sprint 10") + 1]
+        [make_task(seed) for seed in range(3)], FIDELITIES[: Fidelity("steps", 10).level + 1]
     )
     card = MultiFidelityCard(SPACE, 16, recipe_facts(recipe), ("split0",), ("a",), 72, {}, {}, 3, "cpu", "2", 1.0)
     save_multi_fidelity(project / MULTI_FIDELITY_FILE, learned, card)
@@ -261,17 +262,17 @@ def test_how_far_the_multi_fidelity_predictor_goes_and_over_how_many_workers(
         "cpu",
     )
     for more in (
-        (), ("--sprints", 0, "--starts", 60, "--evolve", "--workers", 2), ("--candidates", 5), ("--seconds", 9),
-        ("--seconds", 9, "--starts", 7),
+        (), ("--k-step", 0, "--one-batch", 60, "--evolve", "--workers", 2), ("--candidates", 5), ("--seconds", 9),
+        ("--seconds", 9, "--one-batch", 7),
     ):  # fmt: skip
         assert refuses(1, *use, *more) == "far enough"
     block = load_params(Path("params.yaml")).search
     assert efforts == [
-        SearchBudget(candidates=3000, starts=block.starts, sprints=block.sprints),
-        SearchBudget(candidates=3000, starts=60, sprints=0, evolve=True),
-        SearchBudget(candidates=5, starts=5, sprints=5),
-        SearchBudget(candidates=3000, starts=3000, sprints=block.sprints, seconds=9),
-        SearchBudget(candidates=3000, starts=7, sprints=7, seconds=9),
+        SearchBudget(candidates=3000, one_batch=block.one_batch, k_step=block.k_step),
+        SearchBudget(candidates=3000, one_batch=60, k_step=0, evolve=True),
+        SearchBudget(candidates=5, one_batch=5, k_step=5),
+        SearchBudget(candidates=3000, one_batch=3000, k_step=block.k_step, seconds=9),
+        SearchBudget(candidates=3000, one_batch=7, k_step=7, seconds=9),
     ]
     assert counts == [3, 2, 3, 3, 3]
 
@@ -279,9 +280,9 @@ def test_how_far_the_multi_fidelity_predictor_goes_and_over_how_many_workers(
 def test_a_multi_fidelity_search_needs_no_other_predictor(search: Search, multi_fidelity: Path, project: Path) -> None:
     shutil.rmtree(project / "data" / "predictor")
     found = search(
-        "--method", "multi_fidelity", "--starts", 4, "--sprints", 0, "--workers", 1, "--top", 12, candidates=12
+        "--method", "multi_fidelity", "--one-batch", 4, "--k-step", 0, "--workers", 1, "--top", 12, candidates=12
     )
-    assert sorted(row["rung"] for row in found["ranking"]) == 8 * ["noise"] + 4 * ["start"]
+    assert sorted(row["fidelity"] for row in found["ranking"]) == 8 * ["noise"] + 4 * ["one_batch"]
     assert all(row["low"] < row["predicted_accuracy"] < row["high"] for row in found["ranking"])
 
 

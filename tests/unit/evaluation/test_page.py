@@ -19,29 +19,29 @@ def found() -> Findings:
     ]
     noise = np.random.default_rng(1).normal(scale=20, size=30)
     scores = {
-        "DaSS": {t.target: np.stack([accuracies, accuracies + noise / 9]) for t in truths},
-        "DaSS, first order": {t.target: accuracies for t in truths},
-        "MAML": {t.target: accuracies + noise for t in truths},
+        "dass": {t.target: np.stack([accuracies, accuracies + noise / 9]) for t in truths},
+        "dass_first_order": {t.target: accuracies for t in truths},
+        "maml": {t.target: accuracies + noise for t in truths},
         "naswot": {"dtd": noise},
         "parameters": {t.target: t.sizes[:, 1] for t in truths},
-        "ladder: free": {t.target: accuracies + noise / 3 for t in truths},
-        "ladder: start": {t.target: accuracies + noise / 20 for t in truths},
+        "multifidelity_size": {t.target: accuracies + noise / 3 for t in truths},
+        "multifidelity_one_batch": {t.target: accuracies + noise / 20 for t in truths},
     }
-    rows = compare(truths, scores, resamples=100, confidence=95, seed=0, reference="DaSS", simple="parameters")
-    rows += [CorrelationRow("ladder: start", "dtd", COVERED, 0.8, 0.7, 0.9, 30)]
+    rows = compare(truths, scores, resamples=100, confidence=95, seed=0, reference="dass", simple="parameters")
+    rows += [CorrelationRow("multifidelity_one_batch", "dtd", COVERED, 0.8, 0.7, 0.9, 30)]
     rows += ceiling_rows(truths, resamples=100, confidence=95, seed=0)
     rows += [CorrelationRow("naswot", "dtd", SECONDS, 0.0123, 0.0123, 0.0123, 30)]
     return Findings(
         truths=truths,
         teachers={"dtd": 44.4, "flat": 51.0},
-        meta=["DaSS", "DaSS, first order", "MAML"],
+        meta=["dass", "dass_first_order", "maml"],
         others=["naswot", "parameters"],
-        multi_fidelity=["ladder: free", "ladder: start"],
-        reference="DaSS",
-        variants=["DaSS, first order"],
+        multi_fidelity=["multifidelity_size", "multifidelity_one_batch"],
+        reference="dass",
+        variants=["dass_first_order"],
         rows=rows,
         curve=[CurveRow("dtd", 0, 0.5, 0.6, 0.0, 10, 15)],
-        picks=[PickRow("DaSS", "dtd", 0, 45.0, 1_000_000, 1000, "a")],
+        picks=[PickRow("dass", "dtd", 0, 45.0, 1_000_000, 1000, "a")],
         failures={("naswot", "flat"): "RuntimeError: no memory"},
     )
 
@@ -72,10 +72,21 @@ def test_methods_are_divided_between_the_tables(found: Findings) -> None:
 
 def test_the_multi_fidelity_predictor_stands_beside_the_best_baseline(found: Findings) -> None:
     by_target = tables(found)["multi_fidelity"]
-    assert [row[0] for row in by_target.rows] == ["DaSS", "ladder: free", "ladder: start", "noise ceiling"]
+    assert [row[0] for row in by_target.rows] == [
+        "DaSS",
+        "multi-fidelity, size and shape",
+        "multi-fidelity, one batch",
+        "noise ceiling",
+    ]
     assert by_target.columns[1:3] == ("dtd (n=30)", "flat† (n=30)")
     table = tables(found)["multi-fidelity-means"]
-    assert [row[0] for row in table.rows] == ["ladder: free", "ladder: start", "DaSS", "parameters", "MAML"]
+    assert [row[0] for row in table.rows] == [
+        "multi-fidelity, size and shape",
+        "multi-fidelity, one batch",
+        "DaSS",
+        "parameters",
+        "MAML",
+    ]
     start = dict(zip(table.columns, table.rows[1], strict=True))
     assert start["within 80% intervals"] == "80 %"
     assert abs(float(start["difference to DaSS"].split()[0])) < 0.05

@@ -76,8 +76,8 @@ def test_the_curve_has_a_line_per_target_and_a_star_for_the_guide(tmp_path: Path
 
 
 def test_a_panel_of_picks_per_target(tmp_path: Path) -> None:
-    rows = [PickRow("DaSS", "dtd", seed, accuracy, 1_500_000, 1, "a") for seed, accuracy in ((0, 40.0), (1, 42.0))] + [
-        PickRow("MACs", target, 0, 39.0, 2_000_000, 1, "b") for target in ("dtd", "cub", "draw", "cars")
+    rows = [PickRow("dass", "dtd", seed, accuracy, 1_500_000, 1, "a") for seed, accuracy in ((0, 40.0), (1, 42.0))] + [
+        PickRow("macs", target, 0, 39.0, 2_000_000, 1, "b") for target in ("dtd", "cub", "draw", "cars")
     ]
     figure = pick_scatter(rows, "Picks")
     titles = [axes.get_title() for axes in figure.axes]

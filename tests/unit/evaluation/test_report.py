@@ -103,7 +103,7 @@ def test_every_statistic_of_every_method_on_every_target(accuracies: Floats) -> 
     noise = np.random.default_rng(1).normal(scale=8, size=30)
     scores = {
         "ours": {"dtd": accuracies + noise, "cub": accuracies[::-1] ** 3},
-        "MACs": {t.target: t.sizes[:, 0] for t in truths},
+        "macs": {t.target: t.sizes[:, 0] for t in truths},
     }
     rows = compare(truths, scores, resamples=300, confidence=90, seed=0)
     keys = [(row.method, row.target, row.metric) for row in rows]
@@ -132,7 +132,7 @@ def test_every_statistic_of_every_method_on_every_target(accuracies: Floats) -> 
     best_ever = scipy.stats.spearmanr(ours, accuracies + np.arange(30) % 3).statistic
     assert value("ours", "dtd", "src_best") == pytest.approx(best_ever)
     assert best_ever != pytest.approx(value("ours", "dtd", "src"))
-    assert value("MACs", "dtd", "partial_src") == 0  # at equal size, size says nothing
+    assert value("macs", "dtd", "partial_src") == 0  # at equal size, size says nothing
     mean = (value("ours", "dtd", "src") + value("ours", "cub", "src")) / 2
     assert value("ours", MEAN, "src") == pytest.approx(mean)
 

@@ -19,10 +19,10 @@ from dass.evaluation.tables import (
 )
 
 ROWS = [
-    CorrelationRow.of("DaSS", "dtd", "src", Estimate(0.6, 0.4, 0.75, 50)),
-    CorrelationRow.of("DaSS", "dtd", "kendall", Estimate(0.4, 0.2, 0.5, 50)),
-    CorrelationRow.of("DaSS", "mean", "src", Estimate(0.65, 0.5, 0.8, 50)),
-    CorrelationRow.of("DaSS", "cub", "src", Estimate(0.7, 0.5, 0.8, 49)),
+    CorrelationRow.of("dass", "dtd", "src", Estimate(0.6, 0.4, 0.75, 50)),
+    CorrelationRow.of("dass", "dtd", "kendall", Estimate(0.4, 0.2, 0.5, 50)),
+    CorrelationRow.of("dass", "mean", "src", Estimate(0.65, 0.5, 0.8, 50)),
+    CorrelationRow.of("dass", "cub", "src", Estimate(0.7, 0.5, 0.8, 49)),
     CorrelationRow.of("random", "dtd", "src", Estimate(0, 0, 0, 50, 2, True)),
 ]
 
@@ -67,7 +67,7 @@ def test_chosen_methods_with_difference_and_time() -> None:
     table = correlation_table([*ROWS, *more], "src", "T", difference="src_difference")
     assert table.columns[-1] == "mean difference to DaSS"
     assert [row[-1] for row in table.rows] == ["-", "-0.60 [-0.80, -0.40]"]
-    best = CorrelationRow("DaSS", "mean", "src_best", 0.3, 0.2, 0.4, 50)
+    best = CorrelationRow("dass", "mean", "src_best", 0.3, 0.2, 0.4, 50)
     table = correlation_table([*ROWS, *more, best], "src", "T", difference="src_difference", best="src_best")
     assert table.columns[-2:] == ("mean difference to DaSS", "mean by best accuracy")
     assert [row[-1] for row in table.rows] == ["0.30 [0.20, 0.40]", "-"]
@@ -83,10 +83,10 @@ def test_the_curve() -> None:
 
 def test_picks_over_seeds() -> None:
     rows = [
-        PickRow("DaSS", "dtd", seed, accuracy, 1_500_000, 250_000, "1,1,1,1 / 4,4,4,4")
+        PickRow("dass", "dtd", seed, accuracy, 1_500_000, 250_000, "1,1,1,1 / 4,4,4,4")
         for seed, accuracy in ((0, 40.0), (1, 42.0), (2, 44.0))
     ]
-    table = pick_table([*rows, PickRow("MACs", "dtd", 0, 39.0, 1_000_000, 1000, "a")], "Table 4")
+    table = pick_table([*rows, PickRow("macs", "dtd", 0, 39.0, 1_000_000, 1000, "a")], "Table 4")
     assert table.rows[0] == ("dtd", "DaSS", "42.00 ± 2.00 (3)", "1.50", "0.250", "1,1,1,1 / 4,4,4,4")
     assert table.rows[1][2] == "39.00 (1)"
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dass.errors import DassError, UsageError
+from dass.fidelity import ONE_BATCH, SIZE, Fidelity
 from dass.multi_fidelity.checkpoint import MultiFidelityCard, check_fits, load_multi_fidelity, save_multi_fidelity
 from dass.multi_fidelity.predictor import MultiFidelityPredictor
 from dass.multi_fidelity.validation import leave_out
@@ -17,7 +18,18 @@ from tests.unit.multi_fidelity.test_predictor import ALPHA, TEMPERATURE, make_ta
 
 RECIPE = samples.RECIPE.model_copy(update={"alpha": ALPHA, "temperature": TEMPERATURE})
 CARD = MultiFidelityCard(
-    SPACE, 16, recipe_facts(RECIPE), ("split0",), ("t" * 12,), 24, {"start": 0.5}, {"start": 0.8}, 0, "cpu", "2", 1.0
+    SPACE,
+    16,
+    recipe_facts(RECIPE),
+    ("split0",),
+    ("t" * 12,),
+    24,
+    {"one_batch": 0.5},
+    {"one_batch": 0.8},
+    0,
+    "cpu",
+    "2",
+    1.0,
 )
 
 
@@ -25,7 +37,7 @@ CARD = MultiFidelityCard(
 def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, MultiFidelityPredictor]:
     path = tmp_path_factory.mktemp("multi_fidelity") / "multi_fidelity.safetensors"
     predictor = MultiFidelityPredictor(alpha=ALPHA, temperature=TEMPERATURE).fit(
-        [make_task(s) for s in range(3)], ("free", "start")
+        [make_task(s) for s in range(3)], (SIZE, ONE_BATCH)
     )
     save_multi_fidelity(path, predictor, CARD)
     return path, predictor
@@ -38,9 +50,9 @@ def test_a_predictor_predicts_the_same_after_a_trip_to_disk(
     again, card = load_multi_fidelity(path)
     assert card == CARD
     proxies = make_task(9).proxies
-    for rung in ("free", "start"):
+    for fidelity in (SIZE, ONE_BATCH):
         first, second = (
-            one.predict(proxies, rung, guide=50.0, classes=10, test_images=100) for one in (predictor, again)
+            one.predict(proxies, fidelity, guide=50.0, classes=10, test_images=100) for one in (predictor, again)
         )
         np.testing.assert_array_equal(first.mean, second.mean)
         np.testing.assert_array_equal(first.high, second.high)
@@ -92,10 +104,10 @@ def test_a_multi_fidelity_predictor_learned_from_other_students_is_refused(
 
 def test_a_left_out_task_is_predicted_without_its_group() -> None:
     tasks = [make_task(seed) for seed in range(4)]
-    found = leave_out(tasks, [0, 0, 1, 1], "sprint 10", alpha=ALPHA, temperature=TEMPERATURE)
-    predictor = MultiFidelityPredictor(alpha=ALPHA, temperature=TEMPERATURE).fit(tasks[2:], ["sprint 10"])
+    found = leave_out(tasks, [0, 0, 1, 1], Fidelity("steps", 10), alpha=ALPHA, temperature=TEMPERATURE)
+    predictor = MultiFidelityPredictor(alpha=ALPHA, temperature=TEMPERATURE).fit(tasks[2:], [Fidelity("steps", 10)])
     made = predictor.predict(
-        tasks[0].proxies, "sprint 10", guide=60.0, classes=10, test_images=2000, source_dataset=True
+        tasks[0].proxies, Fidelity("steps", 10), guide=60.0, classes=10, test_images=2000, source_dataset=True
     )
     inside = (made.low <= tasks[0].accuracies) & (tasks[0].accuracies <= made.high)
     assert found[0].covered == pytest.approx(inside.mean())

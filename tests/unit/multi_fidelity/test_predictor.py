@@ -6,48 +6,51 @@ from scipy.special import expit, logit
 from scipy.stats import spearmanr, t
 
 from dass.errors import UsageError
+from dass.fidelity import NOISE, ONE_BATCH, SIZE, Fidelity
 from dass.multi_fidelity.features import THIRDS, anchored, by_thirds
 from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask
 from dass.proxies import k_step, noise, one_batch, size
+from dass.proxies.columns import read_columns
 from dass.proxies.table import ProxyTable
 
-NAMES = (*size.names(4), *noise.NAMES, *one_batch.names(4), *k_step.columns(10))
+COLUMNS = (*size.columns(4), *noise.COLUMNS, *one_batch.columns(4), *k_step.columns(10))
+NAMES = [column.name for column in COLUMNS]
 ALPHA, TEMPERATURE = 0.5, 6.0
 
 
 def make_task(seed: int, students: int = 24, classes: int = 10, guide: float = 60.0) -> MultiFidelityTask:
-    """Students whose quality shows dimly in the losses of the start and clearly in those of the sprint."""
+    """Students whose quality shows dimly in the losses on one batch and clearly after 10 steps."""
     rng = np.random.default_rng(seed)
     quality = rng.normal(size=students)
     values = rng.normal(size=(students, len(NAMES)))
-    for blur, name in ((1.0, "start_loss"), (0.1, "sprint_10_loss")):
+    for blur, name in ((1.0, "one_batch_loss"), (0.1, "steps10_loss")):
         values[:, NAMES.index(name)] = 1.0 - 0.3 * (quality + blur * rng.normal(size=students))
     teacher = np.array([3.0 if name.startswith("depth_") else 0.0 for name in NAMES])
     accuracies = 100 * expit(logit(guide / 100) - 0.4 + 0.3 * quality + 0.05 * rng.normal(size=students))
-    return MultiFidelityTask(ProxyTable(NAMES, values, teacher), accuracies, guide, classes, 2000)
+    return MultiFidelityTask(ProxyTable(COLUMNS, values, teacher), accuracies, guide, classes, 2000)
 
 
 @pytest.fixture(scope="module")
 def predictor() -> MultiFidelityPredictor:
     tasks = [make_task(seed) for seed in range(6)]
     return MultiFidelityPredictor(alpha=ALPHA, temperature=TEMPERATURE).fit(
-        tasks, ("free", "noise", "start", "sprint 10")
+        tasks, (SIZE, NOISE, ONE_BATCH, Fidelity("steps", 10))
     )
 
 
 def test_each_rung_that_is_paid_for_ranks_better(predictor: MultiFidelityPredictor) -> None:
-    found = {"free": [], "start": [], "sprint 10": []}
+    found = {SIZE: [], ONE_BATCH: [], Fidelity("steps", 10): []}
     for seed in range(100, 106):
         task = make_task(seed, guide=85.0)
-        for rung, values in found.items():
-            made = predictor.predict(task.proxies, rung, guide=85.0, classes=10, test_images=2000)
+        for fidelity, values in found.items():
+            made = predictor.predict(task.proxies, fidelity, guide=85.0, classes=10, test_images=2000)
             values.append(spearmanr(made.mean, task.accuracies).statistic)
-    assert np.mean(found["free"]) < np.mean(found["start"]) - 0.2 < np.mean(found["sprint 10"]) - 0.3
+    assert np.mean(found[SIZE]) < np.mean(found[ONE_BATCH]) - 0.2 < np.mean(found[Fidelity("steps", 10)]) - 0.3
 
 
 def test_a_level_never_seen_is_met_through_the_guide_and_intervals_hold_it(predictor: MultiFidelityPredictor) -> None:
     task = make_task(200, students=200, guide=92.0)
-    made = predictor.predict(task.proxies, "sprint 10", guide=92.0, classes=10, test_images=2000)
+    made = predictor.predict(task.proxies, Fidelity("steps", 10), guide=92.0, classes=10, test_images=2000)
     assert abs(np.mean(made.mean - task.accuracies)) < 1.5
     assert 0.8 < np.mean((made.low < task.accuracies) & (task.accuracies < made.high)) <= 1
     assert ((made.low > 0) & (made.low < made.mean) & (made.mean < made.high) & (made.high < 100)).all()
@@ -58,9 +61,9 @@ def test_a_wider_confidence_and_a_smaller_test_set_widen_intervals(predictor: Mu
     widths = [
         float(np.mean(made.high - made.low))
         for made in (
-            predictor.predict(proxies, "start", guide=60.0, classes=10, test_images=2000),
-            predictor.predict(proxies, "start", guide=60.0, classes=10, test_images=2000, confidence=95),
-            predictor.predict(proxies, "start", guide=60.0, classes=10, test_images=50),
+            predictor.predict(proxies, ONE_BATCH, guide=60.0, classes=10, test_images=2000),
+            predictor.predict(proxies, ONE_BATCH, guide=60.0, classes=10, test_images=2000, confidence=95),
+            predictor.predict(proxies, ONE_BATCH, guide=60.0, classes=10, test_images=50),
         )
     ]
     assert widths[0] < min(widths[1:])
@@ -71,7 +74,7 @@ def test_another_dataset_is_less_certain_by_how_far_students_lie_from_their_teac
 ) -> None:
     proxies = make_task(300).proxies
     same, other = (
-        predictor.predict(proxies, "start", guide=60.0, classes=10, test_images=2000, source_dataset=known)
+        predictor.predict(proxies, ONE_BATCH, guide=60.0, classes=10, test_images=2000, source_dataset=known)
         for known in (True, False)
     )
     np.testing.assert_array_equal(same.mean, other.mean)
@@ -84,12 +87,12 @@ def test_an_untrained_student_is_predicted_by_two_members_and_doubted_where_they
     predictor: MultiFidelityPredictor,
 ) -> None:
     task = make_task(500)
-    made = predictor.predict(task.proxies, "start", guide=60.0, classes=10, test_images=10**6, source_dataset=True)
+    made = predictor.predict(task.proxies, ONE_BATCH, guide=60.0, classes=10, test_images=10**6, source_dataset=True)
     alone = MultiFidelityPredictor(alpha=ALPHA, temperature=TEMPERATURE)
     means, widths = [], []
-    for rung in ("free", "start"):
-        alone.processes_ = {rung: predictor.processes_[rung]}
-        mean, variance = predictor.processes_[rung].predict(alone._features(task.proxies, rung, 10)[0])
+    for fidelity in (SIZE, ONE_BATCH):
+        alone.processes_ = {fidelity: predictor.processes_[fidelity]}
+        mean, variance = predictor.processes_[fidelity].predict(alone._features(task.proxies, fidelity, 10)[0])
         means.append(mean + logit(0.6))
         widths.append(variance)
     middle = logit(made.mean / 100)
@@ -104,25 +107,24 @@ def test_an_untrained_student_is_predicted_by_two_members_and_doubted_where_they
 def test_a_prediction_depends_on_no_other_student(predictor: MultiFidelityPredictor) -> None:
     proxies = make_task(400).proxies
     one = replace(proxies, values=proxies.values[3:4])
-    pair = [predictor.predict(e, "start", guide=60.0, classes=10, test_images=100).mean for e in (proxies, one)]
+    pair = [predictor.predict(e, ONE_BATCH, guide=60.0, classes=10, test_images=100).mean for e in (proxies, one)]
     assert pair[0][3] == pytest.approx(pair[1][0])
 
 
-def test_proxies_that_were_not_paid_for_is_named(predictor: MultiFidelityPredictor) -> None:
+def test_proxies_that_were_not_paid_for_are_named(predictor: MultiFidelityPredictor) -> None:
     proxies = make_task(1).proxies
-    cheap = ProxyTable(proxies.names[:10], proxies.values[:, :10], proxies.teacher[:10])
-    with pytest.raises(UsageError, match="evidence of rung 'start' is missing"):
-        predictor.predict(cheap, "start", guide=60.0, classes=10, test_images=100)
-    with pytest.raises(UsageError, match="has not learned rung 'sprint 50'"):
-        predictor.predict(proxies, "sprint 50", guide=60.0, classes=10, test_images=100)
+    cheap = proxies.select(range(10))
+    with pytest.raises(UsageError, match="one_batch are missing"):
+        predictor.predict(cheap, ONE_BATCH, guide=60.0, classes=10, test_images=100)
+    with pytest.raises(UsageError, match="has not learned steps50"):
+        predictor.predict(proxies, Fidelity("steps", 50), guide=60.0, classes=10, test_images=100)
 
 
 def test_the_teacher_lies_at_zero_and_ignorance_at_one() -> None:
     teacher = np.array([0.9, 0.5, 12.0, 3.0])
     ignorant = np.array([0.1, np.log(10), (0.5 + 0.5 * 36) * np.log(10), 4.0])
-    proxies = ProxyTable(
-        ("start_accuracy", "start_loss", "start_kd_loss", "log_macs"), np.array([teacher, ignorant]), teacher
-    )
+    columns = read_columns(["one_batch_accuracy", "one_batch_loss", "one_batch_kd_loss", "log_macs"])
+    proxies = ProxyTable(columns, np.array([teacher, ignorant]), teacher)
     found = anchored(proxies, 10, alpha=ALPHA, temperature=TEMPERATURE)
     np.testing.assert_allclose(found, [[0, 0, 0, 0], [1, 1, 1, 1]])
 
@@ -131,16 +133,16 @@ def test_a_student_whose_measurement_broke_down_has_no_prediction_and_is_not_lea
     predictor: MultiFidelityPredictor,
 ) -> None:
     tasks = [make_task(seed) for seed in range(3)]
-    tasks[0].proxies.values[4, NAMES.index("start_loss")] = np.inf
-    made = MultiFidelityPredictor(alpha=ALPHA, temperature=TEMPERATURE).fit(tasks, ("start",))
-    found = made.predict(tasks[0].proxies, "start", guide=60.0, classes=10, test_images=100)
+    tasks[0].proxies.values[4, NAMES.index("one_batch_loss")] = np.inf
+    made = MultiFidelityPredictor(alpha=ALPHA, temperature=TEMPERATURE).fit(tasks, (ONE_BATCH,))
+    found = made.predict(tasks[0].proxies, ONE_BATCH, guide=60.0, classes=10, test_images=100)
     assert np.isnan(found.mean).nonzero()[0].tolist() == [4]
 
 
 def test_stages_become_thirds_of_the_teachers_depth() -> None:
     names = ("log_macs", "depth_1", "depth_2", "width_1", "width_2", "noise_cosine")
     teacher = np.array([5.0, 2.0, 4.0, 1.0, 1.0, 1.0])  # the first stage is the first third, the second the rest
-    found = by_thirds(ProxyTable(names, np.array([[4.0, 1.0, 3.0, 0.25, 0.5, 0.9], teacher]), teacher))
+    found = by_thirds(ProxyTable(read_columns(names), np.array([[4.0, 1.0, 3.0, 0.25, 0.5, 0.9], teacher]), teacher))
     thirds = {f"{kind}_{third}" for kind in ("depth", "width") for third in THIRDS}
     assert set(found.names) == {"log_macs", "noise_cosine", *thirds}
     rows = dict(zip(found.names, found.values.T, strict=True))
@@ -152,10 +154,9 @@ def test_stages_become_thirds_of_the_teachers_depth() -> None:
 
 def test_families_with_other_stages_have_the_same_columns_and_the_same_values_for_the_same_shape() -> None:
     def shape(depths: list[int], widths: list[float], teacher: list[int]) -> ProxyTable:
-        names = tuple(f"{kind}_{s + 1}" for kind in ("depth", "width") for s in range(len(depths)))
-        return by_thirds(
-            ProxyTable(names, np.array([[*depths, *widths]]), np.array([*teacher, *([1.0] * len(widths))]))
-        )
+        columns = read_columns([f"{kind}_{s + 1}" for kind in ("depth", "width") for s in range(len(depths))])
+        whole = np.array([*teacher, *([1.0] * len(widths))])
+        return by_thirds(ProxyTable(columns, np.array([[*depths, *widths]]), whole))
 
     three = shape([3, 3, 3], [0.5, 0.5, 0.5], [9, 9, 9])
     five = shape([1, 1, 2, 4, 1], [0.5] * 5, [3, 3, 6, 12, 3])

@@ -10,6 +10,7 @@ import torch
 from dass.config import DistillationRecipe
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError
+from dass.fidelity import Fidelity
 from dass.multi_fidelity.predictor import gather
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import fixed_noise
@@ -54,7 +55,7 @@ def test_rows_are_those_of_the_measurement_and_the_teachers_is_the_largest_stude
     finally:
         torch.set_num_threads(threads)
     np.testing.assert_allclose(np.vstack([found.values, found.teacher]), expected, rtol=1e-6)
-    assert found.names == one_batch.names(4)
+    assert found.columns == one_batch.columns(4)
     size = collector.size(students)
     assert list(size.values[:, size.names.index("depth_1")]) == [len(one.widths[0]) for one in students]
     assert collector.noise(students).teacher[0] == pytest.approx(1)
@@ -97,7 +98,7 @@ def test_seconds_are_those_of_measuring_whenever_that_was(collector: Collector, 
     assert collector.k_step(students, 10).seconds == first.seconds
     assert collector.k_step(students, 5).seconds == pytest.approx(first.seconds / 2)
     start = collector.one_batch(students)
-    together = gather(collector, students, "sprint 10")
+    together = gather(collector, students, Fidelity("steps", 10))
     assert together.seconds > start.seconds + first.seconds > first.seconds
     assert together.seconds < start.seconds + first.seconds + 1
 

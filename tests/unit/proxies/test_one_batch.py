@@ -8,11 +8,11 @@ from dass.datasets.augment import normalize
 from dass.datasets.task_data import TaskData
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
-from dass.proxies.one_batch import names, one_batch_rows
+from dass.proxies.one_batch import columns, one_batch_rows
 from dass.space.search_space import SearchSpace
 from dass.training.losses import distillation_loss
 
-NAMES = names(4)
+NAMES = [column.name for column in columns(4)]
 
 
 def measure(teacher: ElasticResNet, architectures: list, data: TaskData, images: int = 256) -> np.ndarray:
@@ -44,7 +44,7 @@ def test_the_teacher_is_like_itself(teacher: ElasticResNet, data: TaskData) -> N
     [row] = measure(teacher, [teacher.architecture], data)
     likeness = dict(zip(NAMES, row, strict=True))
     assert [likeness[f"similarity_{stage}"] for stage in (1, 2, 3, 4)] == pytest.approx([1.0] * 4)
-    assert likeness["start_error"] == 0
+    assert likeness["one_batch_error"] == 0
 
 
 def test_a_student_is_measured_alike_whoever_is_measured_beside_it(

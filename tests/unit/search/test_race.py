@@ -7,6 +7,7 @@ import torch
 
 from dass.config import Search
 from dass.errors import DassError, UsageError
+from dass.fidelity import Fidelity
 from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.search import race as racing
@@ -41,7 +42,7 @@ def race(task: TargetTask, size: RaceSize, budget: Budget | None = None, **more:
 
 def test_half_go_on_for_twice_as_long(task: TargetTask) -> None:
     found = race(task, RaceSize(candidates=20, students=8))
-    steps = [int(candidate.rung.split()[0]) for candidate in found.ranking]
+    steps = [candidate.fidelity.steps for candidate in found.ranking]
     assert steps == [4 * FIRST] * 2 + [2 * FIRST] * 2 + [FIRST] * 4
     assert found.pick == found.ranking[0]
     assert all(0 <= candidate.predicted <= 100 for candidate in found.ranking)
@@ -86,16 +87,16 @@ def test_a_limited_time_is_used(task: TargetTask, monkeypatch: pytest.MonkeyPatc
     assert 0.65 * seconds < now[0] <= seconds
 
 
-BLOCK = Search(method="race", candidates=500, starts=100, sprints=8, steps=10, evolve=False, top=5)
+BLOCK = Search(method="race", candidates=500, one_batch=100, k_step=8, steps=10, evolve=False, top=5)
 
 
 @pytest.mark.parametrize(
     ("asked", "size"),
     [
-        ({}, (64, 8, None)), ({"sprints": 20}, (100, 20, None)), ({"starts": 4}, (4, 4, None)),
-        ({"sprints": 200}, (200, 200, None)), ({"candidates": 30}, (30, 8, None)),
-        ({"seconds": 9.0}, (3000, 3000, 9.0)), ({"seconds": 9.0, "starts": 50}, (50, 50, 9.0)),
-        ({"candidates": 5, "starts": 50}, (5, 5, None)),
+        ({}, (64, 8, None)), ({"k_step": 20}, (100, 20, None)), ({"one_batch": 4}, (4, 4, None)),
+        ({"k_step": 200}, (200, 200, None)), ({"candidates": 30}, (30, 8, None)),
+        ({"seconds": 9.0}, (3000, 3000, 9.0)), ({"seconds": 9.0, "one_batch": 50}, (50, 50, 9.0)),
+        ({"candidates": 5, "one_batch": 50}, (5, 5, None)),
     ],
 )  # fmt: skip
 def test_the_size_is_what_is_asked_for(asked: dict[str, int], size: tuple[int, int, float | None]) -> None:
@@ -104,18 +105,18 @@ def test_the_size_is_what_is_asked_for(asked: dict[str, int], size: tuple[int, i
 
 @pytest.mark.parametrize(
     "asked",
-    [{"sprints": 0}, {"sprints": 4, "seconds": 3.0}, {"sprints": 4, "starts": 3}, {"sprints": 4, "candidates": 3}],
+    [{"k_step": 0}, {"k_step": 4, "seconds": 3.0}, {"k_step": 4, "one_batch": 3}, {"k_step": 4, "candidates": 3}],
 )
 def test_what_cannot_be_honoured_is_an_error(asked: dict[str, int]) -> None:
     with pytest.raises(UsageError):
         RaceSize.of(BLOCK, **asked)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"search\.sprints"):
-        RaceSize.of(BLOCK.model_copy(update={"sprints": 0}))
+    with pytest.raises(UsageError, match=r"search\.k_step"):
+        RaceSize.of(BLOCK.model_copy(update={"k_step": 0}))
 
 
 def test_one_student_needs_no_rival(task: TargetTask) -> None:
     [only] = race(task, RaceSize(candidates=1, students=1)).ranking
-    assert only.rung == f"{FIRST} steps"
+    assert only.fidelity == Fidelity("steps", FIRST)
 
 
 def test_progress_ends_at_the_whole(task: TargetTask) -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from dass.datasets.task_data import TaskData
-from dass.multi_fidelity.predictor import RUNGS, MultiFidelityPredictor, MultiFidelityTask, Prediction, Rung
+from dass.fidelity import FIDELITIES, NOISE, ONE_BATCH, Fidelity
+from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, Prediction
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import fixed_noise
 from dass.proxies import k_step, noise, one_batch, size
@@ -23,7 +24,8 @@ from dass.training.workers import Workers
 from tests.samples import RECIPE
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
-NAMES = (*size.names(4), *noise.NAMES, *one_batch.names(4), *k_step.columns(50))
+COLUMNS = (*size.columns(4), *noise.COLUMNS, *one_batch.columns(4), *k_step.columns(50))
+NAMES = [column.name for column in COLUMNS]
 
 
 def learned() -> MultiFidelityPredictor:
@@ -35,7 +37,7 @@ def learned() -> MultiFidelityPredictor:
         accuracies = 50 + 5 * values[:, 0]
         tasks.append(
             MultiFidelityTask(
-                ProxyTable(NAMES, values, np.array([2.0 if name.startswith("depth_") else 0.0 for name in NAMES])),
+                ProxyTable(COLUMNS, values, np.array([2.0 if name.startswith("depth_") else 0.0 for name in NAMES])),
                 accuracies,
                 60.0,
                 3,
@@ -74,16 +76,19 @@ def search(
 
 @pytest.fixture(scope="module")
 def found(collector: Collector) -> tuple[SearchResult, list[RungReport]]:
-    return search(collector, SearchBudget(candidates=60, starts=12, sprints=4))
+    return search(collector, SearchBudget(candidates=60, one_batch=12, k_step=4))
 
 
 def test_each_rung_takes_fewer_of_the_best(found: tuple[SearchResult, list[RungReport]]) -> None:
     result, rungs = found
-    assert [(one.rung, one.candidates) for one in rungs] == [
-        ("noise", 60), ("start", 12), ("sprint 10", 4), ("sprint 20", 2), ("sprint 50", 1),
+    assert [(one.fidelity, one.candidates) for one in rungs] == [
+        (NOISE, 60), (ONE_BATCH, 12), (Fidelity("steps", 10), 4), (Fidelity("steps", 20), 2),
+        (Fidelity("steps", 50), 1),
     ]  # fmt: skip
-    counts = {rung: sum(candidate.rung == rung for candidate in result.ranking) for rung in ("noise", "start")}
-    assert counts == {"noise": 48, "start": 8}
+    counts = {
+        fidelity: sum(candidate.fidelity == fidelity for candidate in result.ranking) for fidelity in (NOISE, ONE_BATCH)
+    }
+    assert counts == {NOISE: 48, ONE_BATCH: 8}
 
 
 def test_candidates_are_within_the_budget_ranked_and_have_intervals(
@@ -109,14 +114,20 @@ def test_a_result_with_intervals_comes_back_from_its_file(
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Candidates take time by the rung they are looked at from, and nothing else takes any; four cores."""
-    monkeypatch.setattr(climbing, "SPRINTS_AT_ONCE", 4)
+    """Candidates take time by the fidelity they are looked at from, and nothing else takes any; four cores."""
+    monkeypatch.setattr(climbing, "K_STEP_AT_ONCE", 4)
     now = [0.0]
-    prices = {"noise": 0.0, "start": 0.01, "sprint 10": 1.0, "sprint 20": 2.0, "sprint 50": 5.0}
+    prices = {
+        NOISE: 0.0,
+        ONE_BATCH: 0.01,
+        Fidelity("steps", 10): 1.0,
+        Fidelity("steps", 20): 2.0,
+        Fidelity("steps", 50): 5.0,
+    }
 
-    def predicted(ascent: Any, architectures: Sequence[Architecture], rung: Rung) -> Prediction:
-        now[0] += len(architectures) * prices[rung]
-        return plain(ascent, architectures, "noise")
+    def predicted(ascent: Any, architectures: Sequence[Architecture], fidelity: Fidelity) -> Prediction:
+        now[0] += len(architectures) * prices[fidelity]
+        return plain(ascent, architectures, NOISE)
 
     plain = climbing._Ascent.predict
     monkeypatch.setattr(climbing._Ascent, "predict", predicted)
@@ -126,27 +137,27 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("seconds", "counts"),
     [
-        (60, [60, 60, 20, 10, 4]),  # 59.4 s are left after starts: 19.8 for each length
+        (60, [60, 60, 20, 10, 4]),  # 59.4 s are left after one batch: 19.8 for each length
         (3, [60, 60, 4]),  # 0.8 s for each, but what was begun is finished and takes 4
         (1e-3, [60, 60]),
     ],
 )
 @pytest.mark.usefixtures("clock")
 def test_as_many_sprint_as_the_time_is_enough_for(collector: Collector, seconds: float, counts: list[int]) -> None:
-    _, rungs = search(collector, SearchBudget(candidates=60, starts=60, sprints=0, seconds=seconds))
+    _, rungs = search(collector, SearchBudget(candidates=60, one_batch=60, k_step=0, seconds=seconds))
     assert [one.candidates for one in rungs] == counts
 
 
 @pytest.mark.usefixtures("clock")
 def test_starts_stop_after_a_third_of_the_time(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(climbing, "STARTS_AT_ONCE", 10)
-    result, rungs = search(collector, SearchBudget(candidates=60, starts=60, sprints=0, seconds=0.75))
-    assert [(one.rung, one.candidates) for one in rungs][1] == ("start", 30)
+    monkeypatch.setattr(climbing, "ONE_BATCH_AT_ONCE", 10)
+    result, rungs = search(collector, SearchBudget(candidates=60, one_batch=60, k_step=0, seconds=0.75))
+    assert [(one.fidelity, one.candidates) for one in rungs][1] == (ONE_BATCH, 30)
     assert len(result.ranking) == 60
 
 
 def test_a_predictor_of_short_trainings_alone_is_used_to_its_end(collector: Collector) -> None:
     short = learned()
-    short.processes_ = {rung: one for rung, one in short.processes_.items() if rung in RUNGS[:4]}
-    _, rungs = search(collector, SearchBudget(candidates=20, starts=8, sprints=3), short)
-    assert [(one.rung, one.candidates) for one in rungs] == [("noise", 20), ("start", 8), ("sprint 5", 3)]
+    short.processes_ = {fidelity: one for fidelity, one in short.processes_.items() if fidelity in FIDELITIES[:4]}
+    _, rungs = search(collector, SearchBudget(candidates=20, one_batch=8, k_step=3), short)
+    assert [(one.fidelity, one.candidates) for one in rungs] == [(NOISE, 20), (ONE_BATCH, 8), (Fidelity("steps", 5), 3)]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from dass.fidelity import FIDELITIES, ONE_BATCH
 from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelity
-from dass.multi_fidelity.predictor import RUNGS, MultiFidelityPredictor, MultiFidelityTask, gather
+from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, gather
 from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import fixed_noise
@@ -52,12 +53,12 @@ def multi_fidelity_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 task.teacher, task.data, fixed_noise(16, 0), RECIPE, workers=workers, store=ProxyStore(None),
                 device=torch.device("cpu"),
             )  # fmt: skip
-            proxies = gather(collector, task.architectures, "start")
+            proxies = gather(collector, task.architectures, ONE_BATCH)
             tasks.append(MultiFidelityTask(proxies, np.array(task.accuracies), 57.0, 4, 2000))
-    learned = MultiFidelityPredictor(alpha=RECIPE.alpha, temperature=RECIPE.temperature).fit(tasks, RUNGS[:3])
+    learned = MultiFidelityPredictor(alpha=RECIPE.alpha, temperature=RECIPE.temperature).fit(tasks, FIDELITIES[:3])
     card = MultiFidelityCard(
-        SPACE, 16, recipe_facts(RECIPE), ("task0",), ("t" * 12,), 48, {"free": 0.9, "start": 0.9}, {"start": 0.8}, 0,
-        "cpu", "2", 1.0,
+        SPACE, 16, recipe_facts(RECIPE), ("task0",), ("t" * 12,), 48, {"size": 0.9, "one_batch": 0.9},
+        {"one_batch": 0.8}, 0, "cpu", "2", 1.0,
     )  # fmt: skip
     path = tmp_path_factory.mktemp("learned") / "multi_fidelity.safetensors"
     save_multi_fidelity(path, learned, card)

@@ -39,19 +39,19 @@ def test_a_release_says_where_it_comes_from_and_how_it_does_on_targets(release: 
     assert 0.5 < score.src < 1
     assert score.covered is not None
     assert 0.7 <= score.covered < 1
-    assert set(card.expected) == {"free", "start"}
+    assert set(card.expected) == {"size", "one_batch"}
 
 
 def test_verify_finds_the_correlations_again(release: Release) -> None:
     with Workers(0) as workers:
         checks = verify(release, workers)
-    assert [check.proxies for check in checks] == ["free", "start"]
+    assert {check.proxies for check in checks} == {"size", "one_batch"}
     assert all(check.holds for check in checks)
 
 
 def test_verify_finds_a_predictor_that_says_something_else(copy: Path) -> None:
     facts = read_sealed(copy / CARD)
-    write_sealed(copy / CARD, {**facts, "expected": {"free": -facts["expected"]["free"]}})
+    write_sealed(copy / CARD, {**facts, "expected": {"size": -facts["expected"]["size"]}})
     with Workers(0) as workers:
         [check] = verify(read_release(copy), workers)
     assert not check.holds

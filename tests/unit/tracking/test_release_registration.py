@@ -38,11 +38,11 @@ def test_a_release_is_registered_once_with_its_card_and_predicts_from_there(
     model = mlflow.pyfunc.load_model(f"models:/{version.name}/{version.version}")
     import pandas as pd
 
-    names = size.names(4)
+    names = [column.name for column in size.columns(4)]
     rows = np.array([[9.0, 12.0, 2, 2, 2, 2, 1, 1, 1, 1], [8.0, 11.0, 1, 2, 1, 2, 0.5, 1, 0.5, 1]])
     made = model.predict(
         pd.DataFrame(rows, columns=pd.Index(names, dtype=object)),
-        params={"teacher_accuracy": 57.0, "classes": 4, "test_images": 2000, "evidence": "free"},
+        params={"teacher_accuracy": 57.0, "classes": 4, "test_images": 2000, "fidelity": "size"},
     )
     assert len(made) == 1
     assert 0 < made["low"][0] < made["predicted_accuracy"][0] < made["high"][0] < 100

@@ -176,17 +176,17 @@ def test_a_run_of_another_store_or_a_deleted_one_is_not_there(store: Store) -> N
 
 def test_an_evaluation_has_a_nested_run_for_each_method(store: Store) -> None:
     rows = [
-        CorrelationRow("DaSS", "dtd", "src", 0.6, 0.3, 0.8, 20),
-        CorrelationRow("DaSS", "mean", "src", 0.7, 0.4, 0.8, 20),
-        CorrelationRow("MACs", "dtd", "src", 0.4, 0.1, 0.6, 20),
-        CorrelationRow("MACs", "dtd", "src_difference", -0.2, -0.4, 0.1, 20),
-        CorrelationRow("MACs", "dtd", "architecture_seconds", 0.25, 0.2, 0.3, 20),
+        CorrelationRow("dass", "dtd", "src", 0.6, 0.3, 0.8, 20),
+        CorrelationRow("dass", "mean", "src", 0.7, 0.4, 0.8, 20),
+        CorrelationRow("macs", "dtd", "src", 0.4, 0.1, 0.6, 20),
+        CorrelationRow("macs", "dtd", "src_difference", -0.2, -0.4, 0.1, 20),
+        CorrelationRow("macs", "dtd", "architecture_seconds", 0.25, 0.2, 0.3, 20),
     ]
-    picks = [PickRow("MACs", "dtd", seed, accuracy, 1, 1, "a") for seed, accuracy in ((0, 40.0), (1, 42.0))]
-    methods = [MethodRun("DaSS", "meta", 3), MethodRun("MACs", "trivial", 1)]
+    picks = [PickRow("macs", "dtd", seed, accuracy, 1, 1, "a") for seed, accuracy in ((0, 40.0), (1, 42.0))]
+    methods = [MethodRun("dass", "meta", 3), MethodRun("macs", "trivial", 1)]
 
     def log(rows: list[CorrelationRow]) -> str:
-        return log_evaluation(store, LINEAGE, preset="demo", reference="DaSS", methods=methods, rows=rows, picks=picks)
+        return log_evaluation(store, LINEAGE, preset="demo", reference="dass", methods=methods, rows=rows, picks=picks)
 
     outer = store.client.get_run(log(rows))
     assert outer.data.metrics == {
@@ -197,8 +197,8 @@ def test_an_evaluation_has_a_nested_run_for_each_method(store: Store) -> None:
     nested = store.client.search_runs(
         [store.experiment_id("evaluation")], f"tags.`mlflow.parentRunId` = '{outer.info.run_id}'"
     )
-    assert {run.info.run_name for run in nested} == {"DaSS", "MACs"}
-    [macs] = [run for run in nested if run.info.run_name == "MACs"]
+    assert {run.info.run_name for run in nested} == {"dass", "macs"}
+    [macs] = [run for run in nested if run.info.run_name == "macs"]
     assert (macs.data.params["group"], macs.data.params["seeds"]) == ("trivial", "1")
     assert macs.data.metrics["src_difference/dtd"] == -0.2
     assert macs.data.metrics["pick_accuracy/dtd"] == 41
