@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from dass.families.family import Family, Widths
 from dass.families.ofa_resnet import OfaResNet, divisible
 from dass.families.registry import family_to_json
 from dass.space.architecture import Architecture
-from dass.space.cost import cost
+from dass.space.cost import Cost, cost
 from dass.space.limits import in_words
 from dass.space.search_space import SearchSpace, is_limited, too_few
 
@@ -149,30 +149,21 @@ class ElasticSpace(SearchSpace):
     ) -> list[Architecture]:
         """Draws distinct members, every choice with equal chance; arguments as in `SearchSpace.sample`."""
         limited = is_limited(max_macs, max_params, min_macs, min_params, resolution=resolution, classes=classes)
-
-        def fits(architecture: Architecture) -> bool:
-            if not limited:
-                return True
-            spent = cost(architecture, cast(int, resolution), cast(int, classes))
-            pairs = ((spent.macs, min_macs, max_macs), (spent.parameters, min_params, max_params))
-            return all((least is None or x >= least) and (most is None or x <= most) for x, least, most in pairs)
-
+        limits = ((min_macs, max_macs), (min_params, max_params))
+        spent = partial(cost, resolution=cast(int, resolution), classes=cast(int, classes))
+        least, most = (spent(end) if limited else None for end in (self.smallest, self.largest))
+        fruitless = PATIENCE if least and most and not _within(least, most, limits) else 0  # then no draw fits
         found: dict[Architecture, None] = {}
-        fruitless = 0
         while len(found) < min(n, self.size) and fruitless < PATIENCE:
             drawn = self._draw(rng)
-            if drawn in found or not fits(drawn):
+            if drawn in found or (limited and not _within(own := spent(drawn), own, limits)):
                 fruitless += 1
             else:
                 found[drawn] = None
                 fruitless = 0
         if len(found) < n and not (fewer and found):
-            ends = None
-            if limited:
-                size = cast(int, resolution), cast(int, classes)
-                least, most = cost(self.smallest, *size), cost(self.largest, *size)
-                ends = in_words(least.macs, least.parameters), in_words(most.macs, most.parameters)
-            raise too_few(n, len(found), ends)
+            ends = (least, most) if least and most else ()
+            raise too_few(n, len(found), tuple(in_words(end.macs, end.parameters) for end in ends) or None)
         return list(found)
 
     def child(self, mother: Architecture, father: Architecture, rng: np.random.Generator) -> Architecture:
@@ -253,3 +244,12 @@ def _place(allowed: Sequence[int], width: int, what: str) -> int:
     if width not in allowed:
         raise UsageError(f"{what} {width} is outside the search space; allowed are {', '.join(map(str, allowed))}")
     return list(allowed).index(width)
+
+
+def _within(least: Cost, most: Cost, limits: Sequence[tuple[float | None, float | None]]) -> bool:
+    """Whether costs from `least` to `most` meet the lower and upper limits on MACs and on parameters."""
+    spans = ((least.macs, most.macs), (least.parameters, most.parameters))
+    return all(
+        (lower is None or high >= lower) and (upper is None or low <= upper)
+        for (low, high), (lower, upper) in zip(spans, limits, strict=True)
+    )
