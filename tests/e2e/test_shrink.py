@@ -40,7 +40,7 @@ def photograph(label: int, number: int, width: int = 40, height: int = 36) -> by
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     """A zip of images and a ResNet-20 trained on them, saved as its authors save theirs."""
-    sandbox = new_project(tmp_path_factory.mktemp("shrink") / "project", OMP_NUM_THREADS="1")
+    sandbox = new_project(tmp_path_factory.mktemp("shrink") / "project", DASS_WORKERS="1")
     root = sandbox.root
     with zipfile.ZipFile(root / "photos.zip", "w") as made:
         for part, count in (("train", 40), ("test", 14)):
@@ -61,7 +61,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
 
 
 GIVEN = ("--data", "photos.zip", "--teacher", "resnet20.th", "--max-macs", "40%", "--expect-accuracy", "0")
-SHRINK = ("dass", "shrink", *GIVEN, "--max-size", "700kB", "--max-latency", "10s", "--minutes", "0.4")
+SHRINK = ("dass", "shrink", *GIVEN, "--max-size", "700kB", "--max-latency", "10s", "--minutes", "0.1")
 
 
 @pytest.fixture(scope="module")

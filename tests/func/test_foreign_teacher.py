@@ -18,6 +18,7 @@ from dass.tracking.store import prepare
 from tests.e2e.sandbox import Sandbox, new_project
 
 CLASSES = ("ant", "bee", "cat")
+SIDE = 16  # of images in pixels
 STAGES = ("teacher", "search", "distil", "register")
 
 
@@ -28,7 +29,7 @@ def fill_images(folder: Path) -> None:
             (folder / part / name).mkdir(parents=True)
             for number in range(count):
                 rng = np.random.default_rng([label, number, len(part)])
-                pixels = rng.integers(0, 120, (32, 32, 3), dtype=np.uint8)
+                pixels = rng.integers(0, 120, (SIDE, SIDE, 3), dtype=np.uint8)
                 pixels[..., label] += 120
                 Image.fromarray(pixels).save(folder / part / name / f"{number}.png")
 
@@ -36,9 +37,9 @@ def fill_images(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Sandbox:
     """The stages of one target carried out, whose teacher is a torchvision ResNet-18 as people save it."""
-    sandbox = new_project(tmp_path_factory.mktemp("foreign") / "project", OMP_NUM_THREADS="1")
+    sandbox = new_project(tmp_path_factory.mktemp("foreign") / "project", DASS_WORKERS="1")
     values = sandbox.params()
-    values["data"] = {"resolution": 32}
+    values["data"] = {"resolution": SIDE}
     values["datasets"].append("insects")
     values["space"] = {
         "family": "torchvision_resnet", "network": "resnet18_3x3", "ratios": [0.25, 0.5, 1.0], "granularity": "block",
@@ -48,7 +49,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Sandb
     values["targets"] = {"insects": {"dataset": "insects", "teacher": "theirs.pth", "expect_accuracy": 0}}
     sandbox.set_params(values)
     fill_images(sandbox.root / "images")
-    import_dataset("insects", sandbox.root / "images", sandbox.root / "data" / "raw", 32)
+    import_dataset("insects", sandbox.root / "images", sandbox.root / "data" / "raw", SIDE)
     torch.manual_seed(0)
     theirs = torchvision.models.resnet18(weights=None, num_classes=3)
     theirs.conv1, theirs.maxpool = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False), torch.nn.Identity()
@@ -74,7 +75,7 @@ def test_the_student_has_its_teachers_family_and_normalization(project: Sandbox)
     network, student = load_student(Project.open(project.root).student_file("insects"))
     assert student.architecture.family.name == "torchvision_resnet"
     assert network.normalization.mean == (0.485, 0.456, 0.406)
-    assert len(network.classify(network.features(torch.zeros(1, 3, 32, 32)))[0]) == 3
+    assert len(network.classify(network.features(torch.zeros(1, 3, SIDE, SIDE)))[0]) == 3
     assert remap(network, network.architecture).normalization == network.normalization
 
 

@@ -8,21 +8,16 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from dass.datasets.task_data import TaskData
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.space.search_space import SearchSpace
 from dass.students.build import student_record, task_key
 from dass.students.database import StudentDatabase
-from dass.students.plan import StudentJob, target_jobs
-from dass.students.record import TaskKey
+from dass.students.plan import target_jobs
 from dass.training.recipes import distill
+from tests.func.many_jobs import KEY, STUDENTS
 from tests.samples import RECIPE, SPACE
-
-STUDENTS = 300
-KEY = TaskKey("split0", "d" * 12, "t" * 12, "r" * 12)
 
 # A run as the students stage does it: what is missing, one after the other, announced once it is safe.
 RUN = """
@@ -31,7 +26,7 @@ from pathlib import Path
 from dass.students.database import StudentDatabase
 from dass.students.record import StudentRecord
 sys.path.insert(0, sys.argv[2])
-from tests.func.test_kill_and_resume import KEY, all_jobs
+from tests.func.many_jobs import KEY, all_jobs
 
 database = StudentDatabase(Path(sys.argv[1]))
 with database.writer(KEY.task) as writer:
@@ -47,11 +42,6 @@ with database.writer(KEY.task) as writer:
         writer.append([record])
         print("done", arch_id, job.seed, flush=True)
 """
-
-
-def all_jobs() -> list[StudentJob]:
-    space = SearchSpace((16, 32, 64, 128), 3, (0.25, 0.5, 0.75, 1.0), "block")
-    return [StudentJob(architecture, 0) for architecture in space.sample(STUDENTS, np.random.default_rng(0))]
 
 
 def test_records_survive_kills_at_random_moments(tmp_path: Path) -> None:

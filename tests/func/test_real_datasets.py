@@ -20,15 +20,15 @@ from dass.datasets.splits import load_split, make_splits
 from dass.datasets.thinning import thin
 from dass.errors import DassError
 
-# Imports in a process of its own, so that its time and its peak memory can be measured or it can be killed.
+# Imports in a process of its own, so that its CPU seconds and its peak memory can be measured or it can be killed.
 _IMPORT = """
 import json, resource, sys, time
 from pathlib import Path
 from dass.datasets.importing import import_dataset
-start = time.perf_counter()
+start = time.process_time()
 path = Path(sys.argv[2]) if sys.argv[2] else None
 packed = import_dataset(sys.argv[1], path, Path(sys.argv[3]), int(sys.argv[4]), lambda *now: print(*now, flush=True))
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps({"seconds": seconds, "peak_mib": peak, "content": packed.card.content}))
 """

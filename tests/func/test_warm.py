@@ -122,7 +122,7 @@ def test_stages_share_what_is_imported_and_get_what_is_theirs(project: Probed) -
     assert one["pid"] != two["pid"] and warm(one) == warm(two)
     assert [line for line in out.splitlines() if line.endswith("speaks")] == ["one speaks", "two speaks"]
     assert [line for line in err.splitlines() if line.endswith("warns")] == ["one warns", "two warns"]
-    until(lambda: project.at_work() == [], 5, "the warm process to end")
+    until(lambda: project.at_work() == [], 60, "the warm process to end")
     assert list((project.root / ".prefect").glob("warm-*")) == []
 
 
@@ -155,7 +155,7 @@ def test_a_stage_whose_watcher_was_killed_is_stopped_and_said_to_be(project: Pro
     code, _, err = project.repro({"one": "os.kill(found['parents'][0], signal.SIGKILL); time.sleep(60)", "two": ""})
     assert code != 0
     assert err.count("error: ") == 1 and "exited with 1" in err
-    until(lambda: project.at_work() == [], 10, "the stage to end")
+    until(lambda: project.at_work() == [], 60, "the stage to end")
 
 
 @pytest.mark.service
@@ -191,7 +191,7 @@ def test_whatever_ends_dvc_ends_its_stage(project: Probed, stop: signal.Signals,
     assert process.returncode != 0
     assert "Traceback" not in err
     assert ("stopped: " in err) == (stop is not signal.SIGKILL or not whole_group)
-    until(lambda: project.at_work() == [], 10, "the stage to end")
+    until(lambda: project.at_work() == [], 60, "the stage to end")
 
 
 def test_where_no_socket_can_be_made_the_stage_runs_where_dvc_started_it(project: Probed) -> None:

@@ -5,27 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 import yaml
-
-from flows.server import prefect_server
 
 HERE = Path(__file__).parents[2]
 TEMPLATES = HERE / "docs" / "templates"
 
 
-@pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    with prefect_server(tmp_path) as api:
-        yield api
-
-
-def test_the_templates_make_pools_and_deployments(api: str, tmp_path: Path) -> None:
+def test_the_templates_make_pools_and_deployments(prefect_api: str, tmp_path: Path) -> None:
+    api = prefect_api  # no other test that shares it has deployments
     known = httpx.get(f"{api}/collections/views/aggregate-worker-metadata", timeout=60).raise_for_status().json()
     docker = known["prefect-docker"]["docker"]["default_base_job_configuration"]
     kubernetes = json.loads((TEMPLATES / "kubernetes-job.json").read_text())
