@@ -13,8 +13,11 @@ CPU_TORCH ?=
 API := $(addprefix dass.,api config datasets.task_data errors multi_fidelity.predictor networks.elastic_resnet \
 	networks.remapping search.run space.architecture space.cost space.search_space)
 
-# A process for each core, with a thread each; a file's tests stay together, since they share what they train.
-UNIT = OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit -n logical --maxprocesses 8 --dist loadfile
+# A process for each core, with a thread each; a file's tests stay together, since they share what they train. The
+# others have the longest files first, so that no core waits for one at the end.
+PARALLEL = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
+UNIT = $(PARALLEL) tests/unit
+OTHERS = $(PARALLEL) --no-loadscope-reorder tests/e2e tests/func
 
 # Every tool keeps its state inside the project folder and tells nobody about it.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -78,7 +81,7 @@ gpu-reset: setup  ## free slots that killed runs left taken (of GPUs and of DVC'
 	$(BIN)/python -m flows.run slots
 
 test: setup lint typecheck  ## set up, check style and types, run the test suite: unit tests, then the others
-	$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),$(UNIT) && $(BIN)/python -m pytest tests/func tests/e2e)
+	$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),$(UNIT) && $(OTHERS))
 
 test-unit: setup  ## the unit tests alone, in parallel: some minutes
 	$(UNIT) $(ARGS)
