@@ -162,8 +162,8 @@ class ElasticSpace(SearchSpace):
                 found[drawn] = None
                 fruitless = 0
         if len(found) < n and not (fewer and found):
-            ends = (least, most) if least and most else ()
-            raise too_few(n, len(found), tuple(in_words(end.macs, end.parameters) for end in ends) or None)
+            both = (in_words(end.macs, end.parameters) for end in (least, most) if end)
+            raise too_few(n, len(found), cast(tuple[str, str], tuple(both)) if limited else None)
         return list(found)
 
     def child(self, mother: Architecture, father: Architecture, rng: np.random.Generator) -> Architecture:

@@ -84,7 +84,7 @@ def test_the_registered_student_answers_as_the_distilled_one(project: Sandbox, m
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project.root / 'mlflow.db'}")
     model = mlflow.pyfunc.load_model("models:/dass-student-insects@champion")
     network, _ = load_student(Project.open(project.root).student_file("insects"))
-    images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (5, SIDE, SIDE, 3), dtype=np.uint8)
     answers = model.predict(images)
     version = mlflow.MlflowClient().get_model_version_by_alias("dass-student-insects", "champion")
     with torch.no_grad():

@@ -101,8 +101,15 @@ def test_draws_keep_limits() -> None:
     limits = {"max_macs": most, "min_macs": most / 2, "resolution": 256, "classes": 1000}
     for one in space.sample(50, np.random.default_rng(0), **limits):  # type: ignore[arg-type]
         assert most / 2 <= cost(one, 256, 1000).macs <= most
+
+
+@pytest.mark.parametrize("limits", [{"max_macs": 1e6}, {"min_params": 1e12}])
+def test_limits_that_no_member_meets_are_refused_without_a_draw(limits: dict[str, float]) -> None:
+    rng = np.random.default_rng(0)
+    before = rng.bit_generator.state
     with pytest.raises(UsageError, match=r"smallest member has \d"):
-        space.sample(5, np.random.default_rng(0), max_macs=1e6, resolution=256, classes=1000)
+        space_of(PAPERS).sample(5, rng, resolution=256, classes=1000, **limits)  # type: ignore[arg-type]
+    assert rng.bit_generator.state == before
 
 
 @pytest.mark.parametrize(
