@@ -28,7 +28,11 @@ from dass.space.architecture import Architecture
 from dass.training.workers import Workers
 
 VERSION = 2  # raised by hand when a change of this package changes what is measured
-CHUNK = 16  # students recalibrated in one job: enough to share beginnings, few enough to lose little
+JOBS = 32  # for so many jobs there should be students, that no worker waits for another for long
+CHUNK = (
+    16,
+    64,
+)  # students of a job on one batch: enough to share what is common, few enough to lose little
 
 Load = Callable[[], TaskData]
 Job = Callable[[Sequence[Architecture]], NDArray[np.float64]]
@@ -131,7 +135,7 @@ class Collector:
         def share(count: int) -> float:
             return k_step.steps_of(len(columns)) / k_step.steps_of(count)
 
-        return self._measured(architectures, columns, ("sprint", k_step.HELD_OUT), prepare, 1, progress, share)
+        return self._measured(architectures, columns, ("sprint", k_step.HELD_OUT), prepare, (1, 1), progress, share)
 
     def _soft_labels(self, load: Load, steps: int) -> Tensor:
         work = partial(
@@ -150,19 +154,22 @@ class Collector:
         columns: tuple[Column, ...],
         kind: tuple[str, int],
         prepare: Callable[[Load], Job],
-        chunk: int,
+        sizes: tuple[int, int],
         progress: Progress | None,
         share: Callable[[int], float] = lambda _: 1.0,
     ) -> ProxyTable:
         """Rows from the store, and those that it lacks from the workers; stored as they come.
 
-        `share` says how much of what a row of so many columns took counts, since it may have more than are wanted.
+        A job has from `sizes[0]` to `sizes[1]` of them. `share` says how much of what a row of so many columns took
+        counts, since it may have more than are wanted.
         """
         members, key = self._with_teacher(architectures), self._key(*kind)
         found = {name: row for name, row in self._store.read(key).items() if len(row.values) >= len(columns)}
         # In order of widths, so that students with common beginnings come together.
         missing = sorted({one for one in members if one.arch_id not in found}, key=lambda one: one.widths)
-        chunks = [missing[start : start + chunk] for start in range(0, len(missing), chunk)]
+        least, most = sizes
+        size = min(most, max(least, len(missing) // JOBS))
+        chunks = [missing[start : start + size] for start in range(0, len(missing), size)]
         lost: list[str] = []
         if chunks:
             done, since = 0, time.perf_counter()

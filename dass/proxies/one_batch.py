@@ -7,6 +7,7 @@ distillation will lead.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -23,7 +24,7 @@ from dass.families.blocks import Block, Conv
 from dass.families.family import Family
 from dass.fidelity import ONE_BATCH
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.networks.run_block import pad_channels, run_block
+from dass.networks.run_block import relu_, run_block
 from dass.proxies.table import Column, Measure
 from dass.space.architecture import Architecture
 from dass.training.batches import PRECISIONS
@@ -136,6 +137,24 @@ class _Seen:
     pooled: tuple[Tensor, ...]
 
 
+@dataclass(frozen=True)
+class _Step:
+    """A block that was carried out.
+
+    Attributes:
+        block: its description.
+        features: [n, c, h, w] behind it.
+    """
+
+    block: Block
+    features: Tensor
+
+    @cached_property
+    def pooled(self) -> Tensor:
+        """Mean over pixels, float32 [n, c]; wanted of the last blocks of stages only."""
+        return self.features.float().mean((2, 3))
+
+
 class _Walk:
     """Runs students one after the other and keeps the features of the last one's blocks, for the next to start from.
 
@@ -153,7 +172,7 @@ class _Walk:
         self._family, self._stem = family, self._images
         for block in family.stem(self._teacher.architecture.widths):
             self._stem = run_block(block, self._stem, self._apply)  # a student takes the first channels
-        self._path: list[tuple[Block, Tensor, Tensor]] = []  # block, features, pooled
+        self._path: list[_Step] = []
 
     def go(self, architecture: Architecture) -> _Seen:
         if architecture.family != self._family:
@@ -161,15 +180,14 @@ class _Walk:
         stages = architecture.stages
         steps = [block for stage in stages for block in stage]
         common = 0
-        while common < min(len(steps), len(self._path)) and self._path[common][0] == steps[common]:
+        while common < min(len(steps), len(self._path)) and self._path[common].block == steps[common]:
             common += 1
         del self._path[common:]
         for block in steps[common:]:
-            features = self._path[-1][1] if self._path else self._stem[:, : block.entering]
-            features = run_block(block, features, self._apply)
-            self._path.append((block, features, features.float().mean((2, 3))))
+            features = self._path[-1].features if self._path else self._stem[:, : block.entering]
+            self._path.append(_Step(block, run_block(block, features, self._apply)))
         ends = np.cumsum([len(stage) for stage in stages]) - 1
-        pooled = tuple(self._path[end][2] for end in ends)
+        pooled = tuple(self._path[end].pooled for end in ends)
         head = self._teacher.head
         return _Seen(F.linear(pooled[-1], head.weight[:, : pooled[-1].shape[1]], head.bias), pooled)
 
@@ -182,7 +200,7 @@ class _BatchStatistics:
 
     def relu(self, conv: Conv, features: Tensor) -> Tensor:
         """See `dass.networks.run_block.Apply.relu`."""
-        return self.linear(conv, features).relu_()
+        return relu_(self.linear(conv, features))
 
     def linear(self, conv: Conv, features: Tensor) -> Tensor:
         """See `Apply.linear`."""
@@ -197,7 +215,8 @@ class _BatchStatistics:
     def add_relu(self, conv: Conv, features: Tensor, kept: Tensor) -> Tensor:
         """See `Apply.add_relu`."""
         outputs = self.linear(conv, features)
-        return outputs.add_(pad_channels(kept, outputs.shape[1])).relu_()
+        outputs[:, : kept.shape[1]].add_(kept)  # the other channels have nothing to be added
+        return relu_(outputs)
 
 
 def _centered_gram(features: Tensor) -> Tensor:
