@@ -13,7 +13,7 @@ from dass.families.normalization import parse_normalization
 from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.importing import import_network
-from dass.search.candidates import Budget, check_limits
+from dass.search.candidates import Constraints, check_limits
 from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult
 from dass.search.target_task import TargetTask, open_user_data
@@ -128,7 +128,7 @@ def rank_students(
         task,
         SearchSpace.below(teacher.architecture, RATIOS, "block"),
         shrink_recipe(data),
-        budget=Budget.of(max_macs, max_params, task.teacher_cost),
+        budget=Constraints.of(max_macs, max_params, task.teacher_cost),
         size=RaceSize(CANDIDATES_PER_STUDENT * students, students, seconds),
         seed=seed,
         device=place,

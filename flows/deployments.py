@@ -18,7 +18,7 @@ from dass.errors import DassError, UsageError
 from dass.files import content_id
 from dass.project import Project
 from dass.scratch import scratch_folder
-from dass.search.candidates import MILLION, Budget, check_limits
+from dass.search.candidates import MILLION, Constraints, check_limits
 from dass.search.constraint_lines import constraint_lines
 from dass.search.run import save_search
 from dass.shrink.whole import Options
@@ -199,7 +199,7 @@ def search_students(
     ):
         name = given.data.name
         count = candidates or project.params.search.candidates
-        budget = Budget.of(teacher=given.teacher_cost, **asked_limits)
+        budget = Constraints.of(teacher=given.teacher_cost, **asked_limits)
         found = rank_candidates(project, given, budget, count, seed, method, seconds)
         save_search(folder / "search.json", found)
         draw(found, given, folder / "pareto.png")

@@ -17,7 +17,7 @@ from dass.multi_fidelity.checkpoint import check_fits, load_multi_fidelity
 from dass.predictor.checkpoint import load_predictor
 from dass.project import Project
 from dass.proxies.store import ProxyStore
-from dass.search.candidates import MILLION, Budget, Candidate
+from dass.search.candidates import MILLION, Candidate, Constraints
 from dass.search.constraint_lines import constraint_lines
 from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult, save_search, search_students
@@ -52,7 +52,7 @@ def search(target: str) -> None:
 def rank_candidates(
     project: Project,
     given: TargetTask,
-    budget: Budget,
+    budget: Constraints,
     count: int,
     seed: int,
     method: Method | None = None,
@@ -88,7 +88,7 @@ def rank_candidates(
 
 
 @task(cache_policy=NO_CACHE, name="adapt and rank")
-def adapt_and_rank(project: Project, given: TargetTask, budget: Budget, count: int, seed: int) -> SearchResult:
+def adapt_and_rank(project: Project, given: TargetTask, budget: Constraints, count: int, seed: int) -> SearchResult:
     """Adapt the project's predictor by the guide and score every candidate."""
     checkpoint, place, guide = project.predictor_file, device(), given.guide
     with gpu_slot(place):
@@ -103,7 +103,7 @@ def adapt_and_rank(project: Project, given: TargetTask, budget: Budget, count: i
 
 @task(cache_policy=NO_CACHE, name="climb")
 def halve_candidates(
-    project: Project, given: TargetTask, budget: Budget, count: int, seed: int, seconds: float | None
+    project: Project, given: TargetTask, budget: Constraints, count: int, seed: int, seconds: float | None
 ) -> SearchResult:
     """Collect proxies of candidates: cheap about all, costly about the promising ones."""
     params, place, file = project.params, device(), project.multi_fidelity_file
@@ -120,7 +120,7 @@ def halve_candidates(
 
 @task(cache_policy=NO_CACHE, name="race")
 def race_candidates(
-    project: Project, given: TargetTask, budget: Budget, count: int, seed: int, seconds: float | None
+    project: Project, given: TargetTask, budget: Constraints, count: int, seed: int, seconds: float | None
 ) -> SearchResult:
     """Let candidates train, the better half go on, until one is left."""
     params, place = project.params, device()
@@ -142,10 +142,10 @@ def _log_rung(report: RungReport) -> None:
     logger().info("%s: %d candidates in %.1f s", report.fidelity.label, report.candidates, report.seconds)
 
 
-def target_budget(project: Project, target: str, given: TargetTask) -> Budget:
+def target_budget(project: Project, target: str, given: TargetTask) -> Constraints:
     """The target's own limits, else those of the search block."""
     own, common = project.target(target), project.params.search
-    return Budget.of(
+    return Constraints.of(
         own.limit("max_macs", common),
         own.limit("max_params", common),
         given.teacher_cost,

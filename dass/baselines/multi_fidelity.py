@@ -116,7 +116,7 @@ class MultiFidelityRanker(Ranker):
             proxies = gather(self._collector(task, workers), architectures, self.fidelity)
         started = time.perf_counter()
         made = self.predictor_.predict(
-            proxies, self.fidelity, guide=task.teacher_accuracy, classes=len(task.data.classes),
+            proxies, self.fidelity, teacher_accuracy=task.teacher_accuracy, classes=len(task.data.classes),
             test_images=task.test_images, confidence=confidence,
         )  # fmt: skip
         self.seconds_ = proxies.seconds + (time.perf_counter() - started) / max(1, len(architectures))

@@ -95,11 +95,11 @@ def search(
     """
     from dass.cli.predictor_choice import choose_predictor
     from dass.cli.progress import progress_bar
-    from dass.cli.search_methods import Asked, open_way
+    from dass.cli.search_methods import Asked, open_method
     from dass.cli.search_table import front_of, pick_lines, table_of, to_json
     from dass.cli.tables import print_table
     from dass.device import resolve_device
-    from dass.search.candidates import Budget, check_limits
+    from dass.search.candidates import Constraints, check_limits
     from dass.search.latency import measure_latency
     from dass.search.slack import slack_lines
     from dass.search.target_task import open_task
@@ -140,7 +140,7 @@ def search(
         workers or usual_count(place),
         seed,
     )
-    way = open_way(choice, theirs, place, asked)
+    way = open_method(choice, theirs, place, asked)
     task_at = open_task(
         data,
         theirs,
@@ -151,7 +151,7 @@ def search(
         tell=_tell,
     )
     with task_at as task:
-        budget = Budget.of(teacher=task.teacher_cost, **asked_limits)
+        budget = Constraints.of(teacher=task.teacher_cost, **asked_limits)
         for line in slack_lines(budget, task, place):
             _tell(line)
         with progress_bar("score") as progress:

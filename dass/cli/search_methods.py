@@ -16,7 +16,7 @@ from dass.params_file import find_params, in_project
 from dass.predictor.checkpoint import load_predictor
 from dass.project import RAW
 from dass.proxies.store import ProxyStore
-from dass.search.candidates import Budget
+from dass.search.candidates import Constraints
 from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult, search_students
 from dass.search.successive_halving import Progress, SearchBudget, search_by_multi_fidelity
@@ -32,12 +32,12 @@ OUTSIDE = Search(method="race", candidates=CANDIDATES, one_batch=400, k_step=16,
 
 
 @dataclass(frozen=True)
-class Way:
+class SearchMethod:
     """A method that has been read: what it can be asked about, and its ranking of a task's candidates."""
 
     space: SearchSpace
     resolution: int
-    rank: Callable[[TargetTask, Budget, Progress], SearchResult]
+    rank: Callable[[TargetTask, Constraints, Progress], SearchResult]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Asked:
     seed: int
 
 
-def open_way(choice: Choice, teacher: TeacherFile, place: torch.device, asked: Asked) -> Way:
+def open_method(choice: Choice, teacher: TeacherFile, place: torch.device, asked: Asked) -> SearchMethod:
     """Reads what a search needs.
 
     Args:
@@ -118,7 +118,7 @@ def _students(teacher: TeacherFile, asked: Asked) -> tuple[SearchSpace, int]:
     return space, side if asked.resolution else packed_side(asked.data, in_project(RAW), side)
 
 
-def by_dass(file: Path, place: torch.device, candidates: int, common: Mapping[str, Any]) -> Way:
+def by_dass(file: Path, place: torch.device, candidates: int, common: Mapping[str, Any]) -> SearchMethod:
     """The paper's predictor.
 
     Args:
@@ -132,13 +132,13 @@ def by_dass(file: Path, place: torch.device, candidates: int, common: Mapping[st
     """
     predictor, card = load_predictor(file, place)
 
-    def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
+    def rank(task: TargetTask, budget: Constraints, progress: Progress) -> SearchResult:
         return search_students(
             predictor, card, file_id(file), task.guide, budget=budget, count=candidates, device=place,
             progress=progress, **common,
         )  # fmt: skip
 
-    return Way(card.space, card.resolution, rank)
+    return SearchMethod(card.space, card.resolution, rank)
 
 
 def by_multi_fidelity(
@@ -149,7 +149,7 @@ def by_multi_fidelity(
     params: Params | None,
     common: Mapping[str, Any],
     anyone: tuple[SearchSpace, int] | None = None,
-) -> Way:
+) -> SearchMethod:
     """The multi-fidelity predictor.
 
     Args:
@@ -170,7 +170,7 @@ def by_multi_fidelity(
     recipe = params.distillation if params else recipe_of(card)
     check_fits(card, None, None, recipe, file)
 
-    def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
+    def rank(task: TargetTask, budget: Constraints, progress: Progress) -> SearchResult:
         with Workers(count) as workers:
             return search_by_multi_fidelity(
                 multi_fidelity, card, file_id(file), task, recipe, space=space, workers=workers,
@@ -178,7 +178,7 @@ def by_multi_fidelity(
                 progress=progress, **common,
             )  # fmt: skip
 
-    return Way(space, resolution, rank)
+    return SearchMethod(space, resolution, rank)
 
 
 def by_race(
@@ -187,7 +187,7 @@ def by_race(
     size: RaceSize,
     params: Params | None,
     common: Mapping[str, Any],
-) -> Way:
+) -> SearchMethod:
     """The race.
 
     Args:
@@ -199,8 +199,8 @@ def by_race(
     """
     space, side = students
 
-    def rank(task: TargetTask, budget: Budget, progress: Progress) -> SearchResult:
+    def rank(task: TargetTask, budget: Constraints, progress: Progress) -> SearchResult:
         recipe = params.distillation if params else shrink_recipe(task.data)
         return search_by_race(task, space, recipe, budget=budget, size=size, device=place, progress=progress, **common)
 
-    return Way(space, side, rank)
+    return SearchMethod(space, side, rank)

@@ -28,14 +28,14 @@ class MultiFidelityTask:
     Attributes:
         proxies: of its students.
         accuracies: [n] percent of the test images, really reached.
-        guide: the teacher's accuracy, percent.
+        teacher_accuracy: the teacher's accuracy, percent.
         classes: of the task.
         test_images: how many an accuracy is over.
     """
 
     proxies: ProxyTable
     accuracies: Floats
-    guide: float
+    teacher_accuracy: float
     classes: int
     test_images: int
 
@@ -102,7 +102,7 @@ class MultiFidelityPredictor:
         proxies: ProxyTable,
         fidelity: Fidelity,
         *,
-        guide: float,
+        teacher_accuracy: float,
         classes: int,
         test_images: int,
         confidence: float = 80.0,
@@ -113,7 +113,7 @@ class MultiFidelityPredictor:
         Args:
             proxies: of the students; those of higher fidelities are not looked at.
             fidelity: up to which proxies are used.
-            guide: the teacher's accuracy, percent.
+            teacher_accuracy: the teacher's accuracy, percent.
             classes: of the task.
             test_images: of the accuracy to be measured.
             confidence: of the interval, percent.
@@ -133,7 +133,7 @@ class MultiFidelityPredictor:
         mean, variance = _pooled(*zip(*found, strict=True))
         if not source_dataset:
             variance = variance + self._between_datasets()
-        middle = mean + _odds(np.array([guide]), test_images)
+        middle = mean + _odds(np.array([teacher_accuracy]), test_images)
         share = expit(middle)
         spread = t.ppf(0.5 + confidence / 200, self._tasks() - 1) * np.sqrt(variance + _sampling(share, test_images))
         return Prediction(100 * share, 100 * expit(middle - spread), 100 * expit(middle + spread))
@@ -145,7 +145,8 @@ class MultiFidelityPredictor:
     def _fit_one(self, tasks: Sequence[MultiFidelityTask], fidelity: Fidelity) -> TaskProcess:
         parts = [self._features(task.proxies, fidelity, task.classes) for task in tasks]
         targets = [
-            _odds(task.accuracies, task.test_images) - _odds(np.array([task.guide]), task.test_images) for task in tasks
+            _odds(task.accuracies, task.test_images) - _odds(np.array([task.teacher_accuracy]), task.test_images)
+            for task in tasks
         ]
         features = np.concatenate([features for features, _ in parts])
         known = np.isfinite(features).all(1)

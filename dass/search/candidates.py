@@ -22,7 +22,7 @@ SMALLER = 1.5  # the limit on MACs is divided by it while all that are drawn are
 
 
 @dataclass(frozen=True)
-class Budget:
+class Constraints:
     """What a pick may cost, and how close to its teacher it has to stay.
 
     Attributes:
@@ -79,7 +79,7 @@ class Budget:
         latency_batch: int = 1,
         keep_accuracy: float | None = None,
         keep_probability: float | None = None,
-    ) -> "Budget":
+    ) -> "Constraints":
         """Limits as people give them: millions, or a share of the teacher's such as `40%`; `1MB`; `5ms`.
 
         Args:
@@ -168,11 +168,11 @@ def check_limits(
     """Refuses limits that are none before the teacher is known, which shares are of.
 
     Args:
-        max_macs: as in `Budget.of`.
+        max_macs: as in `Constraints.of`.
         max_params: likewise.
         min_macs: likewise.
         min_params: likewise.
-        **further: the other arguments of `Budget.of`, but for the teacher.
+        **further: the other arguments of `Constraints.of`, but for the teacher.
 
     Raises:
         UsageError: as there; a lower and an upper limit are compared where both are of one kind. Or what belongs to a
@@ -186,7 +186,7 @@ def check_limits(
         if crossed(Limit.lower(least), Limit.upper(most)):
             raise UsageError(f"nothing has at least {least} and at most {most} of {what}: exchange the limits")
     Limit.upper(max_macs), Limit.upper(max_params)
-    Budget.of(None, None, Cost(1, 1, 1, 1), **further)
+    Constraints.of(None, None, Cost(1, 1, 1, 1), **further)
 
 
 def _millions(limit: Limit | None, whole: float) -> float | None:
@@ -239,7 +239,7 @@ def sample_candidates(
     *,
     resolution: int,
     classes: int,
-    budget: Budget | None = None,
+    budget: Constraints | None = None,
     passes: Passes | None = None,
 ) -> list[Architecture]:
     """Draws distinct architectures within a budget; the same seed gives the same ones.
@@ -259,7 +259,7 @@ def sample_candidates(
     Raises:
         UsageError: nothing fits the budget; the message names the smallest member's cost.
     """
-    limits = (budget or Budget()).units
+    limits = (budget or Constraints()).units
 
     def draw(number: int) -> list[Architecture]:
         rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dass.search.candidates import Budget, Passes, sample_candidates
+from dass.search.candidates import Constraints, Passes, sample_candidates
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
@@ -26,7 +26,7 @@ def evolve_candidates(
     *,
     resolution: int,
     classes: int,
-    budget: Budget | None = None,
+    budget: Constraints | None = None,
     passes: Passes | None = None,
 ) -> list[Architecture]:
     """Candidates that a predictor likes: a random sample, then generations of children of the best.
@@ -50,7 +50,7 @@ def evolve_candidates(
     Raises:
         UsageError: nothing fits the budget.
     """
-    limits = budget or Budget()
+    limits = budget or Constraints()
     first = max(1, round(START * count))
     found = sample_candidates(space, first, seed, resolution=resolution, classes=classes, budget=limits, passes=passes)
     scores = {one: float(score) for one, score in zip(found, fitness(found), strict=True)}

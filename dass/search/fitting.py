@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from dass.device import timed_on
-from dass.search.candidates import MILLION, Budget
+from dass.search.candidates import MILLION, Constraints
 from dass.search.latency import LatencyTable, measure_latency, measure_parts
 from dass.space.architecture import Architecture
 from dass.space.cost import cost, weights_size
@@ -28,7 +28,7 @@ class Fitting:
         device: where students will run.
     """
 
-    def __init__(self, budget: Budget, *, resolution: int, classes: int, device: torch.device) -> None:
+    def __init__(self, budget: Constraints, *, resolution: int, classes: int, device: torch.device) -> None:
         self._budget = budget
         self._resolution = resolution
         self._classes = classes
@@ -96,7 +96,7 @@ class Fitting:
         return latency is None or self._budget.max_latency is None or latency <= self._budget.max_latency
 
 
-def fitting(budget: Budget, *, resolution: int, classes: int, device: torch.device) -> Fitting | None:
+def fitting(budget: Constraints, *, resolution: int, classes: int, device: torch.device) -> Fitting | None:
     """What tells whether candidates keep a budget's limits on size and latency; None where it has neither."""
     if budget.max_size is None and budget.max_latency is None:
         return None

@@ -23,7 +23,7 @@ from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.proxies.k_step import batches, divide, look
 from dass.proxies.one_batch import LOSS, one_batch_rows
-from dass.search.candidates import Budget, Candidate, sample_candidates
+from dass.search.candidates import Candidate, Constraints, sample_candidates
 from dass.search.fitting import fitting
 from dass.search.run import SearchResult, concluded
 from dass.search.select import INTERVAL
@@ -123,7 +123,7 @@ def search_by_race(
     space: SearchSpace,
     recipe: DistillationRecipe,
     *,
-    budget: Budget,
+    budget: Constraints,
     size: RaceSize,
     seed: int,
     device: torch.device,

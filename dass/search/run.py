@@ -20,7 +20,7 @@ from dass.predictor.embeddings import fixed_noise
 from dass.predictor.scorer import AdaptedPredictor, MetaPredictor, score_candidates
 from dass.predictor.tasks import build_task
 from dass.sealed import read_sealed, sealed
-from dass.search.candidates import Budget, Candidate, sample_candidates, scored
+from dass.search.candidates import Candidate, Constraints, sample_candidates, scored
 from dass.search.fitting import Fitting, fitting
 from dass.search.pareto import pareto_front
 from dass.search.select import choose, kept_probability, rank
@@ -52,7 +52,7 @@ class SearchResult:
     teacher_id: str
     teacher_accuracy: float
     predictor_id: str
-    budget: Budget
+    budget: Constraints
     pick: Candidate
     ranking: tuple[Candidate, ...]
     seconds: float
@@ -90,7 +90,7 @@ class SearchResult:
 
 
 @dataclass(frozen=True)
-class Guide:
+class SupportPair:
     """The one pair that costs nothing: a teacher and its accuracy.
 
     Attributes:
@@ -108,12 +108,12 @@ class Guide:
     resolution: int
 
     @classmethod
-    def of(cls, teacher: ElasticResNet, card: TeacherCard) -> "Guide":
+    def of(cls, teacher: ElasticResNet, card: TeacherCard) -> "SupportPair":
         """The pair that a teacher and its card make."""
         return cls(card.task, teacher, card.teacher_id, card.accuracy, card.resolution)
 
 
-def adapt_to(predictor: MetaPredictor, card: PredictorCard, guide: Guide) -> AdaptedPredictor:
+def adapt_to(predictor: MetaPredictor, card: PredictorCard, guide: SupportPair) -> AdaptedPredictor:
     """Takes the guide's inner step (Eq. 6).
 
     Raises:
@@ -129,9 +129,9 @@ def search_students(
     predictor: MetaPredictor,
     card: PredictorCard,
     predictor_id: str,
-    guide: Guide,
+    guide: SupportPair,
     *,
-    budget: Budget,
+    budget: Constraints,
     count: int,
     seed: int,
     device: torch.device | None = None,
@@ -172,7 +172,7 @@ def concluded(
     teacher_id: str,
     teacher_accuracy: float,
     predictor_id: str,
-    budget: Budget,
+    budget: Constraints,
     ranking: Sequence[Candidate],
     fits: Fitting | None,
     started: float,
@@ -242,7 +242,7 @@ def load_search(path: Path) -> SearchResult:
             **{
                 **value,
                 "seconds": 0.0,
-                "budget": Budget(**value["budget"]),
+                "budget": Constraints(**value["budget"]),
                 "pick": _from_json(value["pick"]),
                 "ranking": tuple(map(_from_json, value["ranking"])),
             }

@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from dass.errors import UsageError
-from dass.search.candidates import MILLION, Budget, Candidate
+from dass.search.candidates import MILLION, Candidate, Constraints
 from dass.search.fitting import Fitting
 
 MEASURED = 50  # candidates whose latency is measured at most, until one keeps the limit
@@ -37,7 +37,7 @@ def rank(candidates: Sequence[Candidate]) -> list[Candidate]:
     return sorted(candidates, key=_place)
 
 
-def pick(candidates: Sequence[Candidate], budget: Budget) -> Candidate:
+def pick(candidates: Sequence[Candidate], budget: Constraints) -> Candidate:
     """The best-ranked candidate within the budget.
 
     Raises:
@@ -47,7 +47,7 @@ def pick(candidates: Sequence[Candidate], budget: Budget) -> Candidate:
 
 
 def choose(
-    ranking: Sequence[Candidate], budget: Budget, *, teacher_accuracy: float, fitting: Fitting | None = None
+    ranking: Sequence[Candidate], budget: Constraints, *, teacher_accuracy: float, fitting: Fitting | None = None
 ) -> Choice:
     """The first of a ranking that keeps a budget, its latency measured.
 
@@ -81,7 +81,7 @@ def choose(
     )
 
 
-def kept_probability(candidate: Candidate, budget: Budget, teacher_accuracy: float) -> float | None:
+def kept_probability(candidate: Candidate, budget: Constraints, teacher_accuracy: float) -> float | None:
     """How likely a candidate is to stay as close to its teacher as a budget asks, 0..1.
 
     Returns:
@@ -94,7 +94,7 @@ def kept_probability(candidate: Candidate, budget: Budget, teacher_accuracy: flo
     return NormalDist().cdf(above / deviation) if deviation > 0 else float(above >= 0)
 
 
-def _by_size(candidate: Candidate, budget: Budget, teacher_accuracy: float) -> tuple[int, float]:
+def _by_size(candidate: Candidate, budget: Constraints, teacher_accuracy: float) -> tuple[int, float]:
     """The cheapest that keeps the accuracy first, then what comes nearest to it, in the order of the ranking."""
     probability = kept_probability(candidate, budget, teacher_accuracy)
     if probability is None:
@@ -103,7 +103,7 @@ def _by_size(candidate: Candidate, budget: Budget, teacher_accuracy: float) -> t
     return (0, candidate.cost.macs) if probability >= budget.keep_probability else (1, -probability)
 
 
-def _within(candidates: Sequence[Candidate], budget: Budget) -> list[Candidate]:
+def _within(candidates: Sequence[Candidate], budget: Constraints) -> list[Candidate]:
     """The candidates whose cost a budget allows, in the same order."""
     if not candidates:
         raise UsageError("there is no candidate to pick from: ask for at least one (search.candidates)")
@@ -124,7 +124,7 @@ def _place(candidate: Candidate) -> tuple[bool, float, int, int, object]:
     return not finite, -score, candidate.cost.macs, candidate.cost.parameters, candidate.architecture
 
 
-def _excess(candidate: Candidate, budget: Budget) -> float:
+def _excess(candidate: Candidate, budget: Constraints) -> float:
     """By which factor the budget must be widened at least to take a candidate; at most 1 where it fits."""
     macs, parameters = candidate.cost.macs / MILLION, candidate.cost.parameters / MILLION
     above = ((macs, budget.max_macs), (parameters, budget.max_params))

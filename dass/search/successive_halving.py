@@ -18,10 +18,10 @@ from dass.multi_fidelity.predictor import MultiFidelityPredictor, Prediction, ga
 from dass.predictor.embeddings import fixed_noise
 from dass.proxies.collector import Collector
 from dass.proxies.store import ProxyStore
-from dass.search.candidates import Budget, Candidate, sample_candidates
+from dass.search.candidates import Candidate, Constraints, sample_candidates
 from dass.search.evolution import evolve_candidates
 from dass.search.fitting import fitting
-from dass.search.run import Guide, SearchResult, concluded
+from dass.search.run import SearchResult, SupportPair, concluded
 from dass.search.select import rank
 from dass.search.target_task import TargetTask
 from dass.space.architecture import Architecture
@@ -104,7 +104,7 @@ class RungReport:
     seconds: float
 
 
-Said = Callable[[RungReport], None]
+OnRung = Callable[[RungReport], None]
 Progress = Callable[[int, int], None]
 
 
@@ -113,14 +113,14 @@ def successive_halving(
     predictor_id: str,
     collector: Collector,
     space: SearchSpace,
-    guide: Guide,
+    guide: SupportPair,
     *,
     test_images: int,
-    budget: Budget,
+    budget: Constraints,
     effort: SearchBudget,
     seed: int,
     device: torch.device | None = None,
-    said: Said | None = None,
+    said: OnRung | None = None,
     progress: Progress | None = None,
 ) -> SearchResult:
     """Ranks candidates of one target, each by the highest fidelity that it has reached.
@@ -201,10 +201,10 @@ def search_by_multi_fidelity(
     workers: Workers,
     store: ProxyStore,
     device: torch.device,
-    budget: Budget,
+    budget: Constraints,
     effort: SearchBudget,
     seed: int,
-    said: Said | None = None,
+    said: OnRung | None = None,
     progress: Progress | None = None,
 ) -> SearchResult:
     """Searches for a dataset and its teacher, with proxies taken as those that the predictor has learned from.
@@ -246,7 +246,7 @@ class _Ascent:
         self,
         predictor: MultiFidelityPredictor,
         collector: Collector,
-        guide: Guide,
+        guide: SupportPair,
         test_images: int,
         progress: Progress | None,
     ) -> None:
@@ -261,7 +261,7 @@ class _Ascent:
     def predict(self, architectures: Sequence[Architecture], fidelity: Fidelity) -> Prediction:
         proxies = gather(self._collector, architectures, fidelity, self._progress)
         return self._predictor.predict(
-            proxies, fidelity, guide=self._guide.accuracy, classes=self._guide.teacher.classes,
+            proxies, fidelity, teacher_accuracy=self._guide.accuracy, classes=self._guide.teacher.classes,
             test_images=self._test_images,
         )  # fmt: skip
 

@@ -18,7 +18,7 @@ from dass.networks.checkpoint import TeacherCard
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.file_kind import file_kind
 from dass.scratch import scratch_folder
-from dass.search.run import Guide
+from dass.search.run import SupportPair
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost, cost
 from dass.training.user_teacher import TeacherFile, bring_in_teacher
@@ -47,9 +47,9 @@ class TargetTask:
         return cost(self.teacher.architecture, self.data.resolution, len(self.data.classes))
 
     @property
-    def guide(self) -> Guide:
+    def guide(self) -> SupportPair:
         """The pair that adapts a predictor."""
-        return Guide.of(self.teacher, self.card)
+        return SupportPair.of(self.teacher, self.card)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from dass.device import timed_on
 from dass.errors import DassError, UsageError
 from dass.files import content_id, write_json
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.search.candidates import Budget, sample_candidates
+from dass.search.candidates import Constraints, sample_candidates
 from dass.search.fitting import Fitting, fitting
 from dass.search.race import RaceSize, search_by_race
 from dass.search.run import SearchResult, load_search, save_search
@@ -57,7 +57,7 @@ class Request:
         seed: of every random choice.
     """
 
-    budget: Budget
+    budget: Constraints
     minutes: float
     seed: int = 0
 

@@ -12,7 +12,7 @@ import torch
 from dass.files import write_text
 from dass.networks.importing import import_network
 from dass.project import RAW
-from dass.search.candidates import Budget, check_limits
+from dass.search.candidates import Constraints, check_limits
 from dass.search.target_task import TargetTask, open_task, packed_side
 from dass.shrink.files import Filed, add_report, file_student
 from dass.shrink.report import page
@@ -31,7 +31,7 @@ class Options:
     Attributes:
         data: name or folder of a packed dataset, or a folder, zip or tar of images.
         teacher: path of its weights.
-        max_macs: millions or a share, as `Budget.of` reads it; None for no limit.
+        max_macs: millions or a share, as `Constraints.of` reads it; None for no limit.
         max_params: likewise.
         max_size: of the weights' file, such as `1MB`; None for no limit.
         max_latency: of one forward pass, such as `5ms`; None for no limit.
@@ -70,13 +70,13 @@ class Options:
     seed: int = 0
     command: str = ""
 
-    def budget(self, teacher: Cost) -> Budget:
+    def budget(self, teacher: Cost) -> Constraints:
         """The limits, for a teacher of some cost.
 
         Raises:
             UsageError: one of them is none.
         """
-        return Budget.of(teacher=teacher, **self._limits)
+        return Constraints.of(teacher=teacher, **self._limits)
 
     def check(self) -> None:
         """Refuses limits that are none before any work, when the teacher is not known yet.

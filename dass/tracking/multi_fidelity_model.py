@@ -60,7 +60,7 @@ class MultiFidelityModel:
         made = self.predictor.predict(
             ProxyTable(read_columns([str(name) for name in rows.columns]), values[1:], values[0]),
             Fidelity.parse(str(given[FIDELITY])),
-            guide=float(given[TEACHER_ACCURACY]),
+            teacher_accuracy=float(given[TEACHER_ACCURACY]),
             classes=int(given[CLASSES]),
             test_images=int(given[TEST_IMAGES]),
         )

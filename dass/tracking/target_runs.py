@@ -11,7 +11,7 @@ from dass.evaluation.intervals import Estimate
 from dass.evaluation.tables import MEAN, CorrelationRow, PickRow
 from dass.files import content_id
 from dass.networks.checkpoint import TeacherCard
-from dass.search.candidates import Budget, Candidate
+from dass.search.candidates import Candidate, Constraints
 from dass.tracking.lineage import Lineage
 from dass.tracking.runs import Input, RunContent, record_run
 from dass.tracking.store import Store
@@ -24,7 +24,7 @@ def log_target(
     teacher: TeacherCard,
     predictor_id: str,
     candidates: int,
-    budget: Budget,
+    budget: Constraints,
     ranking: Sequence[Candidate],
     pick: Candidate,
     seconds: float | None = None,

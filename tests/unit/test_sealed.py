@@ -27,7 +27,7 @@ from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
 from dass.proxies.store import ProxyStore, Row
 from dass.sealed import SEAL, read_sealed, write_sealed
-from dass.search.candidates import Budget, Candidate
+from dass.search.candidates import Candidate, Constraints
 from dass.search.run import SearchResult, load_search, save_search
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost
@@ -63,7 +63,7 @@ TEACHER = TeacherCard(
 STUDENT = TrainedStudent("digits", SMALL, 3, 0, "d" * 12, "t" * 12, "r" * 12, 10.25, 97.5, 96.25, 0.125, 1000, 100)
 SCORES = Scores("DaSS", "digits", "students", 0, "k" * 12, ("a", "b"), (1.25, 2.5), seconds=0.5, device="cpu")
 PICK = Candidate(SMALL, 61.25, Cost(10, 20, 21, 22))
-SEARCH = SearchResult("digits", "t" * 12, 98.61, "p" * 12, Budget(), PICK, (PICK,), 0.0)
+SEARCH = SearchResult("digits", "t" * 12, 98.61, "p" * 12, Constraints(), PICK, (PICK,), 0.0)
 PREDICTOR = PredictorCard(
     SPACE, 16, 3, ("split0",), ("split1",), 24.0, ("a" * 12,), 1000, 120, 0.71, 0, "float32", "cpu", "2", 12.5
 )

@@ -21,7 +21,7 @@ from dass.errors import DassError
 from dass.params_file import load_params
 from dass.predictor.scorer import MetaPredictor
 from dass.proxies.store import ProxyStore
-from dass.search.candidates import Budget, scored
+from dass.search.candidates import Constraints, scored
 from dass.search.run import SearchResult
 from dass.space.architecture import Architecture
 
@@ -280,7 +280,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 def test_picks_are_the_best_of_the_same_candidates(target: RankingTask) -> None:
     architectures = target.architectures[:6]
     candidates = tuple(scored(architectures, [60, 50, 40, 30, 20, 10], resolution=16, classes=3))
-    search = SearchResult("target", "t", 60.0, "p", Budget(), candidates[0], candidates, 0.0)
+    search = SearchResult("target", "t", 60.0, "p", Constraints(), candidates[0], candidates, 0.0)
     ids = tuple(architecture.arch_id for architecture in reversed(architectures))
 
     def of(method: str, values: Sequence[float], **more: object) -> Scores:
@@ -298,5 +298,5 @@ def test_picks_are_the_best_of_the_same_candidates(target: RankingTask) -> None:
         ("dass", architectures[0]), ("last", architectures[5]), ("bad", architectures[3]),
     ]  # fmt: skip
     cheap = candidates[2].cost.macs / 1e6
-    limited = picks_of(["last"], scores, replace(search, budget=Budget(max_macs=cheap)), 0)
+    limited = picks_of(["last"], scores, replace(search, budget=Constraints(max_macs=cheap)), 0)
     assert limited[0].candidate.cost.macs <= candidates[2].cost.macs

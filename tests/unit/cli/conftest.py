@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True)
-class Said:
+class OnRung:
     """What a command left.
 
     Attributes:
@@ -27,7 +27,7 @@ class Said:
     err: str
 
 
-Dass = Callable[..., Said]
+Dass = Callable[..., OnRung]
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def dass(project: Path, capsys: pytest.CaptureFixture[str]) -> Dass:
     """Runs `dass` with some arguments; a refusal must be one line and no traceback."""
 
-    def run(*arguments: object) -> Said:
+    def run(*arguments: object) -> OnRung:
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
@@ -53,7 +53,7 @@ def dass(project: Path, capsys: pytest.CaptureFixture[str]) -> Dass:
         if code and err:
             assert err.count("\n") == 1
             assert "Traceback" not in err
-        return Said(code, out, err)
+        return OnRung(code, out, err)
 
     return run
 

@@ -52,7 +52,8 @@ def test_a_predictor_predicts_the_same_after_a_trip_to_disk(
     proxies = make_task(9).proxies
     for fidelity in (SIZE, ONE_BATCH):
         first, second = (
-            one.predict(proxies, fidelity, guide=50.0, classes=10, test_images=100) for one in (predictor, again)
+            one.predict(proxies, fidelity, teacher_accuracy=50.0, classes=10, test_images=100)
+            for one in (predictor, again)
         )
         np.testing.assert_array_equal(first.mean, second.mean)
         np.testing.assert_array_equal(first.high, second.high)
@@ -107,7 +108,12 @@ def test_a_left_out_task_is_predicted_without_its_group() -> None:
     found = leave_out(tasks, [0, 0, 1, 1], Fidelity("steps", 10), alpha=ALPHA, temperature=TEMPERATURE)
     predictor = MultiFidelityPredictor(alpha=ALPHA, temperature=TEMPERATURE).fit(tasks[2:], [Fidelity("steps", 10)])
     made = predictor.predict(
-        tasks[0].proxies, Fidelity("steps", 10), guide=60.0, classes=10, test_images=2000, source_dataset=True
+        tasks[0].proxies,
+        Fidelity("steps", 10),
+        teacher_accuracy=60.0,
+        classes=10,
+        test_images=2000,
+        source_dataset=True,
     )
     inside = (made.low <= tasks[0].accuracies) & (tasks[0].accuracies <= made.high)
     assert found[0].covered == pytest.approx(inside.mean())

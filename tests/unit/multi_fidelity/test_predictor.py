@@ -18,7 +18,7 @@ NAMES = [column.name for column in COLUMNS]
 ALPHA, TEMPERATURE = 0.5, 6.0
 
 
-def make_task(seed: int, students: int = 24, classes: int = 10, guide: float = 60.0) -> MultiFidelityTask:
+def make_task(seed: int, students: int = 24, classes: int = 10, teacher_accuracy: float = 60.0) -> MultiFidelityTask:
     """Students whose quality shows dimly in the losses on one batch and clearly after 10 steps."""
     rng = np.random.default_rng(seed)
     quality = rng.normal(size=students)
@@ -26,8 +26,8 @@ def make_task(seed: int, students: int = 24, classes: int = 10, guide: float = 6
     for blur, name in ((1.0, "one_batch_loss"), (0.1, "steps10_loss")):
         values[:, NAMES.index(name)] = 1.0 - 0.3 * (quality + blur * rng.normal(size=students))
     teacher = np.array([3.0 if name.startswith("depth_") else 0.0 for name in NAMES])
-    accuracies = 100 * expit(logit(guide / 100) - 0.4 + 0.3 * quality + 0.05 * rng.normal(size=students))
-    return MultiFidelityTask(ProxyTable(COLUMNS, values, teacher), accuracies, guide, classes, 2000)
+    accuracies = 100 * expit(logit(teacher_accuracy / 100) - 0.4 + 0.3 * quality + 0.05 * rng.normal(size=students))
+    return MultiFidelityTask(ProxyTable(COLUMNS, values, teacher), accuracies, teacher_accuracy, classes, 2000)
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +41,16 @@ def predictor() -> MultiFidelityPredictor:
 def test_each_rung_that_is_paid_for_ranks_better(predictor: MultiFidelityPredictor) -> None:
     found = {SIZE: [], ONE_BATCH: [], Fidelity("steps", 10): []}
     for seed in range(100, 106):
-        task = make_task(seed, guide=85.0)
+        task = make_task(seed, teacher_accuracy=85.0)
         for fidelity, values in found.items():
-            made = predictor.predict(task.proxies, fidelity, guide=85.0, classes=10, test_images=2000)
+            made = predictor.predict(task.proxies, fidelity, teacher_accuracy=85.0, classes=10, test_images=2000)
             values.append(spearmanr(made.mean, task.accuracies).statistic)
     assert np.mean(found[SIZE]) < np.mean(found[ONE_BATCH]) - 0.2 < np.mean(found[Fidelity("steps", 10)]) - 0.3
 
 
 def test_a_level_never_seen_is_met_through_the_guide_and_intervals_hold_it(predictor: MultiFidelityPredictor) -> None:
-    task = make_task(200, students=200, guide=92.0)
-    made = predictor.predict(task.proxies, Fidelity("steps", 10), guide=92.0, classes=10, test_images=2000)
+    task = make_task(200, students=200, teacher_accuracy=92.0)
+    made = predictor.predict(task.proxies, Fidelity("steps", 10), teacher_accuracy=92.0, classes=10, test_images=2000)
     assert abs(np.mean(made.mean - task.accuracies)) < 1.5
     assert 0.8 < np.mean((made.low < task.accuracies) & (task.accuracies < made.high)) <= 1
     assert ((made.low > 0) & (made.low < made.mean) & (made.mean < made.high) & (made.high < 100)).all()
@@ -61,9 +61,9 @@ def test_a_wider_confidence_and_a_smaller_test_set_widen_intervals(predictor: Mu
     widths = [
         float(np.mean(made.high - made.low))
         for made in (
-            predictor.predict(proxies, ONE_BATCH, guide=60.0, classes=10, test_images=2000),
-            predictor.predict(proxies, ONE_BATCH, guide=60.0, classes=10, test_images=2000, confidence=95),
-            predictor.predict(proxies, ONE_BATCH, guide=60.0, classes=10, test_images=50),
+            predictor.predict(proxies, ONE_BATCH, teacher_accuracy=60.0, classes=10, test_images=2000),
+            predictor.predict(proxies, ONE_BATCH, teacher_accuracy=60.0, classes=10, test_images=2000, confidence=95),
+            predictor.predict(proxies, ONE_BATCH, teacher_accuracy=60.0, classes=10, test_images=50),
         )
     ]
     assert widths[0] < min(widths[1:])
@@ -74,7 +74,7 @@ def test_another_dataset_is_less_certain_by_how_far_students_lie_from_their_teac
 ) -> None:
     proxies = make_task(300).proxies
     same, other = (
-        predictor.predict(proxies, ONE_BATCH, guide=60.0, classes=10, test_images=2000, source_dataset=known)
+        predictor.predict(proxies, ONE_BATCH, teacher_accuracy=60.0, classes=10, test_images=2000, source_dataset=known)
         for known in (True, False)
     )
     np.testing.assert_array_equal(same.mean, other.mean)
@@ -87,7 +87,9 @@ def test_an_untrained_student_is_predicted_by_two_members_and_doubted_where_they
     predictor: MultiFidelityPredictor,
 ) -> None:
     task = make_task(500)
-    made = predictor.predict(task.proxies, ONE_BATCH, guide=60.0, classes=10, test_images=10**6, source_dataset=True)
+    made = predictor.predict(
+        task.proxies, ONE_BATCH, teacher_accuracy=60.0, classes=10, test_images=10**6, source_dataset=True
+    )
     alone = MultiFidelityPredictor(alpha=ALPHA, temperature=TEMPERATURE)
     means, widths = [], []
     for fidelity in (SIZE, ONE_BATCH):
@@ -107,7 +109,9 @@ def test_an_untrained_student_is_predicted_by_two_members_and_doubted_where_they
 def test_a_prediction_depends_on_no_other_student(predictor: MultiFidelityPredictor) -> None:
     proxies = make_task(400).proxies
     one = replace(proxies, values=proxies.values[3:4])
-    pair = [predictor.predict(e, ONE_BATCH, guide=60.0, classes=10, test_images=100).mean for e in (proxies, one)]
+    pair = [
+        predictor.predict(e, ONE_BATCH, teacher_accuracy=60.0, classes=10, test_images=100).mean for e in (proxies, one)
+    ]
     assert pair[0][3] == pytest.approx(pair[1][0])
 
 
@@ -115,9 +119,9 @@ def test_proxies_that_were_not_paid_for_are_named(predictor: MultiFidelityPredic
     proxies = make_task(1).proxies
     cheap = proxies.select(range(10))
     with pytest.raises(UsageError, match="one_batch are missing"):
-        predictor.predict(cheap, ONE_BATCH, guide=60.0, classes=10, test_images=100)
+        predictor.predict(cheap, ONE_BATCH, teacher_accuracy=60.0, classes=10, test_images=100)
     with pytest.raises(UsageError, match="has not learned steps50"):
-        predictor.predict(proxies, Fidelity("steps", 50), guide=60.0, classes=10, test_images=100)
+        predictor.predict(proxies, Fidelity("steps", 50), teacher_accuracy=60.0, classes=10, test_images=100)
 
 
 def test_the_teacher_lies_at_zero_and_ignorance_at_one() -> None:
@@ -135,7 +139,7 @@ def test_a_student_whose_measurement_broke_down_has_no_prediction_and_is_not_lea
     tasks = [make_task(seed) for seed in range(3)]
     tasks[0].proxies.values[4, NAMES.index("one_batch_loss")] = np.inf
     made = MultiFidelityPredictor(alpha=ALPHA, temperature=TEMPERATURE).fit(tasks, (ONE_BATCH,))
-    found = made.predict(tasks[0].proxies, ONE_BATCH, guide=60.0, classes=10, test_images=100)
+    found = made.predict(tasks[0].proxies, ONE_BATCH, teacher_accuracy=60.0, classes=10, test_images=100)
     assert np.isnan(found.mean).nonzero()[0].tolist() == [4]
 
 

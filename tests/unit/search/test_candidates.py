@@ -3,7 +3,7 @@
 import pytest
 
 from dass.errors import UsageError
-from dass.search.candidates import Budget, check_limits, sample_candidates, scored
+from dass.search.candidates import Constraints, check_limits, sample_candidates, scored
 from dass.space.cost import Cost, cost
 from dass.space.search_space import SearchSpace
 
@@ -11,7 +11,7 @@ TABLES = SearchSpace((32, 64, 128, 256), 5, tuple(i / 16 for i in range(8, 17)),
 
 
 def test_distinct_within_both_limits_and_repeatable() -> None:
-    budget = Budget(max_macs=600.0, max_params=3.0)
+    budget = Constraints(max_macs=600.0, max_params=3.0)
     found = sample_candidates(TABLES, 300, 5, resolution=64, classes=10, budget=budget)
     assert len(set(found)) == 300
     for candidate in scored(found, [0.0] * 300, resolution=64, classes=10):
@@ -24,7 +24,7 @@ def test_distinct_within_both_limits_and_repeatable() -> None:
 
 def test_a_budget_below_the_smallest_member_names_its_cost() -> None:
     with pytest.raises(UsageError, match=r"smallest member has .* M MACs"):
-        sample_candidates(TABLES, 5, 0, resolution=64, classes=10, budget=Budget(max_macs=1.0))
+        sample_candidates(TABLES, 5, 0, resolution=64, classes=10, budget=Constraints(max_macs=1.0))
 
 
 def test_more_than_the_space_holds() -> None:
@@ -32,36 +32,36 @@ def test_more_than_the_space_holds() -> None:
     assert len(sample_candidates(tiny, 1, 0, resolution=16, classes=2)) == 1
     assert sample_candidates(tiny, 2, 0, resolution=16, classes=2) == [tiny.largest]
     with pytest.raises(UsageError, match="smallest member has"):
-        sample_candidates(tiny, 2, 0, resolution=16, classes=2, budget=Budget(max_macs=0.0001))
+        sample_candidates(tiny, 2, 0, resolution=16, classes=2, budget=Constraints(max_macs=0.0001))
 
 
 def test_limits_are_in_millions_and_inclusive() -> None:
     spent = Cost(parameters=2_000_000, macs=5_000_000, macs_bn1=0, macs_bn3_pool=0)
-    assert Budget().allows(spent)
-    assert Budget(max_macs=5.0, max_params=2.0).allows(spent)
-    assert not Budget(max_macs=4.999).allows(spent)
-    assert not Budget(max_params=1.999).allows(spent)
-    assert str(Budget(4.0, 2.5)) == "4 M MACs and 2.5 M parameters"
-    assert str(Budget()) == "no limit"
-    assert Budget(min_macs=5.0, max_macs=5.0, min_params=2.0).allows(spent)
-    assert not Budget(min_macs=5.001).allows(spent)
-    assert not Budget(min_params=2.001).allows(spent)
-    assert str(Budget(5.0, None, 4.0, 1.5)) == "4 to 5 M MACs and at least 1.5 M parameters"
+    assert Constraints().allows(spent)
+    assert Constraints(max_macs=5.0, max_params=2.0).allows(spent)
+    assert not Constraints(max_macs=4.999).allows(spent)
+    assert not Constraints(max_params=1.999).allows(spent)
+    assert str(Constraints(4.0, 2.5)) == "4 M MACs and 2.5 M parameters"
+    assert str(Constraints()) == "no limit"
+    assert Constraints(min_macs=5.0, max_macs=5.0, min_params=2.0).allows(spent)
+    assert not Constraints(min_macs=5.001).allows(spent)
+    assert not Constraints(min_params=2.001).allows(spent)
+    assert str(Constraints(5.0, None, 4.0, 1.5)) == "4 to 5 M MACs and at least 1.5 M parameters"
     with pytest.raises(UsageError, match="6 and at most 5 M MACs"):
-        Budget(min_macs=6.0, max_macs=5.0)
+        Constraints(min_macs=6.0, max_macs=5.0)
 
 
 def test_a_lower_limit_is_millions_or_a_share_or_none() -> None:
     teacher = Cost(parameters=2_000_000, macs=5_000_000, macs_bn1=0, macs_bn3_pool=0)
-    assert Budget.of(4, None, teacher, min_macs="40%", min_params=0.5) == Budget(4.0, None, 2.0, 0.5)
-    assert Budget.of(None, "50%", teacher, min_macs=0, min_params=0) == Budget(None, 1.0)
+    assert Constraints.of(4, None, teacher, min_macs="40%", min_params=0.5) == Constraints(4.0, None, 2.0, 0.5)
+    assert Constraints.of(None, "50%", teacher, min_macs=0, min_params=0) == Constraints(None, 1.0)
     for wrong in (-1, "140%", "x", "-0%"):
         with pytest.raises(UsageError, match="is no limit"):
-            Budget.of(None, None, teacher, min_macs=wrong)
+            Constraints.of(None, None, teacher, min_macs=wrong)
 
 
 def test_the_window_of_table_4_is_drawn_from() -> None:
-    budget = Budget(min_macs=700.0, max_macs=1300.0)
+    budget = Constraints(min_macs=700.0, max_macs=1300.0)
     found = sample_candidates(TABLES, 300, 0, resolution=64, classes=10, budget=budget)
     spent = [cost(one, 64, 10).macs / 1e6 for one in found]
     assert len(set(found)) == 300
@@ -69,7 +69,7 @@ def test_the_window_of_table_4_is_drawn_from() -> None:
     assert max(spent) <= 1300
     assert sample_candidates(TABLES, 50, 0, resolution=64, classes=10, budget=budget) == found[:50]
     with pytest.raises(UsageError, match=r"the largest 14\d\d\.\d+ M MACs"):
-        sample_candidates(TABLES, 5, 0, resolution=64, classes=10, budget=Budget(min_macs=1500.0))
+        sample_candidates(TABLES, 5, 0, resolution=64, classes=10, budget=Constraints(min_macs=1500.0))
 
 
 def test_scored_keeps_the_order() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dass.errors import UsageError
-from dass.search.candidates import Budget
+from dass.search.candidates import Constraints
 from dass.search.evolution import evolve_candidates
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
@@ -33,7 +33,7 @@ def test_finds_better_ones_than_as_many_random_ones_and_never_scores_one_twice()
 
 
 def test_the_same_seed_gives_the_same_ones_within_the_budget() -> None:
-    budget = Budget(max_macs=0.6)
+    budget = Constraints(max_macs=0.6)
     first, second = (evolve_candidates(SPACE, 100, 3, hidden, budget=budget, **SIZE) for _ in range(2))
     assert first == second
     assert max(cost(one, 16, 5).macs for one in first) <= 0.6e6
@@ -41,4 +41,4 @@ def test_the_same_seed_gives_the_same_ones_within_the_budget() -> None:
 
 def test_a_budget_below_everything_is_refused() -> None:
     with pytest.raises(UsageError, match="smallest"):
-        evolve_candidates(SPACE, 10, 0, hidden, budget=Budget(max_macs=0.001), **SIZE)
+        evolve_candidates(SPACE, 10, 0, hidden, budget=Constraints(max_macs=0.001), **SIZE)

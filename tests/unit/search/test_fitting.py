@@ -12,7 +12,7 @@ from dass.errors import UsageError
 from dass.families.registry import FAMILIES
 from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.search.candidates import Budget, Candidate, check_limits, sample_candidates
+from dass.search.candidates import Candidate, Constraints, check_limits, sample_candidates
 from dass.search.evolution import evolve_candidates
 from dass.search.fitting import Fitting, fitting
 from dass.search.select import choose, kept_probability
@@ -46,7 +46,7 @@ class Planned(Fitting):
         return cost(architecture, 16, 3).macs / 1e6
 
 
-def planned(budget: Budget) -> Planned:
+def planned(budget: Constraints) -> Planned:
     return Planned(budget, device=CPU, **SIZE)
 
 
@@ -61,27 +61,27 @@ def test_the_size_is_that_of_the_file_and_never_less(family: str) -> None:
 
 
 def test_candidates_keep_the_size() -> None:
-    budget = Budget(max_size=0.4)
+    budget = Constraints(max_size=0.4)
     found = sample_candidates(SPACE, 40, 0, budget=budget, passes=fitting(budget, device=CPU, **SIZE), **SIZE)
     assert len(found) == 40
     assert all(len(save(ElasticResNet(one, 3).state_dict())) <= 400_000 for one in found)
-    assert fitting(Budget(max_macs=3.0), device=CPU, **SIZE) is None
+    assert fitting(Constraints(max_macs=3.0), device=CPU, **SIZE) is None
 
 
 def test_where_large_ones_are_refused_small_ones_are_drawn() -> None:
     """A limit that less than one in a thousand keeps is still kept, and one that nothing keeps names the nearest."""
     least = min(weights_size(one, 3) for one in SPACE.sample(20_000, np.random.default_rng(1))) / 1e6
-    budget = Budget(max_size=1.05 * least)
+    budget = Constraints(max_size=1.05 * least)
     found = sample_candidates(SPACE, 5, 0, budget=budget, passes=fitting(budget, device=CPU, **SIZE), **SIZE)
     assert found and all(weights_size(one, 3) <= 1.05e6 * least for one in found)
-    for budget in (Budget(max_size=0.0001), Budget(max_latency=1e-6)):
+    for budget in (Constraints(max_size=0.0001), Constraints(max_latency=1e-6)):
         with pytest.raises(UsageError, match=r"the (smallest|fastest)"):
             sample_candidates(SPACE, 5, 0, budget=budget, passes=fitting(budget, device=CPU, **SIZE), **SIZE)
 
 
 def test_an_estimate_is_as_whole_networks_say() -> None:
     """Block times add up to something else than a network takes; the factor between them is measured."""
-    fits = planned(Budget(max_latency=1.0))
+    fits = planned(Constraints(max_latency=1.0))
     architectures = SPACE.sample(60, np.random.default_rng(0))
     estimates = fits.estimate(architectures)
     ratio = [time / fits.measure(one) for one, time in zip(architectures, estimates, strict=True)]
@@ -89,7 +89,7 @@ def test_an_estimate_is_as_whole_networks_say() -> None:
 
 
 def test_children_keep_the_limit_too() -> None:
-    budget = Budget(max_size=0.4)
+    budget = Constraints(max_size=0.4)
     fits = fitting(budget, device=CPU, **SIZE)
     found = evolve_candidates(
         SPACE, 60, 0, lambda ones: np.array([cost(one, 16, 3).macs for one in ones], float), budget=budget,
@@ -108,17 +108,17 @@ def ranking() -> list[Candidate]:
 def test_a_pick_that_is_too_slow_when_measured_gives_way_to_the_next() -> None:
     ranked = ranking()
     limit = ranked[3].cost.macs / 1e6
-    budget = Budget(max_latency=limit)
+    budget = Constraints(max_latency=limit)
     choice = choose(ranked, budget, teacher_accuracy=95.0, fitting=planned(budget))
     assert (choice.candidate, choice.missed, choice.latency) == (ranked[3], 3, limit)
-    slow = Budget(max_latency=1e-9)
+    slow = Constraints(max_latency=1e-9)
     with pytest.raises(UsageError, match="the fastest took"):
         choose(ranked, slow, teacher_accuracy=95.0, fitting=planned(slow))
 
 
 def test_the_cheapest_that_keeps_the_accuracy_is_picked() -> None:
     ranked = ranking()  # 90, 89, ...: cheaper and worse
-    keep = Budget(keep_accuracy=8.0)
+    keep = Constraints(keep_accuracy=8.0)
     # 87 % are asked for; what is predicted has a deviation of 1.56 points; the first two cost the same
     for asked, place in ((0.8, 0), (0.6, 2), (0.5, 3), (0.2, 4)):
         found = choose(ranked, replace(keep, keep_probability=asked), teacher_accuracy=95.0).candidate
@@ -136,10 +136,10 @@ def test_the_cheapest_that_keeps_the_accuracy_is_picked() -> None:
 def test_the_probability_is_that_of_the_interval() -> None:
     [candidate] = ranking()[:1]  # 88 to 92, in which it is with 80 %
     for floor, expected in ((88.0, 0.9), (90.0, 0.5), (92.0, 0.1)):
-        found = kept_probability(candidate, Budget(keep_accuracy=95.0 - floor), 95.0)
+        found = kept_probability(candidate, Constraints(keep_accuracy=95.0 - floor), 95.0)
         assert found == pytest.approx(expected, abs=1e-6)
-    assert kept_probability(candidate, Budget(), 95.0) is None
-    assert kept_probability(replace(candidate, low=None), Budget(keep_accuracy=1.0), 95.0) is None
+    assert kept_probability(candidate, Constraints(), 95.0) is None
+    assert kept_probability(replace(candidate, low=None), Constraints(keep_accuracy=1.0), 95.0) is None
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_the_probability_is_that_of_the_interval() -> None:
 )  # fmt: skip
 def test_numbers_out_of_range_are_no_limits(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError):
-        Budget.of(None, None, cost(SPACE.largest, 16, 3), **wrong)  # type: ignore[arg-type]
+        Constraints.of(None, None, cost(SPACE.largest, 16, 3), **wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("alone", [{"latency_batch": 8}, {"keep_probability": 0.9}, {"max_macs": "140%"}])
@@ -163,20 +163,22 @@ def test_what_belongs_to_no_limit_is_refused(alone: dict[str, float]) -> None:
 def test_limits_that_the_teacher_keeps_are_said(task: TargetTask) -> None:
     spent, size = task.teacher_cost, weights_size(task.teacher.architecture, 4) / 1e6
     macs, params = spent.macs / 1e6, spent.parameters / 1e6
-    wide = Budget(macs, params, max_size=size, max_latency=1e6, keep_accuracy=task.card.accuracy)
+    wide = Constraints(macs, params, max_size=size, max_latency=1e6, keep_accuracy=task.card.accuracy)
     assert len(slack_lines(wide, task, CPU)) == 5
-    assert slack_lines(Budget(0.99 * macs, 0.99 * params, max_size=0.9 * size, keep_accuracy=1.0), task, CPU) == []
+    assert slack_lines(Constraints(0.99 * macs, 0.99 * params, max_size=0.9 * size, keep_accuracy=1.0), task, CPU) == []
 
 
 def test_limits_are_read_and_said() -> None:
-    given = Budget.of("40%", None, cost(SPACE.largest, 16, 3), max_size="300kB", max_latency="2ms", latency_batch=8)
+    given = Constraints.of(
+        "40%", None, cost(SPACE.largest, 16, 3), max_size="300kB", max_latency="2ms", latency_batch=8
+    )
     assert (given.max_size, given.max_latency) == (0.3, 2.0)
     assert given.further == {"max_size": 0.3, "max_latency": 2.0, "latency_batch": 8}
-    assert Budget(max_macs=1.0).further == {}
+    assert Constraints(max_macs=1.0).further == {}
     for part in ("0.3 MB", "2 ms", "8 images"):
         assert part in str(given)
 
 
 def test_any_order_of_results_is_kept_by_a_race(make: Callable[..., Candidate]) -> None:
     ranked = [make(0, 40.0, 3), make(1, 50.0, 2)]  # by steps, not by accuracy
-    assert choose(ranked, Budget(), teacher_accuracy=95.0).candidate == ranked[0]
+    assert choose(ranked, Constraints(), teacher_accuracy=95.0).candidate == ranked[0]

@@ -11,7 +11,7 @@ from dass.fidelity import Fidelity
 from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.search import race as racing
-from dass.search.candidates import Budget
+from dass.search.candidates import Constraints
 from dass.search.race import FIRST, RaceSize, search_by_race
 from dass.search.run import SearchResult
 from dass.search.target_task import TargetTask
@@ -36,8 +36,8 @@ def task() -> TargetTask:
     return TargetTask(data, teacher, card)
 
 
-def race(task: TargetTask, size: RaceSize, budget: Budget | None = None, **more: object) -> SearchResult:
-    return search_by_race(task, SPACE, FLOAT32, budget=budget or Budget(), size=size, seed=0, device=CPU, **more)  # type: ignore[arg-type]
+def race(task: TargetTask, size: RaceSize, budget: Constraints | None = None, **more: object) -> SearchResult:
+    return search_by_race(task, SPACE, FLOAT32, budget=budget or Constraints(), size=size, seed=0, device=CPU, **more)  # type: ignore[arg-type]
 
 
 def test_half_go_on_for_twice_as_long(task: TargetTask) -> None:
@@ -61,10 +61,10 @@ def test_the_same_seed_gives_the_same_ranking_and_test_images_play_no_part(task:
 
 def test_within_the_budget(task: TargetTask) -> None:
     limit = cost(SPACE.largest, 16, 4).macs * 0.5 / 1e6
-    found = race(task, RaceSize(candidates=10, students=4), Budget(max_macs=limit))
+    found = race(task, RaceSize(candidates=10, students=4), Constraints(max_macs=limit))
     assert all(candidate.cost.macs <= limit * 1e6 for candidate in found.ranking)
     with pytest.raises(UsageError, match="smallest member"):
-        race(task, RaceSize(candidates=10, students=4), Budget(max_macs=1e-6))
+        race(task, RaceSize(candidates=10, students=4), Constraints(max_macs=1e-6))
 
 
 def test_no_time_leaves_one_student(task: TargetTask) -> None:

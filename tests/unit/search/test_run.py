@@ -16,8 +16,8 @@ from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
 from dass.sealed import read_sealed, write_sealed
-from dass.search.candidates import Budget
-from dass.search.run import Guide, SearchResult, adapt_to, load_search, save_search, search_students
+from dass.search.candidates import Constraints
+from dass.search.run import SearchResult, SupportPair, adapt_to, load_search, save_search, search_students
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
@@ -50,18 +50,20 @@ def predictor() -> MetaPredictor:
 
 
 @pytest.fixture(scope="module")
-def guide() -> Guide:
+def guide() -> SupportPair:
     torch.manual_seed(1)
     teacher = ElasticResNet(SPACE.largest, 3)
     teacher(torch.randn(8, 3, 24, 24))  # moves the running statistics
-    return Guide("pets", teacher.eval(), "t" * 12, 60.0, 24)
+    return SupportPair("pets", teacher.eval(), "t" * 12, 60.0, 24)
 
 
 @pytest.fixture(scope="module")
-def search(predictor: MetaPredictor, guide: Guide) -> Callable[..., SearchResult]:
-    def run(*, count: int = 40, seed: int = 0, budget: Budget | None = None, **changes: object) -> SearchResult:
+def search(predictor: MetaPredictor, guide: SupportPair) -> Callable[..., SearchResult]:
+    def run(*, count: int = 40, seed: int = 0, budget: Constraints | None = None, **changes: object) -> SearchResult:
         changed = replace(guide, **changes)
-        return search_students(predictor, CARD, "p" * 12, changed, budget=budget or Budget(), count=count, seed=seed)
+        return search_students(
+            predictor, CARD, "p" * 12, changed, budget=budget or Constraints(), count=count, seed=seed
+        )
 
     return run
 
@@ -85,7 +87,7 @@ def test_all_candidates_are_ranked_and_the_best_is_picked(search: Callable[..., 
 
 
 def test_a_prediction_is_the_adapted_predictors_of_the_remapped_student(
-    search: Callable[..., SearchResult], predictor: MetaPredictor, guide: Guide
+    search: Callable[..., SearchResult], predictor: MetaPredictor, guide: SupportPair
 ) -> None:
     adapted, noise = adapt_to(predictor, CARD, guide), fixed_noise(16, 3)
     for candidate in search().ranking[::8]:
@@ -106,20 +108,20 @@ def test_the_same_search_twice_and_others(search: Callable[..., SearchResult]) -
 
 def test_the_budget_is_respected(search: Callable[..., SearchResult]) -> None:
     costs = sorted(candidate.cost.macs for candidate in search().ranking)
-    budget = Budget(max_macs=costs[20] / 1e6, max_params=0.006)
+    budget = Constraints(max_macs=costs[20] / 1e6, max_params=0.006)
     found = search(budget=budget, count=20)
     assert all(budget.allows(candidate.cost) for candidate in found.ranking)
     assert found.budget == budget
     with pytest.raises(UsageError, match="smallest member has"):
-        search(budget=Budget(max_macs=0.001))
+        search(budget=Constraints(max_macs=0.001))
     everything = search(count=10_000)
     assert len(everything.ranking) == SPACE.size < 10_000
 
 
-def test_progress_reaches_the_end(predictor: MetaPredictor, guide: Guide) -> None:
+def test_progress_reaches_the_end(predictor: MetaPredictor, guide: SupportPair) -> None:
     seen: list[tuple[int, int]] = []
     search_students(
-        predictor, CARD, "p", guide, budget=Budget(), count=40, seed=0,
+        predictor, CARD, "p", guide, budget=Constraints(), count=40, seed=0,
         progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
     assert seen[-1] == (40, 40)
@@ -133,11 +135,11 @@ def test_a_teacher_of_another_size_is_refused(search: Callable[..., SearchResult
 
 def test_a_result_comes_back_from_its_file(tmp_path: Path, search: Callable[..., SearchResult]) -> None:
     path = tmp_path / "pets" / "search.json"
-    found = search(budget=Budget(max_params=0.006))
+    found = search(budget=Constraints(max_params=0.006))
     save_search(path, found)
     assert load_search(path) == replace(found, seconds=0.0)
     before = path.read_bytes()
-    save_search(path, search(budget=Budget(max_params=0.006)))
+    save_search(path, search(budget=Constraints(max_params=0.006)))
     assert path.read_bytes() == before  # the same search, the same hash
 
 
@@ -145,7 +147,7 @@ def test_a_file_from_before_there_were_lower_limits_is_read(
     tmp_path: Path, search: Callable[..., SearchResult]
 ) -> None:
     path = tmp_path / "search.json"
-    found = search(budget=Budget(max_params=0.006))
+    found = search(budget=Constraints(max_params=0.006))
     save_search(path, found)
     value = read_sealed(path)
     for name in ("min_macs", "min_params"):

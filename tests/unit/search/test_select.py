@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from dass.errors import UsageError
-from dass.search.candidates import Budget, Candidate
+from dass.search.candidates import Candidate, Constraints
 from dass.search.select import pick, rank
 
 
@@ -29,20 +29,20 @@ def test_pick_is_the_best_within_the_budget(make: Callable[..., Candidate]) -> N
         make(2, 30.0, 2_000_000, 100),
         make(3, 20.0, 1_000_000, 100),
     ]
-    assert pick(candidates, Budget()) == candidates[0]
-    assert pick(candidates, Budget(max_macs=2.0)) == candidates[1]
-    assert pick(candidates, Budget(max_macs=2.0, max_params=1.0)) == candidates[2]
-    assert pick(candidates, Budget(max_macs=1.0)) == candidates[3]
-    assert pick(candidates, Budget(max_macs=2.5, min_macs=1.5)) == candidates[1]
+    assert pick(candidates, Constraints()) == candidates[0]
+    assert pick(candidates, Constraints(max_macs=2.0)) == candidates[1]
+    assert pick(candidates, Constraints(max_macs=2.0, max_params=1.0)) == candidates[2]
+    assert pick(candidates, Constraints(max_macs=1.0)) == candidates[3]
+    assert pick(candidates, Constraints(max_macs=2.5, min_macs=1.5)) == candidates[1]
 
 
 def test_nothing_fits_names_the_nearest(make: Callable[..., Candidate]) -> None:
     candidates = [make(0, 50.0, 3_000_000, 100), make(1, 20.0, 1_500_000, 400)]
     with pytest.raises(UsageError, match=r"none of 2 candidates fits 1 M MACs; the nearest, .*1\.50 M MACs"):
-        pick(candidates, Budget(max_macs=1.0))
+        pick(candidates, Constraints(max_macs=1.0))
     with pytest.raises(UsageError, match=r"the nearest, .*3\.00 M MACs and 0\.000 M parameters"):
-        pick(candidates, Budget(max_params=0.00005))
+        pick(candidates, Constraints(max_params=0.00005))
     with pytest.raises(UsageError, match=r"the nearest, .*3\.00 M MACs"):
-        pick(candidates, Budget(min_macs=4.0))
+        pick(candidates, Constraints(min_macs=4.0))
     with pytest.raises(UsageError, match="no candidate"):
-        pick([], Budget())
+        pick([], Constraints())

@@ -15,8 +15,8 @@ from dass.proxies.collector import Collector
 from dass.proxies.store import ProxyStore
 from dass.proxies.table import ProxyTable
 from dass.search import successive_halving as climbing
-from dass.search.candidates import Budget
-from dass.search.run import Guide, SearchResult, load_search, save_search
+from dass.search.candidates import Constraints
+from dass.search.run import SearchResult, SupportPair, load_search, save_search
 from dass.search.successive_halving import RungReport, SearchBudget, successive_halving
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
@@ -68,8 +68,8 @@ def search(
 ) -> tuple[SearchResult, list[RungReport]]:
     rungs: list[RungReport] = []
     result = successive_halving(
-        predictor or learned(), "l" * 12, collector, SPACE, Guide("pets", collector._teacher, "t" * 12, 60.0, 16),
-        test_images=500, budget=Budget(max_macs=0.9), effort=effort, seed=0, said=rungs.append,
+        predictor or learned(), "l" * 12, collector, SPACE, SupportPair("pets", collector._teacher, "t" * 12, 60.0, 16),
+        test_images=500, budget=Constraints(max_macs=0.9), effort=effort, seed=0, said=rungs.append,
     )  # fmt: skip
     return result, rungs
 

@@ -9,7 +9,7 @@ import torch
 
 from dass.errors import DassError
 from dass.networks.checkpoint import TeacherCard, weights_id
-from dass.search.candidates import Budget
+from dass.search.candidates import Constraints
 from dass.search.target_task import TargetTask
 from dass.shrink import shrink as steps
 from dass.shrink.files import Filed
@@ -37,7 +37,7 @@ def task() -> TargetTask:
 
 @pytest.fixture(scope="module")
 def request_() -> Request:
-    return Request(Budget.of("60%", None, cost(SPACE.largest, 16, 4)), minutes=0.05)
+    return Request(Constraints.of("60%", None, cost(SPACE.largest, 16, 4)), minutes=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_the_test_images_choose_nothing(task: TargetTask, request_: Request, shr
 def test_what_is_asked_for_names_the_folder(task: TargetTask, request_: Request, tmp_path: Path) -> None:
     folders = {
         shrink_folder(task, asked, tmp_path, CPU)
-        for asked in (request_, replace(request_, seed=1), replace(request_, minutes=2.0), Request(Budget(), 0.05))
+        for asked in (request_, replace(request_, seed=1), replace(request_, minutes=2.0), Request(Constraints(), 0.05))
     }
     assert len(folders) == 4
     assert shrink_folder(task, request_, tmp_path, CPU) in folders
@@ -163,7 +163,7 @@ def test_a_damaged_step_says_which_folder_to_delete(
 def test_limits_of_size_latency_and_accuracy_are_kept_and_said(task: TargetTask, tmp_path: Path) -> None:
     """The file is small enough, the student was measured, and it is told how it stands to the accuracy asked for."""
     most = 0.9 * weights_size(SPACE.largest, 4) / 1e6
-    budget = Budget(max_size=most, max_latency=10_000.0, keep_accuracy=100.0)
+    budget = Constraints(max_size=most, max_latency=10_000.0, keep_accuracy=100.0)
     asked = Request(budget, minutes=0.05)
     shrunk = shrink(task, asked, tmp_path, device=CPU)
     assert all(one.path.stat().st_size <= most * 1e6 for one in shrunk.distilled)
@@ -174,12 +174,12 @@ def test_limits_of_size_latency_and_accuracy_are_kept_and_said(task: TargetTask,
     filed = Filed("models:/x/1", "champion", "r", shrunk.distilled[0].path, (), "sqlite:///x", (1.0, 2.0), (0.5, 1.0))
     html = page(task, asked, shrunk, filed, "dass shrink", 60.0)
     assert f"{most:g} MB" in html and f"{shrunk.latency:.3g} ms" in html and f"{shrunk.kept.probability:.0%}" in html
-    assert shrink_folder(task, asked, tmp_path, CPU) != shrink_folder(task, Request(Budget(), 0.05), tmp_path, CPU)
+    assert shrink_folder(task, asked, tmp_path, CPU) != shrink_folder(task, Request(Constraints(), 0.05), tmp_path, CPU)
 
 
 def test_too_short_a_time_is_told_before_the_search(task: TargetTask, tmp_path: Path) -> None:
     said: list[str] = []
-    shrink(task, Request(Budget(max_macs=0.2), minutes=0.001), tmp_path, device=CPU, tell=said.append)
+    shrink(task, Request(Constraints(max_macs=0.2), minutes=0.001), tmp_path, device=CPU, tell=said.append)
     first = next(line for line in said if "--minutes" in line or "search:" in line)
     assert "--minutes" in first
 

@@ -13,7 +13,7 @@ from dass.files import file_id
 from dass.networks.checkpoint import TeacherCard
 from dass.predictor.checkpoint import load_predictor
 from dass.predictor.meta_run import Validation
-from dass.search.candidates import Budget, Candidate
+from dass.search.candidates import Candidate, Constraints
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.students.record import StudentRecord
@@ -148,7 +148,7 @@ def test_a_target_and_its_true_ranking_later(store: Store, tmp_path: Path) -> No
         "teacher": CARD,
         "predictor_id": "123456abcdef",
         "candidates": 500,
-        "budget": Budget(max_macs=4.0),
+        "budget": Constraints(max_macs=4.0),
         "ranking": (pick, replace(pick, score=40.0)),
         "pick": pick,
         "seconds": 3.0,
