@@ -28,6 +28,7 @@ LIMITS = (0.5, 0.3)
 TOOLS = ("ModelOpt FastNAS", "Torch-Pruning")
 DIVISOR = 4  # of channels, for ModelOpt; its usual 32 does not fit stages of 16
 BATCH = 64
+SCORED = 512  # held-out images by which ModelOpt judges; it judges some 200 networks
 HALVINGS = 12  # of the ratio's range, until the limit is met closely
 
 
@@ -117,11 +118,11 @@ def _fastnas(network: PlainNetwork, limit: float, fit: TaskData, kept: Path) -> 
     """ModelOpt's search, with the accuracy on held-out images as its score; it keeps what it saw in a file."""
     from modelopt.torch import prune
 
-    images = normalize(fit.train_images[:4096], torch.float32)
-    batches = list(zip(images.split(BATCH), fit.train_labels[:4096].split(BATCH), strict=True))
+    images = normalize(fit.train_images[:1024], torch.float32)
+    batches = list(zip(images.split(BATCH), fit.train_labels[:1024].split(BATCH), strict=True))
 
     def score(candidate: Any) -> float:
-        return evaluate(candidate, fit.test_images, fit.test_labels, "float32").accuracy
+        return evaluate(candidate, fit.test_images[:SCORED], fit.test_labels[:SCORED], "float32").accuracy
 
     kept.parent.mkdir(parents=True, exist_ok=True)
     rules = {"nn.Conv2d": {"*": {"channel_divisor": DIVISOR}}, "nn.BatchNorm2d": {"*": {}}}
