@@ -110,6 +110,13 @@ def test_a_predictor_that_ranks_badly_or_lies_about_its_doubt_is_not_shipped(
     assert len(flaws(replace(release.card, targets=(), sources=(), licence=""))) == 3
 
 
+def test_one_target_may_miss_the_asked_coverage_by_chance_but_not_by_more(release: Release) -> None:
+    many = TargetScore("a", "paper_resnet", "0" * 12, 120, 500, 0.9, 0.8)
+    few = replace(many, target="b", students=16)
+    for share, count in ((10 / 16, 0), (1.0, 0), (5 / 16, 1)):
+        assert len(flaws(replace(release.card, targets=(many, replace(few, covered=share))))) == count
+
+
 def test_a_folder_of_something_else_is_left_alone(multi_fidelity_file: Path, target: Fixture, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
