@@ -43,7 +43,8 @@ def restore(folder: Annotated[Path, typer.Argument(help="A folder that `dass stu
 
     found = restore_study(Project.open(), folder)
     print(
-        f"{found.teachers} teachers, {found.records} student records and {found.predictors} predictors restored; "
+        f"{found.teachers} teachers, {found.records} student records, {found.predictors} predictors and the scores of "
+        f"{found.scores} targets restored; "
         f"{found.known} were there already"
     )
     if not found.teachers + found.known:

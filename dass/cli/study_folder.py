@@ -17,7 +17,7 @@ from dass.students.database import StudentDatabase
 from dass.students.record import StudentRecord, TaskKey
 from dass.students.record_file import write_records
 
-TEACHERS, LEARNED = "teachers", "learned"
+TEACHERS, LEARNED, SCORES = "teachers", "learned", "scores"
 PACKAGES = ("torch", "torchvision", "numpy", "scipy")
 REPORTS = (
     "tables.md", "correlations.csv", "picks.csv", "few_shot.csv", "metrics.json", "lengths.csv", "lengths.md",
@@ -47,7 +47,7 @@ def write_study(project: Project, folder: Path, *, teachers: bool = False) -> No
             records[name] = _records(project, StudentDatabase(project.target_students(name)), cards[-1:])
     _check_folder(project, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (*REPORTS, "splits", "records", "multi_fidelity.json", TEACHERS, LEARNED):
+    for name in (*REPORTS, "splits", "records", "multi_fidelity.json", TEACHERS, LEARNED, SCORES):
         copy = folder / name
         if copy.is_dir():
             shutil.rmtree(copy)
@@ -89,7 +89,7 @@ def _check_folder(project: Project, folder: Path) -> None:
 
 
 def _copy_learned(project: Project, folder: Path) -> None:
-    """The teachers' weights and cards, and the predictors."""
+    """The teachers' weights and cards, the predictors, and what methods gave."""
     files = {path: Path(TEACHERS) / "source" / path.name for path in project.source_teachers.glob("*.safetensors")}
     files |= {
         project.target_teacher_file(name): Path(TEACHERS) / "targets" / f"{name}.safetensors"
@@ -103,6 +103,9 @@ def _copy_learned(project: Project, folder: Path) -> None:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 if source.with_suffix(suffix).exists():
                     shutil.copyfile(source.with_suffix(suffix), place)
+    for source in sorted(project.scores.glob("*.json")):
+        (folder / SCORES).mkdir(exist_ok=True)
+        shutil.copyfile(source, folder / SCORES / source.name)
 
 
 def _records(project: Project, database: StudentDatabase, cards: Sequence[TeacherCard]) -> list[StudentRecord]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dass.cli.study_folder import LEARNED, TEACHERS
+from dass.cli.study_folder import LEARNED, SCORES, TEACHERS
 from dass.errors import UsageError
 from dass.files import file_sha256, write_bytes
 from dass.networks.checkpoint import card_path, load_card, load_teacher
@@ -20,13 +20,15 @@ class Restored:
         teachers: that were not there.
         records: of students, likewise.
         predictors: likewise.
-        known: teachers, records and predictors that were there.
+        scores: files of what methods gave on a target, likewise.
+        known: teachers, records, predictors and files of scores that were there.
         refused: what was there with other content, in words; it stays.
     """
 
     teachers: int
     records: int
     predictors: int
+    scores: int
     known: int
     refused: tuple[str, ...] = ()
 
@@ -75,7 +77,15 @@ def restore_study(project: Project, folder: Path) -> Restored:
             known += 1
         else:
             refused.append(f"{place} is another predictor than the study's")
-    return Restored(added, records, predictors, known, tuple(refused))
+    scores = 0
+    for source in sorted((folder / SCORES).glob("*.json")):
+        place = project.scores / source.name
+        if not place.exists():  # each score has the key of all that it depends on, so that none is taken for another
+            write_bytes(place, source.read_bytes())
+            scores += 1
+        else:
+            known += 1
+    return Restored(added, records, predictors, scores, known, tuple(refused))
 
 
 def _copy(source: Path, place: Path) -> None:

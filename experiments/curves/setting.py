@@ -20,6 +20,7 @@ class Setting:
 
     Attributes:
         name: of its folder.
+        teachers: name of the study that holds the teachers, which is another where both have the same.
         steps: fewest steps of a distillation; whole epochs are trained.
         targets: tasks whose students answer the question.
         sources: tasks that predictors learn from.
@@ -30,6 +31,7 @@ class Setting:
     """
 
     name: str
+    teachers: str
     steps: int
     targets: tuple[str, ...]
     sources: tuple[str, ...]
@@ -52,6 +54,7 @@ SMALL = ("cifar10", "quickdraw8", "stanford_cars", "plantvillage")
 SETTINGS = {
     "small-long": Setting(
         name="small-long",
+        teachers="small",
         steps=1280,
         targets=SMALL,
         sources=tuple(f"split{index}" for index in range(8)),
@@ -60,6 +63,7 @@ SETTINGS = {
     ),
     "cifar-resnet": Setting(
         name="cifar-resnet",
+        teachers="cifar-resnet",
         steps=840,
         targets=("cifar10-resnet32", "cifar10-resnet56"),
         sources=("split0", "split2", "split4", "split6"),

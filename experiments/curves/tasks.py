@@ -83,8 +83,9 @@ class Study:
         return next((one for one in self.setting.foreign if one[0] == task), None)
 
     def teacher_file(self, task: str) -> Path:
-        """A task's teacher."""
-        return self.folder / "teachers" / f"{task}.safetensors"
+        """A task's teacher, where `dass study save --teachers` keeps it."""
+        kind = "source" if task in self.setting.sources else "targets"
+        return self.folder.with_name(self.setting.teachers) / "teachers" / kind / f"{task}.safetensors"
 
     def curves_file(self, task: str) -> Path:
         """Learning curves of a task's students that were drawn at random, all distilled."""

@@ -13,7 +13,7 @@ from dass.students.record import StudentRecord
 from dass.students.record_file import read_records
 
 ROOT = Path(__file__).parents[2]
-STUDY = ROOT / "docs" / "study" / "small"
+STUDY = ROOT / "docs" / "study" / "small-first"
 TARGETS = ("cifar10", "plantvillage", "rsscn7", "stanford_cars", "mean")
 README_ROWS = {
     "DaSS": "DaSS",

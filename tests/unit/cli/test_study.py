@@ -62,5 +62,16 @@ def test_what_a_killed_restore_left_is_made_whole_and_another_teacher_stays(proj
     assert card_path(place).exists()
 
 
+def test_scores_are_restored_where_there_are_none(project: Path, study: Path) -> None:
+    (study / "scores").mkdir()
+    (study / "scores" / "pets.json").write_text("theirs")
+    here = Project.open()
+    assert restore_study(here, study).scores == 1
+    assert (here.scores / "pets.json").read_text() == "theirs"
+    (here.scores / "pets.json").write_text("mine")
+    found = restore_study(here, study)
+    assert (found.scores, (here.scores / "pets.json").read_text()) == (0, "mine")
+
+
 def test_a_folder_without_a_study_is_refused(refuses: Callable[..., Any], project: Path) -> None:
     assert "records" in refuses(2, "study", "restore", "presets")

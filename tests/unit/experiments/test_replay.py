@@ -70,8 +70,9 @@ def test_a_replay_writes_a_row_for_each_method_and_limit(
     folder = tmp_path / "docs" / "study" / "small-long"
     for seed, task in enumerate(("cifar10", *(["split0", "split1"] * learned))):
         append_curves(folder / "records" / f"{task}.jsonl", curves(task, seed))
-        path = card_path(folder / "teachers" / f"{task}.safetensors")
-        path.parent.mkdir(exist_ok=True)
+        kind = "source" if task.startswith("split") else "targets"
+        path = card_path(folder.with_name("small") / "teachers" / kind / f"{task}.safetensors")
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_sealed(path, {**vars(card(task)), "architecture": SPACE.largest.to_json()})
     (tmp_path / "params.yaml").write_text("")
     monkeypatch.chdir(tmp_path)
