@@ -65,27 +65,42 @@ def restore_study(project: Project, folder: Path) -> Restored:
         report = import_records(StudentDatabase(students), source)
         records, known = records + report.added, known + report.known
         refused += [str(conflict) for conflict in report.conflicts]
-    predictors = 0
+    predictors, same = _predictors(project, folder, refused)
+    scores, same_scores = _scores(project, folder)
+    return Restored(added, records, predictors, scores, known + same + same_scores, tuple(refused))
+
+
+def _predictors(project: Project, folder: Path, refused: list[str]) -> tuple[int, int]:
+    """How many predictors were put back, and how many were there."""
+    added = known = 0
     for place in (project.predictor_file, project.multi_fidelity_file):
         source = folder / LEARNED / place.name
         if not source.exists():
             continue
         if not place.with_suffix(".json").exists():
             _copy(source, place)
-            predictors += 1
+            added += 1
         elif file_sha256(place) == file_sha256(source):
             known += 1
         else:
             refused.append(f"{place} is another predictor than the study's")
-    scores = 0
+    return added, known
+
+
+def _scores(project: Project, folder: Path) -> tuple[int, int]:
+    """How many files of scores were put back, and how many were there.
+
+    Each score has the key of all that it depends on, so that none is taken for another.
+    """
+    added = known = 0
     for source in sorted((folder / SCORES).glob("*.json")):
         place = project.scores / source.name
-        if not place.exists():  # each score has the key of all that it depends on, so that none is taken for another
-            write_bytes(place, source.read_bytes())
-            scores += 1
-        else:
+        if place.exists():
             known += 1
-    return Restored(added, records, predictors, scores, known, tuple(refused))
+        else:
+            write_bytes(place, source.read_bytes())
+            added += 1
+    return added, known
 
 
 def _copy(source: Path, place: Path) -> None:

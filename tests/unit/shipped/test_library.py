@@ -7,9 +7,10 @@ import pytest
 
 from dass.errors import DassError, UsageError
 from dass.shipped.build import build
-from dass.shipped.card import WEIGHTS
+from dass.shipped.card import WEIGHTS, Release
 from dass.shipped.fixture import Fixture
 from dass.shipped.library import DATA, choose, find_release, fits, releases
+from dass.shipped.verify import verify
 from dass.space.architecture import Architecture
 from dass.training.workers import Workers
 from tests.samples import SPACE
@@ -60,3 +61,11 @@ def test_what_is_shipped_is_whole_and_small() -> None:
     assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 15 * 2**20
     for release in releases():
         assert release.card.name == release.folder.name
+
+
+@pytest.mark.parametrize("release", releases(), ids=lambda release: release.card.name)
+def test_what_is_shipped_still_says_what_its_card_says(release: Release) -> None:
+    with Workers(0) as workers:
+        checks = verify(release, workers)
+    assert checks
+    assert all(check.holds for check in checks), checks
