@@ -1,6 +1,7 @@
 """MLflow's model registry: packs a folder as a model that loads anywhere, and registers it as a version."""
 
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -194,18 +195,20 @@ def _log_model(store: Store, run_id: str, name: str, package: ModelPackage) -> t
     experiment = store.client.get_run(run_id).info.experiment_id
     model = store.client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type="dass")
     with tempfile.TemporaryDirectory() as temporary, quiet("mlflow.pyfunc"):
+        code = shutil.copytree(Path(dass.__file__).parent, Path(temporary) / "dass", ignore=_not_code)
+        saved = str(Path(temporary) / "model")
         mlflow.pyfunc.save_model(
-            path=temporary,
+            path=saved,
             loader_module=package.loader,
             data_path=str(package.folder),
-            code_paths=[str(Path(dass.__file__).parent)],
+            code_paths=[str(code)],
             mlflow_model=Model(model_id=model.model_id, model_uuid=model.model_id, run_id=run_id),
             signature=package.signature,
             input_example=package.example,
             # Given, not inferred: inference starts a process and loads the model; "+cpu" is on no public index.
             pip_requirements=[f"{each}=={installed(each).split('+')[0]}" for each in (*_ALWAYS, *package.requirements)],
         )
-        store.client.log_model_artifacts(model.model_id, temporary)
+        store.client.log_model_artifacts(model.model_id, saved)
     dataset, digest = package.dataset or (None, None)
     for metric, value in package.metrics.items():
         store.client.log_metric(
@@ -214,6 +217,11 @@ def _log_model(store: Store, run_id: str, name: str, package: ModelPackage) -> t
     store.client.finalize_logged_model(model.model_id, "READY")
     store.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     return model.model_id, model.artifact_location
+
+
+def _not_code(folder: str, names: list[str]) -> set[str]:
+    """What a model that takes the project's code along leaves behind: caches and the predictors that are shipped."""
+    return {"__pycache__"} | ({"data"} if Path(folder).name == "shipped" else set())
 
 
 def _ensure_model(store: Store, name: str) -> None:
