@@ -101,7 +101,7 @@ def file_student(
         predictor_id=found.predictor_id if found else "", predicted_accuracy=found.predicted if found else None,
         distilled_accuracy=student.final_accuracy, test_images=len(data.test_labels),
         recipe=project.params.distillation.for_images(len(data.train_labels)), recipe_id=student.recipe_id,
-        seed=student.seed, licence=known.licence if known else "the user's own data",
+        seed=student.seed, licence=known.licence if known else "They are the user's own.",
     )  # fmt: skip
     version = register_student(
         store, run_id, network=network, data=data, card=card, lineage=came_from, teacher=given.teacher,

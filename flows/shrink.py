@@ -25,7 +25,7 @@ T = TypeVar("T")
 def as_task(name: str, work: Callable[[], T]) -> T:
     """Carries out a step as a task of the run."""
 
-    @task(name=name, cache_policy=NO_CACHE, persist_result=False)
+    @task(name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
     def step() -> T:
         return work()
 

@@ -16,9 +16,10 @@ from dass.shrink.recipe import shrink_recipe
 from dass.shrink.shrink import Shrunk
 from dass.space.architecture import Architecture
 from dass.students.onnx_export import export_onnx
-from dass.students.onnx_int8 import MAX_LOSS, WorseError, export_int8, int8_path, spread
+from dass.students.onnx_int8 import MAX_LOSS, Quantised, WorseError, export_int8, int8_path, spread
 from dass.tracking.lineage import lineage
 from dass.tracking.promotion import promote
+from dass.tracking.registry import add_metrics
 from dass.tracking.store import open_store
 from dass.tracking.student_card import StudentCard
 from dass.tracking.student_registration import register_student, task_name_for
@@ -108,14 +109,16 @@ def file_student(task: TargetTask, shrunk: Shrunk, root: Path, folder: Path, dev
         teacher_accuracy=task.card.accuracy, predictor_id="", predicted_accuracy=None,
         distilled_accuracy=shrunk.test.accuracy, test_images=len(data.test_labels),
         recipe=shrink_recipe(data, shrunk.epochs), recipe_id=chosen.recipe_id, seed=chosen.seed,
-        licence="the user's own data",
+        licence="They are the user's own.",
     )  # fmt: skip
     version = register_student(
         store, run_id, network=shrunk.network, data=data, card=card, lineage=came_from, teacher=task.teacher,
         device=device,
     )  # fmt: skip
     verdict = promote(store, version)
-    onnx, int8 = _export(shrunk, data, folder)
+    onnx, int8, quantised = _export(shrunk, data, folder)
+    if quantised is not None:
+        add_metrics(store, version, quantised.metrics(), (data.name, data.data_id))
     teacher_latency, student_latency = (
         _latency(architecture, task, device) for architecture in (task.teacher.architecture, chosen.architecture)
     )
@@ -141,8 +144,8 @@ def add_report(root: Path, run_id: str, report: Path) -> None:
         store.client.log_artifact(run_id, str(report))
 
 
-def _export(shrunk: Shrunk, data: TaskData, folder: Path) -> tuple[tuple[Path, ...], str]:
-    """The student as ONNX and, where that answers as well, as ONNX of 8-bit integers; and what that one reaches."""
+def _export(shrunk: Shrunk, data: TaskData, folder: Path) -> tuple[tuple[Path, ...], str, Quantised | None]:
+    """The student as ONNX and, where that answers as well, of 8-bit integers; what that one reaches, in words too."""
     file = folder / "student.onnx"
     network = shrunk.network.cpu()
     fit = calibrate(network, data, shrunk.chosen.seed, seen=False)
@@ -151,17 +154,16 @@ def _export(shrunk: Shrunk, data: TaskData, folder: Path) -> tuple[tuple[Path, .
             network, data.classes, data.resolution, file, temperature=fit.temperature, images=spread(data.test_images)
         )
     except UsageError:  # the extra is not installed
-        return (), ""
+        return (), "", None
     try:
         found = export_int8(file, data, int8_path(file))
     except WorseError as error:
-        return (file,), str(error)
+        return (file,), str(error), None
     said = (
-        f"{found.int8:.2f}% of {found.images} test images, float32 {found.float32:.2f}%: "
-        f"{found.int8 - found.float32:+.2f} points"
+        f"{found.int8:.2f}% of {found.images} test images, float32 {found.float32:.2f}%: {found.difference:+.2f} points"
     )
-    lost = found.float32 - found.int8 > MAX_LOSS  # of so few images, two may be more than a point
-    return (file, int8_path(file)), said + (", MORE than one point lost" if lost else "")
+    lost = -found.difference > MAX_LOSS  # of so few images, two may be more than a point
+    return (file, int8_path(file)), said + (", MORE than one point lost" if lost else ""), found
 
 
 def _latency(architecture: Architecture, task: TargetTask, device: torch.device) -> tuple[float, float]:

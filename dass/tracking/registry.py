@@ -1,5 +1,6 @@
 """MLflow's model registry: packs a folder as a model that loads anywhere, and registers it as a version."""
 
+import json
 import re
 import shutil
 import tempfile
@@ -167,6 +168,8 @@ def register_model(
     with store.alone(f"model {name}"), store.errors(f"register {name}"):
         if (found := find_version(store, name, key)) is not None:
             return found
+        from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+
         model_id, location = _log_model(store, run_id, name, package)
         _ensure_model(store, name)
         created = store.client.create_model_version(
@@ -182,7 +185,53 @@ def register_model(
         if first is not None and first.version < int(created.version):  # of another machine, which shares the server
             store.client.delete_model_version(name, created.version)
             return first
+        shown = json.dumps([{"name": name, "version": str(created.version)}])
+        store.client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: shown})  # else the page: "not registered"
     return RegisteredVersion(name, int(created.version), run_id)
+
+
+def add_metrics(
+    store: Store, version: RegisteredVersion, metrics: Mapping[str, float], dataset: tuple[str, str]
+) -> None:
+    """Adds to a version what was measured after it was filed, as metrics and as tags; adding it again changes nothing.
+
+    Args:
+        store: where it is registered.
+        version: the version.
+        metrics: numbers by their names.
+        dataset: name and digest of the images that they were measured on.
+
+    Raises:
+        DassError: the store failed.
+    """
+    with store.errors(f"add metrics to {version.uri}"):
+        there = store.client.get_model_version(version.name, str(version.version))
+        new = {name: value for name, value in metrics.items() if there.tags.get(name) != _as_tag(value)}
+        for model_id in _models_of(store, there):
+            _log_metrics(store, version.run_id, model_id, new, dataset)
+        for name, value in new.items():
+            store.client.set_model_version_tag(version.name, str(version.version), name, _as_tag(value))
+
+
+def _models_of(store: Store, version: "ModelVersion") -> list[str]:
+    """Id of the logged model whose files a version has: stores do not keep it with the version."""
+    outputs = store.client.get_run(version.run_id or "").outputs
+    ids = [each.model_id for each in outputs.model_outputs] if outputs else []
+    return [one for one in ids if store.client.get_logged_model(one).artifact_location == version.source]
+
+
+def _as_tag(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def _log_metrics(
+    store: Store, run_id: str, model_id: str, metrics: Mapping[str, float], dataset: tuple[str, str] | None
+) -> None:
+    name, digest = dataset or (None, None)
+    for metric, value in metrics.items():
+        store.client.log_metric(
+            run_id, metric, float(value), model_id=model_id, dataset_name=name, dataset_digest=digest
+        )
 
 
 def _log_model(store: Store, run_id: str, name: str, package: ModelPackage) -> tuple[str, str]:
@@ -209,11 +258,7 @@ def _log_model(store: Store, run_id: str, name: str, package: ModelPackage) -> t
             pip_requirements=[f"{each}=={installed(each).split('+')[0]}" for each in (*_ALWAYS, *package.requirements)],
         )
         store.client.log_model_artifacts(model.model_id, saved)
-    dataset, digest = package.dataset or (None, None)
-    for metric, value in package.metrics.items():
-        store.client.log_metric(
-            run_id, metric, float(value), model_id=model.model_id, dataset_name=dataset, dataset_digest=digest
-        )
+    _log_metrics(store, run_id, model.model_id, package.metrics, package.dataset)
     store.client.finalize_logged_model(model.model_id, "READY")
     store.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     return model.model_id, model.artifact_location

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from mlflow.exceptions import MlflowException
 
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError
+from dass.tracking.registry import add_metrics
 from dass.tracking.runs import RunContent, record_run
 from dass.tracking.store import Store
 from dass.tracking.student_registration import register_student, task_name_for
@@ -34,7 +36,9 @@ def test_a_version_holds_what_it_takes_to_trust_it(store: Store, data: TaskData,
     assert int(filed.tags["macs"]) > 0
     assert int(filed.tags["parameters"]) > 0
     run = store.client.get_run(version.run_id)
-    assert len(run.outputs.model_outputs) == 1
+    [model] = run.outputs.model_outputs
+    shown = store.client.get_logged_model(model.model_id).tags["mlflow.modelVersions"]
+    assert json.loads(shown) == [{"name": version.name, "version": "1"}]
 
 
 def test_the_model_loads_answers_and_refuses(store: Store, register: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +121,17 @@ def test_models_are_sorted_and_filtered_by_what_was_measured(store: Store, data:
     assert [model.model_id for model in found] == [models[index].model_id for index in (1, 0, 2)]
     [only] = store.client.search_logged_models([experiment], filter_string="metrics.test_accuracy > 35")
     assert only.model_id == models[1].model_id
+
+
+def test_what_is_measured_later_stands_beside_it(store: Store, data: TaskData, register: Callable) -> None:
+    version = register(1)
+    for value in (35.0, 35.0, 34.5):  # the second time says nothing new
+        add_metrics(store, version, {"int8_accuracy": value}, (data.name, data.data_id))
+    assert store.client.get_model_version(version.name, "1").tags["int8_accuracy"] == "34.5000"
+    measured = {metric.key: metric for metric in _logged_model(store, version.run_id).metrics}
+    assert measured["int8_accuracy"].value == 34.5
+    assert measured["int8_accuracy"].dataset_digest == measured["test_accuracy"].dataset_digest
+    assert len(store.client.get_metric_history(version.run_id, "int8_accuracy")) == 2
 
 
 def test_a_version_keeps_pictures_and_says_what_its_teacher_does(
