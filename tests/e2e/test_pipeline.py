@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from dass.datasets.packed import open_packed
+from dass.method_names import METHODS
 from dass.sealed import SEAL, sealed
 from dass.search.run import load_search
 from dass.students.database import StudentDatabase
@@ -204,7 +205,7 @@ def check_comparison(sandbox: Sandbox) -> None:
     architectures = {pick["architecture"] for pick in picks if pick["method"] != "teacher"}
     assert len({record.identity for record in distilled}) == len(distilled) < 2 * len(architectures)
     text = (reports / "tables.md").read_text()
-    assert all(f"| {method} |" in text for method in src)
+    assert all(f"| {METHODS[method]} |" in text for method in src)
     assert "**The best baseline on each target**\n\n- digits" in text
     assert {path.name for path in (reports / "figures").iterdir()} == {
         "table-2.png", "table-3.png", "table-4.png", "figure-3.png",
