@@ -11,7 +11,7 @@ STEPS = (5, 10, 20, 50)
 
 Kind = Literal["size", "noise", "one_batch", "steps"]
 _LABELS = {"size": "size and shape", "noise": "response to noise", "one_batch": "one batch"}
-_OLD_KEYS = {"free": "size", "start": "one_batch"}  # before version 0.3; "sprint 20" and "20 steps" are read too
+_OLD_KEYS = {"free": "size", "start": "one_batch"}  # before version 0.2; "sprint 20" and "20 steps" are read too
 
 
 @dataclass(frozen=True)

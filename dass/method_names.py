@@ -64,7 +64,7 @@ FEW_SHOT = {f"few_shot_{shots}": f"few-shot {shots}" for shots in (1, 3, 5, 10, 
 METHODS = {**META, **ZERO_COST, **TRIVIAL, **MULTI_FIDELITY, **FEW_SHOT}
 """The label of every method by its key, in the order in which tables have them."""
 
-# What versions before 0.3 called methods, where that is not today's label.
+# What versions before 0.2 called methods, where that is not today's label.
 _OLD_NAMES = {
     "remapped accuracy, new statistics": "one_batch_accuracy",
     "remapped loss, new statistics": "one_batch_loss",

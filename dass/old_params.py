@@ -1,4 +1,4 @@
-"""What versions before 0.3 called keys and values of params.yaml, so that a project of theirs is read as it is."""
+"""What versions before 0.2 called keys and values of params.yaml, so that a project of theirs is read as it is."""
 
 from typing import Any
 

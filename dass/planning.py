@@ -134,7 +134,7 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
             PROCESS_MIB + 12 * splits * students.per_source * embedding_mib,
         ),
         StageEstimate(
-            "multi_fidelity", f"evidence of {splits * students.per_source} students",
+            "multi_fidelity", f"proxies of {splits * students.per_source} students",
             splits * students.per_source / workers / 3600
             * _proxy_seconds(project, image, share, params.search.steps), 1, memory,
         ),

@@ -13,7 +13,7 @@ from dass.params_file import find_root, load_params
 RAW = Path("data/raw")
 PREDICTOR_FILE = Path("data/predictor/predictor.safetensors")
 MULTI_FIDELITY_FILE = Path("data/multi_fidelity/multi_fidelity.safetensors")
-OLD_MULTI_FIDELITY_FILE = Path("data/ladder/ladder.safetensors")  # before version 0.3
+OLD_MULTI_FIDELITY_FILE = Path("data/ladder/ladder.safetensors")  # before version 0.2
 USED_PREDICTOR = Path("data/used_predictor")  # a release that `dass predictors use` has put there; no stage writes it
 
 

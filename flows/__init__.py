@@ -10,7 +10,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-if find_spec("pydantic") is None:
+_NEEDED = ("mlflow", "prefect", "pydantic", "ruamel", "torch")  # a machine's own python may have some of them
+
+if not all(map(find_spec, _NEEDED)):
     _OWN = Path(__file__).resolve().parents[1] / ".venv"
     if (_OWN / "bin" / "python").exists() and Path(sys.prefix).resolve() != _OWN:
         os.execv(_OWN / "bin" / "python", [str(_OWN / "bin" / "python"), *sys.orig_argv[1:]])

@@ -34,7 +34,7 @@ def multi_fidelity() -> None:
     sources = source_tasks(project)
     tasks = [*sources.training, *sources.validation]
     with workers(device()) as pool:
-        known = [collect.with_options(task_run_name=f"evidence of {one.name}")(project, one, pool) for one in tasks]
+        known = [collect.with_options(task_run_name=f"proxies of {one.name}")(project, one, pool) for one in tasks]
     fidelities = FIDELITIES[: highest(project).level + 1]
     with one_thread():  # matrices are small
         learned = learn(project, known, fidelities)
@@ -77,14 +77,14 @@ def highest(project: Project) -> Fidelity:
     return Fidelity("steps", project.params.search.steps)
 
 
-@task(cache_policy=NO_CACHE, name="evidence of a source task")
+@task(cache_policy=NO_CACHE, name="proxies of a source task")
 def collect(project: Project, one: RankingTask, pool: Workers) -> MultiFidelityTask:
     """Measure a source task's students; what was measured before is not measured again."""
     collector = collector_of(
         one, project.params.distillation, workers=pool, store=ProxyStore(project.proxies), device=device(),
         seed=project.params.seed,
     )  # fmt: skip
-    progress = Progress(f"evidence of {one.name}", 0, len(one.architectures) + 1)
+    progress = Progress(f"proxies of {one.name}", 0, len(one.architectures) + 1)
     with gpu_slot(device()):
         proxies = gather(collector, one.architectures, highest(project), progress)
     return multi_fidelity_task(one, proxies)

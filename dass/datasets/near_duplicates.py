@@ -22,11 +22,14 @@ _WINDOW = 20_000  # images at most with which each is compared: those that are n
 Read = Callable[[str], bytes | np.ndarray]
 
 
-def split_apart(entries: Sequence[Entry], read: Read) -> tuple[tuple[Entry, ...], tuple[Entry, ...], str, list[str]]:
+def split_apart(
+    entries: Sequence[Entry], classes: Sequence[str], read: Read
+) -> tuple[tuple[Entry, ...], tuple[Entry, ...], str, list[str]]:
     """Cuts images into train and test by `HASH_RULE` with near-duplicates on one side.
 
     Args:
         entries: all images.
+        classes: names in label order.
         read: an image file's bytes, or its pixels.
 
     Returns:
@@ -41,7 +44,7 @@ def split_apart(entries: Sequence[Entry], read: Read) -> tuple[tuple[Entry, ...]
         worst, share = max(uneven.items(), key=lambda item: abs(item[1] - 0.2))
         notes.append(
             f"in {len(uneven)} class(es) images that look alike cannot be divided, so that the test part is no fifth: "
-            f"{share:.0%} of class number {worst + 1}"
+            f"{share:.0%} of class {classes[worst]!r}"
         )
     return train, test, f"{HASH_RULE}; {NEAR_RULE}", notes
 

@@ -106,7 +106,7 @@ def load_multi_fidelity(path: Path) -> tuple[MultiFidelityPredictor, MultiFideli
             Fidelity.parse(key): TaskProcess(groups).condition(
                 Sample(*(arrays[f"{key}/{name}"] for name in ARRAYS)), facts["variances"][key]
             )
-            for key, groups in facts["groups"].items()
+            for key, groups in sorted(facts["groups"].items(), key=lambda item: Fidelity.parse(item[0]).level)
         }
         return predictor, _card(facts["card"])
     except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:

@@ -70,7 +70,7 @@ class TaskProcess:
         from scipy.optimize import minimize
 
         if not all(np.isfinite(part).all() for part in (sample.features, sample.targets, sample.noise)):
-            raise DassError("evidence and accuracies must be finite to learn from")
+            raise DassError("proxies and accuracies must be finite to learn from")
         features, tasks, targets, noise = self._take(sample)
         start = self._start(sample)
 

@@ -70,7 +70,7 @@ class MultiFidelityPredictor:
     few tasks, and intervals that take them as known are too narrow (docs/study/coverage.json).
 
     Attributes:
-        processes_: by fidelity, after `fit`.
+        processes_: by fidelity, the cheapest first, after `fit`.
     """
 
     processes_: dict[Fidelity, TaskProcess]

@@ -57,7 +57,8 @@ def relu_(features: Tensor) -> Tensor:
     """ReLU in place, without a gradient.
 
     On a CPU numbers in bfloat16 are taken as whole ones of 16 bits, whose sign is the same bit: PyTorch would turn each
-    into float32 and back, which takes several times as long.
+    into float32 and back, which takes several times as long. A negative NaN becomes 0 there, so the weights must be
+    finite.
     """
     if _are_bits(features):
         features.view(torch.int16).clamp_min_(0)

@@ -29,10 +29,7 @@ from dass.training.workers import Workers
 
 VERSION = 2  # raised by hand when a change of this package changes what is measured
 JOBS = 32  # for so many jobs there should be students, that no worker waits for another for long
-CHUNK = (
-    16,
-    64,
-)  # students of a job on one batch: enough to share what is common, few enough to lose little
+CHUNK = (16, 64)  # students of a job on one batch: enough to share what is common, few enough to lose little
 
 Load = Callable[[], TaskData]
 Job = Callable[[Sequence[Architecture]], NDArray[np.float64]]

@@ -8,7 +8,7 @@ from dass.fidelity import STEPS
 from dass.proxies import k_step, noise, one_batch, size
 from dass.proxies.table import Column
 
-_OLD = ((r"start_(\w+)", r"one_batch_\1"), (r"sprint_(\d+_\w+)", r"steps\1"))  # before version 0.3
+_OLD = ((r"start_(\w+)", r"one_batch_\1"), (r"sprint_(\d+_\w+)", r"steps\1"))  # before version 0.2
 
 
 def read_columns(names: Sequence[str]) -> tuple[Column, ...]:

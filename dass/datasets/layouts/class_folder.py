@@ -98,7 +98,7 @@ def read_class_folder(
 
 def _kept_together(found: _Found, read: Read) -> _Found:
     """Splits anew with near-duplicates on one side; where there are none, nothing changes."""
-    train, test, rule, notes = split_apart((*found.train, *found.test), read)
+    train, test, rule, notes = split_apart((*found.train, *found.test), found.classes, read)
     return replace(found, train=train, test=test, rule=rule, notes=(*found.notes, *notes))
 
 

@@ -114,7 +114,7 @@ def read_label_tables(archive: Archive, names: tuple[str, ...]) -> Listing:
     held_out = next((part for part in HELD_OUT if part in entries), None)
     rule, alike = f"by {', '.join(names)}: ", list[str]()
     if held_out is None:
-        train, test, how, alike = split_apart(train, archive.read)
+        train, test, how, alike = split_apart(train, classes, archive.read)
         rule += how
     else:
         test = entries[held_out]

@@ -19,10 +19,10 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def run(project: Path, *options: str, packages: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *options, "-m", "flows.names"], cwd=project, capture_output=True, text=True, check=False,
-        env={"PATH": "/usr/bin:/bin"},
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(packages or "")},
     )  # fmt: skip
 
 
@@ -33,6 +33,11 @@ def test_an_interpreter_without_packages_gives_way_to_the_projects_own(project: 
     own.chmod(0o755)
     assert run(project, "-S").stdout == "own -S -m flows.names\n"
     assert run(project).stdout == "stage\n"
+    some = project / "some"  # of a machine whose own python has pydantic and mlflow, not the rest
+    for name in ("pydantic", "mlflow"):
+        (some / name).mkdir(parents=True)
+        (some / name / "__init__.py").touch()
+    assert run(project, "-S", packages=some).stdout == "own -S -m flows.names\n"
 
 
 def test_without_one_the_reason_is_one_line(project: Path) -> None:

@@ -49,6 +49,7 @@ def test_a_predictor_predicts_the_same_after_a_trip_to_disk(
     path, predictor = saved
     again, card = load_multi_fidelity(path)
     assert card == CARD
+    assert list(again.processes_) == [SIZE, ONE_BATCH]  # the cheapest first, whatever the order in the file
     proxies = make_task(9).proxies
     for fidelity in (SIZE, ONE_BATCH):
         first, second = (
