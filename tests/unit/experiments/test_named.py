@@ -1,5 +1,6 @@
 """Students that rules pick under a limit."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,7 +10,7 @@ from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
-from experiments.curves.named import threshold, uniform
+from experiments.curves.named import _single_changes, _within, threshold, uniform
 
 SPACE = SearchSpace((8, 16, 16, 32), 3, (0.5, 0.75, 1.0), "block")
 
@@ -47,18 +48,23 @@ def test_a_uniform_student_has_one_ratio_and_is_the_largest_within_the_limit(sha
     assert macs(found) == max(macs(one) for one in others if macs(one) <= limit)
 
 
-def test_one_threshold_takes_first_what_the_teacher_does_not_need() -> None:
+def test_one_threshold_makes_each_part_as_small_as_its_loss_allows() -> None:
+    changes = list(_single_changes(SPACE))
+    cheap = {((2, 1), 12): 0.1, ((2, 1), 8): 0.4, ((0, None), 2): 0.3, ((3, 0), 24): 0.6}
+    losses = np.array([cheap.get((part, size), 1.0) for part, size, _ in changes])
+    largest = SPACE.largest.widths
+    assert _within(SPACE, changes, losses, 0.05) == SPACE.largest
+    assert _within(SPACE, changes, losses, 0.2).widths == (*largest[:2], (16, 12, 16), largest[3])
+    assert _within(SPACE, changes, losses, 0.5).widths == ((8, 8), largest[1], (16, 8, 16), largest[3])
+    assert _within(SPACE, changes, losses, 0.7).widths == ((8, 8), largest[1], (16, 8, 16), (24, 32, 32))
+
+
+def test_a_student_of_one_threshold_is_within_the_limit() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         teacher = ElasticResNet(SPACE.largest, 3).eval()
-    idle = teacher.architecture.stages[2][1]  # the second block of the third stage adds nothing to its input
-    with torch.no_grad():
-        last = teacher.get_submodule(idle.convs[-1].norm)
-        last.weight.zero_()  # type: ignore[union-attr, operator]
-        last.bias.zero_()  # type: ignore[union-attr, operator]
-    found = pick(teacher, 0.999 * macs(SPACE.largest))
-    assert len(found.widths[2]) < 3 or found.widths[2][1] < 16
-    assert macs(pick(teacher, 0.4 * macs(SPACE.largest))) <= 0.4 * macs(SPACE.largest)
+    for share in (0.4, 0.7):
+        assert macs(pick(teacher, share * macs(SPACE.largest))) <= share * macs(SPACE.largest)
 
 
 @pytest.mark.parametrize("rule", ["uniform", "threshold"])

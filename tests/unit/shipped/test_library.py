@@ -1,5 +1,6 @@
 """Which shipped predictor fits a teacher."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from dass.space.architecture import Architecture
 from dass.training.workers import Workers
 from tests.samples import SPACE
 from tests.unit.shipped.conftest import ORIGIN
+
+PAGE = Path(__file__).parents[3] / "docs" / "predictors.md"
 
 
 @pytest.fixture
@@ -69,3 +72,26 @@ def test_what_is_shipped_still_says_what_its_card_says(release: Release) -> None
         checks = verify(release, workers)
     assert checks
     assert all(check.holds for check in checks), checks
+
+
+@pytest.mark.parametrize("release", releases(), ids=lambda release: release.card.name)
+def test_the_page_of_predictors_has_the_numbers_of_the_cards(release: Release) -> None:
+    [row] = [line for line in PAGE.read_text().splitlines() if line.startswith(f"| `{release.card.name}` ")]
+    assert f"{release.card.students} students of {sum(one.tasks for one in release.card.sources)} " in row
+    for target in release.card.targets:
+        assert f"{target.target} {target.src:.2f}" in row
+        if target.covered is not None:
+            assert f"{100 * target.covered:.0f}%" in row
+
+
+def test_the_page_has_what_was_measured_on_another_family() -> None:
+    measured = json.loads((PAGE.parent / "study" / "other_family.json").read_text())
+    [target] = measured["targets"]
+    by_key = target["fidelities"]
+    trained = [one["src"] for key, one in by_key.items() if key.startswith("steps")]
+    too_high, covered = ([one[name] for one in by_key.values()] for name in ("too_high", "covered"))
+    text = " ".join(PAGE.read_text().split())
+    assert f"SRC {min(trained):.2f} to {max(trained):.2f}" in text
+    assert f"{by_key['size']['src']:.2f} from size" in text
+    assert f"{min(too_high):.0f} to {max(too_high):.0f} points too high" in text
+    assert f"{100 * min(covered):.0f} to {100 * max(covered):.0f}% of the students" in text
