@@ -117,20 +117,28 @@ def build(
     ] = "multi_fidelity",
     general: Annotated[bool, typer.Option(help="Offer it for any teacher, not for this search space alone.")] = False,
     fixture: Annotated[str, typer.Option(help="Target whose students `verify` predicts again.")] = "",
+    learn_with: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of another project whose source students count too; may be repeated."),
+    ] = None,
     measure_on: Annotated[
         list[Path] | None, typer.Option(help="Folder of another project whose targets count too; may be repeated.")
     ] = None,
 ) -> None:
     """Make a release of what this project's pipeline has learned, if it is good enough.
 
-    It is measured on the project's targets, and on those of other projects, whose teachers may be of other families:
-    mean correlation, and how many students lie within their intervals.
+    The predictor is measured on the project's targets, and on those of other projects, whose teachers may be of other
+    families: mean correlation, and how many students lie within their intervals. `--learn-with` joins what the
+    pipelines of several projects have learned, so that the predictor knows teachers of several families.
 
     Example: dass predictors build release/flowers --summary "ResNets for flowers" --licence CC-BY-4.0 --fixture digits
     """
+    from dass.multi_fidelity.joining import join_files
     from dass.params_file import find_root
     from dass.project import Project
+    from dass.scratch import scratch_folder
     from dass.shipped.build import build as build_release
+    from dass.shipped.card import WEIGHTS
     from dass.shipped.from_project import learned_file, origin_of, targets_of
     from dass.tracking.lineage import lineage
     from dass.training.workers import Workers
@@ -138,14 +146,20 @@ def build(
     if kind not in ("multi_fidelity", "dass"):
         raise UsageError(f"--kind {kind}: there are multi_fidelity and dass")
     which: Kind = "dass" if kind == "dass" else "multi_fidelity"
-    project = Project.open()
-    weights = learned_file(project, which)
+    if which == "dass" and learn_with:
+        raise UsageError("--learn-with joins multi-fidelity predictors; the paper's predictor learns from one project")
+    sources = [Project.open(), *(Project.open(root) for root in learn_with or ())]
     origin = origin_of(
-        project, summary=summary, general=general, licence=licence, commit=lineage(find_root(), []).commit
+        sources, summary=summary, general=general, licence=licence, commit=lineage(find_root(), []).commit
     )
-    projects = [project, *(Project.open(root) for root in measure_on or ())]
-    targets = [target for one in projects for target in targets_of(one)]
-    with Workers(2) as workers:
+    measured = [sources[0], *(Project.open(root) for root in measure_on or ())]
+    targets = [target for project in measured for target in targets_of(project)]
+    with scratch_folder() as scratch, Workers(2) as workers:
+        files = [learned_file(project, which) for project in sources]
+        weights = files[0]
+        if learn_with:
+            weights = scratch / WEIGHTS
+            join_files(files, weights)
         made = build_release(folder, which, weights, origin, targets, workers, fixture=fixture)
     for target in made.card.targets:
         inside = "" if target.covered is None else f", {100 * target.covered:.0f}% within 80% intervals"

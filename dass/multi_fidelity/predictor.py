@@ -1,6 +1,6 @@
 """Predicts students' accuracies, with intervals, from whatever proxies have been paid for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -123,20 +123,51 @@ class MultiFidelityPredictor:
             UsageError: the fidelity was not learned, or its proxies are missing.
         """
         from scipy.special import expit
-        from scipy.stats import t
 
+        members = self.members(fidelity)
+        mean, variance = self.relative(
+            {one: self._features(proxies, one, classes)[0] for one in members}, source_dataset=source_dataset
+        )
+        middle = mean + _odds(np.array([teacher_accuracy]), test_images)
+        share = expit(middle)
+        spread = self.spread(confidence) * np.sqrt(variance + _sampling(share, test_images))
+        return Prediction(100 * share, 100 * expit(middle - spread), 100 * expit(middle + spread))
+
+    def members(self, fidelity: Fidelity) -> tuple[Fidelity, ...]:
+        """The processes that predict together at a fidelity.
+
+        Raises:
+            UsageError: the fidelity was not learned.
+        """
         if fidelity not in self.processes_:
             known = ", ".join(one.key for one in self.processes_)
             raise UsageError(f"the multi-fidelity predictor has not learned {fidelity.key}: it knows {known}")
-        members = MEMBERS.get(fidelity, (fidelity,))
-        found = [self.processes_[one].predict(self._features(proxies, one, classes)[0]) for one in members]
-        mean, variance = _pooled(*zip(*found, strict=True))
-        if not source_dataset:
-            variance = variance + self._between_datasets()
-        middle = mean + _odds(np.array([teacher_accuracy]), test_images)
-        share = expit(middle)
-        spread = t.ppf(0.5 + confidence / 200, self._tasks() - 1) * np.sqrt(variance + _sampling(share, test_images))
-        return Prediction(100 * share, 100 * expit(middle - spread), 100 * expit(middle + spread))
+        return MEMBERS.get(fidelity, (fidelity,))
+
+    def relative(self, features: Mapping[Fidelity, Floats], *, source_dataset: bool) -> tuple[Floats, Floats]:
+        """Log-odds of the accuracies of students of a task not seen, relative to their teacher's.
+
+        Args:
+            features: [n, f] of each process that predicts.
+            source_dataset: as in `predict`.
+
+        Returns:
+            Mean and variance, [n] each, without the chance of the test images.
+        """
+        mean, variance = _pooled(
+            *zip(*(self.processes_[one].predict(its) for one, its in features.items()), strict=True)
+        )
+        return mean, variance if source_dataset else variance + self._between_datasets()
+
+    def spread(self, confidence: float) -> float:
+        """Half the width of an interval in standard deviations.
+
+        Args:
+            confidence: percent.
+        """
+        from scipy.stats import t
+
+        return float(t.ppf(0.5 + confidence / 200, self._tasks() - 1))
 
     def _tasks(self) -> int:
         """Source tasks that were learned from."""

@@ -1,5 +1,6 @@
 """What a project's pipeline has, as the parts of a release."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,11 +66,11 @@ def targets_of(project: Project) -> list[Fixture]:
     return found
 
 
-def origin_of(project: Project, *, summary: str, general: bool, licence: str, commit: str) -> Origin:
-    """Where the project's predictors come from.
+def origin_of(projects: Sequence[Project], *, summary: str, general: bool, licence: str, commit: str) -> Origin:
+    """Where a predictor comes from.
 
     Args:
-        project: the project.
+        projects: whose source tasks it has learned from.
         summary: one sentence for people.
         general: whether the predictor is to be offered for any teacher.
         licence: of the weights.
@@ -78,16 +79,19 @@ def origin_of(project: Project, *, summary: str, general: bool, licence: str, co
     Raises:
         DassError: the packed images are missing or damaged.
     """
-    source = project.params.source
-    known = find_dataset(source.dataset)
-    content = open_packed(project.packed(source.dataset)).card.content
-    terms = known.licence if known else "not known to DaSS"
     return Origin(
         summary=summary,
-        families=(SearchSpace.from_config(project.params.space).family.name,),
+        families=tuple(dict.fromkeys(SearchSpace.from_config(one.params.space).family.name for one in projects)),
         general=general,
-        sources=(Source(source.dataset, content, len(source.splits), terms),),
-        seeds=(project.params.seed,),
+        sources=tuple(_source(one) for one in projects),
+        seeds=tuple(dict.fromkeys(one.params.seed for one in projects)),
         licence=licence,
         commit=commit,
     )
+
+
+def _source(project: Project) -> Source:
+    source = project.params.source
+    known = find_dataset(source.dataset)
+    content = open_packed(project.packed(source.dataset)).card.content
+    return Source(source.dataset, content, len(source.splits), known.licence if known else "not known to DaSS")
