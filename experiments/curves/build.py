@@ -27,20 +27,19 @@ def main(
     workers: Annotated[int, typer.Option(help="Processes, each with one thread.")] = 2,
     checkpoints: Annotated[Path | None, typer.Option(help="Folder of teachers from elsewhere.")] = None,
 ) -> None:
-    """Targets' teachers first, then students by rounds: a few of each target, then a few of each source task."""
+    """Targets first, a few students of each at a time, so that there is something to say whenever it is stopped."""
     study = Study(find_root(), SETTINGS[setting], checkpoints)
     targets, sources = study.setting.targets, study.setting.sources
     with Workers(workers) as processes:
         run = _Runs(study, processes)
         run.teachers(targets)
-        run.students(targets, 6)
-        run.teachers(sources)
-        run.students(sources, 4)
-        run.students(targets, 15)
+        for count in (8, 12, 16):
+            run.students(targets, count)
         run.named(targets)
-        for part in (2, 3, 4):
+        run.teachers(sources)
+        for part in (1, 2, 3, 4):
             run.students(sources, 4 * part)
-            run.students(targets, 6 + 9 * part)
+            run.students(targets, 16 + 6 * part)
         run.students(sources, None)
         run.students(targets, None)
 
