@@ -1,6 +1,7 @@
 """The public names, and the examples that use them."""
 
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from dass.errors import UsageError
 from dass.networks.elastic_resnet import ElasticResNet
 from tests.samples import SPACE
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -111,4 +113,21 @@ def test_the_notebook_runs(teacher_file: Path, images: Path) -> None:
     names |= {"TEACHER": str(teacher_file), "IMAGES": str(images), "RESOLUTION": 16}
     for cell in rest:
         exec(cell, names)
+    assert names["student"].architecture == names["found"].pick.architecture
+
+
+def test_the_lines_of_the_readme_run(
+    teacher_file: Path,
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    [lines] = re.findall(r"(?s)```python\n(.*?)```", (ROOT / "README.md").read_text())
+    (tmp_path / "teacher.pth").symlink_to(teacher_file)
+    (tmp_path / "images").symlink_to(images)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(lines, names)
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["teacher", "student"]
     assert names["student"].architecture == names["found"].pick.architecture

@@ -38,8 +38,3 @@ def test_a_package_knows_those_below_it(path: Path) -> None:
         assert first != "mlflow" or parts[1] == "tracking"
         if first == "dass" and rest and rest[0] != parts[1]:
             assert HEIGHT[rest[0]] < HEIGHT[parts[1]], f"{'.'.join(parts)} imports {name}"
-
-
-def test_the_order_is_the_one_that_is_documented() -> None:
-    text = " ".join((ROOT / "docs" / "architecture.md").read_text().split())
-    assert f"`flows, {' -> '.join(', '.join(names.split()) for names in LAYERS[:12])}`" in text

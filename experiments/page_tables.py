@@ -1,0 +1,214 @@
+"""Writes the tables of pages from the files of committed studies: python -m experiments.page_tables
+
+A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`. The text around a table has no number of it.
+"""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+
+from dass.files import write_text
+from dass.students.record_file import read_records
+
+ROOT = Path(__file__).parents[1]
+FIRST = ROOT / "docs" / "study" / "small-first"
+MEDIUM = ROOT / "docs" / "study" / "medium"
+PAGES = tuple(ROOT / page for page in (
+    "README.md", "docs/multi_fidelity.md", "docs/study/README.md", "docs/study/medium/README.md",
+))  # fmt: skip
+COUNTING = ("cifar10", "plantvillage", "rsscn7", "stanford_cars")  # targets that enter the mean
+TARGETS = ("cifar10", "quickdraw8", "dtd", "plantvillage", "rsscn7", "stanford_cars")
+
+# The study is of version 0.1: label of today, name in its files.
+FIDELITIES = {
+    "size": "free", "noise": "noise", "one_batch": "start", "steps5": "sprint 5", "steps10": "sprint 10",
+    "steps20": "sprint 20",
+}  # fmt: skip
+MULTI_FIDELITY = {f"multi-fidelity, `{key}`": f"ladder: {old}" for key, old in FIDELITIES.items()}
+RESULTS = {
+    "the paper's predictor (`dass`)": "DaSS",
+    "the same without the student's response to noise": "DaSS without student",
+    "TANS": "TANS",
+    "number of parameters": "parameters",
+    "multi-fidelity predictor, nothing measured": "ladder: free",
+    "multi-fidelity predictor, 20 steps of training": "ladder: sprint 20",
+}
+METHODS = {
+    "DaSS": "DaSS", "DaSS without guide": "DaSS without guide", "DaSS without student": "DaSS without student",
+    "MAML": "MAML", "MetaD2A": "MetaD2A", "TANS": "TANS", "parameters": "parameters", "MACs": "MACs",
+    "synflow": "synflow", "remapped accuracy": "remapped accuracy",
+    "one-batch accuracy": "remapped accuracy, new statistics", **MULTI_FIDELITY,
+}  # fmt: skip
+PICKS = {
+    "teacher": "teacher", "multi-fidelity, `noise`": "ladder: noise", "MetaD2A": "MetaD2A", "TANS": "TANS",
+    "random": "random", "DaSS": "DaSS", "parameters": "parameters",
+}  # fmt: skip
+LENGTHS = {
+    "parameters": "log_parameters", "last stage's likeness": "similarity_4", "loss after 20 steps": "sprint_20_kd_loss",
+    **MULTI_FIDELITY,
+}  # fmt: skip
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table: a column of names, then columns of numbers."""
+    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _statistics(path: Path) -> dict[tuple[str, str, str], dict[str, str]]:
+    """Rows of correlations.csv or lengths.csv, by method, target and metric."""
+    with path.open() as file:
+        return {(row["method"], row["target"], row["metric"]): row for row in csv.DictReader(file)}
+
+
+def _interval(row: dict[str, str] | None) -> str:
+    if row is None:
+        return "-"
+    return f"{float(row['value']):.2f} [{float(row['low']):.2f}, {float(row['high']):.2f}]"
+
+
+def _value(row: dict[str, str] | None, scale: float = 1.0, digits: int = 2) -> str:
+    return "-" if row is None else f"{scale * float(row['value']):.{digits}f}"
+
+
+def results() -> str:
+    """SRC of a few methods, by target."""
+    found = _statistics(FIRST / "correlations.csv")
+    return table(
+        ("method", *COUNTING, "mean"),
+        [
+            (label, *(_interval(found[name, target, "src"]) for target in (*COUNTING, "mean")))
+            for label, name in RESULTS.items()
+        ],
+    )
+
+
+def methods() -> str:
+    """Statistics of many methods, as means over targets."""
+    found = _statistics(FIRST / "correlations.csv")
+    shares = ("0.35", "0.4", "0.5")
+    return table(
+        ("method", "SRC", "difference to DaSS", "difference to parameters", "SRC at equal size",
+         *(f"regret within {share}" for share in shares)),
+        [
+            (
+                label,
+                *(_interval(found.get((name, "mean", metric))) for metric in ("src", "src_difference", "src_gain")),
+                _value(found.get((name, "mean", "partial_src"))),
+                *(_value(found.get((name, "mean", f"regret_within_{share}"))) for share in shares),
+            )
+            for label, name in METHODS.items()
+        ],
+    )  # fmt: skip
+
+
+def intervals() -> str:
+    """Percent of the students within their 80% intervals, by target."""
+    found = _statistics(FIRST / "correlations.csv")
+    return table(
+        ("method", *TARGETS, "mean of the six", "mean of the four that count"),
+        [
+            (
+                label,
+                *(_value(found[name, target, "covered_80"], 100, 0) for target in TARGETS),
+                *(
+                    f"{100 * mean(float(found[name, target, 'covered_80']['value']) for target in several):.0f}"
+                    for several in (TARGETS, COUNTING)
+                ),
+            )
+            for label, name in MULTI_FIDELITY.items()
+        ],
+    )
+
+
+def picks() -> str:
+    """Accuracy of the distilled picks, by target."""
+    reached: dict[tuple[str, str], list[float]] = {}
+    with (FIRST / "picks.csv").open() as file:
+        for row in csv.DictReader(file):
+            reached.setdefault((row["method"], row["target"]), []).append(float(row["accuracy"]))
+    means = {place: mean(accuracies) for place, accuracies in reached.items()}
+    return table(
+        ("method", *COUNTING, "mean"),
+        [
+            (label, *(f"{one:.1f}" for one in (*own, mean(own))))
+            for label, name in PICKS.items()
+            for own in [[means[name, target] for target in COUNTING]]
+        ],
+    )
+
+
+def left_out() -> str:
+    """What the multi-fidelity predictor reaches on source tasks that it has not learned."""
+    card = json.loads((FIRST / "ladder.json").read_text())
+    return table(
+        ("fidelity", "mean SRC", "within 80% intervals"),
+        [
+            (f"`{key}`", f"{card['left_out'][old]:.2f}", f"{100 * card['covered'][old]:.0f}%")
+            for key, old in FIDELITIES.items()
+        ],
+    )
+
+
+def lengths() -> str:
+    """SRC of proxies with accuracies after two lengths of distillation."""
+    found = _statistics(FIRST / "lengths.csv")
+    targets = list(dict.fromkeys(target for _, target, _ in found))
+    return table(
+        ("proxy or predictor", *targets),
+        [(label, *(_interval(found[name, target, "src"]) for target in targets)) for label, name in LENGTHS.items()],
+    )
+
+
+def medium() -> str:
+    """What the first piece of preset `medium` says of its teacher and students."""
+    records = read_records(MEDIUM / "records" / "cifar10.parquet")
+    teacher = json.loads((MEDIUM / "teacher-cifar10.json").read_text())
+    first, second = ({r.arch_id: r.final_accuracy for r in records if r.seed == seed} for seed in (0, 1))
+    both = first.keys() & second.keys()
+    error = math.sqrt(mean(r.final_accuracy * (100 - r.final_accuracy) / 4000 for r in records))
+    seeds = math.sqrt(mean((first[name] - second[name]) ** 2 / 2 for name in both))
+    accuracies = [record.final_accuracy for record in records]
+    deviation, seconds, steps = stdev(first.values()), mean(record.seconds for record in records), 6000 // 64 * 5
+    return table(
+        ("what", "number"),
+        [
+            ("accuracy of the teacher on 4,000 test images", f"{teacher['accuracy']:.1f}%"),
+            ("seconds of the teacher's training", f"{teacher['seconds']:.0f}"),
+            ("students distilled, of 70", f"{len(records)}"),
+            ("their architectures, of 50", f"{len(first.keys() | second.keys())}"),
+            ("architectures with two seeds", f"{len(both)}"),
+            (f"seconds a student of {steps} steps, eight side by side", f"{seconds:.1f}"),
+            ("milliseconds a step of a student", f"{1000 * seconds / steps:.1f}"),
+            ("minutes of the preset's 580 students at that rate, an estimate", f"{580 * seconds / 60:.0f}"),
+            ("accuracy of the students", f"{min(accuracies):.1f} to {max(accuracies):.1f}%"),
+            (f"deviation between the {len(first)} architectures of seed 0, in points", f"{deviation:.1f}"),
+            ("standard error of one accuracy, in points", f"{error:.2f}"),
+            ("deviation between seeds, in points", f"{seeds:.2f}"),
+        ],
+    )
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    one.__name__: one for one in (results, methods, intervals, picks, left_out, lengths, medium)
+}
+_BETWEEN = re.compile(r"(?s)(<!-- table: (\w+) -->\n).*?(\n<!-- end of table -->)")
+
+
+def with_tables(page: str) -> str:
+    """The text of a page with all its tables made anew."""
+    return _BETWEEN.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}{found[3]}", page)
+
+
+def names(page: str) -> list[str]:
+    """Names of the tables of a page."""
+    return [found[2] for found in _BETWEEN.finditer(page)]
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        write_text(path, with_tables(path.read_text(encoding="utf-8")))
