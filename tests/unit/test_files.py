@@ -134,9 +134,9 @@ def test_a_folder_that_may_not_be_written() -> None:
         (folder / "old.txt").write_text("old")
         folder.chmod(0o555)
         with without_privileges():
-            with pytest.raises(DassError, match=r"cannot write .*old\.txt: Permission denied.*fix permissions"):
+            with pytest.raises(DassError, match=r"old\.txt: Permission denied"):
                 write_text(folder / "old.txt", "new")
-            with pytest.raises(DassError, match=r"cannot write .*new/new\.txt: Permission denied"):
+            with pytest.raises(DassError, match=r"new/new\.txt: Permission denied"):
                 write_text(folder / "new" / "new.txt", "new")
         assert [path.name for path in folder.iterdir()] == ["old.txt"]
         assert (folder / "old.txt").read_text() == "old"
@@ -161,11 +161,11 @@ def test_json_comes_back(tmp_path_factory: pytest.TempPathFactory, value: object
 
 def test_reading_what_is_no_json(tmp_path: Path) -> None:
     path = tmp_path / "value.json"
-    with pytest.raises(DassError, match=r"cannot read .*value\.json: No such file.*dvc checkout"):
+    with pytest.raises(DassError, match=r"value\.json: No such file"):
         read_json(path)
     for content in (b"", b'{"a": 1', b"\xff\xfe\x00"):
         path.write_bytes(content)
-        with pytest.raises(DassError, match=r"value\.json is not valid JSON .*dvc checkout") as caught:
+        with pytest.raises(DassError, match=r"value\.json is not valid JSON") as caught:
             read_json(path)
         assert "\n" not in str(caught.value)
 

@@ -81,13 +81,13 @@ def test_it_is_found_in_the_current_folder(project: Project, monkeypatch: pytest
 
 
 def test_a_folder_without_params_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"params\.yaml: No such file or directory; run from the project's root"):
+    with pytest.raises(UsageError, match=r"params\.yaml: No such file"):
         Project.open(tmp_path)
 
 
 def test_a_target_by_name(project: Project) -> None:
     assert project.target("digits") == project.params.targets["digits"]
-    with pytest.raises(UsageError, match=r"params\.yaml has no target 'dogs': it has digits"):
+    with pytest.raises(UsageError, match=r"'dogs': .*digits"):
         project.target("dogs")
 
 

@@ -75,7 +75,7 @@ def test_the_teacher_itself_is_the_most_like_it(target: RankingTask) -> None:
 
 
 def test_an_unknown_start_is_refused(target: RankingTask) -> None:
-    with pytest.raises(UsageError, match="unknown start 'cold': one of random, "):
+    with pytest.raises(UsageError, match="'cold'"):
         DisWOT("cold").score(target, target.architectures)  # type: ignore[arg-type]
 
 

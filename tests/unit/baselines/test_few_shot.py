@@ -88,9 +88,9 @@ def test_the_curve_ranks_the_same_students_for_all_shots(
 
 
 def test_too_few_students_are_refused(meta: MetaPredictorRanker, target: RankingTask) -> None:
-    with pytest.raises(UsageError, match="30 known students, too few to show 29"):
+    with pytest.raises(UsageError, match=r"30 known .* 29"):
         reveal(target, 29, 0)
-    with pytest.raises(UsageError, match="5 students of target are to be shown, 3 are known"):
+    with pytest.raises(UsageError, match=r"5 students of target .* 3"):
         FewShot(5, meta).fit([], []).score(reveal(target, 3, 0).task, [target.space.largest])
 
 

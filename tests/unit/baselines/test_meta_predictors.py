@@ -30,5 +30,5 @@ def test_variants_are_what_they_say(sources: list[RankingTask]) -> None:
 
 
 def test_an_unknown_variant_is_refused(sources: list[RankingTask]) -> None:
-    with pytest.raises(UsageError, match="unknown variant 'DaS': one of dass, "):
+    with pytest.raises(UsageError, match=r"'DaS': .*dass"):
         MetaPredictorRanker("DaS", episodes=1, query=2).fit(sources[:3], sources[3:])

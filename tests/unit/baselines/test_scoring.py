@@ -176,7 +176,7 @@ def test_a_failure_is_kept_and_tried_again(made: Scoring, sample: TargetSample, 
     assert (kept.failure, kept.values, kept.arch_ids) == ("RuntimeError: no memory", (), ())
     broken["broken"] = Broken([1.0])
     [scores] = made.score("broken", 0, [sample])
-    assert "30 architectures were given and scores of shape [1] came" in scores.failure
+    assert "scores of shape [1]" in scores.failure
     broken["broken"] = Broken([0.5] * 30)
     [scores] = made.score("broken", 0, [sample])
     assert (scores.failure, set(scores.values)) == ("", {0.5})
@@ -217,7 +217,7 @@ def test_a_method_that_cannot_learn_fails_once_for_all(
 
     failing = replace(made, sources=sources)
     found = list(failing.score("tans", 0, [sample, other]))
-    assert all("meta-training needs at least one training" in scores.failure for scores in found)
+    assert all("validation task" in scores.failure for scores in found)
     assert len(asked) == 1
 
 
@@ -240,7 +240,7 @@ def test_scores_are_found_by_architecture(sample: TargetSample) -> None:
     scores = Scores("m", "target", "students", 0, "k", ids, tuple(range(30)))
     chosen = [sample.architectures[i] for i in (7, 3)]
     assert scores.of(chosen).tolist() == [7, 3]
-    with pytest.raises(DassError, match=r"m has no score of target's architecture .*run the rank stage again"):
+    with pytest.raises(DassError, match="m has no score of target"):
         scores.of([sample.task.space.largest])
 
 
@@ -272,7 +272,7 @@ def test_seeds_are_stacked_and_a_failed_one_takes_the_target_out(sample: TargetS
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     for text in ('{"a": 1}', "[1]", '[{"method": "m"}]'):
         (tmp_path / "dtd.json").write_text(text)
-        with pytest.raises(DassError, match=r"dtd.json holds no scores .*delete it"):
+        with pytest.raises(DassError, match=r"dtd\.json"):
             ScoreDatabase(tmp_path).read("dtd")
     assert ScoreDatabase(tmp_path).read("cub") == []
 

@@ -158,5 +158,5 @@ def test_too_little_to_learn_from_is_refused(sources: list[RankingTask]) -> None
     lonely = replace(sources[0], architectures=sources[0].architectures[:1], accuracies=(1.0,))
     with pytest.raises(UsageError, match="split0 has 1 known students"):
         MetaD2A(episodes=1, query=2).fit([lonely], sources[3:])
-    with pytest.raises(UsageError, match="at least one training and one validation"):
+    with pytest.raises(UsageError, match="validation task"):
         MetaD2A(episodes=1, query=2).fit(sources[:1], [])

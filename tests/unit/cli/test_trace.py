@@ -55,5 +55,5 @@ def test_as_json(dass: Callable, version: str) -> None:
 
 def test_wrong_use(refuses: Callable, version: str) -> None:
     assert "write models:/NAME@ALIAS or models:/NAME/VERSION" in refuses(2, "trace", "dass-student-pets")
-    assert "no registered model 'x': there are dass-student-pets" in refuses(2, "trace", "models:/x@champion")
+    assert "'x': there are dass-student-pets" in refuses(2, "trace", "models:/x@champion")
     assert "the newest is 1" in refuses(2, "trace", "models:/dass-student-pets/2")

@@ -102,7 +102,7 @@ def test_a_chain_of_links_too_long_to_be_resolved_leads_nowhere(tmp_path):
         add("escape", tarfile.SYMTYPE, f"{chain}/../../outside")
         add("escape/written", tarfile.REGTYPE, data=b"x")
     (tmp_path / "outside").mkdir()
-    with pytest.raises(DassError, match="'a' is a symbolic link, which is not followed: pack"):
+    with pytest.raises(DassError, match="'a' is a symbolic link"):
         open_archive(path, tmp_path / "scratch").__enter__()
     assert not list((tmp_path / "outside").iterdir())
 
@@ -394,7 +394,7 @@ def test_a_file_too_large_for_memory_is_refused(tmp_path, monkeypatch, put_zip):
     for path in (put_zip(files), _put_tar(tmp_path / "set.tar", files)):
         with open_archive(path, tmp_path) as archive:
             assert archive.read("b.bin") == files["b.bin"]
-            with pytest.raises(DassError, match=r"a\.bin has more than 1,000 bytes"):
+            with pytest.raises(DassError, match=r"a\.bin .*1,000 bytes"):
                 archive.read("a.bin")
             assert archive.read("a.bin", 1001) == files["a.bin"]
 

@@ -132,7 +132,7 @@ def test_a_break_that_nothing_shows_is_caught_by_the_checksum(server, tmp_path, 
 def test_a_later_call_asks_only_for_the_rest(server, tmp_path, names):
     server.answers = [503] * 5
     (tmp_path / "set.zip.part").write_bytes(DATA[:4_000_000])
-    with pytest.raises(DassError, match=r"cannot be fetched \(503 .*\); 4,000,000 bytes are kept"):
+    with pytest.raises(DassError, match=r"503 .*4,000,000 bytes"):
         download(server.remote, tmp_path)
     assert names() == ["set.zip.part"]
     assert download(server.remote, tmp_path).read_bytes() == DATA
@@ -148,7 +148,7 @@ def test_a_server_without_ranges_starts_again(server, tmp_path):
 
 def test_a_server_that_always_breaks_is_given_up(server, tmp_path, names):
     server.breaks = [0] * 9
-    with pytest.raises(DassError, match=r"run the same command again, or fetch set\.zip by hand"):
+    with pytest.raises(DassError, match=r"set\.zip by hand"):
         download(server.remote, tmp_path)
     assert len(server.asked) == 5
     assert "set.zip" not in names()
@@ -156,14 +156,14 @@ def test_a_server_that_always_breaks_is_given_up(server, tmp_path, names):
 
 def test_other_content_is_removed(server, tmp_path, names):
     server.data = DATA[:-1] + b"x"
-    with pytest.raises(DassError, match=r"^set\.zip from .* is not the expected file .* was removed"):
+    with pytest.raises(DassError, match=r"^set\.zip .* removed"):
         download(server.remote, tmp_path)
     assert names() == []
 
 
 def test_other_size_is_refused_before_it_is_fetched(server, tmp_path, names):
     server.data = DATA + b"x"
-    with pytest.raises(DassError, match="offers 5,120,001 bytes where 5,120,000 are expected"):
+    with pytest.raises(DassError, match=r"5,120,001 bytes .*5,120,000"):
         download(server.remote, tmp_path)
     assert names() == []
 
@@ -190,7 +190,7 @@ def test_a_part_that_is_too_long(server, tmp_path, names):
 
 def test_refusals_are_final(server, tmp_path):
     server.answers = [404]
-    with pytest.raises(DassError, match=r"answers 404 Not Found: fetch set\.zip by hand and pass it to"):
+    with pytest.raises(DassError, match=r"404 Not Found: .*set\.zip by hand"):
         download(server.remote, tmp_path)
     assert len(server.asked) == 1
 

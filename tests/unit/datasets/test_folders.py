@@ -167,7 +167,7 @@ def test_links_that_fork_at_each_step_are_refused(image_bytes, put_folder):
 def test_a_link_that_leads_nowhere_is_named(image_bytes, put_folder):
     folder = put_folder(_tree(image_bytes, CAT_DOG))
     (folder / "cat" / "gone.png").symlink_to(folder / "unmounted")
-    with pytest.raises(DassError, match=r"gone\.png is a link that leads nowhere"):
+    with pytest.raises(DassError, match=r"gone\.png is a link"):
         _import(folder)
 
 

@@ -134,7 +134,7 @@ def test_a_class_that_loses_all_its_images_is_refused(tmp_path):
         lambda name: b"" if name == "train/2/000" else whole.read(name),
         "by hand",
     )
-    with pytest.raises(DassError, match="no train image of class 'c' decodes"):
+    with pytest.raises(DassError, match="train image of class 'c'"):
         pack(listing, tmp_path / "set-16", "set", 16, source="s")
     assert _visible(tmp_path) == []
 

@@ -58,7 +58,7 @@ def test_what_is_thinned_is_not_written_over(put_zip, put_folder):
     archive, folder = put_zip(files), put_folder(files)
     before = archive.read_bytes()
     for given, out in ((archive, archive), (folder, folder / "thin.zip")):
-        with pytest.raises(UsageError, match="is, or lies in, what is to be thinned"):
+        with pytest.raises(UsageError, match="another place"):
             thin(given, out, 1)
     assert archive.read_bytes() == before
     assert not (folder / "thin.zip").exists()

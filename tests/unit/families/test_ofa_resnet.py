@@ -262,5 +262,5 @@ def test_a_file_that_lacks_something_is_refused(tmp_path: Path, gone: str) -> No
 def test_a_file_with_more_than_such_a_network_has_is_refused(tmp_path: Path) -> None:
     weights = once_for_all(TEACHER, True) | {"blocks.1.se.fc.weight": torch.zeros(2)}
     save_file(weights, tmp_path / "ofa.safetensors")
-    with pytest.raises(DassError, match="1 weights that such a network has not"):
+    with pytest.raises(DassError, match="1 weights"):
         import_network(tmp_path / "ofa.safetensors")

@@ -34,7 +34,7 @@ def test_workers_by_default_one_per_core(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("text", ["0", "257", "-1", "two", "", "1.5", "²"])
 def test_another_number_of_workers_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("DASS_WORKERS", text)
-    with pytest.raises(UsageError, match=f"DASS_WORKERS='{text}': give a number of processes from 1 to 256"):
+    with pytest.raises(UsageError, match=f"DASS_WORKERS='{text}'"):
         workers(CPU)
 
 

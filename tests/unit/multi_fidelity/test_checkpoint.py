@@ -77,7 +77,7 @@ def test_a_predictor_of_an_earlier_version_is_refused(
     facts = json.loads(saved[0].with_suffix(".json").read_text())
     del facts["seal"]
     (tmp_path / "multi_fidelity.json").write_text(json.dumps({**facts, "format": 1}))
-    with pytest.raises(DassError, match="format 1 is of another version of dass: run the `multi_fidelity` stage again"):
+    with pytest.raises(DassError, match=r"format 1 .*`multi_fidelity`"):
         load_multi_fidelity(tmp_path / "multi_fidelity.safetensors")
 
 
@@ -100,7 +100,7 @@ def test_a_multi_fidelity_predictor_learned_from_other_students_is_refused(
     if not named:
         check_fits(card, space, resolution, recipe, path)
         return
-    with pytest.raises(UsageError, match=f"learned with another {named}: run the `multi_fidelity` stage again"):
+    with pytest.raises(UsageError, match=f"{named}: .*`multi_fidelity`"):
         check_fits(card, space, resolution, recipe, path)
 
 

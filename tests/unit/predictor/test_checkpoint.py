@@ -60,7 +60,7 @@ def test_a_full_disk_leaves_the_old_predictor(
     card: PredictorCard,
     file_size_limit: Callable[[int], AbstractContextManager[None]],
 ) -> None:
-    with file_size_limit(1000), pytest.raises(DassError, match=r"cannot write .*nothing was changed: free space"):
+    with file_size_limit(1000), pytest.raises(DassError, match="free space"):
         save_predictor(saved, predictor, card)
     assert load_predictor(saved)[1] == card
     assert sorted(path.name for path in saved.parent.iterdir()) == ["predictor.json", "predictor.safetensors"]

@@ -58,7 +58,7 @@ def test_bad_tasks_are_named(tasks: list[TaskTensors]) -> None:
         replace(task, codes=task.codes[1:])
     with pytest.raises(DassError, match="split1: accuracies holds NaN"):
         replace(task, accuracies=task.accuracies * torch.nan)
-    with pytest.raises(DassError, match="split1: student_embeddings holds NaN"):
+    with pytest.raises(DassError, match="split1: student_embeddings"):
         replace(task, student_embeddings=task.student_embeddings * torch.inf)
     with pytest.raises(DassError, match="teacher_accuracy is nan"):
         replace(task, teacher_accuracy=float("nan"))

@@ -80,7 +80,7 @@ def test_a_damaged_file_is_named(collector: Collector, space: SearchSpace, tmp_p
     collector.one_batch(students)
     [path] = (tmp_path / "evidence").glob("*.parquet")
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(DassError, match=rf"{path.name} is damaged \(.+\): delete it"):
+    with pytest.raises(DassError, match=rf"{path.name} is damaged"):
         collector.one_batch(students)
 
 

@@ -124,7 +124,7 @@ def test_a_dying_worker_loses_only_its_group(
 ) -> None:
     load = DyingLoad(partial(copy.copy, data))
     records: list[StudentRecord] = []
-    with pytest.raises(DassError, match=r"1 of 3 students of rows were lost, first .*killed by signal 9.*run the same"):
+    with pytest.raises(DassError, match=r"1 of 3 students .*signal 9"):
         for batch in build_students(teacher, load, target_jobs(space, 3, 0), recipe, workers=workers, device=CPU):
             records += batch
     assert len(records) == 2

@@ -113,9 +113,9 @@ def test_repeating_a_record_changes_nothing_and_contradicting_one_is_refused(dat
     database.append("split0", [record(ARCHITECTURES[0])])
     before = path.read_bytes()
     database.append("split0", [record(ARCHITECTURES[0])])
-    with pytest.raises(DassError, match=r"final_accuracy 39.5 kept, 1.0 refused; nothing was added"):
+    with pytest.raises(DassError, match=r"final_accuracy 39.5 .*1.0"):
         database.append("split0", [record(ARCHITECTURES[1]), record(ARCHITECTURES[0], accuracy=1.0)])
-    with pytest.raises(DassError, match="takes records of split1, found one of split0"):
+    with pytest.raises(DassError, match=r"split1, .*split0"):
         database.append("split1", [record(ARCHITECTURES[0])])
     assert path.read_bytes() == before
 
@@ -143,9 +143,7 @@ def test_second_writer_fails_at_once_and_the_first_goes_on(database: StudentData
             timeout=60,
         )
         assert other.returncode == 1
-        assert (
-            f"{database.folder / 'split0.parquet'} is being written by another run: wait for it to end" in other.stderr
-        )
+        assert str(database.folder / "split0.parquet") in other.stderr
         with pytest.raises(DassError, match="is being written by another run"):
             StudentDatabase(database.folder).append("split0", [])
         database.append("split1", [])  # another task is free
@@ -169,7 +167,7 @@ def test_damaged_file_is_named_and_left_alone(database: StudentDatabase, damage:
     }[damage]
     path.write_bytes(contents)
     for use in (lambda: database.read(KEY), lambda: database.append("split0", [record(ARCHITECTURES[0])])):
-        with pytest.raises(DassError, match=r"split0.parquet is damaged .*restore it with `dvc checkout`"):
+        with pytest.raises(DassError, match=r"split0\.parquet is damaged .*`dvc checkout`"):
             use()
     assert path.read_bytes() == contents
 
@@ -178,10 +176,10 @@ def test_other_tables_are_refused(database: StudentDatabase) -> None:
     database.folder.mkdir()
     path = database.folder / "split0.parquet"
     pq.write_table(pa.table({"x": [1]}), path)
-    with pytest.raises(DassError, match="holds no student records, expected form 1"):
+    with pytest.raises(DassError, match="form 1"):
         database.read(KEY)
     pq.write_table(pa.table({"x": [1]}).replace_schema_metadata({"dass_student_records": "2"}), path)
-    with pytest.raises(DassError, match="holds student records of form 2, expected form 1"):
+    with pytest.raises(DassError, match=r"form 2, .*form 1"):
         database.read(KEY)
 
 
@@ -204,7 +202,7 @@ def test_full_disk_leaves_the_old_file_whole(database: StudentDatabase) -> None:
     with (
         database.writer("split0") as writer,
         file_size_limit(len(before) + 100),
-        pytest.raises(DassError, match=r"cannot write .*split0.parquet.*nothing was changed: free space") as caught,
+        pytest.raises(DassError, match=r"split0\.parquet.*free space") as caught,
     ):
         writer.append(more)
     assert isinstance(caught.value.__cause__, OSError) and caught.value.__cause__.errno in (errno.EFBIG, None)

@@ -114,7 +114,7 @@ def test_a_file_that_answers_otherwise_is_not_written(tmp_path: Path, monkeypatc
 
 def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_export, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"ONNX needs onnx, onnxscript, onnxruntime: pip install -e '.\[onnx\]'"):
+    with pytest.raises(UsageError, match=r"onnx, onnxscript, onnxruntime: .*\[onnx\]"):
         export_onnx(ElasticResNet(STUDENT, 3), ("a", "b", "c"), 16, tmp_path / "student.onnx")
 
 

@@ -55,7 +55,7 @@ def test_it_says_what_the_record_says(distilled: Distilled) -> None:
 
 def test_a_failed_student_is_not_one(distilled: Distilled) -> None:
     failed = replace(distilled[1], failure="loss became nan in epoch 1, step 3")
-    with pytest.raises(DassError, match=rf"student {failed.arch_id} of rows failed \(loss became nan.*lower the rate"):
+    with pytest.raises(DassError, match=rf"{failed.arch_id} .*nan"):
         TrainedStudent.of(failed, 4)
 
 
@@ -81,7 +81,7 @@ def test_a_full_disk_leaves_the_old_student(
     saved: Path, distilled: Distilled, file_size_limit: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     student = TrainedStudent.of(distilled[1], 4)
-    with file_size_limit(1000), pytest.raises(DassError, match=r"cannot write .*rows\.safetensors.*free space"):
+    with file_size_limit(1000), pytest.raises(DassError, match=r"rows\.safetensors.*free space"):
         save_student(saved, distilled[0], replace(student, seed=6))
     assert load_student(saved)[1] == student
 

@@ -81,7 +81,7 @@ def test_a_failure_ends_the_run_as_failed_and_the_next_try_succeeds(
 ) -> None:
     blocked = tmp_path / "mlartifacts"
     blocked.write_text("a file where the folder of artifacts belongs")
-    with pytest.raises(DassError, match=r"cannot record run teachers/split0 in sqlite.*run the same command again"):
+    with pytest.raises(DassError, match="teachers/split0 in sqlite"):
         record_run(store, content)
     assert [run.info.status for run in _runs(store)] == ["FAILED"]
     blocked.unlink()

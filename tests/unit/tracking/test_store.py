@@ -33,7 +33,7 @@ def test_a_password_that_breaks_the_address_is_not_shown(
 ) -> None:
     uri = f"postgresql://mlflow:{password}@127.0.0.1:9/mlflow"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    with pytest.raises(DassError, match=r"MLFLOW_TRACKING_URI is no address of a database: .* # as %23") as caught:
+    with pytest.raises(DassError, match=r"MLFLOW_TRACKING_URI .*%23") as caught:
         open_store(tmp_path)
     assert "pa" not in str(caught.value).replace("password", "")
 
@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_mlflow_errors_become_one_line(store: Store) -> None:
     with (
-        pytest.raises(DassError, match=r"cannot look at nothing.*run the same command again"),
+        pytest.raises(DassError, match="cannot look at nothing"),
         store.errors("look at nothing"),
     ):
         store.client.get_run("0" * 32)

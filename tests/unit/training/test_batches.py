@@ -52,5 +52,5 @@ def test_images_are_channels_last_in_the_wanted_precision(data: TaskData, recipe
 
 def test_too_few_images_are_refused(data: TaskData, recipe: DistillationRecipe) -> None:
     few = replace(data, train_images=data.train_images[:15], train_labels=data.train_labels[:15])
-    with pytest.raises(UsageError, match="rows has 15 training images, fewer than one batch of 16: lower batch_size"):
+    with pytest.raises(UsageError, match=r"15 training images, .*16: .*batch_size"):
         collect(few, recipe, 0, 0)

@@ -28,6 +28,6 @@ def test_an_imported_teacher_has_none(tmp_path: Path) -> None:
 def test_something_else_is_named(tmp_path: Path, content: str) -> None:
     weights = tmp_path / "split0.safetensors"
     curve_path(weights).write_text(content)
-    with pytest.raises(DassError, match=r"split0\.curve\.json is not .*dvc checkout") as caught:
+    with pytest.raises(DassError, match=r"split0\.curve\.json") as caught:
         load_curve(weights)
     assert "\n" not in str(caught.value)

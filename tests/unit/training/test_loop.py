@@ -158,7 +158,7 @@ def test_checkpoint_of_another_run_is_replaced_and_a_damaged_one_refused(
     assert Checkpoint(path, "one").load() is not None
     assert Checkpoint(path, "two").load() is None
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(DassError, match=r"cannot go on from .*state, .* delete it"):
+    with pytest.raises(DassError, match=r"state, .*delete"):
         Checkpoint(path, "one").load()
 
 
