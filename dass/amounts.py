@@ -36,7 +36,7 @@ class Limit:
 
     Attributes:
         number: millions, or percent of what the teacher has.
-        share: whether it is percent.
+        share: whether the amount is a share, in percent.
     """
 
     number: float

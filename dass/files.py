@@ -95,7 +95,7 @@ def regular_file(path: Path, what: str, remedy: str) -> None:
     """Checks that a path that a user gave leads to a file: no folder, pipe or device, and a name that can exist.
 
     Args:
-        path: as given.
+        path: path as the user gave it.
         what: it should be, for the message.
         remedy: what to do, for the message.
 

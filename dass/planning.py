@@ -44,7 +44,7 @@ class StageEstimate:
     Attributes:
         stage: its name in dvc.yaml.
         work: what it does, in numbers.
-        hours: wall time.
+        hours: wall time in hours.
         disk_mib: what it leaves under data/.
         memory_mib: peak, of all its processes together.
     """
@@ -75,7 +75,7 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
 
     Args:
         project: whose params.yaml says how much work there is.
-        device: where it would run.
+        device: device that it would run on.
         workers: processes side by side; None for one per core, or one on a GPU.
     """
     params, space = project.params, SearchSpace.from_config(project.params.space)
@@ -200,7 +200,7 @@ def _ranking_estimate(
         share: of its work that a student does on average.
         episode: seconds.
         one_pick: seconds to distil one student of each target.
-        memory: MiB, peak.
+        memory: peak of the memory, in MiB.
     """
     block = project.params.evaluation
     learning = sum(len(_learned_seeds(block, name)) for name in block.methods)

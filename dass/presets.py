@@ -43,7 +43,7 @@ def lay_preset(name: str, *, force: bool = False) -> None:
     """Writes a preset to params.yaml.
 
     Args:
-        name: of the preset.
+        name: name of the preset.
         force: lose edits of params.yaml that no preset holds.
 
     Raises:

@@ -43,7 +43,7 @@ class Project:
 
     Attributes:
         root: the folder that holds params.yaml.
-        params: what it says.
+        params: values of params.yaml.
     """
 
     root: Path
@@ -70,7 +70,7 @@ class Project:
         What is packed at another resolution than the working one lies within, so that DVC has both as one output.
 
         Args:
-            dataset: its name.
+            dataset: name of the dataset.
             resolution: side of its images in pixels; None for the working resolution.
         """
         working = self.params.data.resolution

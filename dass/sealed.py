@@ -52,7 +52,7 @@ def read_sealed(path: Path, remedy: str = "restore it with `dvc checkout` or mak
     """Reads what `write_sealed` wrote.
 
     Args:
-        path: the file.
+        path: path of the file.
         remedy: what to do where it is damaged, for the message.
 
     Raises:
@@ -78,7 +78,7 @@ def read_state(path: Path, what: str) -> Any:
     """Reads what `write_state` wrote, tensors with their strides; the seal is the zip's own sum of each member.
 
     Args:
-        path: the file.
+        path: path of the file.
         what: goes on from it, for the message.
 
     Raises:

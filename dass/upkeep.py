@@ -23,7 +23,7 @@ class Place:
     """A folder or file that grows.
 
     Attributes:
-        path: relative to the project.
+        path: path relative to the project.
         holds: in words.
         goes: what keeps it from growing without end.
         patterns: of the files in it that can be made again; none where the project removes nothing.
@@ -51,7 +51,7 @@ class Found:
     """What lies in a place.
 
     Attributes:
-        place: which.
+        place: device of the computation.
         size: bytes.
         removable: files that may go.
         freed: bytes of these.

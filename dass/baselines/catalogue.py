@@ -29,9 +29,9 @@ class Settings:
     """What methods need of params.yaml.
 
     Attributes:
-        predictor: meta-training.
+        predictor: settings of the meta-training.
         distillation: the recipe behind the accuracies.
-        seed: of everything random in a method.
+        seed: random seed of everything random in a method.
         device: on which methods that learn do so: `auto`, `cpu` or `cuda`. The others go where the teacher is.
         checkpoint: a file where a method whose learning can go on after a stop keeps its state; None for nowhere.
         proxies: a folder where the multi-fidelity predictor keeps its measurements; None for nowhere.

@@ -27,7 +27,7 @@ class MetaD2ANetwork(SetConditionedNetwork):
     """Images to 56, architecture code to 56 by one linear layer; both to 56, tanh, 1.
 
     Args:
-        features: of an image.
+        features: number of features of an image.
         description: length of an architecture code.
     """
 
@@ -55,7 +55,7 @@ class SetPool(nn.Module):
     """A set to one vector of 56: two self-attention blocks, attention pooling by a learned seed, a linear layer.
 
     Args:
-        features: of an element.
+        features: number of features of an element.
     """
 
     def __init__(self, features: int) -> None:
@@ -82,8 +82,8 @@ class AttentionBlock(nn.Module):
     H = Q' + attention(Q', K', V'), then H + relu(linear(H)), where Q', K' and V' are linear in queries and keys.
 
     Args:
-        queries: features of a query.
-        keys: features of a key.
+        queries: number of features of a query.
+        keys: number of features of a key.
     """
 
     def __init__(self, queries: int, keys: int) -> None:

@@ -18,8 +18,8 @@ def probe_batch(data: TaskData, size: int, seed: int, device: torch.device) -> B
     Args:
         data: the task; its test images, on which students are judged, are not touched.
         size: images, or all where there are fewer; not augmented, no image twice.
-        seed: of the draw.
-        device: where the batch goes.
+        seed: random seed of the draw.
+        device: device that the batch is put on.
 
     Returns:
         Images as float32 in -1..1.
@@ -35,10 +35,10 @@ def random_network(architecture: Architecture, classes: int, seed: int, device: 
     Weights are drawn on the CPU and so are the same on every device.
 
     Args:
-        architecture: its own.
-        classes: outputs.
-        seed: of its weights.
-        device: where it goes.
+        architecture: architecture of the network.
+        classes: number of classes.
+        seed: random seed of its weights.
+        device: device that it is put on.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which would seed every GPU as well

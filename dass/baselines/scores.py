@@ -29,17 +29,17 @@ class Scores:
 
     Attributes:
         method: its key in the catalogue; for the few-shot curve, which all numbers of shots share, `few-shot`.
-        target: the task.
+        target: name of the target.
         sample: `students` whose accuracy is known, `candidates` of the search, or `few-shot` for a curve.
-        seed: of the method.
+        seed: random seed of the method.
         key: content id of everything that the scores depend on.
-        arch_ids: of what was scored.
+        arch_ids: ids of the architectures that were scored.
         values: one score each, higher for better; NaN where a score was not finite.
         low: lower ends of the scores' 80% intervals, of a method that gives them; else empty.
-        high: upper ends.
-        points: of a few-shot curve.
+        high: upper end of each interval.
+        points: points of the few-shot curve.
         seconds: to score one architecture, whatever is done once per target included, learning not.
-        device: on which.
+        device: device of the computation, such as `cpu`.
         failure: empty, or why there are no scores.
     """
 
@@ -81,7 +81,7 @@ class ScoreDatabase:
     """Scores in a folder, `<target>.json` each; a file is replaced whole, so a kill loses the scores in flight only.
 
     Args:
-        folder: made when something is written.
+        folder: path of the folder; created at the first write.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -131,7 +131,7 @@ def score_arrays(
     """Scores [seeds, n] of the students, by method and target; a method whose one seed failed there has none.
 
     Args:
-        scores: any.
+        scores: scores of any methods, targets and seeds.
         architectures: the n students of each target, in the order wanted.
     """
     failed = {(item.method, item.target) for item in scores if item.failure and item.sample == "students"}
@@ -151,7 +151,7 @@ def time_rows(scores: Sequence[Scores], counts: Mapping[str, bool]) -> list[Corr
     """Seconds per student: the mean over a method's seeds, between the quickest and the slowest.
 
     Args:
-        scores: any.
+        scores: scores of any methods, targets and seeds.
         counts: whether a target enters means.
     """
     groups: dict[tuple[str, str], list[Scores]] = {}
@@ -174,9 +174,9 @@ def coverage_rows(
     The interval of a share is Wilson's, at 95%, as if students were independent.
 
     Args:
-        scores: any.
+        scores: scores of any methods, targets and seeds.
         architectures: of each target, in the order of its truth.
-        truths: the targets.
+        truths: accuracies of the targets' students.
     """
     from scipy.stats import binomtest
 

@@ -22,7 +22,7 @@ def server_is_there(root: Path) -> bool:
     """Whether PREFECT_API_URL names a server, or the project's own is running.
 
     Args:
-        root: the project.
+        root: folder of the project.
     """
     if find_spec(MODULE.partition(".")[0]) is None:
         return False
@@ -38,7 +38,7 @@ def shrink_on_server(options: "Options", root: Path, device: str) -> int:
     """Runs `dass shrink` as a flow; what it prints is the same.
 
     Args:
-        options: what was asked for.
+        options: options that the user gave.
         root: the project, where the flow runs.
         device: as given.
 

@@ -30,7 +30,7 @@ class Choice:
     """What ranks the candidates.
 
     Attributes:
-        method: how.
+        method: method of the search.
         file: the predictor's weights; None for a race.
         general: whether the predictor takes any teacher; else only its own space and resolution.
         why: the reason, one line for people; empty where the user has said it.
@@ -50,7 +50,7 @@ def choose_predictor(
     Args:
         method: as the user says; None for that of params.yaml where it fits the teacher, else for what fits.
         name: of the predictor, as the user says; None likewise.
-        teacher: the teacher.
+        teacher: network of the teacher.
         resolution: side of its images in pixels, as the user says; None likewise.
         shipped: folder of the shipped predictors.
 
@@ -155,7 +155,7 @@ def students_of(teacher: TeacherFile, resolution: int | None) -> tuple[SearchSpa
     """The space of a teacher's students, and the side in pixels of its images.
 
     Args:
-        teacher: any supported teacher.
+        teacher: teacher of any supported family.
         resolution: as the user says; None for that of the teacher's family, else of params.yaml, else 64.
     """
     architecture = import_network(teacher.path, layout=teacher.layout).network.architecture

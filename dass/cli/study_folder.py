@@ -29,7 +29,7 @@ def write_study(project: Project, folder: Path, *, teachers: bool = False) -> No
     """Writes a study's records, splits, tables and pictures into a folder, with how they were made.
 
     Args:
-        project: whose pipeline has run.
+        project: project whose pipeline has run.
         folder: where to; what an earlier study left there is replaced.
         teachers: whether the teachers' weights and what was learned go there too.
 

@@ -20,7 +20,7 @@ def table_of_rows(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
     """A table of rows with equal columns; numbers stand on the right.
 
     Args:
-        title: above the table.
+        title: title above the table.
         rows: at least one; cells by column.
     """
     table = Table(title=title)

@@ -44,7 +44,7 @@ def normalize(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Maps uint8 0..255 to -1..1 (mean and standard deviation 0.5), strides kept.
 
     Args:
-        images: uint8 [b, 3, h, w].
+        images: images of the batch, uint8 [b, 3, h, w].
         dtype: of the result; the arithmetic is float32.
     """
     return images.to(torch.float32).div_(127.5).sub_(1).to(dtype)

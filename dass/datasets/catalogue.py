@@ -25,7 +25,7 @@ class Remote:
     """A file that its publisher lets anyone fetch.
 
     Attributes:
-        url: its address.
+        url: address of the file.
         md5: checksum in hex, as published or as widely verified.
         size: bytes; None where not known.
     """

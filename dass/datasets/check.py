@@ -46,7 +46,7 @@ class CheckReport:
     """Findings on one packed dataset.
 
     Attributes:
-        name: the dataset.
+        name: name of the dataset.
         resolution: side of its images, in pixels.
         split_rule: how train and test were told apart.
         counts: images of each class, in label order.

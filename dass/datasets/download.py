@@ -26,7 +26,7 @@ def download(remote: Remote, folder: Path, progress: Progress | None = None) -> 
 
     Args:
         remote: address, size and checksum.
-        folder: where to put it.
+        folder: folder to put it into.
         progress: called with (bytes there, bytes in all; 0 where the server does not say).
 
     Returns:

@@ -30,7 +30,7 @@ def make_glyphs(train_per_class: int, test_per_class: int, seed: int) -> Listing
     Args:
         train_per_class: training images of each class, at least 1.
         test_per_class: test images of each class, at least 1.
-        seed: of all random numbers.
+        seed: random seed of all random numbers.
     """
     classes = tuple(f"{unicodedata.name(character).lower()} {character}" for character in CHARACTERS)
     train, test = (

@@ -19,7 +19,7 @@ def halved(data: TaskData) -> TaskData:
     root of the number of test images; the images themselves are copied.
 
     Args:
-        data: as its publisher divides it.
+        data: images and labels, divided as the publisher does.
 
     Returns:
         The same images, each part sorted as it was; its `data_id` is another.

@@ -59,7 +59,7 @@ def import_dataset(
     Args:
         name: lower-case letters, digits, `_` and `-`.
         path: folder, .zip or .tar; None for the datasets that need none.
-        into: folder of packed datasets.
+        into: folder of the packed datasets.
         resolution: side of the stored squares in pixels, a multiple of 8 in 16..256.
         progress: called with (images done, images in all).
         options: None for the usual ones.

@@ -37,7 +37,7 @@ class Listing:
     """All images of a dataset before any is read.
 
     Attributes:
-        classes: class names in label order.
+        classes: class names, in label order.
         train: images to train on.
         test: images to test on.
         read: an image file's bytes, or its pixels uint8 [h, w] or [h, w, 3].
@@ -58,7 +58,7 @@ class Listing:
         """Refuses what no one could train on.
 
         Args:
-            label: how messages name the source.
+            label: name of the source in messages.
 
         Raises:
             DassError: fewer than two classes, two with one name, or a class without train or test images.
@@ -95,7 +95,7 @@ def hash_split(
     """Cuts images into train and test by `HASH_RULE`, the same on every machine and in any order.
 
     Args:
-        entries: all images.
+        entries: file and label of each image.
         group: images with an equal group (a patient, a leaf) stay on one side; by default each stands alone.
 
     Returns:

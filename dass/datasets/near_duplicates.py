@@ -28,8 +28,8 @@ def split_apart(
     """Cuts images into train and test by `HASH_RULE` with near-duplicates on one side.
 
     Args:
-        entries: all images.
-        classes: names in label order.
+        entries: file and label of each image.
+        classes: class names, in label order.
         read: an image file's bytes, or its pixels.
 
     Returns:
@@ -53,7 +53,7 @@ def near_duplicates(entries: Iterable[Entry], read: Read) -> dict[str, str]:
     """Puts images of a class that look alike into groups.
 
     Args:
-        entries: all images.
+        entries: file and label of each image.
         read: an image file's bytes, or its pixels.
 
     Returns:

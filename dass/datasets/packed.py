@@ -29,7 +29,7 @@ class SkippedImage:
     """An image that could not be decoded.
 
     Attributes:
-        part: the part it belonged to.
+        part: part that it belonged to.
         name: its path inside the archive or folder.
         reason: what the decoder said.
     """
@@ -55,7 +55,7 @@ class DatasetCard:
 
     Attributes:
         name: catalogue name, or the user's own.
-        classes: class names in label order.
+        classes: class names, in label order.
         resolution: side of the square images, in pixels.
         source: file or folder name that was imported.
         resize_rule: how an image became a square of that resolution.
@@ -135,12 +135,12 @@ class PackedDataset:
     """An opened packed dataset; the images stay on disk until they are touched.
 
     Attributes:
-        folder: where it lies.
-        card: its description.
+        folder: folder that holds it.
+        card: card that describes it.
         train_images: uint8 [n, h, w, 3], copy-on-write memory map.
-        train_labels: int64 [n].
+        train_labels: class of each training image, int64 [n].
         test_images: uint8 [m, h, w, 3], copy-on-write memory map.
-        test_labels: int64 [m].
+        test_labels: class of each test image, int64 [m].
     """
 
     folder: Path
@@ -175,7 +175,7 @@ def open_packed(folder: Path, *, verified: bool = False) -> PackedDataset:
     While the dataset is imported again, what is opened is the old one or the new one, whole.
 
     Args:
-        folder: where it lies.
+        folder: folder that holds it.
         verified: compare every byte too, as `PackedDataset.verify` does.
 
     Raises:

@@ -62,9 +62,9 @@ def pack(
     then. An image that does not decode is left out and named in the card.
 
     Args:
-        listing: the images.
+        listing: list of the images.
         folder: the packed dataset to make.
-        name: the dataset's name.
+        name: name of the dataset.
         resolution: side of the stored squares, in pixels.
         source: the imported file's or folder's name, for messages and the card.
         progress: called with (images done, images in all).

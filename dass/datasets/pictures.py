@@ -17,7 +17,7 @@ class Pictures:
     """The files of an archive, parted.
 
     Attributes:
-        images: names of images, sorted.
+        images: sorted names of images.
         others: names of all other files, sorted.
     """
 

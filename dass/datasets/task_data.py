@@ -17,9 +17,9 @@ class TaskData:
         classes: class names; a label is an index into them.
         train_images: uint8 [n, 3, h, w] with channels-last strides; may be backed by a memory map (copy on write,
             so writing to it never reaches the file).
-        train_labels: int64 [n], 0..len(classes)-1.
+        train_labels: class of each training image, int64 [n], 0..len(classes)-1.
         test_images: uint8 [m, 3, h, w], as `train_images`.
-        test_labels: int64 [m].
+        test_labels: class of each test image, int64 [m].
         data_id: 12 hex digits that name the packed dataset's content and the images used of it.
     """
 

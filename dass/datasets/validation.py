@@ -19,7 +19,7 @@ def held_out(data: TaskData, seed: int) -> TaskData:
 
     Args:
         data: the task; its test images are left out.
-        seed: of the draw.
+        seed: random seed of the draw.
 
     Returns:
         The task with the held-out images as its test part; its `data_id` is another.

@@ -39,9 +39,9 @@ def mistakes_grid(answers: Answers, images: NDArray[np.uint8], title: str) -> Fi
     """The wrong answers of the highest probability, with the truth below each.
 
     Args:
-        answers: of all test images.
+        answers: predicted classes of all test images.
         images: uint8 [n, h, w, 3], in the same order.
-        title: of the picture.
+        title: title of the picture.
     """
     chosen = answers.surest_mistakes(MOST)
     rows = max(1, -(-len(chosen) // COLUMNS))

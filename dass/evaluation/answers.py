@@ -14,8 +14,8 @@ class ClassResult:
     """How one class fared.
 
     Attributes:
-        name: of the class.
-        images: test images of it.
+        name: name of the class.
+        images: test images of the task.
         right: percent of them that were answered rightly.
         precision: percent of the answers with its name that were right; None where there were none.
         confused: the name that its wrong images were given most often; empty where none was wrong.
@@ -48,9 +48,9 @@ class Answers:
     """Probabilities of test images, and the truth.
 
     Attributes:
-        classes: names in label order.
+        classes: class names, in label order.
         probabilities: float64 [n, classes], n at least 1.
-        labels: int64 [n].
+        labels: class of each image, int64 [n].
     """
 
     classes: tuple[str, ...]

@@ -46,8 +46,8 @@ def partial_spearman(scores: ArrayLike, accuracies: ArrayLike, covariates: Array
     off. 0 where nothing is left, as when the scores are one of the covariates.
 
     Args:
-        scores: [..., n].
-        accuracies: [..., n].
+        scores: scores of n students, [..., n].
+        accuracies: accuracies of the n students, [..., n].
         covariates: [..., n, k].
     """
     scores, accuracies = _checked(scores, accuracies)

@@ -26,10 +26,10 @@ class Estimate:
     """A statistic with its interval.
 
     Attributes:
-        value: over all students.
+        value: statistic over all students.
         low: lower end of the percentile interval; NaN for a statistic that has none.
-        high: upper end, likewise.
-        n: students.
+        high: upper end of the interval.
+        n: number of students.
         invalid: how many of their scores were NaN or infinite, and so ranked last.
         constant: all scores (or all accuracies) were equal, so that correlations are 0 by rule.
     """
@@ -50,8 +50,8 @@ class Draws:
     bootstrap of the difference, and their mean over targets with the same students resamples these jointly.
 
     Attributes:
-        value: over all students.
-        resampled: [B].
+        value: statistic over all students.
+        resampled: statistic of each resample, [B].
         n: students; the fewest, for a combination.
         invalid: scores that were NaN or infinite; the sum, for a combination.
         constant: all scores or all accuracies were equal (of any, for a combination).
@@ -85,7 +85,7 @@ class Draws:
 
         Args:
             parts: one for each seed, of the same resamples of the students.
-            seed: of the draws of seeds.
+            seed: random seed of the draws of seeds.
 
         Raises:
             UsageError: nothing to average.
@@ -106,7 +106,7 @@ class Draws:
         """The value with its percentile interval.
 
         Args:
-            confidence: percent, such as 95.
+            confidence: confidence of the interval, in percent, such as 95.
         """
         tail = (100 - confidence) / 2
         low, high = np.percentile(self.resampled, [tail, 100 - tail])
@@ -121,7 +121,7 @@ def without_interval(statistic: Statistic, scores: ArrayLike, accuracies: ArrayL
 
     Args:
         statistic: as in `bootstrap`.
-        scores: likewise.
+        scores: scores, in the same order.
         accuracies: likewise.
         resamples: of other statistics, with which these draws are combined.
 
@@ -140,10 +140,10 @@ def bootstrap(
     Args:
         statistic: takes arrays [..., n] (and whatever `more` holds, [..., n, k]) and reduces n.
         scores: [n] of a method; NaN and infinite ones rank last.
-        accuracies: [n] percent.
+        accuracies: accuracies of the n students, [n], in percent.
         more: further values of the students, such as covariates [n, k].
-        resamples: B, at least 1.
-        seed: of the resamples.
+        resamples: number B of resamples, at least 1.
+        seed: random seed of the resamples.
 
     Raises:
         DassError: an accuracy is not finite, or there are no students.
@@ -193,9 +193,9 @@ def noise_ceiling(first: ArrayLike, second: ArrayLike, *, resamples: int, confid
     Args:
         first: [n] percent, with one seed.
         second: [n] percent, of the same students with another.
-        resamples: of the bootstrap.
-        confidence: percent.
-        seed: of the resamples.
+        resamples: number of resamples of the bootstrap, at least 1.
+        confidence: confidence of the interval, in percent (0..100).
+        seed: random seed of the resamples.
     """
     draws = bootstrap(spearman, finite_accuracies(first), second, resamples=resamples, seed=seed)
     highest = draws.map(lambda r: np.sqrt(np.maximum(r, 0.0)))

@@ -37,14 +37,14 @@ class Findings:
     """Everything an evaluation found.
 
     Attributes:
-        truths: the targets.
+        truths: accuracies of the targets' students.
         teachers: accuracy of each target's teacher in percent.
         meta: methods of Table 2, in order.
         others: methods of Table 3, in order.
         multi_fidelity: methods of the multi-fidelity predictor, cheapest first; these are no baselines.
         reference: the method that the others are held against, one of `meta`.
         variants: those of `meta` that are the reference with parts left out, and no baselines.
-        rows: of `reports/correlations.csv`.
+        rows: rows of `reports/correlations.csv`.
         curve: of Fig. 3.
         picks: of `reports/picks.csv`.
         failures: by (method and what it was to score, target) why there are no scores.

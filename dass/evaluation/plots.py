@@ -46,15 +46,15 @@ def pareto(
     """Candidates of a search by cost and predicted accuracy, with their Pareto front.
 
     Args:
-        macs: [N] multiply-accumulates, in millions.
-        predicted: [N] percent.
+        macs: multiply-accumulates of the N candidates, [N], in millions.
+        predicted: predicted accuracies of the N candidates, [N], in percent.
         front: indices of the front's candidates, by ascending MACs.
-        title: of the picture.
+        title: title of the picture.
         picked: index of the pick.
         max_macs: budget in millions, drawn as a line.
         teacher_macs: of the teacher, in millions; drawn where its accuracy is given too.
-        teacher_accuracy: percent.
-        ylabel: what the accuracies are.
+        teacher_accuracy: accuracy of the teacher on the test images, in percent (0..100).
+        ylabel: label of the axis of accuracies.
     """
     x, y = np.asarray(macs, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     figure = _figure()
@@ -77,10 +77,10 @@ def method_bars(rows: Sequence[CorrelationRow], metric: str, methods: Sequence[s
     """One metric of methods: a bar with its interval for the mean over targets, and a point for each target.
 
     Args:
-        rows: of `reports/correlations.csv`.
-        metric: which.
+        rows: rows of `reports/correlations.csv`.
+        metric: name of the metric.
         methods: from top to bottom; one without a row stays empty.
-        title: of the picture.
+        title: title of the picture.
     """
     chosen = [row for row in rows if row.metric == metric and row.method in methods]
     targets = list(dict.fromkeys(row.target for row in chosen if row.target != MEAN))
@@ -119,9 +119,9 @@ def price_curve(rows: Sequence[CorrelationRow], multi_fidelity: Sequence[str], t
     Bars are intervals; methods of one fidelity are labelled where they are the best at their price or below.
 
     Args:
-        rows: of `reports/correlations.csv`.
+        rows: rows of `reports/correlations.csv`.
         multi_fidelity: methods of the multi-fidelity predictor, cheapest first.
-        title: of the picture.
+        title: title of the picture.
     """
     src = {row.method: row for row in rows if (row.target, row.metric) == (MEAN, "src")}
     times: dict[str, list[float]] = {}

@@ -36,7 +36,7 @@ class Truth:
     """A target's really distilled students.
 
     Attributes:
-        target: its name.
+        target: name of the target.
         records: one per architecture, of the first seed, sorted by architecture.
         repeats: for each record the accuracy under a second seed, percent, NaN where there is none.
         test_images: how many an accuracy is over.
@@ -139,11 +139,11 @@ def compare(
     and no mean where that target counts.
 
     Args:
-        truths: the targets.
+        truths: accuracies of the targets' students.
         scores: by method and target, [n] in the order of the target's records, or [seeds, n].
-        resamples: of the bootstrap over students.
-        confidence: percent.
-        seed: of the resamples; methods share them, so that differences are paired.
+        resamples: number of resamples of the bootstrap over students, at least 1.
+        confidence: confidence of the interval, in percent (0..100).
+        seed: random seed of the resamples; methods share them, so that differences are paired.
         budgets: shares of the teacher's MACs under which regret and precision are taken too.
         reference: the method to which the others' `DIFFERENCES` are taken; empty for none.
         simple: the method to which the others' `src_gain` is taken, the difference of their SRC; empty for none.

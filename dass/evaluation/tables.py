@@ -23,13 +23,13 @@ class CorrelationRow:
     """One number of `reports/correlations.csv`.
 
     Attributes:
-        method: what gave the scores.
+        method: method that gave the scores.
         target: the task, or `mean` for a mean over targets.
         metric: such as `src`, `kendall`, `pearson`, `partial_src`, `regret`.
-        value: over all students.
+        value: statistic over all students.
         low: lower end of the interval.
-        high: upper end.
-        n: students.
+        high: upper end of the interval.
+        n: number of students.
         invalid: scores that were NaN or infinite.
         constant: all scores were equal.
         counts: whether the target enters means: see `Truth.counts`.
@@ -57,12 +57,12 @@ class PickRow:
     """One distilled pick, a row of `reports/picks.csv`.
 
     Attributes:
-        method: what picked it.
-        target: the task.
-        seed: of the distillation.
+        method: method that picked it.
+        target: name of the target.
+        seed: random seed of the distillation.
         accuracy: percent after distillation.
-        macs: multiply-accumulates (conv + linear).
-        parameters: trained weights.
+        macs: number of multiply-accumulates of convolutions and the linear layer.
+        parameters: number of trained weights.
         architecture: depths and widths as the paper's tables write them.
     """
 
@@ -80,13 +80,13 @@ class CurveRow:
     """One point of Fig. 3, a row of `reports/few_shot.csv`.
 
     Attributes:
-        target: the task.
+        target: name of the target.
         shots: students of the target that were shown; 0 for the guide.
-        seconds: collecting them, mean over draws.
+        seconds: seconds that collecting the students took, mean over draws.
         src: Spearman correlation over the students never shown, mean over draws and seeds.
         deviation: its standard deviation over draws and seeds.
         draws: draws times seeds.
-        n: students ranked.
+        n: number of students that were ranked.
     """
 
     target: str
@@ -103,7 +103,7 @@ class Table:
     """A table of text.
 
     Attributes:
-        title: what it shows.
+        title: title that says what is shown.
         columns: headings.
         rows: cells, as many in each row as there are columns.
         notes: lines under it.
@@ -165,9 +165,9 @@ def correlation_table(
     value that is missing is a dash.
 
     Args:
-        rows: of `reports/correlations.csv`.
-        metric: which.
-        title: of the table.
+        rows: rows of `reports/correlations.csv`.
+        metric: name of the metric.
+        title: title of the table.
         methods: which, in this order; None for all as they first come.
         difference: a metric whose mean over targets is shown too, where there is one; empty for none.
         best: a metric against the students' best accuracies, whose mean is shown likewise; empty for none.
@@ -205,9 +205,9 @@ def multi_fidelity_table(rows: Sequence[CorrelationRow], methods: Sequence[str],
     """Methods against what they are worth and what they cost, each a mean over the targets that count.
 
     Args:
-        rows: of `reports/correlations.csv`.
+        rows: rows of `reports/correlations.csv`.
         methods: which, in this order.
-        title: of the table.
+        title: title of the table.
     """
     metrics = {
         "src": "SRC", "src_difference": "difference to DaSS", "src_gain": "difference to parameters",

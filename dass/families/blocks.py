@@ -21,9 +21,9 @@ class Conv:
     Attributes:
         name: of its module, dots between levels.
         norm: of the batch norm's module.
-        entering: channels of its input.
-        leaving: channels of its output.
-        kernel: side in pixels, odd.
+        entering: number of channels of the input.
+        leaving: number of channels of the output.
+        kernel: side of the kernel in pixels, odd.
         stride: 1, or 2 to halve the resolution, rounding up.
     """
 

@@ -18,7 +18,7 @@ class Reading:
     Attributes:
         family: the family with its fixed parts.
         widths: elastic width of each block of each stage.
-        classes: outputs of the linear layer.
+        classes: number of classes: outputs of the linear layer.
         names: the checkpoint's name of each of our weights.
     """
 
@@ -118,9 +118,9 @@ class Family(Protocol):
         """One block.
 
         Args:
-            stage: 0 for the first.
+            stage: number of the stage, from 0.
             position: in its stage, 0 for the first.
-            entering: channels of its input.
+            entering: number of channels of the input.
             width: its elastic width in channels.
         """
         ...

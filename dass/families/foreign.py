@@ -14,9 +14,9 @@ def depths(shapes: Shapes, pattern: str, family: str) -> tuple[int, ...]:
     """Blocks of each stage.
 
     Args:
-        shapes: of the checkpoint.
+        shapes: shape of each weight of the checkpoint, by name.
         pattern: regular expression of a weight that each block has, with the groups stage (from 1) and position.
-        family: named in messages.
+        family: name of the family, for messages.
 
     Raises:
         UsageError: a stage lacks a block between others.
@@ -112,9 +112,9 @@ def refuse_variants(shapes: Shapes, unsupported: Mapping[str, str], family: str)
     """Refuses variants that a family does not support.
 
     Args:
-        shapes: of the checkpoint.
+        shapes: shape of each weight of the checkpoint, by name.
         unsupported: what a variant is called, by a regular expression that one of its names matches.
-        family: named in messages.
+        family: name of the family, for messages.
 
     Raises:
         UsageError: a weight of such a variant is there.
@@ -131,9 +131,9 @@ def reading(family: Family, widths: Widths, classes: int, renamed: Mapping[str, 
     """A reading with the checkpoint's name of each weight of the network that it seems to be of.
 
     Args:
-        family: the fixed parts.
-        widths: elastic widths.
-        classes: outputs of the linear layer.
+        family: fixed parts of the network.
+        widths: elastic width of each block of each stage, in channels.
+        classes: number of classes: outputs of the linear layer.
         renamed: the checkpoint's part of a name by ours.
     """
     names = {}

@@ -132,7 +132,7 @@ def member(
     """Family and widths of a network as once-for-all describes it; the largest without arguments.
 
     Args:
-        depths: blocks of each stage.
+        depths: number of blocks of each stage.
         stream_ratios: width of each stage over 256, 512, 1024 and 2048.
         expand_ratios: inner channels over the stage's width: one for all blocks, or one for each block of each stage.
         stem_widths: channels of the stem's first and last convolution.

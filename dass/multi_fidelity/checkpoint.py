@@ -37,10 +37,10 @@ class MultiFidelityCard:
         left_out: by key of the fidelity, the mean Spearman correlation over source tasks, each predicted by a
             predictor that has learned from the tasks of other classes alone.
         covered: by key of the fidelity, the share of these students that lie within their 80% interval.
-        seed: of the noise and the batches that proxies are taken on.
-        device: on which proxies were taken.
-        torch_version: with which.
-        seconds: proxies and learning.
+        seed: random seed of the noise and the batches that proxies are taken on.
+        device: device that proxies were measured on.
+        torch_version: version of torch.
+        seconds: seconds of proxies and learning.
     """
 
     space: SearchSpace
@@ -62,8 +62,8 @@ def save_multi_fidelity(path: Path, predictor: MultiFidelityPredictor, card: Mul
 
     Args:
         path: of the safetensors file; the JSON goes beside it, with the suffix `.json`.
-        predictor: learned.
-        card: what is known about it.
+        predictor: learned predictor.
+        card: card with the facts about it.
 
     Raises:
         DassError: it cannot be written.
@@ -121,10 +121,10 @@ def check_fits(
     """Refuses a multi-fidelity predictor that was learned from students of another kind.
 
     Args:
-        card: the multi-fidelity predictor's.
+        card: card of the multi-fidelity predictor.
         space: of the students to be predicted; None for students of any space.
         resolution: side of their images in pixels; None likewise.
-        recipe: of their distillation.
+        recipe: recipe of the students' distillation.
         path: of the multi-fidelity predictor, for the message.
 
     Raises:

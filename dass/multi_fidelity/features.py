@@ -18,9 +18,9 @@ def anchored(proxies: ProxyTable, classes: int, *, alpha: float, temperature: fl
 
     Args:
         proxies: with the teacher's row.
-        classes: of the task.
+        classes: number of classes of the task.
         alpha: weight of the labels in the distillation loss.
-        temperature: T of the distillation loss.
+        temperature: temperature T of the distillation loss, above 0.
 
     Returns:
         [n, f]; NaN where a measurement broke down.

@@ -20,7 +20,7 @@ class Sample:
     """Students of several tasks.
 
     Attributes:
-        features: [n, f].
+        features: features of the n students, [n, f].
         tasks: [n], the number of each student's task.
         targets: [n].
         noise: [n], variance of each target that is known beforehand.
@@ -115,7 +115,7 @@ class TaskProcess:
         """Mean and variance of the targets of students of a task not seen, without what noise is known beforehand.
 
         Args:
-            features: [n, f].
+            features: features of the n students, [n, f].
 
         Returns:
             [n] and [n].

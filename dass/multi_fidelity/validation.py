@@ -36,9 +36,9 @@ def leave_out(
     Args:
         tasks: of the source.
         groups: of each task; tasks of the same classes share one, and are left out together.
-        fidelity: which.
+        fidelity: fidelity of the measurement.
         alpha: weight of the labels in the distillation loss.
-        temperature: T of the distillation loss.
+        temperature: temperature T of the distillation loss, above 0.
 
     Raises:
         UsageError: fewer than two tasks are left to learn from.

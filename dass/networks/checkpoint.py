@@ -22,19 +22,19 @@ class TeacherCard:
     """What is known about a trained teacher.
 
     Attributes:
-        task: its task's name.
-        classes: class names in label order.
-        architecture: its own.
+        task: name of the teacher's task.
+        classes: class names, in label order.
+        architecture: architecture of the network.
         resolution: side of its input in pixels.
-        accuracy: percent of test images.
+        accuracy: accuracy on the test images, in percent (0..100).
         loss: mean cross entropy over test images.
         teacher_id: 12 hex digits of the weights, see `weights_id`.
         data_id: what it was trained and tested on.
         train_images: how many it was trained on.
         recipe_id: how it was trained; empty for an imported checkpoint.
-        seed: of its training; 0 for an imported checkpoint.
-        seconds: training time.
-        device: where it was trained.
+        seed: random seed of its training; 0 for an imported checkpoint.
+        seconds: seconds of the training.
+        device: device of the training, such as `cpu`.
     """
 
     task: str
@@ -71,7 +71,7 @@ def save_teacher(path: Path, network: ElasticResNet, card: TeacherCard) -> Teach
 
     Args:
         path: the weights' file, ending in `.safetensors`.
-        network: the teacher.
+        network: network of the teacher.
         card: what is known about it; its `teacher_id` and architecture are taken from the network.
 
     Returns:
@@ -155,9 +155,9 @@ def import_checkpoint(path: Path, architecture: Architecture, classes: int) -> E
     """Reads weights from anywhere, as `read_state_dict` finds them.
 
     Args:
-        path: the file.
-        architecture: what its weights must fit.
-        classes: outputs of its linear layer.
+        path: path of the file.
+        architecture: architecture that the weights must fit.
+        classes: number of classes: outputs of the linear layer.
 
     Returns:
         The network, float32 on the CPU in eval mode.

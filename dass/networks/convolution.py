@@ -32,8 +32,8 @@ class SlicedConv:
         """ReLU of the convolution plus bias, for a student of as many channels as there are on either side.
 
         Args:
-            features: [n, h, w, c], contiguous.
-            bias: [width].
+            features: feature maps, [n, h, w, c], contiguous.
+            bias: bias of each channel, [width].
 
         Returns:
             [n, h / stride, w / stride, width], contiguous, sizes rounded up.
@@ -48,8 +48,8 @@ class SlicedConv:
         """Fills `out` with ReLU of the convolution plus bias plus `kept`, which lacks the last channels or none.
 
         Args:
-            features: [n, h, w, c], contiguous.
-            bias: [width].
+            features: feature maps, [n, h, w, c], contiguous.
+            bias: bias of each channel, [width].
             kept: [n, h / stride, w / stride, at most width].
             out: [n, h / stride, w / stride, width], contiguous.
         """

@@ -33,7 +33,7 @@ class Trunk(nn.Module):
     """Some blocks one after the other, each convolution and norm a module under the name that its family gives.
 
     Args:
-        blocks: the descriptions.
+        blocks: descriptions of the blocks.
     """
 
     def __init__(self, blocks: tuple[Block, ...]) -> None:
@@ -86,7 +86,7 @@ class ElasticResNet(Trunk):
 
     Args:
         architecture: family, depth and widths.
-        classes: outputs, at least 1.
+        classes: number of classes, at least 1.
         normalization: what the weights expect of their images; None for the family's.
 
     Raises:

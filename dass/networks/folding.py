@@ -18,11 +18,11 @@ class SlicedNetwork(ABC):
     """The teacher's weights, from which all remapped students are computed.
 
     Args:
-        network: the teacher.
-        dtype: of weights and features.
+        network: network of the teacher.
+        dtype: number format of weights and features.
 
     Attributes:
-        blocks: the teacher's, the stem first.
+        blocks: descriptions of the teacher's blocks, the stem first.
     """
 
     def __init__(self, network: ElasticResNet, dtype: torch.dtype) -> None:
@@ -57,8 +57,8 @@ def sliced_network(network: ElasticResNet, dtype: torch.dtype, statistics: Stati
     """The teacher's weights for one way of normalising.
 
     Args:
-        network: the teacher.
-        dtype: of weights and features.
+        network: network of the teacher.
+        dtype: number format of weights and features.
         statistics: `running`: batch norms as in eval mode; `batch`: as in train mode on a batch of one image.
     """
     return FoldedNetwork(network, dtype) if statistics == "running" else OwnStatisticsNetwork(network, dtype)
@@ -122,9 +122,9 @@ class _Normalized:
 
     Args:
         conv: at the teacher's width.
-        scale: of the norm, [width].
+        scale: scale of the batch norm, [width].
         shift: likewise.
-        eps: of the norm.
+        eps: epsilon of the batch norm, above 0.
     """
 
     def __init__(self, conv: SlicedConv, scale: Tensor, shift: Tensor, eps: float) -> None:
@@ -184,7 +184,7 @@ class _OwnStatistics:
     """Convolutions with norms of their own statistics as `dass.networks.run_block.Apply`; features are channels-last.
 
     Args:
-        convs: by name.
+        convs: convolutions, by name.
         out: [n, h, w, c], takes the sum with the shortcut; None for memory of its own.
     """
 

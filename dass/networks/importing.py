@@ -43,7 +43,7 @@ def import_network(
     """Reads a network of any supported family from any file of weights.
 
     Args:
-        path: the file, see `read_state_dict`.
+        path: path of the file, see `read_state_dict`.
         normalization: of the images that the weights expect; None for what the file says, else the family's.
         layout: what else weights cannot tell, see `dass.families.family.lay_out`; None for that of
             `expected`, else the family's rules.

@@ -48,7 +48,7 @@ def remap(teacher: ElasticResNet, architecture: Architecture) -> ElasticResNet:
 
     Args:
         teacher: a network at least as large everywhere.
-        architecture: the student's.
+        architecture: architecture of the student.
 
     Returns:
         A network with its own copies of the weights, on the teacher's device and in its mode (train or eval).

@@ -29,7 +29,7 @@ def run_block(block: Block, features: Tensor, apply: Apply) -> Tensor:
     """Carries out one block.
 
     Args:
-        block: the description.
+        block: description of the block.
         features: [n, entering, h, w].
         apply: carries out its convolutions.
 

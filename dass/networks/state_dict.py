@@ -67,7 +67,7 @@ def read_state_dict(path: Path) -> StateDict:
     """Reads weights of safetensors or of any torch, whatever the file is called; code in it is never run.
 
     Args:
-        path: the file.
+        path: path of the file.
 
     Raises:
         UsageError: there is no file at `path`.

@@ -59,7 +59,7 @@ class WinogradConv(FusedConv):
     """Stride 1; for sizes that the method does not suit, the direct convolution.
 
     Args:
-        weight: float32 [out, in, 3, 3].
+        weight: kernel of the convolution, float32 [out, in, 3, 3].
         workspace: shared with other convolutions that do not run at the same time.
     """
 

@@ -27,18 +27,18 @@ class PredictorCard:
         space: the search space of its architecture code.
         resolution: side of the noise image in pixels.
         noise_seed: seed of the noise image.
-        training: tasks that trained it.
-        validation: tasks that chose its weights.
+        training: source tasks that it was trained on.
+        validation: source tasks by which its weights were chosen.
         students: students of each training task, on average.
         teacher_ids: of all these tasks' teachers, training first.
-        episodes: outer steps run.
+        episodes: number of outer steps that ran.
         best_episode: the outer step whose weights these are.
         validation_src: mean Spearman correlation over the validation tasks at that step.
-        seed: of meta-training.
+        seed: random seed of meta-training.
         precision: of embeddings and encoders in meta-training.
-        device: on which it was trained.
-        torch_version: with which.
-        seconds: meta-training time.
+        device: device of the training, such as `cpu`.
+        torch_version: version of torch.
+        seconds: seconds of the meta-training.
     """
 
     space: SearchSpace
@@ -64,7 +64,7 @@ def save_predictor(path: Path, predictor: MetaPredictor, card: PredictorCard) ->
     Args:
         path: of the safetensors file; the JSON goes beside it, with the suffix `.json`.
         predictor: weights and learned inner rates.
-        card: what is known about it.
+        card: card with the facts about it.
 
     Raises:
         DassError: it cannot be written.

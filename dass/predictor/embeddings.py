@@ -36,7 +36,7 @@ class Embedded:
     """Embeddings of some of the architectures asked for.
 
     Attributes:
-        indices: int64 [k], which ones.
+        indices: indices that are taken, int64 [k].
         embeddings: [k, c, h, w], output of the last stage before pooling, channels-last; zeros in the channels that
             the teacher has and the student lacks.
     """
@@ -69,7 +69,7 @@ def embed(
         teacher: the network whose weights the students take; the work is done on its device.
         architectures: the students, in any order; repeats are computed once, and the teacher's own is one like
             the others.
-        noise: float [1, 3, r, r].
+        noise: fixed noise image, float [1, 3, r, r].
         dtype: of the arithmetic and the result: float32 (within 1e-4 of the naive forward) or bfloat16 (the
             same ranking within a correlation of 0.999).
         statistics: which the batch norms take: `running`, the teacher's, or `batch`, the noise's own.
@@ -155,7 +155,7 @@ def _run_stage(
     """Takes all students through one stage.
 
     Args:
-        network: the teacher's weights.
+        network: network with the teacher's weights.
         students: each student's widths in this stage.
         described: the blocks of each of these, of a student that has them.
         sources: features [rows, h, w, c] with which students enter.

@@ -29,12 +29,12 @@ class Episodes:
 
     Args:
         tasks: T tasks of the same shapes.
-        scale: of the targets.
+        scale: unit of the predicted accuracies, in points.
         query: students of each task in an episode.
         shots: students of each that are the support, others than the query's; None for the guide's pair: the teacher
             as its own student.
         dtype: in which embeddings are kept.
-        device: where.
+        device: torch device of the computation.
     """
 
     def __init__(

@@ -66,23 +66,23 @@ class MetaLearner:
         """Stores the settings.
 
         Args:
-            episodes: outer steps, at least 1.
+            episodes: number of outer steps, at least 1.
             query: students of each task in an episode; at most as many as the task with the fewest has.
             inner_steps: steps of the guide; 0 for the variant without it.
-            inner_rate: start of the inner rates.
+            inner_rate: initial value of the inner learning rates, above 0.
             learning_rate: Adam's, for weights and rates alike.
             validate_every: episodes between looks at the validation tasks.
             unit: percent of accuracy that count as 1 in a target; 1 for raw percent.
             shots: students of a task that it adapts to in place of the guide's pair (Fig. 3), at least 1, drawn anew in
                 each episode; None for the guide.
-            seed: of initial weights and queries.
+            seed: random seed of initial weights and queries.
             use_student: as in `DassPredictor`.
             use_teacher: as in `DassPredictor`.
             use_code: as in `DassPredictor`.
             first_order: leave out second derivatives (first-order MAML).
             fixed_rates: keep the inner rates as they start (MAML).
             precision: of embeddings and encoders; the guide, the weights and Adam are float32 always.
-            device: `auto`, `cpu` or `cuda`.
+            device: `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
         """
         self.episodes = episodes
         self.query = query

@@ -31,8 +31,8 @@ class Run:
 
     Args:
         start: the predictor before training; its rates are not looked at.
-        inner_rate: start of the inner rates.
-        learning_rate: Adam's.
+        inner_rate: initial value of the inner learning rates, above 0.
+        learning_rate: learning rate of Adam, above 0.
         fixed_rates: keep the inner rates as they start.
     """
 

@@ -67,12 +67,12 @@ class DassPredictor(nn.Module):
         """Initialises the weights uniformly within 1 / sqrt(inputs).
 
         Args:
-            embedding_channels: C, at least 2.
-            code_length: L.
+            embedding_channels: number C of channels of an embedding, at least 2.
+            code_length: length L of an architecture code.
             use_student: whether the student's embedding is an input (the three are for ablations).
             use_teacher: whether the teacher's embedding is an input.
             use_code: whether the architecture code is an input.
-            seed: of the initial weights.
+            seed: random seed of the initial weights.
 
         Raises:
             UsageError: nothing to predict from.
@@ -145,7 +145,7 @@ def patches(embeddings: Tensor) -> Tensor:
     """Cuts embeddings into the 3x3 patches, two apart and zero-padded by one, that the first convolution sees.
 
     Args:
-        embeddings: [..., C, s, s].
+        embeddings: functional embeddings, [..., C, s, s].
 
     Returns:
         [..., ceil(s/2)^2, 9C], of the same dtype.

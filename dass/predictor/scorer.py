@@ -27,8 +27,8 @@ class AdaptedPredictor:
     Attributes:
         predictor: gives the shape of the computation.
         weights: adapted matrices by layer, [inputs, outputs].
-        scale: of the targets.
-        teacher_embedding: [C, s, s].
+        scale: unit of the predicted accuracies, in points.
+        teacher_embedding: functional embedding of the teacher, [C, s, s].
         statistics: of the batch norms that give embeddings.
     """
 
@@ -44,7 +44,7 @@ class AdaptedPredictor:
 
         Args:
             embeddings: [n, C, s, s] of the remapped students; the encoders compute in their dtype.
-            codes: [n, L] of the students.
+            codes: architecture codes of the students, [n, L].
 
         Returns:
             float64 [n] percent, on the CPU; not clipped, so that the order survives.
@@ -71,7 +71,7 @@ class MetaPredictor:
         predictor: with the start as its weights.
         rates: inner learning rates by layer, of the weights' shapes.
         inner_steps: steps of the guide; 0 for a predictor that is used as it is.
-        scale: of the targets.
+        scale: unit of the predicted accuracies, in points.
         statistics: of the batch norms that give embeddings, the same for all tasks.
     """
 
@@ -87,9 +87,9 @@ class MetaPredictor:
         """Takes the guide (Eq. 6): the teacher as its own student, and its accuracy.
 
         Args:
-            teacher_embedding: [C, s, s].
-            teacher_code: [L].
-            teacher_accuracy: percent.
+            teacher_embedding: functional embedding of the teacher, [C, s, s].
+            teacher_code: architecture code of the teacher, [L].
+            teacher_accuracy: accuracy of the teacher on the test images, in percent (0..100).
             steps: inner steps; None for as many as in meta-training.
         """
         accuracy = torch.tensor([teacher_accuracy], dtype=torch.float64)
@@ -109,10 +109,10 @@ class MetaPredictor:
         """Adapts to students that were really distilled, as few-shot predictors do (Fig. 3).
 
         Args:
-            teacher_embedding: [C, s, s].
-            embeddings: [k, C, s, s].
-            codes: [k, L].
-            accuracies: [k] percent.
+            teacher_embedding: functional embedding of the teacher, [C, s, s].
+            embeddings: functional embeddings of the students, [k, C, s, s].
+            codes: architecture codes of the students, [k, L].
+            accuracies: accuracies of the k students, [k], in percent.
             steps: inner steps; None for as many as in meta-training.
         """
         weights = {name: matrix.detach() for name, matrix in self.predictor.layers.items()}
@@ -143,9 +143,9 @@ def score_candidates(
 
     Args:
         predictor: adapted to this teacher.
-        teacher: whose weights the candidates take.
-        architectures: the N candidates.
-        space: gives the architecture codes.
+        teacher: teacher whose weights the candidates take.
+        architectures: architectures of the N candidates.
+        space: search space that gives the architecture codes.
         noise: the fixed input, float32 [1, 3, r, r].
         dtype: of embeddings and encoders, float32 or bfloat16.
         progress: called with (scored, all).

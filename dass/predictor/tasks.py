@@ -23,13 +23,13 @@ class TaskTensors:
     n: students; C, s: channels and side of an embedding; L: length of the architecture code.
 
     Attributes:
-        name: the task.
+        name: name of the task.
         teacher_embedding: [C, s, s] functional embedding of the teacher (Eq. 4).
         teacher_code: [L] architecture code of the teacher.
-        teacher_accuracy: percent.
+        teacher_accuracy: accuracy of the teacher on the test images, in percent (0..100).
         student_embeddings: [n, C, s, s] of the remapped students; float32 or bfloat16.
-        codes: [n, L] of the students.
-        accuracies: [n] percent after distillation.
+        codes: architecture codes of the students, [n, L].
+        accuracies: accuracies of the n students after distillation, [n], in percent.
         statistics: of the batch norms that gave the embeddings.
     """
 
@@ -117,13 +117,13 @@ def build_task(
     """Embeds a teacher and its recorded students.
 
     Args:
-        name: the task.
+        name: name of the task.
         teacher: the trained network, on the device that computes.
-        teacher_accuracy: percent.
-        space: gives the architecture codes.
+        teacher_accuracy: accuracy of the teacher on the test images, in percent (0..100).
+        space: search space that gives the architecture codes.
         noise: the fixed input, float32 [1, 3, r, r].
         architectures: the students; none for a target whose true ranking is not known.
-        accuracies: percent, one for each.
+        accuracies: accuracy of each student, in percent.
         dtype: of the embeddings and their computation, float32 or bfloat16.
         statistics: of the batch norms, as in `embed`.
 

@@ -60,11 +60,11 @@ def k_step(
 
     Args:
         teacher: its weights are the start; in eval mode.
-        architecture: the student.
+        architecture: architecture of the student.
         data: the task, on the teacher's device.
-        recipe: of the distillation.
+        recipe: recipe of the distillation.
         soft_labels: the teacher's logits for the batches, [steps, b, classes]; as many steps are taken.
-        seed: of batch order and augmentation.
+        seed: random seed of batch order and augmentation.
 
     Returns:
         [f], one value for each of `columns(steps)`.

@@ -27,8 +27,8 @@ def noise_rows(
     teacher's norm; and the cosine between their channels' means.
 
     Args:
-        teacher: the trained network.
-        architectures: the n students.
+        teacher: trained network of the teacher.
+        architectures: architectures of the n students.
         noise: the fixed input, float32 [1, 3, r, r].
         dtype: of the embeddings, float32 or bfloat16.
 

@@ -69,12 +69,12 @@ def one_batch_rows(
 
     Args:
         teacher: the trained network, on the device that computes; not changed.
-        architectures: the n students.
+        architectures: architectures of the n students.
         data: the task; its test images are not looked at.
         alpha: weight of the labels in the distillation loss, 0..1.
-        temperature: T of the distillation loss.
+        temperature: temperature T of the distillation loss, above 0.
         images: training images in the batch, or all where there are fewer; not augmented.
-        seed: of their draw.
+        seed: random seed of their draw.
         precision: of convolutions: `auto`, `float32` or `bfloat16`.
 
     Returns:
@@ -129,7 +129,7 @@ class _Seen:
     """What a student makes of the batch.
 
     Attributes:
-        logits: float32 [n, classes].
+        logits: outputs before softmax, float32 [n, classes].
         pooled: behind each stage, float32 [n, c].
     """
 
@@ -142,7 +142,7 @@ class _Step:
     """A block that was carried out.
 
     Attributes:
-        block: its description.
+        block: description of the block.
         features: [n, c, h, w] behind it.
     """
 

@@ -23,9 +23,9 @@ def size_rows(
     """Logarithms of parameters and MACs; of each stage its depth, and the mean width of its blocks as a ratio.
 
     Args:
-        architectures: the n students.
+        architectures: architectures of the n students.
         resolution: side of the images in pixels.
-        classes: of the task.
+        classes: number of classes of the task.
         full: the teacher's width of each stage.
 
     Returns:

@@ -22,7 +22,7 @@ class Row:
     """What was measured of one architecture.
 
     Attributes:
-        values: [f].
+        values: measurements, [f].
         seconds: its share of the wall time that measuring took.
     """
 

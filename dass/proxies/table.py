@@ -44,7 +44,7 @@ class ProxyTable:
     Attributes:
         columns: what was measured.
         values: [n, f]; NaN where a measurement broke down.
-        teacher: [f].
+        teacher: measurements of the teacher, [f].
         seconds: wall seconds per student that all these measurements, the teacher's with them, took when they were
             made, which may have been in an earlier run.
     """

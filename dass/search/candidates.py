@@ -29,10 +29,10 @@ class Constraints:
         max_macs: millions of multiply-accumulates (conv + linear) on one image; None for no limit.
         max_params: millions of parameters; None for no limit.
         min_macs: likewise the least; None for no limit.
-        min_params: likewise.
+        min_params: the least number of parameters, in the same form.
         max_size: megabytes (of 1,000,000 bytes) of the weights' file; None for no limit.
         max_latency: milliseconds of one forward pass on the device; None for no limit.
-        latency_batch: images in that pass.
+        latency_batch: number of images in that forward pass.
         keep_accuracy: points that the pick may lose against its teacher; the smallest such is picked. None for the
             most accurate.
         keep_probability: how likely it has to be that it loses no more, 0..1, both excluded.
@@ -83,14 +83,14 @@ class Constraints:
         """Limits as people give them: millions, or a share of the teacher's such as `40%`; `1MB`; `5ms`.
 
         Args:
-            max_macs: on multiply-accumulates.
-            max_params: on parameters.
-            teacher: what the teacher costs.
+            max_macs: limit on multiply-accumulates.
+            max_params: limit on parameters.
+            teacher: cost of the teacher.
             min_macs: the least multiply-accumulates; 0 for no limit.
             min_params: the fewest parameters; 0 for no limit.
             max_size: of the weights' file, as `dass.amounts.megabytes` reads it.
             max_latency: on the device, as `dass.amounts.milliseconds` reads it.
-            latency_batch: images in a forward pass.
+            latency_batch: number of images in a forward pass.
             keep_accuracy: points below the teacher.
             keep_probability: as in `Budget`; None for `KEEP_PROBABILITY`.
 
@@ -169,9 +169,9 @@ def check_limits(
 
     Args:
         max_macs: as in `Constraints.of`.
-        max_params: likewise.
-        min_macs: likewise.
-        min_params: likewise.
+        max_params: the largest number of parameters, in the same form.
+        min_macs: the least multiply-accumulates, in the same form.
+        min_params: the least number of parameters, in the same form.
         **further: the other arguments of `Constraints.of`, but for the teacher.
 
     Raises:
@@ -198,13 +198,13 @@ class Candidate:
     """An architecture that a search scored.
 
     Attributes:
-        architecture: what it is.
+        architecture: architecture of the network.
         score: what it is ranked by, the higher the better: as a rule the accuracy in percent that it is predicted to
             reach after distillation, which the arithmetic of a predictor may put beyond the scale.
         cost: of one image of the target.
         low: lower end of the 80% interval of what is predicted, or of what a race measured, percent; None where the
             method gives none.
-        high: upper end.
+        high: upper end of the interval.
         fidelity: what the score rests on; None where the method has one kind of measurement alone.
     """
 
@@ -248,11 +248,11 @@ def sample_candidates(
     `passes` refuses all that are drawn first, since smaller ones are then drawn.
 
     Args:
-        space: where from.
+        space: search space of the candidates.
         count: how many at most; where fewer fit the budget, all that do.
-        seed: of the draw.
+        seed: random seed of the draw.
         resolution: side of the target's images in pixels.
-        classes: of the target.
+        classes: number of classes of the target.
         budget: limits on MACs and parameters; None for none.
         passes: tells of some architectures which keep further limits; None for none.
 

@@ -35,12 +35,12 @@ def evolve_candidates(
     evolution's mutation, Real et al. 2019, in a space whose stages are independent).
 
     Args:
-        space: where from.
+        space: search space of the candidates.
         count: distinct candidates in all, each scored once.
-        seed: of all draws.
+        seed: random seed of all draws.
         fitness: scores candidates, higher for better.
         resolution: side of the target's images in pixels.
-        classes: of the target.
+        classes: number of classes of the target.
         budget: limits that each candidate keeps.
         passes: tells which architectures keep further limits; None for none.
 

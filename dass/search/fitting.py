@@ -22,10 +22,10 @@ class Fitting:
     """Tells which architectures keep a budget's limits on size and latency.
 
     Args:
-        budget: the limits.
+        budget: limits on the cost.
         resolution: side of the task's images in pixels.
-        classes: of the task.
-        device: where students will run.
+        classes: number of classes of the task.
+        device: device that students will run on.
     """
 
     def __init__(self, budget: Constraints, *, resolution: int, classes: int, device: torch.device) -> None:

@@ -57,11 +57,11 @@ def measure_parts(
     """Times every distinct block of some architectures once, with random weights, in float32.
 
     Args:
-        architectures: the candidates.
+        architectures: architectures of the candidates.
         resolution: side of the images in pixels.
-        classes: of the task.
-        device: where students will run.
-        batch: images in a forward pass.
+        classes: number of classes of the task.
+        device: device that students will run on.
+        batch: number of images in a forward pass.
         known: parts that were timed before, in the same way; they are not timed again.
 
     Returns:

@@ -29,8 +29,8 @@ class TargetTask:
     """A dataset and the teacher trained on it.
 
     Attributes:
-        data: the images, on the CPU.
-        teacher: the network.
+        data: images and labels, on the CPU.
+        teacher: network of the teacher.
         card: what is known about it, its accuracy above all.
         packed: the folder of `data/raw`, or elsewhere, that the images were read from; None for images packed for the
             occasion, and for a target of params.yaml, whose dataset is known by name.
@@ -71,7 +71,7 @@ def open_task(
         teacher: its weights, and what they cannot tell.
         raw: folder of the packed datasets.
         resolution: side of the images in pixels that the predictor works at.
-        device: where the teacher goes.
+        device: device that the teacher is put on.
         largest: the architecture that the teacher must have; None for any of a supported family.
         tell: called with each line that the user should know of images that are packed for the occasion.
 

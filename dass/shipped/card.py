@@ -28,7 +28,7 @@ class Source:
         dataset: name of the dataset.
         content: what the packed images' card calls their content.
         tasks: how many source tasks were cut from it.
-        licence: terms of the images.
+        licence: licence of the images.
     """
 
     dataset: str
@@ -43,9 +43,9 @@ class TargetScore:
 
     Attributes:
         target: name of the target.
-        family: of its teacher.
+        family: family of the teacher.
         content: of its packed images.
-        students: how many were distilled.
+        students: number of distilled students.
         test_images: how many an accuracy is over.
         src: Spearman correlation of predicted and reached accuracies.
         covered: share of the students within their 80% intervals; None for a predictor without intervals.
@@ -65,7 +65,7 @@ class ReleaseCard:
     """What is known of a shipped predictor.
 
     Attributes:
-        name: of its folder.
+        name: name of its folder.
         kind: what predicts.
         summary: one sentence for people.
         families: names of the families of the teachers that it learned from.
@@ -82,7 +82,7 @@ class ReleaseCard:
         commit: of the project, when it was learned.
         fixture: name of the fixture that `verify` computes again; empty for none.
         expected: by key of the fidelity, the Spearman correlation there.
-        torch_version: with which it was learned.
+        torch_version: version of torch that it was learned with.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Release:
 
     Attributes:
         folder: holds the card, the weights, and what belongs to the weights.
-        card: what is known of it.
+        card: card with the facts about it.
     """
 
     folder: Path
@@ -129,7 +129,7 @@ def write_release(folder: Path, weights: Path, card: ReleaseCard) -> Release:
     Args:
         folder: where to; a release that is there already is replaced.
         weights: as the pipeline wrote them, with their JSON.
-        card: what is known of it.
+        card: card with the facts about it.
 
     Raises:
         UsageError: there is something at `folder` that is no release.

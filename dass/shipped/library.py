@@ -15,7 +15,7 @@ class Choice:
     """A predictor that fits a teacher.
 
     Attributes:
-        release: the predictor.
+        release: released predictor.
         why: the reason, for people.
     """
 
@@ -49,7 +49,7 @@ def fits(release: Release, teacher: Architecture, resolution: int) -> str:
     """Why a release does not fit a teacher; empty where it does.
 
     Args:
-        release: the predictor.
+        release: released predictor.
         teacher: the architecture of the teacher.
         resolution: side in pixels of the images that the teacher is given.
     """

@@ -38,8 +38,8 @@ def verify(release: Release, workers: Workers) -> list[Check]:
     """Computes each correlation of a release's card again from its fixture.
 
     Args:
-        release: the predictor.
-        workers: where short trainings run.
+        release: released predictor.
+        workers: worker processes that run short trainings.
 
     Raises:
         UsageError: the release has no fixture.

@@ -20,7 +20,7 @@ class Distilled:
 
     Attributes:
         student: what it is; accuracies are those of the held-out training images.
-        path: its weights.
+        path: path of its weights.
     """
 
     student: TrainedStudent
@@ -30,7 +30,7 @@ class Distilled:
         """Ends of the 95 % interval of its accuracy, in percent.
 
         Args:
-            images: how many were held out.
+            images: number of held-out images.
         """
         return share_interval(round(self.student.final_accuracy / 100 * images), images)
 
@@ -40,8 +40,8 @@ class Plan:
     """What is distilled.
 
     Attributes:
-        students: how many at most.
-        epochs: of each.
+        students: largest number of students.
+        epochs: number of epochs of each.
         names: their arch_ids; more than `students` where the smallest is looked for that is accurate enough.
         latencies: milliseconds by arch_id as measured, where there is a limit.
     """
@@ -89,7 +89,7 @@ class Kept:
         Args:
             student: its accuracy is that of the held-out images.
             floor: percent.
-            images: how many were held out.
+            images: number of held-out images.
             asked: the probability that was asked for.
         """
         from scipy.stats import beta
@@ -106,7 +106,7 @@ def in_time(
 
     Args:
         architectures: in the order in which they are wanted.
-        count: how many at most.
+        count: largest number that is wanted.
         fitting: measures; None where there is no limit.
 
     Returns:

@@ -29,7 +29,7 @@ def shrink_recipe(data: TaskData, epochs: int = 1) -> DistillationRecipe:
     """The paper's recipe, with a crop that fits the images and a batch that small sets can fill.
 
     Args:
-        data: the task.
+        data: images and labels of the task.
         epochs: passes over its training images.
     """
     return DistillationRecipe(
@@ -50,10 +50,10 @@ def epoch_seconds(teacher: ElasticResNet, architecture: Architecture, data: Task
     """Times some steps of a student's distillation.
 
     Args:
-        teacher: on `device`.
-        architecture: the student's.
-        data: the task.
-        device: where it will train.
+        teacher: network of the teacher, on `device`.
+        architecture: architecture of the student.
+        data: images and labels of the task.
+        device: device that it will train on.
 
     Returns:
         Seconds that an epoch will take.
@@ -85,7 +85,7 @@ def divide_time(seconds: float, each_epoch: float, students: int, most: int = MO
     """How many students are distilled, and for how many epochs each.
 
     Args:
-        seconds: that all may take.
+        seconds: seconds that all may take.
         each_epoch: seconds of one epoch of one student.
         students: how many there are to choose from, at least 1.
         most: how many are distilled at most.

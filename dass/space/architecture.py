@@ -20,7 +20,7 @@ class Architecture:
     Attributes:
         widths: elastic width of each block of each stage, in channels. What it is the width of is the family's to
             say: of the whole block in the paper's, of its inner channels elsewhere.
-        family: the fixed parts.
+        family: fixed parts of the network.
 
     Raises:
         UsageError: another number of stages than the family has, a stage without blocks, or a width that is not a
@@ -110,9 +110,9 @@ def stage_blocks(family: Family, stage: int, widths: tuple[int, ...], entering: 
     """The blocks of one stage, described.
 
     Args:
-        family: the fixed parts.
-        stage: 0 for the first.
-        widths: elastic width of each block.
+        family: fixed parts of the network.
+        stage: number of the stage, from 0.
+        widths: elastic width of each block of each stage, in channels.
         entering: channels of the stage's input.
     """
     blocks: list[Block] = []

@@ -36,7 +36,7 @@ class BlocksCost:
     """What some blocks add to `Cost`.
 
     Attributes:
-        parameters: trained weights.
+        parameters: number of trained weights.
         macs: multiply-accumulates of their convolutions.
         bn_elements: output elements of their batch norms.
         relu_elements: output elements of their ReLUs.
@@ -54,7 +54,7 @@ def cost(architecture: Architecture, resolution: int, classes: int) -> Cost:
     """Counts the cost of a network, whatever space it comes from.
 
     Args:
-        architecture: the network.
+        architecture: architecture of the network.
         resolution: side of the square input in pixels, at least 1.
         classes: outputs of the linear layer, at least 1.
 
@@ -90,8 +90,8 @@ def weights_size(architecture: Architecture, classes: int) -> int:
     The file is shorter by some bytes for each of its tensors, whose offsets have not all the same length.
 
     Args:
-        architecture: the network.
-        classes: outputs of the linear layer.
+        architecture: architecture of the network.
+        classes: number of classes: outputs of the linear layer.
     """
     channels = architecture.blocks[-1].leaving
     sizes = [channels * classes, classes, IMAGE_CHANNELS, IMAGE_CHANNELS]
@@ -116,7 +116,7 @@ def blocks_cost(blocks: Sequence[Block], side: int) -> BlocksCost:
     """Counts some blocks, one after the other.
 
     Args:
-        blocks: the descriptions.
+        blocks: descriptions of the blocks.
         side: of the first one's square input in pixels.
     """
     parameters = macs = norms = relus = pools = 0

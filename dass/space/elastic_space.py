@@ -115,7 +115,7 @@ class ElasticSpace(SearchSpace):
         """The member that a row of Table 6 means, which leaves expand ratios and stem open: the largest are taken.
 
         Args:
-            depths: blocks of each stage.
+            depths: number of blocks of each stage.
             stage_widths: width of each stage.
 
         Raises:

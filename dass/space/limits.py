@@ -30,7 +30,7 @@ class Limits:
         min_macs: fewest multiply-accumulates; None for no limit.
         min_params: fewest parameters; None for no limit.
         resolution: side of the input in pixels.
-        classes: outputs of the linear layer.
+        classes: number of classes: outputs of the linear layer.
 
     Attributes:
         least_macs: fewest multiply-accumulates of a member.

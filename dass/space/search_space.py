@@ -181,7 +181,7 @@ class SearchSpace:
         """The architecture that a row of the paper's tables means.
 
         Args:
-            depths: blocks of each stage.
+            depths: number of blocks of each stage.
             stage_widths: width of all free blocks of each stage; it must be an allowed one. In the paper's family the
                 last block is not free, so it has no effect at depth 1.
 
@@ -251,7 +251,7 @@ class SearchSpace:
         enlarged later.
 
         Args:
-            n: how many.
+            n: number of students.
             rng: the source of randomness; the result depends on nothing else.
             max_macs: limit on multiply-accumulates (conv + linear), not in millions; None for no limit.
             max_params: limit on parameters, not in millions; None for no limit.
@@ -427,7 +427,7 @@ def too_few(wanted: int, found: int, ends: tuple[str, str] | None) -> UsageError
     """What is said where a space has fewer members than are asked for.
 
     Args:
-        wanted: how many are.
+        wanted: number that is wanted.
         found: how many there are.
         ends: cost of the smallest and of the largest member, in words; None without limits on cost.
     """

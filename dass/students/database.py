@@ -20,7 +20,7 @@ class StudentDatabase:
     writes a task at a time; reading needs no lock.
 
     Args:
-        folder: made when something is written.
+        folder: path of the folder; created at the first write.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -119,7 +119,7 @@ class TaskWriter:
     """Adds to one task's file; made by `StudentDatabase.writer`, which holds the lock meanwhile.
 
     Args:
-        path: the file.
+        path: path of the file.
         task: whose records it takes.
     """
 
@@ -143,7 +143,7 @@ class TaskWriter:
         """Adds what is new and says what was known and what disagrees; what is there stays.
 
         Args:
-            records: to add.
+            records: records to add.
             strict: add nothing where something disagrees.
 
         Raises:

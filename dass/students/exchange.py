@@ -46,8 +46,8 @@ def import_records(
     """Adds the records of an exported file, task by task; importing a file twice changes nothing.
 
     Args:
-        database: where to.
-        path: the exported file.
+        database: database that is written to.
+        path: path of the exported file.
         belongs: whether a task's records belong into this database; a file with others is refused whole.
 
     Raises:

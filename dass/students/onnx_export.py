@@ -55,11 +55,11 @@ def export_onnx(
     `classes`, one a line, the `resolution`, and the `resize_rule`.
 
     Args:
-        network: the student, on the CPU.
-        classes: names in label order.
+        network: network of the student, on the CPU.
+        classes: class names, in label order.
         resolution: side of the images in pixels.
-        path: where to.
-        temperature: that calibrates its probabilities.
+        path: path of the file to write.
+        temperature: temperature that calibrates the probabilities, above 0.
         images: of its task, uint8 [n, 3, resolution, resolution], on which the file is tried; else noise.
 
     Returns:

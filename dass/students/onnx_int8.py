@@ -35,8 +35,8 @@ class Quantised:
     Attributes:
         float32: percent of the test images, of the file that it was made of.
         int8: its own.
-        images: how many were tried.
-        megabytes: of both files.
+        images: number of images that were tried.
+        megabytes: sizes of both files, in megabytes.
     """
 
     float32: float
@@ -76,7 +76,7 @@ def export_int8(source: Path, data: TaskData, path: Path) -> Quantised:
     Args:
         source: what `export_onnx` wrote.
         data: the student's task; training images say the range of each layer, test images are answered by both files.
-        path: where to.
+        path: path of the file to write.
 
     Raises:
         UsageError: the extra is not installed.

@@ -14,8 +14,8 @@ class StudentJob:
     """One student to distil.
 
     Attributes:
-        architecture: its own.
-        seed: of batch order and augmentation.
+        architecture: architecture of the network.
+        seed: random seed of batch order and augmentation.
     """
 
     architecture: Architecture
@@ -28,9 +28,9 @@ def source_jobs(space: SearchSpace, count: int, seed: int, task: str) -> list[St
     A larger count keeps the students of a smaller one and adds to them.
 
     Args:
-        space: where they come from.
+        space: search space that they come from.
         count: how many.
-        seed: of the run; shapes the sample and is the students' training seed.
+        seed: random seed of the run; shapes the sample and is the students' training seed.
         task: the task's name; shapes the sample.
 
     Raises:
@@ -44,9 +44,9 @@ def target_jobs(space: SearchSpace, count: int, seed: int, repeated: int = 0) ->
     """Students of a target, the same architectures for all targets, so that targets can be compared.
 
     Args:
-        space: where they come from.
+        space: search space that they come from.
         count: how many.
-        seed: of the run; shapes the sample and is the students' training seed.
+        seed: random seed of the run; shapes the sample and is the students' training seed.
         repeated: how many of them, the first, are trained once more under seed + 1 (the noise ceiling).
 
     Raises:

@@ -12,10 +12,10 @@ class TaskKey:
     """Everything but architecture and seed that a student's result depends on.
 
     Attributes:
-        task: the task's name.
-        data_id: its images.
-        teacher_id: its teacher's weights.
-        recipe_id: the distillation recipe, precision included.
+        task: name of the task.
+        data_id: 12 hex digits of the content of its images.
+        teacher_id: 12 hex digits of the teacher's weights.
+        recipe_id: 12 hex digits of the distillation recipe, precision included.
         equivalent: names of recipes that count as the same, see `dass.config.recipe_ids`.
     """
 
@@ -37,23 +37,23 @@ class StudentRecord:
     """What one distilled student reached.
 
     Attributes:
-        task: the task's name.
+        task: name of the task.
         arch_id: the architecture's short id.
         architecture: the architecture as JSON text.
-        seed: of batch order and augmentation.
-        recipe_id: the distillation recipe, precision included.
-        teacher_id: the teacher's weights.
-        data_id: the task's images.
+        seed: random seed of batch order and augmentation.
+        recipe_id: 12 hex digits of the distillation recipe, precision included.
+        teacher_id: 12 hex digits of the teacher's weights.
+        data_id: 12 hex digits of the content of the task's images.
         init_accuracy: percent of test images, remapped and not yet trained.
         best_accuracy: percent, the maximum over the evaluations (chosen on the test set, as in the paper).
         final_accuracy: percent at the end of training.
         final_loss: mean test cross entropy at the end.
         kd_loss_at_start: mean distillation loss of the remapped student on the first (up to four) training batches.
         macs: multiply-accumulates of convolutions and the linear layer.
-        params: trained weights.
+        params: number of trained weights.
         seconds: its share of the wall time.
-        device: where it was trained.
-        torch_version: with what.
+        device: device of the training, such as `cpu`.
+        torch_version: version of torch.
         finished_at: ISO 8601, UTC.
         failure: empty, or why training stopped: then best, final and loss are NaN and it is never ranked.
     """
@@ -124,7 +124,7 @@ class Merge:
 
     Attributes:
         records: all, sorted by architecture and seed, no identity twice.
-        added: how many are new.
+        added: number of new records.
         known: how many were there already, with the same values.
         conflicts: those that were there with other values; what was there stays.
     """

@@ -24,19 +24,19 @@ class TrainedStudent:
     The same distillation gives the same file, so that a run repeated after a kill ends in the same hashes.
 
     Attributes:
-        task: the task's name.
-        architecture: its own.
-        classes: outputs of its linear layer.
-        seed: of batch order and augmentation.
-        data_id: the task's images.
-        teacher_id: the teacher's weights.
-        recipe_id: the distillation recipe, precision included.
+        task: name of the task.
+        architecture: architecture of the network.
+        classes: number of classes: outputs of the linear layer.
+        seed: random seed of batch order and augmentation.
+        data_id: 12 hex digits of the content of the task's images.
+        teacher_id: 12 hex digits of the teacher's weights.
+        recipe_id: 12 hex digits of the distillation recipe, precision included.
         init_accuracy: percent of test images, remapped and not yet trained.
         best_accuracy: percent, the maximum over the evaluations.
         final_accuracy: percent at the end of training.
         final_loss: mean test cross entropy at the end.
         macs: multiply-accumulates of convolutions and the linear layer.
-        params: trained weights.
+        params: number of trained weights.
     """
 
     task: str

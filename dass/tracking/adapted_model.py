@@ -24,8 +24,8 @@ class AdaptedModel:
 
     Args:
         predictor: as meta-learned; the guide is taken here.
-        card: of the predictor.
-        teacher: of the target.
+        card: card of the predictor.
+        teacher: teacher of the target.
         teacher_card: gives the accuracy that guides.
     """
 

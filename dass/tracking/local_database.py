@@ -29,7 +29,7 @@ def check_database(path: Path) -> None:
     Addresses of files elsewhere, which a user has chosen, stay.
 
     Args:
-        path: mlflow.db.
+        path: path of mlflow.db.
 
     Raises:
         DassError: it is empty, damaged, no database of MLflow's, locked, or cannot be written and must be.

@@ -26,8 +26,8 @@ class MultiFidelityModel:
     """Predicts students of one task from a table of proxies.
 
     Args:
-        predictor: the predictor.
-        card: what is known of it.
+        predictor: predictor of the accuracies.
+        card: card with the facts about it.
     """
 
     def __init__(self, predictor: MultiFidelityPredictor, card: MultiFidelityCard) -> None:

@@ -36,8 +36,8 @@ def register_predictor(store: Store, run_id: str, *, checkpoint: Path, lineage: 
     It has no test images to be promoted by: `crown` makes it champion.
 
     Args:
-        store: where.
-        run_id: the predictor's run.
+        store: tracking store (runs and registry) that is written to.
+        run_id: id of the predictor's MLflow run.
         checkpoint: the safetensors file; its JSON lies beside it.
         lineage: code and data that it came from.
 
@@ -89,10 +89,10 @@ def register_adapted(
     """Files the predictor adapted to a target: architecture JSON in, predicted accuracy out.
 
     Args:
-        store: where.
-        run_id: the target's run.
+        store: tracking store (runs and registry) that is written to.
+        run_id: id of the target's MLflow run.
         checkpoint: the meta-learned predictor.
-        teacher: of the target.
+        teacher: teacher of the target.
         teacher_card: what is known about it; its accuracy guides.
         lineage: code and data that it came from.
 

@@ -34,7 +34,7 @@ class Verdict:
     """What became of a version.
 
     Attributes:
-        name: of the registered model.
+        name: name of the registered model.
         version: the version that was judged.
         alias: "champion" or "challenger".
         champion: the version that is champion now.
@@ -54,8 +54,8 @@ def promote(store: Store, candidate: RegisteredVersion) -> Verdict:
     Who, when and why are tags of the version. Judging the champion again changes nothing.
 
     Args:
-        store: where it is registered.
-        candidate: the version.
+        store: tracking store that holds the registered model.
+        candidate: version that may become champion.
 
     Raises:
         UsageError: the version keeps no test images, as a predictor: only `crown` decides there.
@@ -79,8 +79,8 @@ def crown(store: Store, candidate: RegisteredVersion, why: str) -> Verdict:
     """Makes a version champion whatever the rule says: a person's decision, or a model that has no test images.
 
     Args:
-        store: where it is registered.
-        candidate: the version.
+        store: tracking store that holds the registered model.
+        candidate: version that may become champion.
         why: kept as a tag of the version.
 
     Raises:
@@ -97,8 +97,8 @@ def rollback(store: Store, name: str, why: str) -> Verdict:
     """Makes the version that was champion before the present one champion again.
 
     Args:
-        store: where it is registered.
-        name: of the registered model.
+        store: tracking store that holds the registered model.
+        name: name of the registered model.
         why: kept as a tag of the version that loses the alias.
 
     Raises:

@@ -34,7 +34,7 @@ class RegisteredVersion:
     """One version of a registered model.
 
     Attributes:
-        name: of the model.
+        name: name of the model.
         version: its number, from 1.
         run_id: the run that it belongs to.
     """
@@ -86,7 +86,7 @@ def model_version(store: Store, uri: str) -> "ModelVersion":
     """The version that an address names.
 
     Args:
-        store: where it is registered.
+        store: tracking store that holds the registered model.
         uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
     Raises:
@@ -150,8 +150,8 @@ def register_model(
     same key before, or meanwhile by another process, is kept and given in its place.
 
     Args:
-        store: where.
-        run_id: the run it belongs to.
+        store: tracking store (runs and registry) that is written to.
+        run_id: id of the MLflow run that it belongs to.
         name: of the registered model, made when missing.
         key: `find_version` finds the version under it.
         package: the model.
@@ -196,7 +196,7 @@ def add_metrics(
     """Adds to a version what was measured after it was filed, as metrics and as tags; adding it again changes nothing.
 
     Args:
-        store: where it is registered.
+        store: tracking store that holds the registered model.
         version: the version.
         metrics: numbers by their names.
         dataset: name and digest of the images that they were measured on.

@@ -27,8 +27,8 @@ def register_release(store: Store, release: Release) -> RegisteredVersion:
     """Files a shipped predictor as a version of `dass-predictor`, without an alias.
 
     Args:
-        store: where.
-        release: the predictor.
+        store: tracking store (runs and registry) that is written to.
+        release: released predictor.
 
     Returns:
         The version; the one that is there already where the same predictor was filed before.
@@ -61,7 +61,7 @@ def download_predictor(store: Store, uri: str, folder: Path) -> Path:
     """Fetches a registered predictor's files, once.
 
     Args:
-        store: where it is registered.
+        store: tracking store that holds the registered model.
         uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
         folder: where files of versions are kept.
 

@@ -34,9 +34,9 @@ class RequestCounters:
         """Counts a request.
 
         Args:
-            model: its name.
+            model: name of the model.
             status: of HTTP; None where nobody waited for the answer.
-            seconds: that it took.
+            seconds: seconds that it took.
         """
         self._requests.labels(model, GONE if status is None else str(int(status))).inc()
         self._seconds.labels(model).observe(seconds)

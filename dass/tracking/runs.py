@@ -36,7 +36,7 @@ class Curve:
     Attributes:
         name: of the metric, such as `train/loss`.
         steps: epochs or episodes, ascending.
-        values: one per step.
+        values: values, one for each step.
     """
 
     name: str
@@ -53,8 +53,8 @@ class Input:
     """A dataset that a run used.
 
     Attributes:
-        name: of the task or dataset.
-        data_id: its content.
+        name: name of the task or dataset.
+        data_id: 12 hex digits of its content.
         context: what for: "training" or "evaluation".
     """
 
@@ -69,7 +69,7 @@ class RunContent:
 
     Attributes:
         kind: which experiment it belongs to.
-        name: shown in lists.
+        name: name that lists show.
         lineage: code and data that it came from.
         params: what was asked for.
         metrics: what came out. Names ending in `seconds` are timings.
@@ -108,7 +108,7 @@ def record_run(store: Store, content: RunContent) -> str:
     that records the same content at the same time is waited for.
 
     Args:
-        store: where.
+        store: tracking store (runs and registry) that is written to.
         content: what.
 
     Returns:

@@ -38,8 +38,8 @@ class Answer:
     """What is sent back.
 
     Attributes:
-        status: of HTTP.
-        body: of it.
+        status: status code of HTTP.
+        body: body of the request.
         kind: its content type.
         last: whether the connection ends with it, since the request was not read to its end.
     """
@@ -54,7 +54,7 @@ class RefusedError(Exception):
     """A request that is answered with a reason.
 
     Args:
-        status: of HTTP.
+        status: status code of HTTP.
         reason: what was expected and found.
         last: see `Answer`.
     """
@@ -75,7 +75,7 @@ class Scorer:
     """Answers the bodies of requests to one model.
 
     Args:
-        model: answers.
+        model: model that answers.
         max_bytes: of a body, for what a refusal says.
     """
 
@@ -133,7 +133,7 @@ def check_json(body: bytes, bytes_per_list: int) -> None:
     """Refuses, at the price of one look, what would cost a parser its stack, minutes or gigabytes.
 
     Args:
-        body: of the request.
+        body: body of the request.
         bytes_per_list: that its lists have on average at least.
 
     Raises:
@@ -158,7 +158,7 @@ def check_texts(body: bytes) -> None:
     """Refuses what numpy, which gives each text of an array the room of the longest, would make gigabytes of.
 
     Args:
-        body: of the request.
+        body: body of the request.
 
     Raises:
         RefusedError: many texts and one that is far longer.

@@ -31,7 +31,7 @@ class ScoringApp:
     /metrics (counters in Prometheus' text form), /ping, /health and /version.
 
     Args:
-        models: by name.
+        models: models, by name.
         max_bytes: of a request's body; a larger one is refused with 413 before more than that of it has been read.
     """
 

@@ -29,7 +29,7 @@ def load_app(store: Store, addresses: Sequence[str], max_bytes: int) -> ScoringA
     """The application that answers with registered models.
 
     Args:
-        store: holds the models.
+        store: tracking store that holds the registered models.
         addresses: models:/NAME/VERSION or models:/NAME@ALIAS of each; `OTHER=models:/...` serves it under another name
             than that in the registry.
         max_bytes: a larger request is answered 413 before more than that of it has been read.

@@ -64,9 +64,9 @@ def log_teacher(
     """Records a teacher.
 
     Args:
-        store: where.
+        store: tracking store (runs and registry) that is written to.
         lineage: code and data that it came from.
-        card: what is known about it.
+        card: card with the facts about it.
         recipe: how it was trained; None for an imported one.
         evaluations: its learning curve.
         losses: mean training loss of each epoch.
@@ -106,9 +106,9 @@ def log_students(store: Store, lineage: Lineage, *, task: str, records: Sequence
     Failed students are in the table and counted, but in no mean.
 
     Args:
-        store: where.
+        store: tracking store (runs and registry) that is written to.
         lineage: code and data that it came from.
-        task: the task's name.
+        task: name of the task.
         records: of one task, teacher and recipe.
     """
     ordered = sorted(records, key=lambda record: (record.arch_id, record.seed))
@@ -151,9 +151,9 @@ def log_predictor(
     """Records a meta-learned predictor: loss and validation SRC over episodes, and the checkpoint with its card.
 
     Args:
-        store: where.
+        store: tracking store (runs and registry) that is written to.
         lineage: code and data that it came from.
-        card: what is known about it.
+        card: card with the facts about it.
         settings: its block of params.yaml.
         history: every look at the validation tasks.
         checkpoint: the safetensors file; its JSON lies beside it. The inner rates are part of it.

@@ -49,7 +49,7 @@ class Store:
     """An open tracking store and registry.
 
     Attributes:
-        uri: its address.
+        uri: address of the tracking store.
         artifact_root: folder of the files of runs and models; None where a server decides.
         client: MLflow's client for both. Runs are always named by id, never through MLflow's thread-local
             "active run", so that threads and processes cannot log into each other's.

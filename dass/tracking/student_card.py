@@ -17,20 +17,20 @@ class StudentCard:
         target: the task it was distilled for, as params.yaml names it.
         dataset: name of the packed dataset.
         data_id: its content, training and test images alike.
-        classes: class names in label order.
+        classes: class names, in label order.
         resolution: side of the images in pixels.
-        architecture: its own.
+        architecture: architecture of the network.
         macs: multiply-accumulates of one image, conv + linear.
-        parameters: trained weights.
-        teacher_id: the teacher's weights.
-        teacher_accuracy: percent of the test images.
+        parameters: number of trained weights.
+        teacher_id: 12 hex digits of the teacher's weights.
+        teacher_accuracy: accuracy of the teacher on the test images, in percent (0..100).
         predictor_id: the predictor that picked it; empty where none did.
         predicted_accuracy: percent, before distillation; None where it was not predicted.
         distilled_accuracy: percent of the test images at the end of distillation, not the best on the way.
-        test_images: how many.
-        recipe: how it was distilled.
-        recipe_id: its name, precision included.
-        seed: of the distillation.
+        test_images: number of test images.
+        recipe: recipe of the distillation.
+        recipe_id: 12 hex digits of the recipe, precision included.
+        seed: random seed of the distillation.
         licence: one sentence on the dataset's licence.
         measures: what was measured when it was filed; None before.
         pictures: addresses of pictures that the card shows, by what they show; none where no page has them.

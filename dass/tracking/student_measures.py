@@ -27,12 +27,12 @@ class Measures:
     Attributes:
         accuracy: percent of the test images, of the filed weights in float32 on the CPU.
         interval: ends of its 95 % interval, in percent.
-        test_images: how many.
+        test_images: number of test images.
         per_class: every class, the worst first.
         calibration: how its probabilities were calibrated.
         calibration_errors: expected calibration error on the test images before and after, in percentage points.
-        megabytes: of its weights' file.
-        device: where latency was measured.
+        megabytes: size of its weights' file, in megabytes.
+        device: device that latency was measured on.
         latencies: milliseconds of one forward pass of a batch of 1 and of 32 images.
         teacher_latencies: of the teacher; None where it was not given.
         agreement: percent of test images for which student and teacher say the same; None where it was not given.
@@ -132,12 +132,12 @@ def measure(
     """Measures a student.
 
     Args:
-        network: the student, on the CPU.
+        network: network of the student, on the CPU.
         answers: its calibrated answers for the test images.
         calibration: how they were calibrated.
-        data: its task, on the CPU.
+        data: images and labels of the student's task, on the CPU.
         teacher: for the comparison; is moved to `device`.
-        device: where latency is measured.
+        device: device that latency is measured on.
     """
 
     def latencies(of: ElasticResNet) -> tuple[float, float]:

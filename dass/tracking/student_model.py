@@ -33,8 +33,8 @@ class StudentModel:
     """A student that answers for images.
 
     Args:
-        network: the student.
-        classes: class names in label order.
+        network: network of the student.
+        classes: class names, in label order.
         resolution: side in pixels of the squares that it was trained on, to which images are brought as then.
         temperature: logits are divided by it before they become probabilities.
     """

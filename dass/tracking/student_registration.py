@@ -43,9 +43,9 @@ def task_name_for(store: Store, name: str, classes: tuple[str, ...]) -> str:
     of a task with other classes are filed under a name that these classes make.
 
     Args:
-        store: where.
-        name: of the task.
-        classes: of the task.
+        store: tracking store (runs and registry) that is written to.
+        name: name of the task.
+        classes: class names of the task, in label order.
 
     Raises:
         DassError: the store failed.
@@ -91,11 +91,11 @@ def register_student(
     right is kept with the version, so that versions can be compared image by image.
 
     Args:
-        store: where.
-        run_id: the target's run.
-        network: the student.
-        data: its task, on the CPU.
-        card: what is known about it.
+        store: tracking store (runs and registry) that is written to.
+        run_id: id of the target's MLflow run.
+        network: network of the student.
+        data: images and labels of the student's task, on the CPU.
+        card: card with the facts about it.
         lineage: code and data that it came from.
         teacher: for what the card compares; is moved to `device`.
         device: where latency is measured; the CPU where none is given.

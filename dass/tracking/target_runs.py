@@ -34,12 +34,12 @@ def log_target(
     """Records a search on a target.
 
     Args:
-        store: where.
+        store: tracking store (runs and registry) that is written to.
         lineage: code and data that it came from.
-        teacher: of the target.
+        teacher: teacher of the target.
         predictor_id: of the predictor that ranked; empty for a race, which predicts nothing.
-        candidates: how many were ranked.
-        budget: of the pick.
+        candidates: number of candidates that were ranked.
+        budget: limits on the cost of the pick.
         ranking: the best of them, best first; the run's table.
         pick: the student chosen.
         seconds: of the search, where it is known.
@@ -104,7 +104,7 @@ def add_correlation(store: Store, run_id: str, *, src: Estimate, files: Sequence
     """Adds to a target's run what an evaluation found later; adding it again changes nothing.
 
     Args:
-        store: where.
+        store: tracking store (runs and registry) that is written to.
         run_id: of the run that `log_target` recorded.
         src: Spearman correlation of predicted and actual ranking.
         files: the scatter of predicted against actual accuracy.
@@ -125,8 +125,8 @@ def add_student(store: Store, run_id: str, *, accuracy: float, files: Sequence[P
     """Adds a distilled student to the run that it came from; adding it again changes nothing.
 
     Args:
-        store: where.
-        run_id: of the run.
+        store: tracking store (runs and registry) that is written to.
+        run_id: id of the MLflow run.
         accuracy: percent of the test images at the end of distillation; metric `distilled_accuracy`.
         files: its weights and what is known about it.
 
@@ -145,7 +145,7 @@ class MethodRun:
     """A compared method, as its run shows it.
 
     Attributes:
-        name: the method.
+        name: name of the method.
         group: `meta`, `zero-cost`, `trivial` or `multi_fidelity`.
         seeds: how many of them its numbers are the mean of.
     """
@@ -172,7 +172,7 @@ def log_evaluation(
     so that MLflow's compare view lays methods side by side.
 
     Args:
-        store: where.
+        store: tracking store (runs and registry) that is written to.
         lineage: code and data that it came from.
         preset: of params.yaml.
         reference: the method that the others are compared with.

@@ -19,7 +19,7 @@ class Trace:
 
     Attributes:
         model: name of the registered model.
-        version: its number.
+        version: number of the version.
         aliases: what it is called, such as "champion".
         run_id: the run that it belongs to.
         experiment: that run's experiment.
@@ -47,7 +47,7 @@ def trace(store: Store, uri: str, root: Path) -> Trace:
     """Follows a registered version to its run, commit and data.
 
     Args:
-        store: where it is registered.
+        store: tracking store that holds the registered model.
         uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
         root: the project folder, to see whether the commit's own dvc.lock already holds the data.
 

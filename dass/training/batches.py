@@ -21,7 +21,7 @@ class Batch:
 
     Attributes:
         images: float32 or bfloat16 [b, 3, h, w] in -1..1, channels-last strides.
-        labels: int64 [b].
+        labels: class of each image of the batch, int64 [b].
     """
 
     images: Tensor
@@ -51,9 +51,9 @@ def epoch_batches(data: TaskData, recipe: Recipe, seed: int, epoch: int, precisi
 
     Args:
         data: the task; batches are made where its labels are, whether all images are there or not.
-        recipe: batch size and augmentation.
-        seed: of the run.
-        epoch: 0-based.
+        recipe: recipe with batch size and augmentation.
+        seed: random seed of the run.
+        epoch: number of the epoch, from 0.
         precision: `float32` or `bfloat16`, of the images.
     """
     generator = torch.Generator().manual_seed(

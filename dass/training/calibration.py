@@ -38,9 +38,9 @@ def calibrate(network: ElasticResNet, data: TaskData, seed: int, *, seen: bool) 
     """Fits the temperature of a student on the training images that `held_out_part` takes for a seed.
 
     Args:
-        network: the student, on the CPU.
+        network: network of the student, on the CPU.
         data: its task; its test images are not looked at.
-        seed: of the draw; that of the distillation, where these images were held out of it.
+        seed: random seed of the draw; that of the distillation, where these images were held out of it.
         seen: whether it was distilled on all training images. A network is surer of images that it has seen, so it is
             not made surer of others by them: the temperature is at least 1.
     """
@@ -59,7 +59,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
     Args:
         logits: float [n, classes], n at least 1.
-        labels: int64 [n].
+        labels: class of each image, int64 [n].
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
@@ -82,7 +82,7 @@ def calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int
 
     Args:
         probabilities: [n, classes], n at least 1.
-        labels: [n].
+        labels: class of each image, int64 [n].
     """
     sure = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels

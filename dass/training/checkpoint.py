@@ -14,7 +14,7 @@ class TrainingState:
 
     Attributes:
         epoch: epochs done.
-        seconds: spent so far.
+        seconds: seconds spent so far.
         members: of each network, its weights, its optimizer's state and what was seen of it.
     """
 
@@ -28,7 +28,7 @@ class Checkpoint:
     """The file that holds a run's state while the run lasts.
 
     Attributes:
-        path: the file.
+        path: path of the file.
         run: names everything that shapes the run; a file left by another run is not read but replaced.
     """
 

@@ -55,7 +55,7 @@ def reorder_outputs(network: ElasticResNet, order: Sequence[int]) -> None:
     """Puts the outputs of a network into another order, in place.
 
     Args:
-        network: its linear layer is changed.
+        network: network whose linear layer is changed.
         order: for each new output the old one.
     """
     for part in (network.head.weight, network.head.bias):
@@ -66,8 +66,8 @@ def best_reordering(logits: Tensor, labels: Tensor) -> float:
     """Percent that the outputs would reach in their best order.
 
     Args:
-        logits: [n, classes].
-        labels: int64 [n].
+        logits: outputs before softmax, [n, classes].
+        labels: class of each image, int64 [n].
     """
     from scipy.optimize import linear_sum_assignment
 

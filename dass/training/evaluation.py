@@ -19,7 +19,7 @@ class Evaluation:
     """How well a network does on a set of images.
 
     Attributes:
-        accuracy: percent.
+        accuracy: accuracy in percent (0..100).
         loss: mean cross entropy.
     """
 
@@ -33,9 +33,9 @@ def forward(network: ElasticResNet, images: Tensor, precision: str) -> Tensor:
     Bfloat16 logits would carry three digits, which ties classes and coarsens losses.
 
     Args:
-        network: in train or eval mode.
-        images: float [b, 3, h, w].
-        precision: `float32` or `bfloat16`.
+        network: network in train or eval mode.
+        images: normalized images of the batch, float [b, 3, h, w].
+        precision: number format of the computation, `float32` or `bfloat16`.
 
     Returns:
         float32 [b, classes].
@@ -52,7 +52,7 @@ def predict(network: ElasticResNet, images: Tensor, precision: str) -> Tensor:
     Args:
         network: the work is done on its device.
         images: uint8 [n, 3, h, w], anywhere.
-        precision: `float32` or `bfloat16`.
+        precision: number format of the computation, `float32` or `bfloat16`.
 
     Returns:
         float32 [n, classes].
@@ -73,9 +73,9 @@ def evaluate(network: ElasticResNet, images: Tensor, labels: Tensor, precision: 
     """Accuracy and cross entropy over all images, the last partial batch included.
 
     Args:
-        network: on the images' device.
+        network: network on the device of the images.
         images: uint8 [n, 3, h, w], n at least 1.
-        labels: int64 [n].
+        labels: class of each image, int64 [n].
         precision: `float32` or `bfloat16`, see `forward`.
     """
     return summarize(predict(network, images, precision), labels)

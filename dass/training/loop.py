@@ -64,11 +64,11 @@ def train(
 
     Args:
         networks: the group; left on `device` with channels-last weights.
-        data: the task.
-        recipe: epochs, rates, augmentation, precision.
+        data: images and labels of the task.
+        recipe: recipe with epochs, rates, augmentation and precision.
         loss: what each network is trained towards.
-        seed: of batch order and augmentation.
-        device: where to train.
+        seed: random seed of batch order and augmentation.
+        device: device to train on.
         warmup_epochs: epochs of linear warm-up, within the recipe's.
         evaluations: test evaluations, evenly spaced, the last at the end.
         teacher: gives the teacher's logits, asked once per batch for the whole group; None to train on labels.
@@ -116,8 +116,8 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, warmup_epochs
     Appendix D.3 names the rate alone; the cosine over all steps is that of the authors' released code.
 
     Args:
-        recipe: full rate and epochs.
-        step: 0-based, over all epochs.
+        recipe: recipe with the full learning rate and the number of epochs.
+        step: number of the step over all epochs, from 0.
         steps_per_epoch: steps in an epoch.
         warmup_epochs: epochs of warm-up.
     """

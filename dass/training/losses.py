@@ -14,11 +14,11 @@ def distillation_loss(
     the batch. Eq. 12 as printed lacks T^2, which keeps the soft gradients at the size of the hard ones.
 
     Args:
-        logits: the student's, float32 [b, classes].
-        labels: int64 [b].
+        logits: student's outputs before softmax, float32 [b, classes].
+        labels: class of each image of the batch, int64 [b].
         teacher_logits: float32 [b, classes]; no gradient flows into them.
-        alpha: weight of the labels, 0..1.
-        temperature: T, above 0.
+        alpha: weight of the labels in the distillation loss, 0..1.
+        temperature: temperature T of the distillation loss, above 0.
 
     Returns:
         A scalar.
@@ -32,8 +32,8 @@ def label_loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     """Cross entropy to labels of which a share `smoothing` (0..1) is spread evenly over all classes.
 
     Args:
-        logits: float32 [b, classes].
-        labels: int64 [b].
+        logits: outputs before softmax, float32 [b, classes].
+        labels: class of each image of the batch, int64 [b].
         smoothing: 0 for plain labels.
 
     Returns:

@@ -26,8 +26,8 @@ class EpochEvaluation:
 
     Attributes:
         epoch: epochs done, 1-based.
-        accuracy: percent of test images.
-        loss: mean test cross entropy.
+        accuracy: accuracy on the test images, in percent (0..100).
+        loss: mean cross entropy on the test images.
     """
 
     epoch: int
@@ -41,9 +41,9 @@ class Member:
 
     Attributes:
         network: moved to `device`, channels-last, train mode.
-        recipe: gives the optimizer's settings.
-        device: where it trains.
-        evaluations: in order.
+        recipe: recipe with the optimizer's settings.
+        device: device that it trains on.
+        evaluations: evaluations, in the order of their epochs.
         losses: mean training loss of each finished epoch.
         failure: empty, or why its training stopped.
     """
@@ -108,9 +108,9 @@ class Member:
         """Looks at the epoch's losses (only now, so that a GPU never waits) and evaluates where there is data.
 
         Args:
-            epoch: 1-based.
+            epoch: number of the epoch, from 1.
             data: whose test images to evaluate on; None for not now.
-            precision: `float32` or `bfloat16`.
+            precision: number format of the computation, `float32` or `bfloat16`.
         """
         losses = torch.stack(self._epoch_losses).cpu()
         self._epoch_losses.clear()

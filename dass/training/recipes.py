@@ -42,7 +42,7 @@ class TeacherResult:
         evaluations: the learning curve, in order.
         losses: mean training loss of each epoch.
         seconds: training time, that before a resume included.
-        recipe_id: how it was trained.
+        recipe_id: 12 hex digits of the recipe of its training.
     """
 
     accuracy: float
@@ -58,17 +58,17 @@ class StudentResult:
     """What a student reached.
 
     Attributes:
-        architecture: its own.
-        seed: of batch order and augmentation.
+        architecture: architecture of the network.
+        seed: random seed of batch order and augmentation.
         init_accuracy: percent of test images, remapped and not yet trained, in eval mode.
         kd_loss_at_start: mean distillation loss then, in eval mode, on the first (up to four) batches of training.
         best_accuracy: maximum over the evaluations; chosen on the test set, as the paper does. NaN if it failed.
         final_accuracy: at the end of training, the honest figure. NaN if it failed.
         final_loss: mean test cross entropy at the end. NaN if it failed.
-        evaluations: in order.
+        evaluations: evaluations, in the order of their epochs.
         seconds: its share of the group's wall time.
         failure: empty, or why training stopped.
-        network: the student, trained.
+        network: network of the distilled student.
     """
 
     architecture: Architecture
@@ -97,11 +97,11 @@ def train_teacher(
     """Trains a teacher from random weights on labels with smoothing.
 
     Args:
-        data: its task.
-        architecture: its own.
-        recipe: how.
-        seed: of its weights, batch order and augmentation.
-        device: where.
+        data: images and labels of the student's task.
+        architecture: architecture of the network.
+        recipe: recipe of the distillation.
+        seed: random seed of its weights, batch order and augmentation.
+        device: torch device of the computation.
         progress: called with steps done and in all.
         checkpoint: a file in which the run's state is kept while it lasts, so that a killed run goes on; removed by
             the caller once the result is safe. One left by other settings or data is replaced.
@@ -157,12 +157,12 @@ def train_and_save_teacher(
     While it lasts the run's state is in `<path>.partial`; a killed job goes on from there.
 
     Args:
-        load: gives the task's data.
-        architecture: the teacher's.
-        recipe: how.
+        load: function that reads the task's data.
+        architecture: architecture of the teacher.
+        recipe: recipe of the distillation.
         path: the weights' file, `<task>.safetensors`; the card goes beside it.
-        seed: of its weights, batch order and augmentation.
-        device: torch's name of it.
+        seed: random seed of its weights, batch order and augmentation.
+        device: torch's name of the device.
         progress: called with steps done and in all.
 
     Raises:
@@ -215,10 +215,10 @@ def distill(
     Args:
         teacher: moved to `device`, channels-last, eval mode.
         architectures: the students, none larger than the teacher.
-        data: the task.
-        recipe: how.
-        seed: of batch order and augmentation, the group's.
-        device: where.
+        data: images and labels of the task.
+        recipe: recipe of the distillation.
+        seed: random seed of batch order and augmentation, the group's.
+        device: torch device of the computation.
         progress: called with steps done and in all.
         teacher_logits: the teacher's logits where they are known already; None to compute them, once per batch.
 

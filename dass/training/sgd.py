@@ -16,7 +16,7 @@ class Sgd:
     """Takes steps of fused SGD on parameters that have a gradient.
 
     Attributes:
-        parameters: in order.
+        parameters: parameters, in order.
         rate: the learning rate of the next step; a scalar on the device where steps are recorded.
         momenta: of each parameter, None before its first step.
     """

@@ -42,12 +42,12 @@ def epoch_soft_labels(
     """The teacher's logits for one epoch's batches, the same bits as `live_teacher` gives.
 
     Args:
-        teacher: the teacher.
-        data: the task.
-        recipe: batch size, augmentation and precision.
-        seed: of batch order and augmentation.
-        epoch: 0-based.
-        device: where to compute.
+        teacher: network of the teacher.
+        data: images and labels of the task.
+        recipe: recipe with batch size, augmentation and precision.
+        seed: random seed of batch order and augmentation.
+        epoch: number of the epoch, from 0.
+        device: device to compute on.
 
     Returns:
         float32 [steps, b, classes] on the CPU.
@@ -63,8 +63,8 @@ def live_teacher(teacher: ElasticResNet, precision: str, device: torch.device) -
 
     Args:
         teacher: moved to `device`, channels-last, eval mode.
-        precision: `float32` or `bfloat16`.
-        device: of the batches.
+        precision: number format of the computation, `float32` or `bfloat16`.
+        device: device of the batches.
     """
     teacher.to(device).to(memory_format=torch.channels_last).eval()
 

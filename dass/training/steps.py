@@ -30,7 +30,7 @@ def steps_on(device: torch.device, loss: Loss, precision: str) -> Steps:
     """The steps that are fastest on a device.
 
     Args:
-        device: where the networks are.
+        device: device of the networks.
         loss: what each is trained towards.
         precision: `float32` or `bfloat16`, of the convolutions.
     """
@@ -131,8 +131,8 @@ class _Inputs:
     """What a step reads; recordings read it from where it lay when they were made.
 
     Attributes:
-        batch: images and labels.
-        teacher_logits: [b, classes], or None.
+        batch: images and labels of the batch.
+        teacher_logits: teacher's outputs before softmax, [b, classes], or None.
         rate: scalar, the learning rate.
     """
 

@@ -15,9 +15,9 @@ def outdone(card: TeacherCard, reached: float, test_images: int) -> str | None:
     while students, which learn from the labels too, still get far.
 
     Args:
-        card: the teacher's.
+        card: card of the teacher.
         reached: percent of the same test images, by a student.
-        test_images: how many.
+        test_images: number of test images.
     """
     if card.recipe_id or not math.isfinite(reached):  # one that was trained here is read as it was trained
         return None

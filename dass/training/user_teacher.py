@@ -30,7 +30,7 @@ class TeacherFile:
     """A checkpoint from elsewhere, and what its weights cannot tell.
 
     Attributes:
-        path: the file.
+        path: path of the file.
         normalization: of the images that the weights expect; None for what the file or its family says.
         classes: class names in the order of its outputs; None for names in the file, else the dataset's order.
         expect_accuracy: percent of the test images that it should reach; None for anything clearly above chance, 0 for
@@ -61,10 +61,10 @@ class TeacherFile:
         """A file with what options and forms say of it.
 
         Args:
-            path: the file.
+            path: path of the file.
             normalization: see `dass.families.normalization.parse_normalization`.
             classes: a text file of class names, one a line.
-            expect_accuracy: percent.
+            expect_accuracy: accuracy that the teacher should reach, in percent (0..100).
             layout: fields and values, such as `stem_stride=1,max_pool=no`.
             sort_channels: whether inner channels are put in order of importance; None for the family's habit.
 
@@ -109,8 +109,8 @@ def check_classes(outputs: int, data: TaskData, name: str) -> None:
     """Refuses a network that cannot have been trained on a task.
 
     Args:
-        outputs: of the network.
-        data: the task.
+        outputs: outputs of the network.
+        data: images and labels of the task.
         name: of the network, for the message.
 
     Raises:
@@ -129,9 +129,9 @@ def bring_in_teacher(
     """Reads a checkpoint as the teacher of a task and measures it on the task's test images, in float32.
 
     Args:
-        teacher: the file.
-        data: the task, on the CPU.
-        device: where it is measured.
+        teacher: path of the teacher's file.
+        data: images and labels of the task, on the CPU.
+        device: device that it is measured on.
         largest: the architecture that it must have; None for any of a supported family.
 
     Returns:

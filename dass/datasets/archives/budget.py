@@ -17,7 +17,7 @@ class Budget:
     """Counts what has been read of one source and refuses what no set of images has.
 
     Attributes:
-        label: how messages name the source.
+        label: name of the source in messages.
         packed: its size as it lies there, in bytes; None for a folder, which cannot grow.
     """
 
@@ -45,7 +45,7 @@ class Budget:
         """Counts the bytes of a file before they are read.
 
         Args:
-            name: the file.
+            name: name of the file.
             size: its unpacked size in bytes.
             packed: its own packed size in bytes, where that is known.
 

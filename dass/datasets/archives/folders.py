@@ -22,7 +22,7 @@ def read_folder(root: Path, names: str | None = None) -> Archive:
     opened. Hidden files and folders are not looked at.
 
     Args:
-        root: the folder.
+        root: path of the folder.
         names: the encoding of its file names; None to find out.
 
     Raises:

@@ -18,7 +18,7 @@ def choose_encoding(names: Iterable[bytes], otherwise: str, wanted: str | None =
     Args:
         names: as they are stored; those of plain ASCII say nothing.
         otherwise: an encoding that every name fits into.
-        wanted: what the user says.
+        wanted: value that the user gave.
 
     Raises:
         UsageError: `wanted` is no encoding, or a name does not fit into it.

@@ -29,7 +29,7 @@ def open_archive(path: Path, scratch: Path | None = None, names: str | None = No
     A file is told by its content, then by its name.
 
     Args:
-        path: what the user has.
+        path: path that the user gave.
         scratch: where a tar's files lie while it is open, made when missing; None for the system's place.
         names: the encoding of file names that are not UTF-8; None to find out.
 

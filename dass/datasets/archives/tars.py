@@ -30,7 +30,7 @@ def read_tar(path: Path, scratch: Path | None = None, names: str | None = None) 
     No file takes the name or the rights that the tar gives it, so nothing can reach outside.
 
     Args:
-        path: the tar.
+        path: path of the tar.
         scratch: where the temporary file lies, made when missing; None for the system's place.
         names: the encoding of the file names; None to find out.
 

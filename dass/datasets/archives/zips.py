@@ -30,7 +30,7 @@ def read_zip(path: Path, names: str | None = None) -> Iterator[Archive]:
     """Opens a zip for as long as the block lasts.
 
     Args:
-        path: the zip.
+        path: path of the zip.
         names: the encoding of the file names that are not marked as UTF-8; None to find out.
 
     Raises:

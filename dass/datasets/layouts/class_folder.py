@@ -24,7 +24,7 @@ class _Level:
     """The folder in which classes or parts lie side by side.
 
     Attributes:
-        folder: that folder.
+        folder: path of that folder.
         parts: which of its folders is which part; empty where its folders are the classes.
     """
 
@@ -54,7 +54,7 @@ def read_class_folder(
     Images may lie in folders below that of their class.
 
     Args:
-        archive: the images.
+        archive: archive with the images.
         group: where the images are split here, those with an equal group stay on one side.
         look: where they are split here, near-duplicates stay on one side, in place of `group`.
 

@@ -62,7 +62,7 @@ def find_label_tables(archive: Archive, *, hugging_face: bool = False) -> tuple[
     """Names of the tables that have a column of files and one of classes.
 
     Args:
-        archive: the images.
+        archive: archive with the images.
         hugging_face: only those that Hugging Face reads before folders: `metadata.csv` with `file_name`.
     """
     names = [name for name in archive.names if not hugging_face or name.rsplit("/", 1)[-1] in _HUGGING_FACE]
@@ -80,7 +80,7 @@ def read_label_tables(archive: Archive, names: tuple[str, ...]) -> Listing:
     of class folders are (`split_apart`).
 
     Args:
-        archive: the images.
+        archive: archive with the images.
         names: the tables to read.
 
     Raises:
