@@ -13,7 +13,7 @@ from dass.params_file import find_params, find_root, in_project
 from dass.predictor.checkpoint import load_predictor
 from dass.project import MULTI_FIDELITY_FILE, OLD_MULTI_FIDELITY_FILE, PREDICTOR_FILE, USED_PREDICTOR
 from dass.shipped.card import CARD, Kind, Release, read_release
-from dass.shipped.library import DATA, choose, find_release, fits
+from dass.shipped.library import DATA, choose, find_release, fits, other_recipe
 from dass.space.architecture import Architecture
 from dass.space.search_space import RATIOS, SearchSpace
 from dass.training.user_teacher import TeacherFile
@@ -138,8 +138,10 @@ def usual_choice(teacher: Architecture, resolution: int, *, method: str | None =
             passed_over.append(f"no predictor of search.method in params.yaml, {usual}, fits the teacher")
         # A method that the user says takes the project's own predictor as it is: what does not fit is told by name.
         found = _in_project(params, teacher, resolution, kind, passed_over, as_it_is=method is not None)
-        if found is None and (known := choose(teacher, resolution, shipped, kind=kind)) is not None:
-            found = _released(known.release, f"predictor {known.release.card.name}: {known.why}")
+        if found is None:
+            recipe = params.distillation if params else None
+            known = choose(teacher, resolution, shipped, kind=kind, recipe=recipe, passed_over=passed_over)
+            found = known and _released(known.release, f"predictor {known.release.card.name}: {known.why}")
         if found is not None:
             return replace(found, why="; ".join((*dict.fromkeys(passed_over), found.why)))
     if method is not None:
@@ -192,7 +194,12 @@ def _in_project(
         try:
             release = read_release(in_project(USED_PREDICTOR))
             if kind in (None, release.card.kind) and not fits(release, teacher, resolution):
-                return _released(release, f"predictor {release.card.name}: put to use here by `dass predictors use`")
+                why = other_recipe(release, params.distillation)
+                if not why:
+                    return _released(
+                        release, f"predictor {release.card.name}: put to use here by `dass predictors use`"
+                    )
+                passed_over.append(why)
         except DassError as error:
             passed_over.append(str(error))
     for own, places in _OWN.items():

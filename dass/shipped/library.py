@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dass.config import DistillationRecipe
 from dass.errors import DassError, UsageError
+from dass.proxies.collector import recipe_facts
 from dass.shipped.card import CARD, Release, read_release
 from dass.space.architecture import Architecture
 
@@ -65,7 +67,31 @@ def fits(release: Release, teacher: Architecture, resolution: int) -> str:
     return ""
 
 
-def choose(teacher: Architecture, resolution: int, folder: Path = DATA, *, kind: str | None = None) -> Choice | None:
+def other_recipe(release: Release, recipe: DistillationRecipe | None) -> str:
+    """Why a release does not predict students of a recipe; empty where it does.
+
+    Args:
+        release: the predictor.
+        recipe: of the distillation; None for the recipe that the release was learned for.
+    """
+    known = release.card.recipe  # nothing for the paper's predictor, which predicts a ranking
+    if recipe is None or not known:
+        return ""
+    facts = recipe_facts(recipe)
+    names = sorted(facts.keys() | known.keys())
+    other = [f"distillation.{name}" for name in names if facts.get(name) != known.get(name)]
+    return f"predictor {release.card.name} was learned with another {', '.join(other)}" if other else ""
+
+
+def choose(
+    teacher: Architecture,
+    resolution: int,
+    folder: Path = DATA,
+    *,
+    kind: str | None = None,
+    recipe: DistillationRecipe | None = None,
+    passed_over: list[str] | None = None,
+) -> Choice | None:
     """The shipped predictor for a teacher: one of its own search space, else a general one; None where none fits.
 
     Among those of the teacher's space, and among general ones, a multi-fidelity predictor comes first, and then the
@@ -76,13 +102,20 @@ def choose(teacher: Architecture, resolution: int, folder: Path = DATA, *, kind:
         resolution: side in pixels of the images that the teacher is given.
         folder: of the releases.
         kind: of the predictor; None for any.
+        recipe: of the students to be predicted; None for the recipe that a predictor was learned for.
+        passed_over: gets a line for each predictor that takes the teacher and not the recipe.
     """
     fitting = []
     for path in sorted(folder.glob(f"*/{CARD}")):
         try:
             release = read_release(path.parent)
-            if kind in (None, release.card.kind) and not fits(release, teacher, resolution):
-                fitting.append(release)
+            if kind not in (None, release.card.kind) or fits(release, teacher, resolution):
+                continue
+            if why := other_recipe(release, recipe):
+                if passed_over is not None:
+                    passed_over.append(why)
+                continue
+            fitting.append(release)
         except DassError:
             continue
     if not fitting:

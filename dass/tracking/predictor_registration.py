@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 PREDICTOR = "dass-predictor"
+ABOUT = "Predictors of the accuracy that students reach after distillation, learned on source tasks."
 _NEEDS = ("pydantic", "pyyaml")
 
 
@@ -71,6 +72,7 @@ def register_predictor(store: Store, run_id: str, *, checkpoint: Path, lineage: 
             PREDICTOR,
             key=key,
             package=package,
+            about=ABOUT,
             card=_markdown(model.card, tags),
             tags=tags,
             lineage=lineage,
@@ -129,6 +131,7 @@ def register_adapted(
             name,
             key=key,
             package=package,
+            about=f"The paper's predictor, adapted to the teacher of `{teacher_card.task}`.",
             card=_adapted_markdown(name, tags),
             tags=tags,
             lineage=lineage,

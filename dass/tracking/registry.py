@@ -140,6 +140,7 @@ def register_model(
     *,
     key: str,
     package: ModelPackage,
+    about: str,
     card: str,
     tags: Mapping[str, str],
     lineage: Lineage,
@@ -155,6 +156,7 @@ def register_model(
         name: of the registered model, made when missing.
         key: `find_version` finds the version under it.
         package: the model.
+        about: what all versions of the model have in common, in a sentence; described so when the model is made.
         card: Markdown; the version's description, and `card.md` among the model's files.
         tags: of the version, beside those of the lineage; `card.json` among the files.
         lineage: code and data that it came from.
@@ -171,7 +173,7 @@ def register_model(
         from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
         model_id, location = _log_model(store, run_id, name, package)
-        _ensure_model(store, name)
+        _ensure_model(store, name, about)
         created = store.client.create_model_version(
             name,
             source=location,  # "models:/<id>" would be looked up in MLflow's global store
@@ -269,11 +271,11 @@ def _not_code(folder: str, names: list[str]) -> set[str]:
     return {"__pycache__"} | ({"data"} if Path(folder).name == "shipped" else set())
 
 
-def _ensure_model(store: Store, name: str) -> None:
+def _ensure_model(store: Store, name: str, about: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
-        store.client.create_registered_model(name)
+        store.client.create_registered_model(name, description=about)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -11,7 +11,7 @@ from dass.errors import DassError
 from dass.files import content_id, file_id
 from dass.shipped.card import Release, ReleaseCard
 from dass.tracking.lineage import Lineage
-from dass.tracking.predictor_registration import PREDICTOR, register_predictor
+from dass.tracking.predictor_registration import ABOUT, PREDICTOR, register_predictor
 from dass.tracking.registry import ModelPackage, RegisteredVersion, find_version, register_model, registered
 from dass.tracking.runs import RunContent, record_run
 from dass.tracking.store import Store
@@ -117,8 +117,9 @@ def _register_multi_fidelity(store: Store, run_id: str, release: Release, lineag
             requirements=NEEDS,
         )
         return register_model(
-            store, run_id, PREDICTOR, key=key, package=package, card=_markdown(card), tags=tags, lineage=lineage
-        )
+            store, run_id, PREDICTOR, key=key, package=package, about=ABOUT, card=_markdown(card), tags=tags,
+            lineage=lineage,
+        )  # fmt: skip
 
 
 def _example(card: ReleaseCard) -> tuple["pd.DataFrame", Mapping[str, Any]]:

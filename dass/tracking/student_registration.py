@@ -110,6 +110,8 @@ def register_student(
     if card.data_id != data.data_id or card.classes != data.classes:
         raise DassError(f"student of {card.target}: the card is about data {card.data_id}, not {data.data_id}")
     name = student_name(card.target)
+    with store.errors(f"name the student in run {run_id}"):
+        store.client.set_tag(run_id, "student_arch_id", card.architecture.arch_id)
     key = content_id([FORM, weights_id(network), card.identity])
     found = find_version(store, name, key)
     if found is not None:
@@ -142,6 +144,7 @@ def register_student(
             name,
             key=key,
             package=package,
+            about=f"Small image classifiers distilled for the task `{card.target}`; `@champion` is the one to use.",
             card=card.markdown(name),
             tags=card.tags(),
             lineage=lineage,

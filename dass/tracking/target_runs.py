@@ -76,7 +76,7 @@ def log_target(
             "teacher_id": teacher.teacher_id,
             "predictor_id": predictor_id,
             "data_id": teacher.data_id,
-            "arch_id": pick.architecture.arch_id,
+            "picked_arch_id": pick.architecture.arch_id,  # what is filed may be another: `student_arch_id`
         },
     )
     return record_run(store, content)

@@ -12,7 +12,8 @@ import yaml
 
 from dass.cli.predictor_choice import usual_choice
 from dass.errors import UsageError
-from dass.project import MULTI_FIDELITY_FILE, USED_PREDICTOR
+from dass.project import MULTI_FIDELITY_FILE, USED_PREDICTOR, Project
+from dass.proxies.collector import recipe_facts
 from dass.sealed import write_sealed
 from dass.shipped.build import build
 from dass.shipped.card import WEIGHTS, read_release, write_release
@@ -27,17 +28,12 @@ __all__ = ["multi_fidelity_file", "target"]
 
 @pytest.fixture
 def tiny(multi_fidelity_file: Path, target: Fixture, project: Path) -> Path:
-    """A release in the project's folder."""
+    """A release in the project's folder, learned for the recipe of its params.yaml."""
+    folder = project / "release" / "tiny"
     with Workers(0) as workers:
-        return build(
-            project / "release" / "tiny",
-            "multi_fidelity",
-            multi_fidelity_file,
-            ORIGIN,
-            [target],
-            workers,
-            fixture="task9",
-        ).folder
+        made = build(folder, "multi_fidelity", multi_fidelity_file, ORIGIN, [target], workers, fixture="task9")
+    recipe = recipe_facts(Project.open(project).params.distillation)
+    return write_release(folder, made.weights, replace(made.card, recipe=recipe)).folder
 
 
 def test_show_gives_all_that_is_known(dass: Callable[..., Any], tiny: Path) -> None:
@@ -136,3 +132,18 @@ def test_a_search_takes_the_project_s_own_then_a_shipped_one_then_a_race(
     params["distillation"] = {**RECIPE.model_dump(mode="json"), "min_steps": 0}
     (project / "params.yaml").write_text(yaml.safe_dump(params))
     assert usual_choice(SPACE.largest, 16, shipped=shipped).file == MULTI_FIDELITY_FILE
+
+
+@pytest.mark.parametrize("put_to_use", [True, False])
+def test_a_predictor_of_another_recipe_than_the_projects_is_passed_over_with_the_setting_that_differs(
+    dass: Callable[..., Any], tiny: Path, put_to_use: bool
+) -> None:
+    release = read_release(tiny)
+    card = replace(release.card, name="sharp", recipe={**release.card.recipe, "temperature": 1.5})
+    write_release(tiny.parent / "sharp", release.weights, card)
+    shutil.rmtree(tiny)
+    if put_to_use:
+        assert dass("predictors", "use", tiny.parent / "sharp").code == 0
+    found = usual_choice(SPACE.largest, 16, shipped=tiny.parent)
+    assert found.method == "race"
+    assert "sharp" in found.why and "distillation.temperature" in found.why

@@ -36,6 +36,8 @@ def test_a_version_holds_what_it_takes_to_trust_it(store: Store, data: TaskData,
     assert int(filed.tags["macs"]) > 0
     assert int(filed.tags["parameters"]) > 0
     run = store.client.get_run(version.run_id)
+    assert run.data.tags["student_arch_id"] == filed.tags["arch_id"]
+    assert "pets" in store.client.get_registered_model(version.name).description
     [model] = run.outputs.model_outputs
     shown = store.client.get_logged_model(model.model_id).tags["mlflow.modelVersions"]
     assert json.loads(shown) == [{"name": version.name, "version": "1"}]
