@@ -21,7 +21,7 @@ class Fidelity:
     Attributes:
         kind: `size` (parameters, MACs, depths and widths), `noise` (the response to the fixed noise image), `one_batch`
             (the remapped student on one batch of training images) or `steps` (the first steps of its distillation).
-        steps: of distillation; 0 for the other kinds.
+        steps: number of steps of distillation; 0 for the other kinds.
 
     Raises:
         UsageError: steps without a training, or a training without steps.

@@ -97,7 +97,7 @@ def regular_file(path: Path, what: str, remedy: str) -> None:
     Args:
         path: path as the user gave it.
         what: it should be, for the message.
-        remedy: what to do, for the message.
+        remedy: remedy, for the message.
 
     Raises:
         UsageError: it does not.

@@ -43,9 +43,9 @@ class StageEstimate:
 
     Attributes:
         stage: its name in dvc.yaml.
-        work: what it does, in numbers.
+        work: amount of work, in words and numbers.
         hours: wall time in hours.
-        disk_mib: what it leaves under data/.
+        disk_mib: size of its files under data/, in MiB.
         memory_mib: peak, of all its processes together.
     """
 
@@ -194,10 +194,10 @@ def _ranking_estimate(
     """Meta-training of every method that learns, scoring by every method, and distilling picks.
 
     Args:
-        project: whose params.yaml names the methods.
+        project: project whose params.yaml names the methods.
         targets: those that are evaluated.
         image: times of the largest network.
-        share: of its work that a student does on average.
+        share: share of its work that a student does on average.
         episode: seconds.
         one_pick: seconds to distil one student of each target.
         memory: peak of the memory, in MiB.

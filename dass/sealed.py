@@ -29,8 +29,8 @@ def unsealed(value: Any, path: Path, remedy: str) -> Any:
 
     Args:
         value: as it was read; one that is no object, or has no seal, is given back as it is.
-        path: where it was read, for the message.
-        remedy: what to do where it is damaged, for the message.
+        path: path that was read, for the message.
+        remedy: remedy for a damaged file, for the message.
 
     Raises:
         DassError: the content is not what was sealed.
@@ -53,7 +53,7 @@ def read_sealed(path: Path, remedy: str = "restore it with `dvc checkout` or mak
 
     Args:
         path: path of the file.
-        remedy: what to do where it is damaged, for the message.
+        remedy: remedy for a damaged file, for the message.
 
     Raises:
         DassError: the file is missing, not JSON, or its content is not what was sealed.

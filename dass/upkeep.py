@@ -24,9 +24,9 @@ class Place:
 
     Attributes:
         path: path relative to the project.
-        holds: in words.
-        goes: what keeps it from growing without end.
-        patterns: of the files in it that can be made again; none where the project removes nothing.
+        holds: content, in words.
+        goes: limit of its size, in words.
+        patterns: patterns of the files in it that can be made again; none where the project removes nothing.
     """
 
     path: Path
@@ -52,9 +52,9 @@ class Found:
 
     Attributes:
         place: device of the computation.
-        size: bytes.
+        size: size in bytes.
         removable: files that may go.
-        freed: bytes of these.
+        freed: size of the removable files, in bytes.
     """
 
     place: Place

@@ -55,7 +55,7 @@ class Method:
         group: `meta` (learns from source tasks), `zero-cost` (one batch, no training), `trivial` (no thought),
             `multi_fidelity` (learns from source tasks what proxies are worth), or `few-shot` (is shown students of the
             target and learns from as many of each source task; `few_shot_curve` runs these).
-        make: gives the method, unfitted.
+        make: function that makes the method, unfitted.
     """
 
     group: Group

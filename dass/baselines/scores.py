@@ -175,7 +175,7 @@ def coverage_rows(
 
     Args:
         scores: scores of any methods, targets and seeds.
-        architectures: of each target, in the order of its truth.
+        architectures: architectures of each target, in the order of its truth.
         truths: accuracies of the targets' students.
     """
     from scipy.stats import binomtest

@@ -40,7 +40,7 @@ def shrink_on_server(options: "Options", root: Path, device: str) -> int:
     Args:
         options: options that the user gave.
         root: the project, where the flow runs.
-        device: as given.
+        device: device as the user gave it: `auto`, `cpu` or `cuda`.
 
     Returns:
         Its exit code.

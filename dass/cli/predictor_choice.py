@@ -49,7 +49,7 @@ def choose_predictor(
 
     Args:
         method: as the user says; None for that of params.yaml where it fits the teacher, else for what fits.
-        name: of the predictor, as the user says; None likewise.
+        name: name of the predictor, as the user says; None likewise.
         teacher: network of the teacher.
         resolution: side of its images in pixels, as the user says; None likewise.
         shipped: folder of the shipped predictors.
@@ -181,10 +181,10 @@ def _in_project(
     """The predictor put to use in the project, or what its pipeline has learned; None where none fits.
 
     Args:
-        params: of the project; None outside of any.
+        params: parameters of the project; None outside of any.
         teacher: the architecture of the teacher.
         resolution: side in pixels of its images.
-        kind: of the predictor; None for any.
+        kind: kind of the predictor; None for any.
         passed_over: gets a line for each that is there and cannot be used.
         as_it_is: do not ask whether the pipeline's own fits.
     """

@@ -30,7 +30,7 @@ def write_study(project: Project, folder: Path, *, teachers: bool = False) -> No
 
     Args:
         project: project whose pipeline has run.
-        folder: where to; what an earlier study left there is replaced.
+        folder: folder to write to; an earlier study in it is replaced.
         teachers: whether the teachers' weights and what was learned go there too.
 
     Raises:

@@ -17,9 +17,9 @@ class Restored:
     """How much of a study was put back.
 
     Attributes:
-        teachers: that were not there.
-        records: of students, likewise.
-        predictors: likewise.
+        teachers: number of teachers that the project had not.
+        records: number of student records that the project had not.
+        predictors: number of predictors that the project had not.
         scores: files of what methods gave on a target, likewise.
         known: teachers, records, predictors and files of scores that were there.
         refused: what was there with other content, in words; it stays.
@@ -38,7 +38,7 @@ def restore_study(project: Project, folder: Path) -> Restored:
 
     Args:
         project: with a params.yaml like the study's, or with further targets.
-        folder: as `write_study` left it.
+        folder: folder that `write_study` wrote.
 
     Raises:
         UsageError: there is no study in the folder.

@@ -45,6 +45,6 @@ def normalize(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
     Args:
         images: images of the batch, uint8 [b, 3, h, w].
-        dtype: of the result; the arithmetic is float32.
+        dtype: number format of the result; the arithmetic is float32.
     """
     return images.to(torch.float32).div_(127.5).sub_(1).to(dtype)

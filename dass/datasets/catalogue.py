@@ -27,7 +27,7 @@ class Remote:
     Attributes:
         url: address of the file.
         md5: checksum in hex, as published or as widely verified.
-        size: bytes; None where not known.
+        size: size in bytes; None where it is not known.
     """
 
     url: str
@@ -44,7 +44,7 @@ class KnownDataset:
         title: full name.
         licence: terms, as known; the publisher's page decides.
         citation: the publication to cite.
-        page: where its publisher offers it.
+        page: address of the publisher's page.
         give: what to pass to `dass data import`; empty where it is made on the spot.
         read: reads the publisher's layout.
         markers: files or folders by which that layout is known, by the ends of their names; other archives are read as

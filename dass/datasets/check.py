@@ -31,7 +31,7 @@ class Duplicate:
     Attributes:
         train_index: its first place in the train part.
         test_index: its place in the test part.
-        train_class: its class there.
+        train_class: class of that training image.
         test_class: its class here; where the two differ, one label is wrong.
     """
 
@@ -48,7 +48,7 @@ class CheckReport:
     Attributes:
         name: name of the dataset.
         resolution: side of its images, in pixels.
-        split_rule: how train and test were told apart.
+        split_rule: rule that divided training and test images.
         counts: images of each class, in label order.
         duplicates: test images that are in the train part too.
         repeated_train: train images that repeat an earlier one of the train part.

@@ -46,7 +46,7 @@ class Decoded:
 
     Attributes:
         pixels: uint8 [resolution, resolution, 3].
-        deep_bits: of a 16-bit file, the least of `DEEP_BITS` that holds its brightest value; 0 for others.
+        deep_bits: bits of a 16-bit file, the least of `DEEP_BITS` that holds its brightest value; 0 for others.
     """
 
     pixels: np.ndarray

@@ -63,7 +63,7 @@ def import_dataset(
         resolution: side of the stored squares in pixels, a multiple of 8 in 16..256.
         progress: called with (images done, images in all).
         options: None for the usual ones.
-        folder: where it is stored instead.
+        folder: folder to store it in, in place of the usual one.
 
     Raises:
         UsageError: name, path, resolution or an option is not as described.

@@ -24,7 +24,7 @@ class Entry:
     """One image.
 
     Attributes:
-        label: index of its class.
+        label: index of its class, from 0.
         name: what `Listing.read` takes; unique within a listing.
     """
 
@@ -43,7 +43,7 @@ class Listing:
         read: an image file's bytes, or its pixels uint8 [h, w] or [h, w, 3].
         split_rule: how train and test were told apart, and which folders were taken for them.
         passed_over: files that are not used, by their ending in lower case, and how many of each.
-        notes: what the user should know of how the data were understood, a sentence each.
+        notes: notes for the user on how the data were read, a sentence each.
     """
 
     classes: tuple[str, ...]

@@ -31,7 +31,7 @@ class SkippedImage:
     Attributes:
         part: part that it belonged to.
         name: its path inside the archive or folder.
-        reason: what the decoder said.
+        reason: reason that the decoder gave.
     """
 
     part: Literal["train", "test"]
@@ -58,14 +58,14 @@ class DatasetCard:
         classes: class names, in label order.
         resolution: side of the square images, in pixels.
         source: file or folder name that was imported.
-        resize_rule: how an image became a square of that resolution.
-        split_rule: how train and test were told apart.
+        resize_rule: rule that made an image a square of that resolution.
+        split_rule: rule that divided training and test images.
         train_count: images of the train part.
         test_count: images of the test part.
         skipped: images left out because they do not decode.
         sha256: hashes of the four array files.
         passed_over: files of the source that are not used, by their ending, and how many of each.
-        notes: what the user was told of how the source was understood.
+        notes: notes for the user on how the source was read.
     """
 
     name: str

@@ -32,8 +32,8 @@ def share_interval(right: int, count: int, z: float = Z) -> tuple[float, float]:
     """Ends of an accuracy's interval in percent (Wilson's, which holds for few images too).
 
     Args:
-        right: how many answers are.
-        count: of all answers, at least 1.
+        right: number of right answers.
+        count: number of all answers, at least 1.
         z: half the interval's width in standard deviations of a normal distribution; by default of a 95 % interval.
     """
     share = right / count

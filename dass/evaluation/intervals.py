@@ -120,9 +120,9 @@ def without_interval(statistic: Statistic, scores: ArrayLike, accuracies: ArrayL
     1993, section 7.4).
 
     Args:
-        statistic: as in `bootstrap`.
+        statistic: function of scores and accuracies, as in `bootstrap`.
         scores: scores, in the same order.
-        accuracies: likewise.
+        accuracies: accuracies of the n students, in the same order.
         resamples: of other statistics, with which these draws are combined.
 
     Returns:
@@ -207,7 +207,7 @@ class Spread:
     """Whether students differ by more than a test set can tell.
 
     Attributes:
-        mean: of the accuracies, percent.
+        mean: mean of the accuracies, in percent.
         deviation: their standard deviation, in points.
         error: standard error of one accuracy that comes from the number of test images alone, in points.
     """

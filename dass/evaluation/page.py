@@ -45,8 +45,8 @@ class Findings:
         reference: the method that the others are held against, one of `meta`.
         variants: those of `meta` that are the reference with parts left out, and no baselines.
         rows: rows of `reports/correlations.csv`.
-        curve: of Fig. 3.
-        picks: of `reports/picks.csv`.
+        curve: points of Figure 3.
+        picks: rows of `reports/picks.csv`.
         failures: by (method and what it was to score, target) why there are no scores.
     """
 

@@ -52,7 +52,7 @@ def pareto(
         title: title of the picture.
         picked: index of the pick.
         max_macs: budget in millions, drawn as a line.
-        teacher_macs: of the teacher, in millions; drawn where its accuracy is given too.
+        teacher_macs: multiply-accumulates of the teacher, in millions; drawn where its accuracy is given too.
         teacher_accuracy: accuracy of the teacher on the test images, in percent (0..100).
         ylabel: label of the axis of accuracies.
     """

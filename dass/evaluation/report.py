@@ -39,8 +39,8 @@ class Truth:
         target: name of the target.
         records: one per architecture, of the first seed, sorted by architecture.
         repeats: for each record the accuracy under a second seed, percent, NaN where there is none.
-        test_images: how many an accuracy is over.
-        teacher_macs: of the largest member, of which budgets are shares.
+        test_images: number of test images that an accuracy is over.
+        teacher_macs: multiply-accumulates of the largest member, of which budgets are shares.
     """
 
     target: str

@@ -206,7 +206,7 @@ def multi_fidelity_table(rows: Sequence[CorrelationRow], methods: Sequence[str],
 
     Args:
         rows: rows of `reports/correlations.csv`.
-        methods: which, in this order.
+        methods: keys of the methods, in this order.
         title: title of the table.
     """
     metrics = {

@@ -19,8 +19,8 @@ class Conv:
     """A square convolution without bias, followed by a batch norm; padding keeps the resolution.
 
     Attributes:
-        name: of its module, dots between levels.
-        norm: of the batch norm's module.
+        name: name of its module, dots between levels.
+        norm: name of the batch norm's module.
         entering: number of channels of the input.
         leaving: number of channels of the output.
         kernel: side of the kernel in pixels, odd.
@@ -103,8 +103,8 @@ class Normalization:
     """How a network wants its images: (p - mean) / std of pixels p in 0..1, for red, green and blue.
 
     Attributes:
-        mean: of each channel, 0..1.
-        std: of each channel, above 0.
+        mean: mean of each channel, 0..1.
+        std: standard deviation of each channel, above 0.
     """
 
     mean: tuple[float, float, float]

@@ -121,7 +121,7 @@ class Family(Protocol):
             stage: number of the stage, from 0.
             position: in its stage, 0 for the first.
             entering: number of channels of the input.
-            width: its elastic width in channels.
+            width: elastic width in channels.
         """
         ...
 

@@ -30,10 +30,10 @@ class MultiFidelityCard:
     Attributes:
         space: the search space of its students.
         resolution: side of their images in pixels.
-        recipe: of their distillation, as far as proxies depend on it, see `recipe_facts`.
+        recipe: recipe of their distillation, as far as proxies depend on it, see `recipe_facts`.
         tasks: the source tasks.
-        teacher_ids: of their teachers, in the same order.
-        students: of all of them together.
+        teacher_ids: ids of their teachers, in the same order.
+        students: number of students of all tasks together.
         left_out: by key of the fidelity, the mean Spearman correlation over source tasks, each predicted by a
             predictor that has learned from the tasks of other classes alone.
         covered: by key of the fidelity, the share of these students that lie within their 80% interval.
@@ -61,7 +61,7 @@ def save_multi_fidelity(path: Path, predictor: MultiFidelityPredictor, card: Mul
     """Writes a multi-fidelity predictor, atomically, the JSON last.
 
     Args:
-        path: of the safetensors file; the JSON goes beside it, with the suffix `.json`.
+        path: path of the safetensors file; the JSON goes beside it, with the suffix `.json`.
         predictor: learned predictor.
         card: card with the facts about it.
 
@@ -122,10 +122,10 @@ def check_fits(
 
     Args:
         card: card of the multi-fidelity predictor.
-        space: of the students to be predicted; None for students of any space.
+        space: search space of the students to be predicted; None for students of any space.
         resolution: side of their images in pixels; None likewise.
         recipe: recipe of the students' distillation.
-        path: of the multi-fidelity predictor, for the message.
+        path: path of the multi-fidelity predictor, for the message.
 
     Raises:
         UsageError: something differs, with its name in params.yaml.

@@ -17,7 +17,7 @@ def anchored(proxies: ProxyTable, classes: int, *, alpha: float, temperature: fl
     uniform, so that they mean the same on ten classes as on forty. The others are differences from the teacher's.
 
     Args:
-        proxies: with the teacher's row.
+        proxies: proxies of the students and of the teacher.
         classes: number of classes of the task.
         alpha: weight of the labels in the distillation loss.
         temperature: temperature T of the distillation loss, above 0.

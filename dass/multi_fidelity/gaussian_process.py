@@ -46,8 +46,8 @@ class TaskProcess:
     unknown as those of the tasks seen, and predictions are as much wider.
 
     Attributes:
-        variances_: of each term, after `fit`.
-        sample_: what it has learned from.
+        variances_: variance of each term, after `fit`.
+        sample_: sample that it has learned from, after `fit`.
     """
 
     sample_: Sample
@@ -97,8 +97,8 @@ class TaskProcess:
         """Takes variances found before, and keeps what prediction needs.
 
         Args:
-            sample: what they were found on.
-            variances: as in `variances_`.
+            sample: sample that the variances were found on.
+            variances: variance of each term, as in `variances_`.
 
         Raises:
             KeyError: a variance is missing.

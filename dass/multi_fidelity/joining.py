@@ -94,7 +94,7 @@ def join_files(files: Sequence[Path], joined: Path) -> None:
     """Joins predictors on disk; the card says how each one's students are predicted by the others.
 
     Args:
-        files: of two predictors or more.
+        files: paths of two predictors or more.
         joined: file to write; the card keeps the search space of the first predictor.
 
     Raises:

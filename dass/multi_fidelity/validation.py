@@ -34,8 +34,8 @@ def leave_out(
     """Predicts every task by a multi-fidelity predictor that has learned from the tasks of other groups.
 
     Args:
-        tasks: of the source.
-        groups: of each task; tasks of the same classes share one, and are left out together.
+        tasks: source tasks.
+        groups: class group of each task; tasks of the same classes share one, and are left out together.
         fidelity: fidelity of the measurement.
         alpha: weight of the labels in the distillation loss.
         temperature: temperature T of the distillation loss, above 0.

@@ -29,9 +29,9 @@ class TeacherCard:
         accuracy: accuracy on the test images, in percent (0..100).
         loss: mean cross entropy over test images.
         teacher_id: 12 hex digits of the weights, see `weights_id`.
-        data_id: what it was trained and tested on.
-        train_images: how many it was trained on.
-        recipe_id: how it was trained; empty for an imported checkpoint.
+        data_id: 12 hex digits of the images that it was trained and tested on.
+        train_images: number of images that it was trained on.
+        recipe_id: 12 hex digits of the recipe of its training; empty for an imported checkpoint.
         seed: random seed of its training; 0 for an imported checkpoint.
         seconds: seconds of the training.
         device: device of the training, such as `cpu`.
@@ -72,7 +72,7 @@ def save_teacher(path: Path, network: ElasticResNet, card: TeacherCard) -> Teach
     Args:
         path: the weights' file, ending in `.safetensors`.
         network: network of the teacher.
-        card: what is known about it; its `teacher_id` and architecture are taken from the network.
+        card: card of the teacher; its `teacher_id` and architecture are taken from the network.
 
     Returns:
         The card as written.

@@ -149,7 +149,7 @@ class Input(nn.Module):
     """Turns pixels in -1..1, as all batches here come, into what a network's weights expect.
 
     Args:
-        normalization: what they expect.
+        normalization: normalization that the networks expect.
     """
 
     mean: Tensor
@@ -187,7 +187,7 @@ class Modules:
     """Convolutions and norms as the modules of a network, for training and for plain forward passes.
 
     Args:
-        trunk: whose modules.
+        trunk: network whose modules are used.
     """
 
     def __init__(self, trunk: Trunk) -> None:

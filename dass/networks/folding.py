@@ -123,7 +123,7 @@ class _Normalized:
     Args:
         conv: at the teacher's width.
         scale: scale of the batch norm, [width].
-        shift: likewise.
+        shift: shift of the batch norm, [width].
         eps: epsilon of the batch norm, above 0.
     """
 

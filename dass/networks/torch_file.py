@@ -52,7 +52,7 @@ class UnreadableFileError(Exception):
 
     Args:
         reason: as the end of a sentence about the file.
-        remedy: what to do.
+        remedy: remedy for the user, in words.
     """
 
     def __init__(self, reason: str, remedy: str = "save the network's state_dict() again") -> None:

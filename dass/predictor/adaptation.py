@@ -93,11 +93,11 @@ def adapt(
     really distilled can stand in its place (Fig. 3).
 
     Args:
-        predictor: gives the shape of the computation; its own weights are not used.
+        predictor: predictor that gives the shape of the computation; its own weights are not used.
         weights: the start, by layer.
         rates: a learning rate for each weight.
         support: the pairs, in the weights' dtype: so few rows that reduced precision would save nothing.
-        steps: inner steps; 0 gives back the start.
+        steps: number of inner steps; 0 gives back the start.
         first_order: treat the inner gradient as a constant in the outer one (first-order MAML).
         differentiable: keep the graph for the meta-gradient.
     """

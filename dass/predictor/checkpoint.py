@@ -30,12 +30,12 @@ class PredictorCard:
         training: source tasks that it was trained on.
         validation: source tasks by which its weights were chosen.
         students: students of each training task, on average.
-        teacher_ids: of all these tasks' teachers, training first.
+        teacher_ids: ids of all these tasks' teachers, training first.
         episodes: number of outer steps that ran.
         best_episode: the outer step whose weights these are.
         validation_src: mean Spearman correlation over the validation tasks at that step.
         seed: random seed of meta-training.
-        precision: of embeddings and encoders in meta-training.
+        precision: number format of embeddings and encoders in meta-training.
         device: device of the training, such as `cpu`.
         torch_version: version of torch.
         seconds: seconds of the meta-training.
@@ -62,7 +62,7 @@ def save_predictor(path: Path, predictor: MetaPredictor, card: PredictorCard) ->
     """Writes a predictor, atomically, the JSON last.
 
     Args:
-        path: of the safetensors file; the JSON goes beside it, with the suffix `.json`.
+        path: path of the safetensors file; the JSON goes beside it, with the suffix `.json`.
         predictor: weights and learned inner rates.
         card: card with the facts about it.
 

@@ -16,8 +16,8 @@ class Episode:
     """One step's data of all training tasks.
 
     Attributes:
-        support: what each task adapts to, float32.
-        query: what the loss is of; valid until the next draw.
+        support: students that each task adapts to, float32.
+        query: students that the loss is computed on; valid until the next draw.
     """
 
     support: Batch
@@ -33,7 +33,7 @@ class Episodes:
         query: students of each task in an episode.
         shots: students of each that are the support, others than the query's; None for the guide's pair: the teacher
             as its own student.
-        dtype: in which embeddings are kept.
+        dtype: number format of the kept embeddings.
         device: torch device of the computation.
     """
 

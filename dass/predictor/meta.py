@@ -76,12 +76,12 @@ class MetaLearner:
             shots: students of a task that it adapts to in place of the guide's pair (Fig. 3), at least 1, drawn anew in
                 each episode; None for the guide.
             seed: random seed of initial weights and queries.
-            use_student: as in `DassPredictor`.
-            use_teacher: as in `DassPredictor`.
-            use_code: as in `DassPredictor`.
+            use_student: whether the predictor sees this input, as in `DassPredictor`.
+            use_teacher: whether the predictor sees this input, as in `DassPredictor`.
+            use_code: whether the predictor sees this input, as in `DassPredictor`.
             first_order: leave out second derivatives (first-order MAML).
             fixed_rates: keep the inner rates as they start (MAML).
-            precision: of embeddings and encoders; the guide, the weights and Adam are float32 always.
+            precision: number format of embeddings and encoders; the guide, the weights and Adam are float32 always.
             device: `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
         """
         self.episodes = episodes

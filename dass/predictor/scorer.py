@@ -25,11 +25,11 @@ class AdaptedPredictor:
     """The predictor of one task.
 
     Attributes:
-        predictor: gives the shape of the computation.
+        predictor: predictor that gives the shape of the computation.
         weights: adapted matrices by layer, [inputs, outputs].
         scale: unit of the predicted accuracies, in points.
         teacher_embedding: functional embedding of the teacher, [C, s, s].
-        statistics: of the batch norms that give embeddings.
+        statistics: statistics of the batch norms that give embeddings.
     """
 
     predictor: DassPredictor
@@ -68,11 +68,11 @@ class MetaPredictor:
     """What meta-learning leaves: a start that is good to adapt from, and how fast to move each weight.
 
     Attributes:
-        predictor: with the start as its weights.
+        predictor: predictor with the start as its weights.
         rates: inner learning rates by layer, of the weights' shapes.
         inner_steps: steps of the guide; 0 for a predictor that is used as it is.
         scale: unit of the predicted accuracies, in points.
-        statistics: of the batch norms that give embeddings, the same for all tasks.
+        statistics: statistics of the batch norms that give embeddings, the same for all tasks.
     """
 
     predictor: DassPredictor
@@ -90,7 +90,7 @@ class MetaPredictor:
             teacher_embedding: functional embedding of the teacher, [C, s, s].
             teacher_code: architecture code of the teacher, [L].
             teacher_accuracy: accuracy of the teacher on the test images, in percent (0..100).
-            steps: inner steps; None for as many as in meta-training.
+            steps: number of inner steps; None for as many as in meta-training.
         """
         accuracy = torch.tensor([teacher_accuracy], dtype=torch.float64)
         return self.adapt_to_students(
@@ -113,7 +113,7 @@ class MetaPredictor:
             embeddings: functional embeddings of the students, [k, C, s, s].
             codes: architecture codes of the students, [k, L].
             accuracies: accuracies of the k students, [k], in percent.
-            steps: inner steps; None for as many as in meta-training.
+            steps: number of inner steps; None for as many as in meta-training.
         """
         weights = {name: matrix.detach() for name, matrix in self.predictor.layers.items()}
         device = next(iter(weights.values())).device
@@ -147,7 +147,7 @@ def score_candidates(
         architectures: architectures of the N candidates.
         space: search space that gives the architecture codes.
         noise: the fixed input, float32 [1, 3, r, r].
-        dtype: of embeddings and encoders, float32 or bfloat16.
+        dtype: number format of embeddings and encoders, float32 or bfloat16.
         progress: called with (scored, all).
 
     Returns:

@@ -30,7 +30,7 @@ class TaskTensors:
         student_embeddings: [n, C, s, s] of the remapped students; float32 or bfloat16.
         codes: architecture codes of the students, [n, L].
         accuracies: accuracies of the n students after distillation, [n], in percent.
-        statistics: of the batch norms that gave the embeddings.
+        statistics: statistics of the batch norms that gave the embeddings.
     """
 
     name: str
@@ -124,8 +124,8 @@ def build_task(
         noise: the fixed input, float32 [1, 3, r, r].
         architectures: the students; none for a target whose true ranking is not known.
         accuracies: accuracy of each student, in percent.
-        dtype: of the embeddings and their computation, float32 or bfloat16.
-        statistics: of the batch norms, as in `embed`.
+        dtype: number format of the embeddings and their computation, float32 or bfloat16.
+        statistics: statistics of the batch norms, as in `embed`.
 
     Raises:
         UsageError: an architecture is not in the space or larger than the teacher.

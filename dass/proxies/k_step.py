@@ -59,7 +59,7 @@ def k_step(
     images, since a few steps are too few to know those of the data. Test images are not looked at.
 
     Args:
-        teacher: its weights are the start; in eval mode.
+        teacher: network of the teacher, in eval mode; its weights are the start.
         architecture: architecture of the student.
         data: the task, on the teacher's device.
         recipe: recipe of the distillation.

@@ -30,7 +30,7 @@ def noise_rows(
         teacher: trained network of the teacher.
         architectures: architectures of the n students.
         noise: the fixed input, float32 [1, 3, r, r].
-        dtype: of the embeddings, float32 or bfloat16.
+        dtype: number format of the embeddings, float32 or bfloat16.
 
     Returns:
         [n, f], columns `COLUMNS`.

@@ -75,7 +75,7 @@ def one_batch_rows(
         temperature: temperature T of the distillation loss, above 0.
         images: training images in the batch, or all where there are fewer; not augmented.
         seed: random seed of their draw.
-        precision: of convolutions: `auto`, `float32` or `bfloat16`.
+        precision: number format of convolutions: `auto`, `float32` or `bfloat16`.
 
     Returns:
         [n, f], columns `columns`.

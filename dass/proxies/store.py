@@ -23,7 +23,7 @@ class Row:
 
     Attributes:
         values: measurements, [f].
-        seconds: its share of the wall time that measuring took.
+        seconds: share of the wall time that measuring took, in seconds.
     """
 
     values: NDArray[np.float64]

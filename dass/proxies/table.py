@@ -19,7 +19,7 @@ class Column:
     """What a column of a table holds.
 
     Attributes:
-        name: of the column; with the number of the stage, from 1, where there is one for each stage.
+        name: name of the column; with the number of the stage, from 1, where there is one for each stage.
         fidelity: the cheapest at which it is known.
         measure: `accuracy` or `agreement`, shares of images; `loss`, cross entropy; `kd_loss`, of distillation; or
             `difference`, anything that is compared with the teacher's by subtraction.
@@ -42,7 +42,7 @@ class ProxyTable:
     """Measurements of students and, in the same way, of their teacher as the largest of them.
 
     Attributes:
-        columns: what was measured.
+        columns: measurements, one for each column.
         values: [n, f]; NaN where a measurement broke down.
         teacher: measurements of the teacher, [f].
         seconds: wall seconds per student that all these measurements, the teacher's with them, took when they were

@@ -88,7 +88,7 @@ class Constraints:
             teacher: cost of the teacher.
             min_macs: the least multiply-accumulates; 0 for no limit.
             min_params: the fewest parameters; 0 for no limit.
-            max_size: of the weights' file, as `dass.amounts.megabytes` reads it.
+            max_size: largest size of the weights' file, as `dass.amounts.megabytes` reads it.
             max_latency: on the device, as `dass.amounts.milliseconds` reads it.
             latency_batch: number of images in a forward pass.
             keep_accuracy: points below the teacher.
@@ -201,7 +201,7 @@ class Candidate:
         architecture: architecture of the network.
         score: what it is ranked by, the higher the better: as a rule the accuracy in percent that it is predicted to
             reach after distillation, which the arithmetic of a predictor may put beyond the scale.
-        cost: of one image of the target.
+        cost: cost of one image of the target.
         low: lower end of the 80% interval of what is predicted, or of what a race measured, percent; None where the
             method gives none.
         high: upper end of the interval.
@@ -249,7 +249,7 @@ def sample_candidates(
 
     Args:
         space: search space of the candidates.
-        count: how many at most; where fewer fit the budget, all that do.
+        count: largest number; where fewer fit the limits, all that do.
         seed: random seed of the draw.
         resolution: side of the target's images in pixels.
         classes: number of classes of the target.

@@ -28,7 +28,7 @@ class LatencyTable:
     Attributes:
         resolution: side of the images in pixels.
         blocks: milliseconds of each block, by its description without names and the side of its input.
-        heads: of pooling and classifier, by the channels with which the last stage is left.
+        heads: times of pooling and classifier, by the channels with which the last stage is left.
     """
 
     resolution: int

@@ -120,7 +120,7 @@ def packed_side(dataset: str, raw: Path, usual: int) -> int:
     """The side in pixels at which a dataset is there: the usual one, unless it is packed at another alone.
 
     Args:
-        dataset: as in `open_task`.
+        dataset: dataset, as in `open_task`.
         raw: folder of the packed datasets.
         usual: that of the teacher's family, or whatever else is usual.
 

@@ -27,7 +27,7 @@ class Source:
     Attributes:
         dataset: name of the dataset.
         content: what the packed images' card calls their content.
-        tasks: how many source tasks were cut from it.
+        tasks: number of source tasks that were cut from it.
         licence: licence of the images.
     """
 
@@ -44,9 +44,9 @@ class TargetScore:
     Attributes:
         target: name of the target.
         family: family of the teacher.
-        content: of its packed images.
+        content: 12 hex digits of its packed images.
         students: number of distilled students.
-        test_images: how many an accuracy is over.
+        test_images: number of test images that an accuracy is over.
         src: Spearman correlation of predicted and reached accuracies.
         covered: share of the students within their 80% intervals; None for a predictor without intervals.
     """
@@ -66,20 +66,20 @@ class ReleaseCard:
 
     Attributes:
         name: name of its folder.
-        kind: what predicts.
+        kind: kind of the predictor, `multi_fidelity` or `dass`.
         summary: one sentence for people.
         families: names of the families of the teachers that it learned from.
         general: whether it takes any teacher of any family; else only those of its own search space and resolution.
         resolution: side in pixels of the images that it learned from.
-        sources: what it learned from.
+        sources: datasets that it learned from.
         students: distilled students of all source tasks together.
-        seeds: of these students.
-        recipe: of their distillation, as far as predictions depend on it.
+        seeds: random seeds of these students.
+        recipe: recipe of their distillation, as far as predictions depend on it.
         left_out: by key of the fidelity, mean Spearman correlation over source tasks left out; empty if not measured.
         covered: likewise, the share of students within 80% intervals.
-        targets: how it does on targets.
-        licence: of the weights, which follows from that of the images.
-        commit: of the project, when it was learned.
+        targets: measurements on targets.
+        licence: licence of the weights, which follows from that of the images.
+        commit: git commit of the project, when it was learned.
         fixture: name of the fixture that `verify` computes again; empty for none.
         expected: by key of the fidelity, the Spearman correlation there.
         torch_version: version of torch that it was learned with.
@@ -127,7 +127,7 @@ def write_release(folder: Path, weights: Path, card: ReleaseCard) -> Release:
     """Writes a release beside its place and moves it there, so that a half-written folder never has the name.
 
     Args:
-        folder: where to; a release that is there already is replaced.
+        folder: folder to write to; a release in it is replaced.
         weights: as the pipeline wrote them, with their JSON.
         card: card with the facts about it.
 

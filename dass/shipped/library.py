@@ -100,9 +100,9 @@ def choose(
     Args:
         teacher: the architecture of the teacher.
         resolution: side in pixels of the images that the teacher is given.
-        folder: of the releases.
-        kind: of the predictor; None for any.
-        recipe: of the students to be predicted; None for the recipe that a predictor was learned for.
+        folder: folder of the releases.
+        kind: kind of the predictor; None for any.
+        recipe: recipe of the students to be predicted; None for the recipe that a predictor was learned for.
         passed_over: gets a line for each predictor that takes the teacher and not the recipe.
     """
     fitting = []

@@ -19,7 +19,7 @@ class Check:
     """One correlation, computed again.
 
     Attributes:
-        proxies: which proxies the prediction was made from.
+        proxies: key of the proxies that the prediction was made from.
         expected: the Spearman correlation on the card.
         found: the one of today.
     """

@@ -87,8 +87,8 @@ def divide_time(seconds: float, each_epoch: float, students: int, most: int = MO
     Args:
         seconds: seconds that all may take.
         each_epoch: seconds of one epoch of one student.
-        students: how many there are to choose from, at least 1.
-        most: how many are distilled at most.
+        students: number of students to choose from, at least 1.
+        most: largest number of students that are distilled.
 
     Returns:
         1 to `most` students; 1 to 200 epochs, at least 10 where there is more than one student.

@@ -117,7 +117,7 @@ def blocks_cost(blocks: Sequence[Block], side: int) -> BlocksCost:
 
     Args:
         blocks: descriptions of the blocks.
-        side: of the first one's square input in pixels.
+        side: side of the first one's square input in pixels.
     """
     parameters = macs = norms = relus = pools = 0
     for block in blocks:

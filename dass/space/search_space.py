@@ -428,7 +428,7 @@ def too_few(wanted: int, found: int, ends: tuple[str, str] | None) -> UsageError
 
     Args:
         wanted: number that is wanted.
-        found: how many there are.
+        found: number that there are.
         ends: cost of the smallest and of the largest member, in words; None without limits on cost.
     """
     within = f" within the limits; the smallest member has {ends[0]}, the largest {ends[1]}" if ends else ""

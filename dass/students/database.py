@@ -37,7 +37,7 @@ class StudentDatabase:
         failed students.
 
         Args:
-            key: what they were measured under.
+            key: key under which the values were measured.
             jobs: the students wanted; None for all.
 
         Raises:
@@ -120,7 +120,7 @@ class TaskWriter:
 
     Args:
         path: path of the file.
-        task: whose records it takes.
+        task: task whose records are written.
     """
 
     def __init__(self, path: Path, task: str) -> None:

@@ -60,7 +60,7 @@ def export_onnx(
         resolution: side of the images in pixels.
         path: path of the file to write.
         temperature: temperature that calibrates the probabilities, above 0.
-        images: of its task, uint8 [n, 3, resolution, resolution], on which the file is tried; else noise.
+        images: images of its task, uint8 [n, 3, resolution, resolution], on which the file is tried; else noise.
 
     Returns:
         The largest difference of a probability between the two.

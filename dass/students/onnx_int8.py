@@ -34,7 +34,7 @@ class Quantised:
 
     Attributes:
         float32: percent of the test images, of the file that it was made of.
-        int8: its own.
+        int8: accuracy of the 8-bit file, in percent (0..100).
         images: number of images that were tried.
         megabytes: sizes of both files, in megabytes.
     """
@@ -74,7 +74,7 @@ def export_int8(source: Path, data: TaskData, path: Path) -> Quantised:
     8-bit products overflow. Classifier and normalisation stay in float32; inputs, outputs and metadata are the same.
 
     Args:
-        source: what `export_onnx` wrote.
+        source: path of the file that `export_onnx` wrote.
         data: the student's task; training images say the range of each layer, test images are answered by both files.
         path: path of the file to write.
 

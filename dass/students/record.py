@@ -51,7 +51,7 @@ class StudentRecord:
         kd_loss_at_start: mean distillation loss of the remapped student on the first (up to four) training batches.
         macs: multiply-accumulates of convolutions and the linear layer.
         params: number of trained weights.
-        seconds: its share of the wall time.
+        seconds: share of the wall time, in seconds.
         device: device of the training, such as `cpu`.
         torch_version: version of torch.
         finished_at: ISO 8601, UTC.
@@ -104,7 +104,7 @@ class Conflict:
     Attributes:
         kept: the one already there.
         refused: the other.
-        fields: where they differ.
+        fields: names of the fields that differ.
     """
 
     kept: StudentRecord
@@ -125,7 +125,7 @@ class Merge:
     Attributes:
         records: all, sorted by architecture and seed, no identity twice.
         added: number of new records.
-        known: how many were there already, with the same values.
+        known: number of records that were there already, with the same values.
         conflicts: those that were there with other values; what was there stays.
     """
 

@@ -26,7 +26,7 @@ class AdaptedModel:
         predictor: as meta-learned; the guide is taken here.
         card: card of the predictor.
         teacher: teacher of the target.
-        teacher_card: gives the accuracy that guides.
+        teacher_card: card of the teacher, whose accuracy is the guide.
     """
 
     def __init__(

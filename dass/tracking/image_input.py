@@ -52,7 +52,7 @@ def pixel_batches(sent: Any, side: int, size: int) -> Iterator[NDArray[np.uint8]
 
     Args:
         sent: images in any of the forms above.
-        side: of the student's images, in pixels.
+        side: side of the student's images, in pixels.
         size: images of a batch; the last may have fewer.
 
     Yields:

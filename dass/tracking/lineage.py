@@ -39,7 +39,7 @@ class Lineage:
         branch: name of the branch; "unknown" there too and on a detached head.
         dirty: whether tracked files differed from that commit, or git could not say in half a minute. `dvc.lock` does
             not count: it changes while a pipeline runs, and what it says is recorded in `data`.
-        data: what DVC had recorded of the inputs.
+        data: hashes of the inputs that DVC had recorded.
         lock: the text of dvc.lock, kept with each run: a run usually comes before the commit of its lock, and
             `dvc checkout` needs it to bring the inputs back.
         patch: the differences of a dirty tree, byte for byte, for `git apply`; empty where clean, unknown or above

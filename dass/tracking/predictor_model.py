@@ -27,7 +27,7 @@ class PredictorModel:
 
     Args:
         predictor: weights, learned inner rates, scale.
-        card: gives the shapes of the input.
+        card: card that gives the shapes of the input.
     """
 
     def __init__(self, predictor: MetaPredictor, card: PredictorCard) -> None:

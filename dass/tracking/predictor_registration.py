@@ -95,7 +95,7 @@ def register_adapted(
         run_id: id of the target's MLflow run.
         checkpoint: the meta-learned predictor.
         teacher: teacher of the target.
-        teacher_card: what is known about it; its accuracy guides.
+        teacher_card: card of the teacher, whose accuracy is the guide.
         lineage: code and data that it came from.
 
     Returns:

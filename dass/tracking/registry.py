@@ -35,7 +35,7 @@ class RegisteredVersion:
 
     Attributes:
         name: name of the model.
-        version: its number, from 1.
+        version: number of the version, from 1.
         run_id: the run that it belongs to.
     """
 
@@ -56,7 +56,7 @@ class ModelPackage:
     Attributes:
         loader: module of this package whose `_load_pyfunc` reads the folder; a copy of the package goes with it.
         folder: the model's files.
-        signature: what goes in and comes out.
+        signature: form of the model's input and output.
         example: input that is kept with the model.
         requirements: packages that loading needs beyond torch and MLflow; pinned to what is installed here.
         metrics: numbers of the model, by which MLflow's page sorts models.
@@ -153,12 +153,12 @@ def register_model(
     Args:
         store: tracking store (runs and registry) that is written to.
         run_id: id of the MLflow run that it belongs to.
-        name: of the registered model, made when missing.
+        name: name of the registered model, made when missing.
         key: `find_version` finds the version under it.
         package: the model.
         about: what all versions of the model have in common, in a sentence; described so when the model is made.
         card: Markdown; the version's description, and `card.md` among the model's files.
-        tags: of the version, beside those of the lineage; `card.json` among the files.
+        tags: tags of the version, beside those of the lineage; `card.json` among the files.
         lineage: code and data that it came from.
 
     Raises:

@@ -63,7 +63,7 @@ def download_predictor(store: Store, uri: str, folder: Path) -> Path:
     Args:
         store: tracking store that holds the registered model.
         uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
-        folder: where files of versions are kept.
+        folder: folder that keeps files of versions.
 
     Returns:
         The weights' file; its JSON lies beside it.

@@ -34,7 +34,7 @@ class Curve:
     """A metric over time.
 
     Attributes:
-        name: of the metric, such as `train/loss`.
+        name: name of the metric, such as `train/loss`.
         steps: epochs or episodes, ascending.
         values: values, one for each step.
     """
@@ -55,7 +55,7 @@ class Input:
     Attributes:
         name: name of the task or dataset.
         data_id: 12 hex digits of its content.
-        context: what for: "training" or "evaluation".
+        context: purpose, "training" or "evaluation".
     """
 
     name: str
@@ -68,17 +68,17 @@ class RunContent:
     """Everything that one run holds.
 
     Attributes:
-        kind: which experiment it belongs to.
+        kind: kind of the run, which names its experiment.
         name: name that lists show.
         lineage: code and data that it came from.
-        params: what was asked for.
+        params: parameters of the run.
         metrics: what came out. Names ending in `seconds` are timings.
         curves: metrics over time.
         files: artifacts, kept at the top level under their own names.
         table: rows shown as a table.
         inputs: datasets.
         note: Markdown shown with the run.
-        tags: to look runs up by.
+        tags: tags by which runs are found.
     """
 
     kind: Kind
@@ -109,7 +109,7 @@ def record_run(store: Store, content: RunContent) -> str:
 
     Args:
         store: tracking store (runs and registry) that is written to.
-        content: what.
+        content: content of the run.
 
     Returns:
         The id of the run that holds it.

@@ -40,7 +40,7 @@ class Answer:
     Attributes:
         status: status code of HTTP.
         body: body of the request.
-        kind: its content type.
+        kind: content type of the answer.
         last: whether the connection ends with it, since the request was not read to its end.
     """
 
@@ -55,7 +55,7 @@ class RefusedError(Exception):
 
     Args:
         status: status code of HTTP.
-        reason: what was expected and found.
+        reason: expected and found values, in words.
         last: see `Answer`.
     """
 
@@ -76,7 +76,7 @@ class Scorer:
 
     Args:
         model: model that answers.
-        max_bytes: of a body, for what a refusal says.
+        max_bytes: largest number of bytes of a body, for what a refusal says.
     """
 
     def __init__(self, model: "PyFuncModel", max_bytes: int) -> None:

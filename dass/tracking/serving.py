@@ -68,7 +68,7 @@ def bind(host: str, port: int) -> socket.socket:
 
     Args:
         host: address to listen at.
-        port: its port.
+        port: port of the socket.
 
     Raises:
         UsageError: there is no such address here, or another process has it.
@@ -87,7 +87,7 @@ def run_app(app: ScoringApp, listening: socket.socket) -> None:
 
     Args:
         app: answers.
-        listening: what `bind` gave.
+        listening: socket that `bind` returned.
     """
     host, port = listening.getsockname()[:2]
     with suppress(KeyboardInterrupt), listening:

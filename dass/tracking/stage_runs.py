@@ -67,10 +67,10 @@ def log_teacher(
         store: tracking store (runs and registry) that is written to.
         lineage: code and data that it came from.
         card: card with the facts about it.
-        recipe: how it was trained; None for an imported one.
-        evaluations: its learning curve.
+        recipe: recipe of its training; None for an imported teacher.
+        evaluations: evaluations of the training, in the order of their epochs.
         losses: mean training loss of each epoch.
-        files: its card, or more.
+        files: paths of its files: the card, or more.
     """
     evaluated = tuple(point.epoch for point in evaluations)
     curves = (
@@ -109,7 +109,7 @@ def log_students(store: Store, lineage: Lineage, *, task: str, records: Sequence
         store: tracking store (runs and registry) that is written to.
         lineage: code and data that it came from.
         task: name of the task.
-        records: of one task, teacher and recipe.
+        records: student records of one task, teacher and recipe.
     """
     ordered = sorted(records, key=lambda record: (record.arch_id, record.seed))
     accuracies = [record.final_accuracy for record in ordered if not record.failure]
@@ -154,7 +154,7 @@ def log_predictor(
         store: tracking store (runs and registry) that is written to.
         lineage: code and data that it came from.
         card: card with the facts about it.
-        settings: its block of params.yaml.
+        settings: block of params.yaml.
         history: every look at the validation tasks.
         checkpoint: the safetensors file; its JSON lies beside it. The inner rates are part of it.
     """

@@ -16,7 +16,7 @@ class StudentCard:
     Attributes:
         target: the task it was distilled for, as params.yaml names it.
         dataset: name of the packed dataset.
-        data_id: its content, training and test images alike.
+        data_id: 12 hex digits of the content of training and test images.
         classes: class names, in label order.
         resolution: side of the images in pixels.
         architecture: architecture of the network.
@@ -32,7 +32,7 @@ class StudentCard:
         recipe_id: 12 hex digits of the recipe, precision included.
         seed: random seed of the distillation.
         licence: one sentence on the dataset's licence.
-        measures: what was measured when it was filed; None before.
+        measures: measurements at the registration; None before.
         pictures: addresses of pictures that the card shows, by what they show; none where no page has them.
     """
 
@@ -97,7 +97,7 @@ class StudentCard:
         """The card as Markdown.
 
         Args:
-            name: of the registered model, for the lines that show how to load it.
+            name: name of the registered model, for the lines that show how to load it.
         """
         predicted = "not predicted" if self.predicted_accuracy is None else f"{self.predicted_accuracy:.2f} %"
         predictor = f" by predictor `{self.predictor_id}`" if self.predictor_id else ""

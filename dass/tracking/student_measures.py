@@ -29,12 +29,12 @@ class Measures:
         interval: ends of its 95 % interval, in percent.
         test_images: number of test images.
         per_class: every class, the worst first.
-        calibration: how its probabilities were calibrated.
+        calibration: calibration of the probabilities.
         calibration_errors: expected calibration error on the test images before and after, in percentage points.
         megabytes: size of its weights' file, in megabytes.
         device: device that latency was measured on.
         latencies: milliseconds of one forward pass of a batch of 1 and of 32 images.
-        teacher_latencies: of the teacher; None where it was not given.
+        teacher_latencies: latencies of the teacher; None where it was not given.
         agreement: percent of test images for which student and teacher say the same; None where it was not given.
     """
 
@@ -133,8 +133,8 @@ def measure(
 
     Args:
         network: network of the student, on the CPU.
-        answers: its calibrated answers for the test images.
-        calibration: how they were calibrated.
+        answers: calibrated answers of the student for the test images.
+        calibration: calibration of the probabilities.
         data: images and labels of the student's task, on the CPU.
         teacher: for the comparison; is moved to `device`.
         device: device that latency is measured on.

@@ -98,7 +98,7 @@ def register_student(
         card: card with the facts about it.
         lineage: code and data that it came from.
         teacher: for what the card compares; is moved to `device`.
-        device: where latency is measured; the CPU where none is given.
+        device: device that latency is measured on; None for the CPU.
         seen: whether it was distilled on all training images, those included that `held_out` takes for its seed.
 
     Returns:

@@ -37,12 +37,12 @@ def log_target(
         store: tracking store (runs and registry) that is written to.
         lineage: code and data that it came from.
         teacher: teacher of the target.
-        predictor_id: of the predictor that ranked; empty for a race, which predicts nothing.
+        predictor_id: id of the predictor that ranked; empty for a race, which predicts nothing.
         candidates: number of candidates that were ranked.
         budget: limits on the cost of the pick.
         ranking: the best of them, best first; the run's table.
         pick: the student chosen.
-        seconds: of the search, where it is known.
+        seconds: seconds of the search, where it is known.
         latency: milliseconds of the pick as measured, where there is a limit on it.
         files: the picture of the Pareto front, and whatever else belongs to the search.
     """
@@ -105,7 +105,7 @@ def add_correlation(store: Store, run_id: str, *, src: Estimate, files: Sequence
 
     Args:
         store: tracking store (runs and registry) that is written to.
-        run_id: of the run that `log_target` recorded.
+        run_id: id of the run that `log_target` recorded.
         src: Spearman correlation of predicted and actual ranking.
         files: the scatter of predicted against actual accuracy.
 
@@ -128,7 +128,7 @@ def add_student(store: Store, run_id: str, *, accuracy: float, files: Sequence[P
         store: tracking store (runs and registry) that is written to.
         run_id: id of the MLflow run.
         accuracy: percent of the test images at the end of distillation; metric `distilled_accuracy`.
-        files: its weights and what is known about it.
+        files: paths of the student's weights and card.
 
     Raises:
         DassError: the store failed.
@@ -174,7 +174,7 @@ def log_evaluation(
     Args:
         store: tracking store (runs and registry) that is written to.
         lineage: code and data that it came from.
-        preset: of params.yaml.
+        preset: name of the preset of params.yaml.
         reference: the method that the others are compared with.
         methods: in the order of the tables.
         rows: all methods on all targets; the outer run's table.

@@ -20,9 +20,9 @@ class Trace:
     Attributes:
         model: name of the registered model.
         version: number of the version.
-        aliases: what it is called, such as "champion".
+        aliases: aliases of the version, such as "champion".
         run_id: the run that it belongs to.
-        experiment: that run's experiment.
+        experiment: name of the run's experiment.
         commit: git commit, or "unknown".
         dirty: whether tracked files differed from the commit.
         data: DVC hashes of its inputs.

@@ -15,7 +15,7 @@ class TrainingState:
     Attributes:
         epoch: epochs done.
         seconds: seconds spent so far.
-        members: of each network, its weights, its optimizer's state and what was seen of it.
+        members: state of each network, its weights, its optimizer's state and what was seen of it.
     """
 
     epoch: int

@@ -19,8 +19,8 @@ def order_of(names: Sequence[str], classes: Sequence[str]) -> list[int] | None:
     """Which output stands for each class.
 
     Args:
-        names: of the outputs, in their order.
-        classes: of the dataset, in label order.
+        names: names of the outputs, in their order.
+        classes: class names of the dataset, in label order.
 
     Returns:
         One index into `names` for each class; None where the names are not those of the classes.

@@ -31,7 +31,7 @@ class TrainingRun:
     Attributes:
         evaluations: in order; the last is at the end of training unless training failed.
         losses: mean training loss of each finished epoch.
-        seconds: its share of the wall time: the group's, divided by its size.
+        seconds: share of the wall time, in seconds: the group's, divided by its size.
         failure: empty, or why training stopped.
     """
 

@@ -71,9 +71,9 @@ class Member:
         """Takes one step and gives its loss, a scalar that no one has waited for.
 
         Args:
-            batch: what it learns from.
-            teacher_logits: of the batch, if the loss asks for them.
-            loss: what it is trained towards.
+            batch: batch to learn from.
+            teacher_logits: teacher's outputs of the batch, if the loss asks for them.
+            loss: loss that is minimised.
             rate: the learning rate; a scalar on the device where steps are recorded.
             precision: `float32` or `bfloat16`, of the convolutions.
         """

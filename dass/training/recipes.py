@@ -66,7 +66,7 @@ class StudentResult:
         final_accuracy: at the end of training, the honest figure. NaN if it failed.
         final_loss: mean test cross entropy at the end. NaN if it failed.
         evaluations: evaluations, in the order of their epochs.
-        seconds: its share of the group's wall time.
+        seconds: share of the group's wall time, in seconds.
         failure: empty, or why training stopped.
         network: network of the distilled student.
     """

@@ -18,7 +18,7 @@ class Sgd:
     Attributes:
         parameters: parameters, in order.
         rate: the learning rate of the next step; a scalar on the device where steps are recorded.
-        momenta: of each parameter, None before its first step.
+        momenta: momentum of each parameter, None before its first step.
     """
 
     def __init__(self, parameters: Iterable[Tensor], *, rate: float, momentum: float, weight_decay: float) -> None:

@@ -25,7 +25,7 @@ class SoftLabels:
     """A teacher's logits for a whole schedule.
 
     Attributes:
-        epochs: of each epoch, float32 [steps, b, classes] on the CPU.
+        epochs: outputs of each epoch, float32 [steps, b, classes] on the CPU.
     """
 
     epochs: tuple[Tensor, ...]

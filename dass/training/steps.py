@@ -31,7 +31,7 @@ def steps_on(device: torch.device, loss: Loss, precision: str) -> Steps:
 
     Args:
         device: device of the networks.
-        loss: what each is trained towards.
+        loss: loss that each network minimises.
         precision: `float32` or `bfloat16`, of the convolutions.
     """
     return RecordedSteps(loss, precision, device) if device.type == "cuda" else PlainSteps(loss, precision)
@@ -117,7 +117,7 @@ class _Recording:
 
     Attributes:
         graph: replays it.
-        stream: on which it is replayed.
+        stream: CUDA stream of the replay.
         loss: scalar, overwritten by each replay.
     """
 

@@ -31,7 +31,7 @@ class TeacherFile:
 
     Attributes:
         path: path of the file.
-        normalization: of the images that the weights expect; None for what the file or its family says.
+        normalization: normalization of the images that the weights expect; None for what the file or its family says.
         classes: class names in the order of its outputs; None for names in the file, else the dataset's order.
         expect_accuracy: percent of the test images that it should reach; None for anything clearly above chance, 0 for
             anything at all. A number far below what is measured does not confirm an order of classes that looks wrong.
@@ -111,7 +111,7 @@ def check_classes(outputs: int, data: TaskData, name: str) -> None:
     Args:
         outputs: outputs of the network.
         data: images and labels of the task.
-        name: of the network, for the message.
+        name: name of the network, for the message.
 
     Raises:
         UsageError: it has more or fewer outputs than the task has classes.

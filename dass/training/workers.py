@@ -37,8 +37,8 @@ class Outcome:
     """How one job ended.
 
     Attributes:
-        index: its place in the sequence of jobs.
-        value: what it returned; None if its worker died.
+        index: index in the sequence of jobs.
+        value: result of the job; None if its worker died.
         died: empty, or how its worker ended.
     """
 
@@ -90,7 +90,7 @@ class Workers:
 
         Args:
             function: importable by its module's and its own name.
-            arguments: of each job; they and the results are pickled.
+            arguments: arguments of each job; they and the results are pickled.
 
         Raises:
             DassError: a job raised one; jobs still running are given up.

@@ -19,7 +19,7 @@ class Archive:
         folders: its folders, the empty ones too, sorted.
         open_bytes: reads one file, or as many bytes of its beginning as the second argument says (-1 for all).
         special: what it holds that is no file, such as pipes, and how many of each.
-        notes: what the user should know of how it was read, a sentence each.
+        notes: notes for the user on how the archive was read, a sentence each.
     """
 
     label: str

@@ -46,7 +46,7 @@ class Budget:
 
         Args:
             name: name of the file.
-            size: its unpacked size in bytes.
+            size: unpacked size in bytes.
             packed: its own packed size in bytes, where that is known.
 
         Raises:

@@ -31,7 +31,7 @@ def find_parts(names: Iterable[str]) -> dict[str, Part]:
     word, as `cars_test`.
 
     Args:
-        names: of folders that lie side by side.
+        names: names of folders that lie side by side.
 
     Returns:
         Name -> part, for those that mean one.
