@@ -141,7 +141,8 @@ def usual_choice(teacher: Architecture, resolution: int, *, method: str | None =
         if found is None:
             recipe = params.distillation if params else None
             known = choose(teacher, resolution, shipped, kind=kind, recipe=recipe, passed_over=passed_over)
-            found = known and _released(known.release, f"predictor {known.release.card.name}: {known.why}")
+            if known is not None:
+                found = _released(known.release, f"predictor {known.release.card.name}: {known.why}")
         if found is not None:
             return replace(found, why="; ".join((*dict.fromkeys(passed_over), found.why)))
     if method is not None:

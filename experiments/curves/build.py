@@ -66,18 +66,19 @@ class _Runs:
             jobs += [(self._study, task, one) for one in members if one.arch_id not in have]
         self._distil(jobs, self._study.curves_file)
 
-    def named(self, tasks: Iterable[str]) -> None:
+    def named(self, tasks: Sequence[str]) -> None:
         """What rules pick under each limit, and the best drawn student under each limit trained on labels alone."""
-        found = self._processes.run(pick_job, [(self._study, task) for task in tasks])
-        jobs: list[Job] = []
-        for picks in [outcome.value for outcome in found]:
-            have = {(one.arch_id, one.alpha) for one in read_curves(self._study.named_file(picks[0].task))}
-            missing = dict.fromkeys((one.architecture, one.alpha) for one in picks)
-            jobs += [
-                (self._study, picks[0].task, architecture, alpha)
-                for architecture, alpha in missing
-                if (architecture.arch_id, alpha) not in have
-            ]
+        outcomes = self._processes.run(pick_job, [(self._study, task) for task in tasks])
+        picks = sorted((one for outcome in outcomes for one in outcome.value), key=lambda one: -one.limit)
+        have = {
+            (one.task, one.arch_id, one.alpha) for task in tasks for one in read_curves(self._study.named_file(task))
+        }
+        missing = dict.fromkeys((one.task, one.architecture, one.alpha) for one in picks)
+        jobs = [
+            (self._study, task, architecture, alpha)
+            for task, architecture, alpha in missing
+            if (task, architecture.arch_id, alpha) not in have
+        ]
         self._distil(jobs, self._study.named_file)
 
     def _distil(self, jobs: Sequence[Job], file: Callable[[str], Path]) -> None:

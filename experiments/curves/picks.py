@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 from dass.files import read_json, write_json
+from dass.networks.checkpoint import load_card
 from dass.space.architecture import Architecture
 from experiments.curves.named import threshold, uniform
 from experiments.curves.record import read_curves
-from experiments.curves.tasks import Study, opened
+from experiments.curves.searched import searched
+from experiments.curves.tasks import SEED, Study, opened
 
-Rule = Literal["uniform", "threshold", "trained alone"]
+Rule = Literal["searched", "uniform", "threshold", "trained alone"]
 LABELS_ALONE = 1.0  # weight of the labels in the loss
 
 
@@ -22,7 +24,8 @@ class Pick:
 
     Attributes:
         task: name of the task.
-        rule: which rule; `trained alone` is the drawn student with the best held-out accuracy.
+        rule: which rule; `searched` is what `dass search` picks by the predictor that comes with DaSS, `trained alone`
+            is the drawn student with the best held-out accuracy.
         limit: most multiply-accumulates, as a share of the teacher's.
         architecture: what was picked.
         alpha: weight of the labels in the loss with which it is trained, 0..1.
@@ -39,7 +42,7 @@ def pick_job(study: Study, task: str) -> list[Pick]:
     """All picks of a task; kept, so that students which are drawn later change none."""
     path = study.picks_file(task)
     if not path.exists():
-        made = [one for limit in study.setting.limits for one in _picks(study, task, limit)]
+        made = [one for limit in reversed(study.setting.limits) for one in _picks(study, task, limit)]
         write_json(path, [_to_json(one) for one in made])
     return read_picks(path)
 
@@ -61,6 +64,9 @@ def _picks(study: Study, task: str, limit: float) -> Iterator[Pick]:
     most = limit * study.macs(task, teacher.architecture)
     count = partial(study.macs, task)
     held_out = replace(fit, train_images=fit.test_images, train_labels=fit.test_labels)
+    if study.setting.searched:
+        found = searched(teacher, load_card(study.teacher_file(task)), fit, recipe, limit, seed=SEED)
+        yield Pick(task, "searched", limit, found, recipe.alpha)
     yield Pick(task, "uniform", limit, uniform(space, most, count), recipe.alpha)
     found = threshold(space, teacher, held_out, most, count, alpha=recipe.alpha, temperature=recipe.temperature)
     yield Pick(task, "threshold", limit, found, recipe.alpha)

@@ -24,6 +24,7 @@ from experiments.curves.record import CurveRecord, read_curves
 from experiments.curves.report import write_report
 from experiments.curves.rows import Row
 from experiments.curves.scores import Scores, read_scores, scores_file
+from experiments.curves.searched import search_seconds
 from experiments.curves.setting import SETTINGS
 from experiments.curves.table import Clock, Floats, Table
 from experiments.curves.tasks import SEED, Study
@@ -152,6 +153,8 @@ def ruled(target: Target, clock: Clock, limit: float) -> Iterator[Row]:
         seconds = clock.training(macs, record.steps) + clock.looking(macs)
         if pick.rule != "trained alone":
             seconds += clock.teacher_step * record.steps
+        if pick.rule == "searched":
+            seconds += search_seconds(clock, float(record.macs))
         reached, best = np.array([record.test_accuracy]), np.array([max(record.test_accuracies)])
         yield _row(table, limit, 1, pick.rule, "one student", seconds, reached, best)
 

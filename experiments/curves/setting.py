@@ -27,6 +27,7 @@ class Setting:
         windows: of a target: (least, most) share of the teacher's multiply-accumulates and how many students lie
             between; their upper ends are the limits under which methods search.
         source_windows: the same of a source task.
+        searched: whether a predictor that comes with DaSS takes the teachers.
         foreign: targets whose teacher is a file from elsewhere: the target, its dataset and the name of the file.
     """
 
@@ -37,6 +38,7 @@ class Setting:
     sources: tuple[str, ...]
     windows: tuple[tuple[float, float, int], ...]
     source_windows: tuple[tuple[float, float, int], ...]
+    searched: bool = False
     foreign: tuple[tuple[str, str, str], ...] = ()
 
     @property
@@ -60,6 +62,7 @@ SETTINGS = {
         sources=tuple(f"split{index}" for index in range(8)),
         windows=((0.0, 0.3, 12), (0.3, 0.4, 14), (0.4, 0.5, 14)),  # the smallest student has 0.21 of the teacher's
         source_windows=((0.0, 0.3, 4), (0.3, 0.4, 6), (0.4, 0.5, 6)),
+        searched=True,
     ),
     "cifar-resnet": Setting(
         name="cifar-resnet",
