@@ -33,9 +33,10 @@ def main(
     with Workers(workers) as processes:
         run = _Runs(study, processes)
         run.teachers(targets)
-        for count in (8, 12, 16):
+        for count in (8, 12):
             run.students(targets, count)
         run.named(targets)
+        run.students(targets, 16)
         run.teachers(sources)
         for part in (1, 2, 3, 4):
             run.students(sources, 4 * part)
