@@ -31,9 +31,12 @@ def main(
     wall = time.monotonic() - began
     ended, going_on = seconds_of_ended(), seconds_of_living()
     figures = {
-        "command": command, "exit_code": code, "wall_seconds": round(wall, 1),
-        "cpu_seconds": round(ended + going_on, 1), "of_these_by_processes_that_go_on": round(going_on, 1),
-    }  # fmt: skip
+        "command": command,
+        "exit_code": code,
+        "wall_seconds": round(wall, 1),
+        "cpu_seconds": round(ended + going_on, 1),
+        "of_these_by_processes_that_go_on": round(going_on, 1),
+    }
     print(json.dumps(figures), file=sys.stderr)
     if file:
         file.write_text(json.dumps(figures, indent=1) + "\n")

@@ -80,9 +80,12 @@ def _compare(name: str, requests: int) -> BenchmarkRow:
 def _saved(network: ElasticResNet, resolution: int, folder: Path) -> Any:
     save_student_model(folder / "student", network, CLASSES, resolution)
     mlflow.pyfunc.save_model(
-        folder / "model", loader_module="dass.tracking.student_model", data_path=str(folder / "student"),
-        signature=ModelSignature(outputs=Schema([ColSpec("string", "class")])), pip_requirements=["torch"],
-    )  # fmt: skip
+        folder / "model",
+        loader_module="dass.tracking.student_model",
+        data_path=str(folder / "student"),
+        signature=ModelSignature(outputs=Schema([ColSpec("string", "class")])),
+        pip_requirements=["torch"],
+    )
     return mlflow.pyfunc.load_model(str(folder / "model"))
 
 

@@ -101,9 +101,12 @@ def _twice(error: DuplicateKeyError) -> str:
 
 # What YAML has in place of Python's kinds, by pydantic's names of errors.
 _SHAPES = {
-    "tuple_type": "a list", "list_type": "a list", "dict_type": "a block of keys", "model_type": "a block of keys",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a block of keys",
+    "model_type": "a block of keys",
     "model_attributes_type": "a block of keys",
-}  # fmt: skip
+}
 
 
 def _problem(error: ErrorDetails) -> str:

@@ -54,11 +54,14 @@ def covered(runs: int, tasks: int, students: int) -> list[dict[str, str | int | 
             inside[name].append(float(np.mean(apart <= quantile)))
     return [
         {
-            "tasks": tasks, "interval": name, "data_sets": runs, "percent": round(100 * float(np.mean(shares)), 1),
+            "tasks": tasks,
+            "interval": name,
+            "data_sets": runs,
+            "percent": round(100 * float(np.mean(shares)), 1),
             "error": round(100 * float(np.std(shares, ddof=1) / np.sqrt(runs)), 1),
         }
         for name, shares in inside.items()
-    ]  # fmt: skip
+    ]
 
 
 def _draw(rng: np.random.Generator, tasks: int, students: int) -> tuple[np.ndarray, np.ndarray]:

@@ -25,9 +25,13 @@ TARGETS = ("cifar10", "quickdraw8", "dtd", "plantvillage", "rsscn7", "stanford_c
 
 # The study is of version 0.1: label of today, name in its files.
 FIDELITIES = {
-    "size": "free", "noise": "noise", "one_batch": "start", "steps5": "sprint 5", "steps10": "sprint 10",
+    "size": "free",
+    "noise": "noise",
+    "one_batch": "start",
+    "steps5": "sprint 5",
+    "steps10": "sprint 10",
     "steps20": "sprint 20",
-}  # fmt: skip
+}
 MULTI_FIDELITY = {f"multi-fidelity, `{key}`": f"ladder: {old}" for key, old in FIDELITIES.items()}
 RESULTS = {
     "the paper's predictor (`dass`)": "DaSS",
@@ -44,13 +48,20 @@ METHODS = {
     "one-batch accuracy": "remapped accuracy, new statistics", **MULTI_FIDELITY,
 }  # fmt: skip
 PICKS = {
-    "teacher": "teacher", "multi-fidelity, `noise`": "ladder: noise", "MetaD2A": "MetaD2A", "TANS": "TANS",
-    "random": "random", "DaSS": "DaSS", "parameters": "parameters",
-}  # fmt: skip
+    "teacher": "teacher",
+    "multi-fidelity, `noise`": "ladder: noise",
+    "MetaD2A": "MetaD2A",
+    "TANS": "TANS",
+    "random": "random",
+    "DaSS": "DaSS",
+    "parameters": "parameters",
+}
 LENGTHS = {
-    "parameters": "log_parameters", "last stage's likeness": "similarity_4", "loss after 20 steps": "sprint_20_kd_loss",
+    "parameters": "log_parameters",
+    "last stage's likeness": "similarity_4",
+    "loss after 20 steps": "sprint_20_kd_loss",
     **MULTI_FIDELITY,
-}  # fmt: skip
+}
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

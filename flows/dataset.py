@@ -45,8 +45,13 @@ def settle(project: Project, name: str, side: int) -> None:
     card = packed.card
     logger().info(
         "%s: %d classes, %d training and %d test images, %d skipped, %d test images also in train",
-        name, len(card.classes), card.train_count, card.test_count, len(card.skipped), len(report.duplicates),
-    )  # fmt: skip
+        name,
+        len(card.classes),
+        card.train_count,
+        card.test_count,
+        len(card.skipped),
+        len(report.duplicates),
+    )
     log_dataset(
         open_store(project.root),
         lineage(project.root, [folder]),

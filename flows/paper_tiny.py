@@ -38,14 +38,17 @@ SMALL: dict[str, dict[str, Any]] = {
     "source": {"groups": 5, "classes_per_group": 4, "splits": [0, 1, 2, 3, 4, 5], "validation": [4, 5]},
     "teacher": {"epochs": 2, "min_steps": 60, "batch_size": 32, "augmentation": {"flip": True, "crop_padding": 2}},
     "distillation": {
-        "epochs": 1, "min_steps": 12, "batch_size": 32, "evaluations": 1,
+        "epochs": 1,
+        "min_steps": 12,
+        "batch_size": 32,
+        "evaluations": 1,
         "augmentation": {"flip": True, "crop_padding": 2},
     },
     "students": {"per_source": 6, "per_target": 6, "repeated": 0, "group": 2},
     "predictor": {"episodes": 40, "query": 4},
     "search": {"candidates": 40, "one_batch": 20, "k_step": 4, "steps": 10, "max_macs": "80%", "min_macs": "20%"},
     "evaluation": {"methods": "all", "seeds": 1, "pick_seeds": 1, "bootstrap": 200},
-}  # fmt: skip
+}
 PAPER: dict[str, Any] = {
     "data": {"resolution": 32},
     "space": {"widths": [8, 16, 16, 32], "max_depth": 3, "ratios": [0.5, 0.75, 1.0], "granularity": "stage"},
@@ -53,11 +56,16 @@ PAPER: dict[str, Any] = {
 OFA: dict[str, Any] = {
     "data": {"resolution": 64},
     "space": {
-        "family": "ofa_resnet", "streams": [48, 64, 96, 128], "base_depths": [1, 1, 2, 1], "more_blocks": 1,
-        "stream_ratios": [0.5, 1.0], "expand_ratios": [0.25, 0.5], "stem_widths": [[8, 16], [16, 24]],
+        "family": "ofa_resnet",
+        "streams": [48, 64, 96, 128],
+        "base_depths": [1, 1, 2, 1],
+        "more_blocks": 1,
+        "stream_ratios": [0.5, 1.0],
+        "expand_ratios": [0.25, 0.5],
+        "stem_widths": [[8, 16], [16, 24]],
     },
     "targets": {"imagenet": {"dataset": "imagenet"}},
-}  # fmt: skip
+}
 
 
 def main() -> None:
@@ -144,9 +152,9 @@ def imagenet_layout(project: Project) -> Path:
     packed, folder = open_packed(project.packed(project.params.source.dataset)), project.root / "ILSVRC"
     classes, train, test = IMAGENET
     for label in range(classes):
-        own = np.concatenate([
-            packed.train_images[packed.train_labels == label], packed.test_images[packed.test_labels == label]
-        ])  # fmt: skip
+        own = np.concatenate(
+            [packed.train_images[packed.train_labels == label], packed.test_images[packed.test_labels == label]]
+        )
         cut = min(train, len(own) * train // (train + test))
         for number, pixels in enumerate(own[: cut + test]):
             path = folder / ("train" if number < cut else "val") / f"n{label:08d}" / f"{number}.JPEG"

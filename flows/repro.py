@@ -122,9 +122,13 @@ def repro(root: Path, targets: Sequence[str] = ()) -> list[str]:
 def stage_names(root: Path) -> list[str]:
     """Every stage of dvc.yaml under the present params.yaml."""
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", "stage", "list", "--names-only"], cwd=root, env=_environment(),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "dvc", "stage", "list", "--names-only"],
+        cwd=root,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise UsageError(f"dvc.yaml or params.yaml does not hold: {' '.join(done.stderr.split())}")
     return done.stdout.split()

@@ -44,9 +44,13 @@ def deploy(root: Path, environment: Mapping[str, str]) -> None:
         DassError: it does not take them.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"], cwd=root, env=environment,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise DassError(f"prefect.yaml was not taken: {' '.join((done.stdout + done.stderr)[-1500:].split())}")
     _close_forms(environment["PREFECT_API_URL"])

@@ -46,9 +46,13 @@ def mlflow_pages(root: Path) -> Iterator[str]:
     with listen(MLFLOW_PORT) as listener, log.open("ab") as output:
         address = address_of(listener)
         server = subprocess.Popen(
-            [sys.executable, "-m", "flows.mlflow_pages", str(listener.fileno()), str(os.getpid())], cwd=root,
-            pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            [sys.executable, "-m", "flows.mlflow_pages", str(listener.fileno()), str(os.getpid())],
+            cwd=root,
+            pass_fds=[listener.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
     try:
         until = time.monotonic() + START_SECONDS
         while not answers(address):

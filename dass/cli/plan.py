@@ -37,14 +37,20 @@ def plan(
         table.add_column(column, justify="left" if column in {"stage", "work"} else "right")
     for estimate in estimates:
         table.add_row(
-            estimate.stage, estimate.work, f"{estimate.hours:.2f}",
-            _size(estimate.disk_mib), _size(estimate.memory_mib),
-        )  # fmt: skip
+            estimate.stage,
+            estimate.work,
+            f"{estimate.hours:.2f}",
+            _size(estimate.disk_mib),
+            _size(estimate.memory_mib),
+        )
     table.add_section()
     table.add_row(
-        "all", "if nothing is done yet", f"{sum(e.hours for e in estimates):.2f}",
-        _size(sum(e.disk_mib for e in estimates)), _size(max(e.memory_mib for e in estimates)),
-    )  # fmt: skip
+        "all",
+        "if nothing is done yet",
+        f"{sum(e.hours for e in estimates):.2f}",
+        _size(sum(e.disk_mib for e in estimates)),
+        _size(max(e.memory_mib for e in estimates)),
+    )
     print_table(table)
     if assumed := assumed_datasets(project):
         print(f"not here yet, taken to have {UNKNOWN_IMAGES} images of {UNKNOWN_CLASSES} classes: {', '.join(assumed)}")

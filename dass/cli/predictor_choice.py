@@ -21,8 +21,9 @@ from dass.training.user_teacher import TeacherFile
 Method = Literal["dass", "multi_fidelity", "race"]
 SIDE = 64  # pixels, where neither user, family nor params.yaml says another
 _OWN: dict[Kind, tuple[Path, ...]] = {
-    "multi_fidelity": (MULTI_FIDELITY_FILE, OLD_MULTI_FIDELITY_FILE), "dass": (PREDICTOR_FILE,),
-}  # fmt: skip
+    "multi_fidelity": (MULTI_FIDELITY_FILE, OLD_MULTI_FIDELITY_FILE),
+    "dass": (PREDICTOR_FILE,),
+}
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,12 @@ def tables(found: Findings) -> dict[str, Table]:
     }  # fmt: skip
     if found.multi_fidelity:
         made["multi_fidelity"] = correlation_table(
-            found.rows, "src", "The multi-fidelity predictor: SRC on unseen targets",
-            methods=[found.reference, *found.multi_fidelity, *ceiling], **common,
-        )  # fmt: skip
+            found.rows,
+            "src",
+            "The multi-fidelity predictor: SRC on unseen targets",
+            methods=[found.reference, *found.multi_fidelity, *ceiling],
+            **common,
+        )
         if best := best_baseline(found.rows, MEAN, found.baselines):
             beside = dict.fromkeys([found.reference, "parameters", best.method])
             made["multi-fidelity-means"] = multi_fidelity_table(
@@ -144,9 +147,8 @@ def best_lines(found: Findings) -> list[str]:
         if best is None or own is None:
             continue
         [gap] = [
-            row for row in found.rows
-            if (row.method, row.target, row.metric) == (best.method, target, "src_difference")
-        ]  # fmt: skip
+            row for row in found.rows if (row.method, row.target, row.metric) == (best.method, target, "src_difference")
+        ]
         where = "mean over targets" if target == MEAN else f"{target}{'' if best.counts else '†'}"
         lines.append(
             f"{where}: {method_label(best.method)}, SRC {best.value:.2f} [{best.low:.2f}, {best.high:.2f}]; "
@@ -164,12 +166,16 @@ def target_table(found: Findings) -> Table:
         spread, ceiling = truth.spread, ceilings.get(truth.target)
         body.append(
             (
-                truth.target + ("" if truth.counts else "†"), str(len(truth.records)),
-                f"{found.teachers[truth.target]:.2f}", f"{spread.mean:.2f}", f"{spread.deviation:.2f}",
-                f"{spread.error:.2f}", "yes" if truth.counts else "no",
+                truth.target + ("" if truth.counts else "†"),
+                str(len(truth.records)),
+                f"{found.teachers[truth.target]:.2f}",
+                f"{spread.mean:.2f}",
+                f"{spread.deviation:.2f}",
+                f"{spread.error:.2f}",
+                "yes" if truth.counts else "no",
                 f"{ceiling.value:.2f} [{ceiling.low:.2f}, {ceiling.high:.2f}] (n={ceiling.n})" if ceiling else "-",
             )
-        )  # fmt: skip
+        )
     columns = (
         "target", "students", "teacher %", "mean %", "deviation", "test error", "in the mean", "noise ceiling",
     )  # fmt: skip

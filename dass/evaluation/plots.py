@@ -100,9 +100,14 @@ def method_bars(rows: Sequence[CorrelationRow], metric: str, methods: Sequence[s
         own = [row for row in chosen if row.target == target]
         marker = "osD^vP*X"[index % 8] if own[0].counts else "x"
         axes.plot(
-            [row.value for row in own], [places[row.method] for row in own], marker, color=f"C{index % 10}",
-            markersize=4, linestyle="", label=target if own[0].counts else f"{target} (not in the mean)",
-        )  # fmt: skip
+            [row.value for row in own],
+            [places[row.method] for row in own],
+            marker,
+            color=f"C{index % 10}",
+            markersize=4,
+            linestyle="",
+            label=target if own[0].counts else f"{target} (not in the mean)",
+        )
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set(title=title, xlabel=metric.upper() if metric == "src" else metric)
     axes.set_yticks(range(len(methods)), [method_label(name) for name in methods])
@@ -149,9 +154,13 @@ def price_curve(rows: Sequence[CorrelationRow], multi_fidelity: Sequence[str], t
             )
     for name in fidelities:
         axes.annotate(
-            method_label(name), (price[name], src[name].value), fontsize=7, color=RED, xytext=(4, -9),
+            method_label(name),
+            (price[name], src[name].value),
+            fontsize=7,
+            color=RED,
+            xytext=(4, -9),
             textcoords="offset points",
-        )  # fmt: skip
+        )
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set(xlabel="milliseconds per architecture", ylabel="mean SRC", title=title)
     axes.grid(alpha=0.3)
@@ -203,9 +212,14 @@ def pick_scatter(rows: Sequence[PickRow], title: str) -> Figure:
                 accuracies = np.array([row.accuracy for row in own])
                 deviation = accuracies.std(ddof=1) if len(own) > 1 else 0.0
                 axes.errorbar(
-                    own[0].macs / 1e6, accuracies.mean(), deviation, color=f"C{index % 10}",
-                    marker="osD^vP*X"[index % 8], markersize=6, linestyle="",
-                )  # fmt: skip
+                    own[0].macs / 1e6,
+                    accuracies.mean(),
+                    deviation,
+                    color=f"C{index % 10}",
+                    marker="osD^vP*X"[index % 8],
+                    markersize=6,
+                    linestyle="",
+                )
         axes.set(title=target, xlabel="MACs (millions)", ylabel="accuracy (%)")
         axes.grid(alpha=0.3)
     handles = [

@@ -210,9 +210,12 @@ def multi_fidelity_table(rows: Sequence[CorrelationRow], methods: Sequence[str],
         title: title of the table.
     """
     metrics = {
-        "src": "SRC", "src_difference": "difference to DaSS", "src_gain": "difference to parameters",
-        "partial_src": "at equal size", "regret": "regret (points)",
-    }  # fmt: skip
+        "src": "SRC",
+        "src_difference": "difference to DaSS",
+        "src_gain": "difference to parameters",
+        "partial_src": "at equal size",
+        "regret": "regret (points)",
+    }
     means = {(row.method, row.metric): row for row in rows if row.target == MEAN}
     kept = {name: heading for name, heading in metrics.items() if any(metric == name for _, metric in means)}
     body = []
@@ -230,11 +233,14 @@ def curve_table(rows: Sequence[CurveRow], title: str) -> Table:
     """The points of Fig. 3: what adapting to a few distilled students brings, and what it costs."""
     body = tuple(
         (
-            row.target, "guide (teacher)" if row.shots == 0 else str(row.shots), f"{row.seconds:.2f}",
-            f"{row.src:.2f} ± {row.deviation:.2f} ({row.draws})", str(row.n),
+            row.target,
+            "guide (teacher)" if row.shots == 0 else str(row.shots),
+            f"{row.seconds:.2f}",
+            f"{row.src:.2f} ± {row.deviation:.2f} ({row.draws})",
+            str(row.n),
         )
         for row in rows
-    )  # fmt: skip
+    )
     return Table(title, ("target", "students shown", "collecting (s)", "SRC (draws)", "students ranked"), body)
 
 

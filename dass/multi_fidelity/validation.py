@@ -48,9 +48,14 @@ def leave_out(
         others = [other for other, its in zip(tasks, groups, strict=True) if its != group]
         predictor = MultiFidelityPredictor(alpha=alpha, temperature=temperature).fit(others, [fidelity])
         made = predictor.predict(
-            task.proxies, fidelity, teacher_accuracy=task.teacher_accuracy, classes=task.classes,
-            test_images=task.test_images, confidence=80.0, source_dataset=True,
-        )  # fmt: skip
+            task.proxies,
+            fidelity,
+            teacher_accuracy=task.teacher_accuracy,
+            classes=task.classes,
+            test_images=task.test_images,
+            confidence=80.0,
+            source_dataset=True,
+        )
         known = np.isfinite(made.mean)
         inside = (made.low <= task.accuracies) & (task.accuracies <= made.high)
         results.append(LeftOut(float(spearman(made.mean, task.accuracies)), float(inside[known].mean())))

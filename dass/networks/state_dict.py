@@ -40,9 +40,14 @@ _LARGEST_VARIANCE = 1e19  # of activations whose squares float32 still holds
 _DEPTH = 3  # how far weights and class names are looked for
 _PLAIN = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _OF_STAND_INS = {
-    "sparse": "sparse", "qtensor": "quantised", "quantized": "quantised", "nested": "nested",
-    "meta_tensor": "without values", "DTensor": "a part of a distributed tensor", "numpy": "an array of numpy",
-}  # fmt: skip
+    "sparse": "sparse",
+    "qtensor": "quantised",
+    "quantized": "quantised",
+    "nested": "nested",
+    "meta_tensor": "without values",
+    "DTensor": "a part of a distributed tensor",
+    "numpy": "an array of numpy",
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -119,9 +119,14 @@ def one_batch_job(
 ) -> NDArray[np.float64]:
     """`one_batch_rows` as a job of a worker process, with the losses of a recipe."""
     return one_batch_rows(
-        teacher.to(device).to(memory_format=torch.channels_last), architectures, load(), alpha=recipe.alpha,
-        temperature=recipe.temperature, precision=recipe.precision, seed=seed,
-    )  # fmt: skip
+        teacher.to(device).to(memory_format=torch.channels_last),
+        architectures,
+        load(),
+        alpha=recipe.alpha,
+        temperature=recipe.temperature,
+        precision=recipe.precision,
+        seed=seed,
+    )
 
 
 @dataclass(frozen=True)

@@ -67,9 +67,13 @@ class Fitting:
         """
         new = self._parts is None
         self._parts = parts = measure_parts(
-            architectures, self._resolution, self._classes, self._device, batch=self._budget.latency_batch,
+            architectures,
+            self._resolution,
+            self._classes,
+            self._device,
+            batch=self._budget.latency_batch,
             known=self._parts,
-        )  # fmt: skip
+        )
         if new:
             ordered = sorted(architectures, key=lambda one: cost(one, self._resolution, self._classes).macs)
             chosen = {ordered[place * (len(ordered) - 1) // (TRIED - 1)] for place in range(TRIED)}

@@ -52,9 +52,11 @@ class Quantised:
     def metrics(self) -> dict[str, float]:
         """Numbers by which models are sorted and filtered on MLflow's page."""
         return {
-            "int8_accuracy": self.int8, "int8_difference": self.difference, "int8_test_images": self.images,
+            "int8_accuracy": self.int8,
+            "int8_difference": self.difference,
+            "int8_test_images": self.images,
             "int8_size_mb": self.megabytes[1],
-        }  # fmt: skip
+        }
 
 
 def int8_path(path: Path) -> Path:

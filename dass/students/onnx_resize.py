@@ -111,10 +111,15 @@ def _exported(resolution: int, opset: int) -> bytes:
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            Square(resolution), (images,), input_names=["images"], output_names=["square"], opset_version=opset,
+            Square(resolution),
+            (images,),
+            input_names=["images"],
+            output_names=["square"],
+            opset_version=opset,
             dynamic_shapes=({0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC},),
-            dynamo=True, verbose=False,
-        )  # fmt: skip
+            dynamo=True,
+            verbose=False,
+        )
     assert program is not None
     data: bytes = program.model_proto.SerializeToString()
     return data

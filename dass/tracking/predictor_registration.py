@@ -153,9 +153,11 @@ def _adapted_signature() -> "ModelSignature":
     from mlflow.types.schema import ColSpec, DataType, Schema
 
     outputs = [
-        ColSpec(DataType.double, PREDICTED), ColSpec(DataType.double, SCORE), ColSpec(DataType.long, MACS),
+        ColSpec(DataType.double, PREDICTED),
+        ColSpec(DataType.double, SCORE),
+        ColSpec(DataType.long, MACS),
         ColSpec(DataType.long, PARAMETERS),
-    ]  # fmt: skip
+    ]
     return ModelSignature(Schema([ColSpec(DataType.string, ARCHITECTURE)]), Schema([*outputs]))
 
 

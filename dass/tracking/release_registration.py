@@ -44,14 +44,19 @@ def register_release(store: Store, release: Release) -> RegisteredVersion:
             kind="predictor",
             name=card.name,
             lineage=lineage,
-            params={"kind": card.kind, "general": card.general, "resolution": card.resolution,
-                    "families": ", ".join(card.families), "students": card.students},
+            params={
+                "kind": card.kind,
+                "general": card.general,
+                "resolution": card.resolution,
+                "families": ", ".join(card.families),
+                "students": card.students,
+            },
             metrics={f"src/{target.target}": target.src for target in card.targets},
             files=(release.weights, release.weights.with_suffix(".json")),
             note=_markdown(card),
             tags={"release": card.name, "predictor_id": file_id(release.weights)},
         ),
-    )  # fmt: skip
+    )
     if card.kind == "dass":
         return register_predictor(store, run_id, checkpoint=release.weights, lineage=lineage)
     return _register_multi_fidelity(store, run_id, release, lineage)
@@ -134,8 +139,11 @@ def _example(card: ReleaseCard) -> tuple["pd.DataFrame", Mapping[str, Any]]:
     names = [column.name for column in size.columns(stages)]
     rows = [[14.0, 18.0, *[3.0] * stages, *[1.0] * stages]] + [[13.0, 17.0, *[2.0] * stages, *[0.5] * stages]] * 2
     return pd.DataFrame(rows, columns=pd.Index(names, dtype=object)), {
-        TEACHER_ACCURACY: 80.0, CLASSES: 10, TEST_IMAGES: 1000, FIDELITY: SIZE.key,
-    }  # fmt: skip
+        TEACHER_ACCURACY: 80.0,
+        CLASSES: 10,
+        TEST_IMAGES: 1000,
+        FIDELITY: SIZE.key,
+    }
 
 
 def _signature(example: "pd.DataFrame", output: "pd.DataFrame", params: Mapping[str, Any]) -> "ModelSignature":

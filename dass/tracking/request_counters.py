@@ -23,9 +23,12 @@ class RequestCounters:
             "dass_requests", "Requests by model and status.", ("model", "status"), registry=self._registry
         )
         self._seconds = Histogram(
-            "dass_request_seconds", "From a request's headers to its answer.", ("model",), registry=self._registry,
+            "dass_request_seconds",
+            "From a request's headers to its answer.",
+            ("model",),
+            registry=self._registry,
             buckets=BUCKETS,
-        )  # fmt: skip
+        )
         for name in models:
             self._requests.labels(name, "200")
             self._seconds.labels(name)

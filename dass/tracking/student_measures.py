@@ -61,10 +61,13 @@ class Measures:
     def metrics(self) -> dict[str, float]:
         """Numbers by which models are sorted and filtered on MLflow's page."""
         values = {
-            "test_accuracy": self.accuracy, "test_accuracy_low": self.interval[0],
-            "test_accuracy_high": self.interval[1], "calibration_error": self.calibration_errors[1],
-            "calibration_error_before": self.calibration_errors[0], "size_mb": self.megabytes,
-        }  # fmt: skip
+            "test_accuracy": self.accuracy,
+            "test_accuracy_low": self.interval[0],
+            "test_accuracy_high": self.interval[1],
+            "calibration_error": self.calibration_errors[1],
+            "calibration_error_before": self.calibration_errors[0],
+            "size_mb": self.megabytes,
+        }
         values |= _by_batch("latency_ms", self.latencies)
         if self.teacher_latencies and self.speed_ups:
             values |= _by_batch("teacher_latency_ms", self.teacher_latencies) | _by_batch("speed_up", self.speed_ups)
@@ -104,9 +107,14 @@ class Measures:
             for each in shown
         ]
         return "\n".join(
-            [f"{head}, by test images:", "", "| class | images | right | precision | most often taken for |",
-             "| --- | --- | --- | --- | --- |", *lines]
-        )  # fmt: skip
+            [
+                f"{head}, by test images:",
+                "",
+                "| class | images | right | precision | most often taken for |",
+                "| --- | --- | --- | --- | --- |",
+                *lines,
+            ]
+        )
 
     def calibrated(self) -> str:
         """One sentence on what the probabilities are worth."""

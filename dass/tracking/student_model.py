@@ -109,9 +109,11 @@ def save_student_model(
     save_file(weights, folder / WEIGHTS)
     write_sealed(folder / ARCHITECTURE, network.architecture.to_json())
     description = {
-        "classes": list(classes), "resolution": resolution, "weights_id": weights_id(network),
+        "classes": list(classes),
+        "resolution": resolution,
+        "weights_id": weights_id(network),
         "temperature": temperature,
-    }  # fmt: skip
+    }
     write_sealed(folder / DESCRIPTION, description)
 
 

@@ -126,8 +126,13 @@ def register_student(
         _check_accuracy(card, answers.correct)
         np.save(folder / CORRECT, answers.correct)
         measures = measure(
-            student.network, answers, fit, data=data, teacher=teacher, device=device or torch.device("cpu"),
-        )  # fmt: skip
+            student.network,
+            answers,
+            fit,
+            data=data,
+            teacher=teacher,
+            device=device or torch.device("cpu"),
+        )
         card = replace(card, measures=measures, pictures=_add_pictures(store, run_id, folder, answers, images, name))
         package = ModelPackage(
             loader="dass.tracking.student_model",

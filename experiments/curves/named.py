@@ -72,9 +72,14 @@ def threshold(
     """
     changes = list(_single_changes(space))
     rows = one_batch_rows(
-        teacher, [change[2] for change in changes], held_out, alpha=alpha, temperature=temperature,
-        precision="float32", images=len(held_out.train_labels),
-    )  # fmt: skip
+        teacher,
+        [change[2] for change in changes],
+        held_out,
+        alpha=alpha,
+        temperature=temperature,
+        precision="float32",
+        images=len(held_out.train_labels),
+    )
     losses = rows[:, LOSS]
     for common in np.sort(losses):
         student = _within(space, changes, losses, float(common))

@@ -66,12 +66,14 @@ def main(
     scores = read_scores(scores_file(study))
     targets = [
         Target(
-            table, [one for one in scores if one.task == task], read_picks(study.picks_file(task)),
+            table,
+            [one for one in scores if one.task == task],
+            read_picks(study.picks_file(task)),
             read_curves(study.named_file(task)),
         )
         for task in chosen.targets
         if (table := table_of(study, task)) is not None
-    ]  # fmt: skip
+    ]
     rows = [
         row
         for target in targets

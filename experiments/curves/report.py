@@ -176,10 +176,11 @@ def picture(rows: Sequence[Row], limit: float) -> Figure:
         elif points and method in POINTS:
             axes.scatter(*zip(*points[:1], strict=True), marker="x", label=method)
     axes.set(
-        xscale="log", xlabel="seconds of one thread, the last distillation included",
+        xscale="log",
+        xlabel="seconds of one thread, the last distillation included",
         ylabel="accuracy on test images (%), mean over targets",
         title=f"At most {100 * limit:.0f}% of the teacher's multiply-accumulates",
-    )  # fmt: skip
+    )
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8)
     return figure

@@ -18,8 +18,13 @@ _UTF8_FLAG = 0x800
 _CHUNK = 2**20
 _UNICODE_PATH = 0x7075  # an extra field of Info-ZIP and WinRAR: the name in UTF-8
 _METHODS = {
-    9: "Deflate64 (as Windows does beyond 2 GB)", 20: "Zstandard", 93: "Zstandard", 95: "XZ", 96: "JPEG", 98: "PPMd"
-}  # fmt: skip
+    9: "Deflate64 (as Windows does beyond 2 GB)",
+    20: "Zstandard",
+    93: "Zstandard",
+    95: "XZ",
+    96: "JPEG",
+    98: "PPMd",
+}
 _READABLE = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA} | (
     {zipfile.ZIP_ZSTANDARD} if hasattr(zipfile, "ZIP_ZSTANDARD") else set()
 )
