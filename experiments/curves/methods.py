@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from experiments.curves.table import Clock, Floats, Table
 
+ALL = "best of all"  # the size of `random` that distils every student
 Indices = NDArray[np.int64]
 Score = Callable[[Table, Indices, int], Floats]
 """(table, students, reading) -> [n] of them, the larger the better: what a student is expected to come to."""
@@ -142,22 +143,29 @@ def screened(
     return replace(delivered, seconds=delivered.seconds + seconds_each * len(drawn))
 
 
-def usual_methods(score: Score | None = None) -> dict[str, list[tuple[str, Method]]]:
-    """The methods at several sizes each, by name; `score` adds those that a learned predictor guides."""
+def usual_methods(most: int, score: Score | None = None) -> dict[str, list[tuple[str, Method]]]:
+    """The methods at several sizes each, by name.
+
+    Args:
+        most: students that can be drawn; larger sizes are left out.
+        score: adds the methods that a learned predictor guides; None for none.
+    """
+    tried = [(f"best of {count}", count) for count in (1, 2, 3, 5, 8, 16) if count < most] + [(ALL, most)]
     found: dict[str, list[tuple[str, Method]]] = {
-        "random": [(f"best of {count}", partial(random_k, count=count)) for count in (1, 2, 3, 5, 8, 16)]
+        "random": [(size, partial(random_k, count=count)) for size, count in tried]
     }
     scores: Sequence[tuple[str, Score]] = [("", by_loss), *([("learned ", score)] if score else [])]
+    counts = [count for count in (4, 8, 16, 32) if count <= most]
     for prefix, one in scores:
         for steps in (5, 10, 20, 50):
             found[f"{prefix}short run {steps}"] = [
                 (f"{count} for {steps} steps", partial(short_runs, count=count, steps=steps, score=one))
-                for count in (4, 8, 16, 32)
+                for count in counts
             ]
         for finished in (1, 2, 3):
             found[f"{prefix}race, last {finished}"] = [
                 (f"race of {count}", partial(race, count=count, finished=finished, score=one))
-                for count in (4, 8, 16, 32)
+                for count in counts
                 if count > finished
             ]
     return found

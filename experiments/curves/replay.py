@@ -18,7 +18,7 @@ from dass.files import write_json
 from dass.networks.checkpoint import load_card
 from dass.params_file import find_root
 from experiments.curves.learned import LearnedScore
-from experiments.curves.methods import Method, race, ranked, screened, usual_methods
+from experiments.curves.methods import Method, Score, race, ranked, screened, usual_methods
 from experiments.curves.picks import Pick, read_picks
 from experiments.curves.record import CurveRecord, read_curves
 from experiments.curves.report import write_report
@@ -31,7 +31,7 @@ from experiments.curves.tasks import SEED, Study
 
 DRAWS = 1000
 FEWEST = 6  # students within a limit, or nothing is said of it
-RANKED = 16  # candidates of a ranking without training: as many as the table has within the lowest limits
+RANKED = 16  # candidates of a ranking without training, or all where there are fewer
 SCREEN = "one batch, loss"  # what halves the students before a screened race
 Methods = Mapping[str, list[tuple[str, Method]]]
 
@@ -79,7 +79,7 @@ def main(
         for target in targets
         for limit in chosen.limits
         for row in (
-            *replayed(target.table, watch, limit, methods_of(target, watch, usual_methods(score)), draws),
+            *replayed(target, watch, limit, score, draws),
             *ruled(target, watch, limit),
         )
     ]
@@ -88,15 +88,16 @@ def main(
     write_report(study.folder, rows, tables, sources, scores, score, draws, clock)
 
 
-def methods_of(target: Target, clock: Clock, usual: Methods) -> Methods:
+def methods_of(target: Target, clock: Clock, most: int, score: Score | None) -> Methods:
     """The usual methods, and those that follow a ranking without training.
 
     Args:
         target: whose rankings.
         clock: what a candidate's score costs.
-        usual: the others.
+        most: students that can be drawn.
+        score: as in `usual_methods`.
     """
-    found = dict(usual)
+    found, count = usual_methods(most, score), min(RANKED, most)
     for one in target.scores:
         values = target.table.students(one.values)
         if np.isnan(values).any():
@@ -104,36 +105,38 @@ def methods_of(target: Target, clock: Clock, usual: Methods) -> Methods:
         price = float(getattr(clock, one.price)) if one.price else 0.0
         found[one.ranking] = [
             (
-                f"best {finished} of {RANKED}",
-                partial(ranked, scores=values, count=RANKED, seconds_each=price, steps=one.steps, finished=finished),
+                f"best {finished} of {count}",
+                partial(ranked, scores=values, count=count, seconds_each=price, steps=one.steps, finished=finished),
             )
             for finished in (1, 2, 3)
         ]
         if one.ranking == SCREEN:
             found["one batch, then race, last 1"] = [
                 (
-                    f"race of {count} of {2 * count}",
-                    partial(screened, scores=values, seconds_each=price, count=count, then=partial(race, count=count)),
+                    f"race of {size} of {2 * size}",
+                    partial(screened, scores=values, seconds_each=price, count=size, then=partial(race, count=size)),
                 )
-                for count in (4, 8, 16)
+                for size in (4, 8, 16)
+                if 2 * size <= most
             ]
     return found
 
 
-def replayed(table: Table, clock: Clock, limit: float, methods: Methods, draws: int) -> Iterator[Row]:
+def replayed(target: Target, clock: Clock, limit: float, score: Score | None, draws: int) -> Iterator[Row]:
     """Every method under a limit on one target.
 
     Args:
-        table: of the target.
-        clock: what steps cost.
+        target: its students and rankings.
+        clock: what a step costs.
         limit: most multiply-accumulates, as a share of the teacher's.
-        methods: by name, each at several sizes.
+        score: as in `usual_methods`.
         draws: of each method's candidates.
     """
+    table = target.table
     within = table.within(limit * table.teacher_macs)
     if len(within) < FEWEST:
         return
-    for name, sizes in methods.items():
+    for name, sizes in methods_of(target, clock, len(within), score).items():
         for size, method in sizes:
             seen = [method(table, clock, within, np.random.default_rng([draw])) for draw in range(draws)]
             students = [one.student for one in seen]

@@ -89,7 +89,7 @@ def test_a_ranking_pays_for_each_candidate_and_the_first_few(table: Table) -> No
 
 def test_every_usual_method_delivers_one_of_the_candidates(table: Table) -> None:
     candidates = np.array([1, 4, 6, 7, 11, 13])
-    for sizes in usual_methods(by_loss).values():
+    for sizes in usual_methods(16, by_loss).values():
         for _, method in sizes:
             for draw in range(5):
                 found = method(table, CLOCK, candidates, np.random.default_rng(draw))
