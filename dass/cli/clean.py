@@ -11,12 +11,14 @@ MIB = 2**20
 
 
 def clean(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, only say what would go.")] = False,
-    days: Annotated[float, typer.Option(min=1, help="Files that nobody has used for so many days go.")] = 30,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Remove nothing, only show what would be removed.")
+    ] = False,
+    days: Annotated[float, typer.Option(min=1, help="Days without use after which a file is removed.")] = 30,
 ) -> None:
     """Remove measurements, learned comparisons, downloads and logs that nobody has used for a month.
 
-    All of it can be made again. Records, runs, registered models and what DVC tracks stay.
+    DaSS can make all of these again. Records, runs, registered models and what DVC tracks stay.
 
     Example: dass clean --dry-run
     """

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from dass.datasets.packed import DatasetCard, PackedDataset
 
 data_app = typer.Typer(
-    help="Bring in datasets, fetch, list and check them.\n\nExample: dass data check digits", no_args_is_help=True
+    help="Import, fetch, list and check datasets.\n\nExample: dass data check digits", no_args_is_help=True
 )
 
 
-Name = Annotated[str, typer.Argument(help="A name of `dass data list`, or one of your own.", show_default=False)]
+Name = Annotated[str, typer.Argument(help="A name of `dass data list`, or a new name.", show_default=False)]
 Resolution = Annotated[
     int | None,
     typer.Option(help="Side of the stored images in pixels.", show_default="data.resolution of params.yaml"),
@@ -33,13 +33,13 @@ DOWNLOADS = Path(".state/downloads")
 def import_(
     name: Name,
     path: Annotated[
-        Path | None, typer.Argument(help="Folder, .zip or .tar; none for glyphs and digits.", show_default=False)
+        Path | None, typer.Argument(help="Folder, .zip or .tar. None for glyphs and digits.", show_default=False)
     ] = None,
     resolution: Resolution = None,
     into: Into = RAW,
-    inside: Annotated[str, typer.Option(help="Read this folder of PATH alone.", show_default=False)] = "",
+    inside: Annotated[str, typer.Option(help="Read only this folder of PATH.", show_default=False)] = "",
     labels: Annotated[
-        str, typer.Option(help="Take the classes from this table in PATH, not from folders.", show_default=False)
+        str, typer.Option(help="Read the classes from this table in PATH, not from folders.", show_default=False)
     ] = "",
     skip_broken: Annotated[
         bool, typer.Option("--skip-broken", help="Leave out all images that do not decode.")
@@ -49,7 +49,7 @@ def import_(
         typer.Option(help="Encoding of file names that are not UTF-8, such as cp932.", show_default="found out"),
     ] = None,
 ) -> None:
-    """Read a dataset and store it, packed, as INTO/NAME-RESOLUTION.
+    """Read images and store them, packed, as INTO/NAME-RESOLUTION.
 
     Without --resolution it is stored at data.resolution of params.yaml and at each resolution that a target there has
     for it.
@@ -78,7 +78,7 @@ def download_(
         Path, typer.Option(help="Folder where the fetched archive stays.", callback=own(DOWNLOADS))
     ] = DOWNLOADS,
 ) -> None:
-    """Fetch a dataset from its publisher, verify and import it; a broken transfer goes on where it stopped.
+    """Fetch a dataset from its publisher, verify and import it. A broken transfer goes on from where it stopped.
 
     Example: dass data download dtd
     """
@@ -110,11 +110,11 @@ def download_(
 def thin_(
     path: Annotated[Path, typer.Argument(help="Folder, .zip or .tar.", show_default=False)],
     out: Annotated[Path, typer.Argument(help="The .zip to write.", show_default=False)],
-    per_folder: Annotated[int, typer.Option(help="Most training images of a folder.", show_default=False)],
+    per_folder: Annotated[int, typer.Option(help="Largest number of training images of a folder.", show_default=False)],
 ) -> None:
-    """Write a smaller zip of the same layout, to carry to a machine that little can be carried to.
+    """Write a smaller zip of the same layout, for a machine that gets little data.
 
-    Of each folder below `train` it keeps so many images, evenly over their names, and all else.
+    It keeps --per-folder images of each folder below `train`, evenly over their names, and all other files.
 
     Example: dass data thin tiny-imagenet-200.zip thin.zip --per-folder 60
     """
@@ -126,7 +126,7 @@ def thin_(
 
 @data_app.command("list")
 def list_(into: Into = RAW) -> None:
-    """Show the catalogue, with licences and citations, and what is imported.
+    """Show known datasets with licences and citations, and the imported datasets.
 
     Example: dass data list
     """
@@ -154,7 +154,7 @@ def check_(
         Path | None, typer.Option(help="Contact sheet (PNG).", show_default="reports/data/NAME-RESOLUTION.png")
     ] = None,
 ) -> None:
-    """Verify a packed dataset, count its images, look for duplicates, and draw a contact sheet.
+    """Verify an imported dataset, count its images, look for duplicates, and draw a contact sheet.
 
     Example: dass data check digits
     """

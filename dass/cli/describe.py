@@ -22,24 +22,24 @@ def describe(
     architecture: Annotated[
         Path | None, typer.Argument(help='JSON file: {"widths": [[20, 32], [32, 64], [128], [256]]}.')
     ] = None,
-    depth: Annotated[str | None, typer.Option(help="Blocks of each stage, e.g. 2,4,2,2.")] = None,
+    depth: Annotated[str | None, typer.Option(help="Number of blocks of each stage: 2,4,2,2.")] = None,
     width: Annotated[
-        str | None, typer.Option(help="Width of each stage's blocks but the last, e.g. 20,32,104,128.")
+        str | None, typer.Option(help="Width of the blocks of each stage, except the last block: 20,32,104,128.")
     ] = None,
     resolution: Annotated[
-        int | None, typer.Option(help="Side of the input in pixels; if left out, that of params.yaml or the preset.")
+        int | None, typer.Option(help="Side of the images in pixels. If left out: by params.yaml or the preset.")
     ] = None,
-    classes: Annotated[int, typer.Option(help="Classes of the task.", min=1)] = 10,
+    classes: Annotated[int, typer.Option(help="Number of classes.", min=1)] = 10,
     preset: Annotated[
         str | None,
-        typer.Option(help="Take this preset's search space. If left out: params.yaml's, else the first that has it."),
+        typer.Option(help="Preset whose search space is taken. If left out: params.yaml's, else the first that fits."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print parameters and multiply-accumulates of an architecture of params.yaml's search space.
 
-    Without one, of the largest: that is what a teacher must be. A file may also hold an architecture of a family that
-    no search space has.
+    Without an architecture: those of the largest one, which a teacher must be. A file may also hold an architecture of
+    another family.
 
     Example: dass describe --depth 2,4,2,2 --width 20,32,104,128 --resolution 224 --classes 7
     """

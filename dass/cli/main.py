@@ -51,11 +51,11 @@ INTERRUPTED = 130
 
 @app.callback()
 def options(
-    debug: bool = typer.Option(False, DEBUG, help="Show the traceback of an error, not just its line."),
+    debug: bool = typer.Option(False, DEBUG, help="Show the traceback of an error."),
 ) -> None:
-    """Distillation-aware student search: predict what a student will reach, then distil the best one.
+    """Distillation-aware student search: rank small networks below a trained teacher, and distil the best one.
 
-    Example: dass describe --depth 2,4,2,2 --width 20,32,104,128
+    Example: dass shrink --data photos.zip --teacher resnet34.pth --max-macs 40%
     """
 
 

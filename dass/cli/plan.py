@@ -12,7 +12,8 @@ from dass.project import Project
 def plan(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", envvar="DASS_DEVICE")] = "auto",
     workers: Annotated[
-        int | None, typer.Option(help="Worker processes; one per core if left out.", min=1, envvar="DASS_WORKERS")
+        int | None,
+        typer.Option(help="Number of worker processes. If left out: one for each core.", min=1, envvar="DASS_WORKERS"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list.")] = False,
 ) -> None:

@@ -46,7 +46,7 @@ def list_() -> None:
 
 @predictors_app.command()
 def show(name: Name) -> None:
-    """Print all that is known of a predictor, as JSON.
+    """Print the card of a predictor, as JSON.
 
     Example: dass predictors show small
     """
@@ -56,8 +56,8 @@ def show(name: Name) -> None:
 
 
 @predictors_app.command()
-def verify(name: Annotated[str | None, typer.Argument(help="As for show; all if left out.")] = None) -> None:
-    """Compute the predictors' correlations again from the students that come with them; 1 if one differs.
+def verify(name: Annotated[str | None, typer.Argument(help="As for `show`. If left out: all.")] = None) -> None:
+    """Compute the correlations of predictors again from the students that come with them. Exit code 1 if one differs.
 
     Example: dass predictors verify
     """
@@ -89,10 +89,10 @@ def verify(name: Annotated[str | None, typer.Argument(help="As for show; all if 
 
 @predictors_app.command()
 def use(name: Name) -> None:
-    """Have `dass search` in this project use a predictor for the teachers that it fits, before any other.
+    """Let `dass search` in this project use a predictor first, for the teachers that it fits.
 
-    It is copied to data/used_predictor, in place of the one that was there; delete that folder to use none. What the
-    pipeline learns is neither replaced nor does it replace this.
+    The predictor is copied to data/used_predictor. Delete that folder to use none. The predictors that the pipeline
+    learns stay.
 
     Example: dass predictors use small
     """
@@ -111,25 +111,24 @@ def use(name: Name) -> None:
 def build(
     folder: Annotated[Path, typer.Argument(help="Folder of the release; its last part is the predictor's name.")],
     summary: Annotated[str, typer.Option(help="One sentence that says what the predictor is for.")],
-    licence: Annotated[str, typer.Option(help="Of the weights, as the terms of the source images allow.")],
-    kind: Annotated[
-        str, typer.Option(help="multi_fidelity or dass: which of the project's predictors.")
-    ] = "multi_fidelity",
-    general: Annotated[bool, typer.Option(help="Offer it for any teacher, not for this search space alone.")] = False,
+    licence: Annotated[str, typer.Option(help="Licence of the weights, as the terms of the source images allow.")],
+    kind: Annotated[str, typer.Option(help="Predictor of the project: multi_fidelity or dass.")] = "multi_fidelity",
+    general: Annotated[bool, typer.Option(help="Offer it for any teacher, not only for this search space.")] = False,
     fixture: Annotated[str, typer.Option(help="Target whose students `verify` predicts again.")] = "",
     learn_with: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of another project whose source students count too; may be repeated."),
+        typer.Option(help="Folder of another project to learn from too. Give the option again for more."),
     ] = None,
     measure_on: Annotated[
-        list[Path] | None, typer.Option(help="Folder of another project whose targets count too; may be repeated.")
+        list[Path] | None,
+        typer.Option(help="Folder of another project whose targets count too. Give the option again for more."),
     ] = None,
 ) -> None:
-    """Make a release of what this project's pipeline has learned, if it is good enough.
+    """Make a release of the predictor that this project has learned, if it is good enough.
 
-    The predictor is measured on the project's targets, and on those of other projects, whose teachers may be of other
-    families: mean correlation, and how many students lie within their intervals. `--learn-with` joins what the
-    pipelines of several projects have learned, so that the predictor knows teachers of several families.
+    The predictor is measured on the targets of this project and of other projects: mean correlation, and the share of
+    students within their intervals. `--learn-with` learns from several projects, so that the predictor knows teachers
+    of several families.
 
     Example: dass predictors build release/flowers --summary "ResNets for flowers" --licence CC-BY-4.0 --fixture digits
     """

@@ -8,12 +8,14 @@ import typer
 from dass.params_file import in_project, load_params
 from dass.presets import lay_preset, preset_paths
 
-preset_app = typer.Typer(help="Presets of params.yaml.\n\nExample: dass preset use small", no_args_is_help=True)
+preset_app = typer.Typer(
+    help="Show and choose presets of params.yaml.\n\nExample: dass preset use small", no_args_is_help=True
+)
 
 
 @preset_app.command("list")
 def list_presets() -> None:
-    """Show the presets and which one params.yaml started from.
+    """Show the presets. `*` marks the preset of params.yaml.
 
     Example: dass preset list
     """
@@ -40,9 +42,9 @@ def list_presets() -> None:
 @preset_app.command("use")
 def use_preset(
     name: Annotated[str, typer.Argument(help="One of `dass preset list`.")],
-    force: Annotated[bool, typer.Option(help="Lose edits of params.yaml that no preset holds.")] = False,
+    force: Annotated[bool, typer.Option(help="Overwrite changes of params.yaml that no preset holds.")] = False,
 ) -> None:
-    """Write a preset to params.yaml: a visible diff, which DVC sees.
+    """Write a preset to params.yaml.
 
     Example: dass preset use small
     """

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 def promote(
     model: Annotated[str, typer.Argument(help="models:/NAME/VERSION or models:/NAME@ALIAS.")],
     why: Annotated[
-        str | None, typer.Option(help="Make it champion whatever the rule says; the reason is kept with it.")
+        str | None, typer.Option(help="Reason to make the version champion in any case. It is kept with the version.")
     ] = None,
 ) -> None:
-    """Make a version champion if it beats the present one on the same test images beyond chance, else challenger.
+    """Make a version champion if it clearly beats the champion on the same test images, else challenger.
 
-    Predictors keep no test images: for them, and to overrule the rule, give --why.
+    Predictors keep no test images: give --why for them, and to decide against the rule.
 
     Example: dass promote models:/dass-student-digits/3
 
@@ -37,9 +37,14 @@ def promote(
 
 def rollback(
     name: Annotated[str, typer.Argument(help="Name of the registered model.")],
-    why: Annotated[str, typer.Option(help="Kept with the version that is taken down; it cannot win again.")],
+    why: Annotated[
+        str,
+        typer.Option(
+            help="Reason. It is kept with the present version, which cannot become champion again by the rule."
+        ),
+    ],
 ) -> None:
-    """Make the version that was champion before the present one champion again.
+    """Make the previous champion champion again.
 
     Example: dass rollback dass-student-digits --why "confuses 3 and 8 on the new camera"
     """

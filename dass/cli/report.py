@@ -10,7 +10,7 @@ from dass.project import Project
 
 
 def report(as_json: Annotated[bool, typer.Option("--json", help="Print reports/metrics.json.")] = False) -> None:
-    """Show SRC, teacher and distilled pick of every target, from reports/metrics.json.
+    """Show rank correlation, teacher and distilled pick of every target, from reports/metrics.json.
 
     Example: dass report
     """

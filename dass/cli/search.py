@@ -15,8 +15,10 @@ from dass.project import RAW
 
 
 def search(
-    data: Annotated[str, typer.Option(help="A dataset: its name or folder in data/raw, or a folder or zip of images.")],
-    teacher: Annotated[Path, typer.Option(help="The teacher's weights: any file with a state_dict.")],
+    data: Annotated[
+        str, typer.Option(help="Name or folder of a dataset in data/raw, or a folder or archive of images.")
+    ],
+    teacher: Annotated[Path, typer.Option(help="File of the teacher's weights, with a state_dict.")],
     normalization: Normalization = None,
     classes: Classes = None,
     expect_accuracy: ExpectAccuracy = None,
@@ -24,8 +26,8 @@ def search(
     sort_channels: SortChannels = None,
     max_macs: MaxMacs = None,
     max_params: MaxParams = None,
-    min_macs: Annotated[str | None, typer.Option(help="The least, likewise.")] = None,
-    min_params: Annotated[str | None, typer.Option(help="The least, likewise.")] = None,
+    min_macs: Annotated[str | None, typer.Option(help="Least multiply-accumulates, in the form of --max-macs.")] = None,
+    min_params: Annotated[str | None, typer.Option(help="Least parameters, in the form of --max-params.")] = None,
     max_size: MaxSize = None,
     max_latency: MaxLatency = None,
     latency_batch: LatencyBatch = 1,
@@ -34,44 +36,52 @@ def search(
     method: Annotated[
         str | None,
         typer.Option(
-            help="dass; multi_fidelity: slower, better, with intervals; race: students train, the better half go on, "
-            "for any teacher, nothing learned is needed. If left out: search.method of params.yaml, else what fits "
-            "the teacher, which is told."
+            help="multi_fidelity (better, slower, with intervals), dass (the paper's) or race (students train, half of "
+            "them go on; for any teacher). If left out: search.method of params.yaml if it fits the teacher, else "
+            "the best method that fits."
         ),
     ] = None,
     candidates: Annotated[
         int | None,
         typer.Option(
-            help="Architectures to look at, at most; 3000 if left out, as many as --one-batch by a race.", min=1
+            help="Largest number of architectures to rank. If left out: 3000, or --one-batch for a race.", min=1
         ),
     ] = None,
     one_batch: Annotated[
         int | None,
         typer.Option(
-            help="multi_fidelity, race: how many are tried on one batch; as params.yaml says if left out.", min=1
+            help="multi_fidelity, race: number of candidates measured on one batch. If left out: by params.yaml.", min=1
         ),
     ] = None,
     k_step: Annotated[
         int | None,
-        typer.Option(help="multi_fidelity, race: how many take the first steps; likewise. Not with --seconds.", min=0),
+        typer.Option(
+            help="multi_fidelity, race: number of candidates that train for some steps. If left out: by params.yaml. "
+            "Not with --seconds.",
+            min=0,
+        ),
     ] = None,
     seconds: Annotated[
         float | None,
-        typer.Option(help="multi_fidelity, race: how long to search; as many train as fit.", min=1),
+        typer.Option(help="multi_fidelity, race: seconds of the search. As many candidates train as fit.", min=1),
     ] = None,
     evolve: Annotated[
-        bool | None, typer.Option(help="multi_fidelity: children of the best, not random candidates; likewise.")
+        bool | None,
+        typer.Option(
+            help="multi_fidelity: take children of the best candidates in place of random ones. If left out: by "
+            "params.yaml."
+        ),
     ] = None,
     front: Annotated[
-        str | None, typer.Option(help="Show the Pareto front against macs, parameters or latency on the device.")
+        str | None, typer.Option(help="Show the Pareto front of accuracy against macs, parameters or latency.")
     ] = None,
-    latency: Annotated[bool, typer.Option(help="Measure the shown ones' latency on the device.")] = False,
-    top: Annotated[int, typer.Option(help="How many to show.", min=1)] = 10,
-    seed: Annotated[int, typer.Option(help="Of the sample.", min=0)] = 0,
+    latency: Annotated[bool, typer.Option(help="Measure the latency of the shown students on --device.")] = False,
+    top: Annotated[int, typer.Option(help="Number of students to show.", min=1)] = 10,
+    seed: Annotated[int, typer.Option(help="Random seed of the candidates.", min=0)] = 0,
     resolution: Annotated[
         int | None,
         typer.Option(
-            help="race, general predictors: side of the images in pixels, a multiple of 8; else the family's.",
+            help="race, general predictors: side of the images in pixels, a multiple of 8. If left out: the family's.",
             min=16,
             max=256,
         ),
@@ -79,17 +89,17 @@ def search(
     predictor: Annotated[
         str | None,
         typer.Option(
-            help="A predictor: the name of a shipped one (dass predictors list), a file, or models:/NAME@ALIAS."
+            help="Predictor to use: a name of `dass predictors list`, a file, a folder, or models:/NAME@ALIAS."
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", envvar="DASS_DEVICE")] = "auto",
     workers: Annotated[
         int | None,
-        typer.Option(help="multi_fidelity: worker processes; one per core if left out.", min=1, envvar="DASS_WORKERS"),
+        typer.Option(help="Number of worker processes. If left out: one for each core.", min=1, envvar="DASS_WORKERS"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Rank candidate students for a dataset and a trained teacher, within a budget, in a project or outside of any.
+    """Rank students of a trained teacher on a dataset, within limits on cost. It needs no project.
 
     Example: dass search --data digits --teacher data/teachers/targets/digits/digits.safetensors --max-macs 4
     """

@@ -14,11 +14,15 @@ def serve(
         list[str],
         typer.Argument(help="models:/NAME/VERSION or models:/NAME@ALIAS, or OTHER=models:/... to serve it as OTHER."),
     ],
-    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all of this machine's.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen at. 0.0.0.0 means all addresses of this machine.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 5001,
-    max_megabytes: Annotated[float, typer.Option(min=0.001, help="A larger request is refused with 413.")] = 16.0,
+    max_megabytes: Annotated[
+        float, typer.Option(min=0.001, help="Largest request. A larger one gets status 413.")
+    ] = 16.0,
 ) -> None:
-    """Answer images over HTTP with registered models, until Ctrl-C; requests have a size limit.
+    """Answer images over HTTP with registered models, until Ctrl-C.
 
     One model answers at /invocations, each of several at /models/NAME/invocations; /metrics counts requests.
 

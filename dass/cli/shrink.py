@@ -15,8 +15,10 @@ LATE = 1.5  # times the minutes asked for: later than that is told
 
 
 def shrink(
-    data: Annotated[str, typer.Option(help="A dataset: its name or folder in data/raw, or a folder or zip of images.")],
-    teacher: Annotated[Path, typer.Option(help="The teacher's weights: any file with a state_dict.")],
+    data: Annotated[
+        str, typer.Option(help="Name or folder of a dataset in data/raw, or a folder or archive of images.")
+    ],
+    teacher: Annotated[Path, typer.Option(help="File of the teacher's weights, with a state_dict.")],
     max_macs: MaxMacs = None,
     max_params: MaxParams = None,
     max_size: MaxSize = None,
@@ -24,7 +26,9 @@ def shrink(
     latency_batch: LatencyBatch = 1,
     keep_accuracy: KeepAccuracy = None,
     keep_probability: KeepProbability = None,
-    minutes: Annotated[float, typer.Option(help="How long all of it may take.", min=0.1, max=10_000)] = 20.0,
+    minutes: Annotated[
+        float, typer.Option(help="Minutes that the whole command may take.", min=0.1, max=10_000)
+    ] = 20.0,
     normalization: Normalization = None,
     classes: Classes = None,
     expect_accuracy: ExpectAccuracy = None,
@@ -32,17 +36,15 @@ def shrink(
     sort_channels: SortChannels = None,
     resolution: Annotated[
         int | None,
-        typer.Option(
-            help="Side of the images in pixels, a multiple of 8. If left out: that of the family.", min=16, max=256
-        ),
+        typer.Option(help="Side of the images in pixels, a multiple of 8. If left out: the family's.", min=16, max=256),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of every random choice.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.", min=0)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", envvar="DASS_DEVICE")] = "auto",
 ) -> None:
     """Find a small student of a teacher, distil it, register it, and write a page about it.
 
-    The same command goes on from what is finished. Where a Prefect server is there (`make ui`, `make serve`, or
-    PREFECT_API_URL), the steps are shown as tasks of a run on its page.
+    If you stop the command, the same command goes on from there. If a Prefect server runs (`make ui`, `make serve` or
+    PREFECT_API_URL), its page shows the steps as tasks of a run.
 
     Example: dass shrink --data photos --teacher resnet34.pth --max-macs 40% --minutes 20
     """

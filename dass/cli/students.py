@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from dass.students.record import StudentRecord
 
 students_app = typer.Typer(
-    help="Carry student records, or a student, elsewhere.\n\nExample: dass students export source records.parquet",
+    help="Export, import and remove student records; export a student as ONNX.\n\n"
+    "Example: dass students export source records.parquet",
     no_args_is_help=True,
 )
 
@@ -33,7 +34,7 @@ def export_(task: Task, file: Annotated[Path, typer.Argument(help="The Parquet f
 
 @students_app.command("import")
 def import_(task: Task, file: Annotated[Path, typer.Argument(help="A file of `dass students export`.")]) -> None:
-    """Merge records from elsewhere, record by record; what is there stays, nothing is doubled.
+    """Add the records of a file. Present records stay.
 
     Example: dass students import source records.parquet
     """
@@ -50,18 +51,20 @@ def import_(task: Task, file: Annotated[Path, typer.Argument(help="A file of `da
 @students_app.command("remove")
 def remove(
     task: Task,
-    of: Annotated[str | None, typer.Option("--task", help="Of `source`: only this split's, split3 say.")] = None,
-    arch_id: Annotated[str | None, typer.Option(help="Only of this architecture.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Only of this seed.", min=0)] = None,
-    teacher_id: Annotated[str | None, typer.Option(help="Only of this teacher.")] = None,
-    recipe_id: Annotated[str | None, typer.Option(help="Only of this recipe.")] = None,
-    data_id: Annotated[str | None, typer.Option(help="Only of these images.")] = None,
-    untrue: Annotated[bool, typer.Option(help="Only those with a field that cannot be true.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Say what would go and change nothing.")] = False,
+    of: Annotated[
+        str | None, typer.Option("--task", help="With `source`: only records of this split, such as split3.")
+    ] = None,
+    arch_id: Annotated[str | None, typer.Option(help="Only records of this architecture.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Only records of this seed.", min=0)] = None,
+    teacher_id: Annotated[str | None, typer.Option(help="Only records of this teacher.")] = None,
+    recipe_id: Annotated[str | None, typer.Option(help="Only records of this recipe.")] = None,
+    data_id: Annotated[str | None, typer.Option(help="Only records of these images.")] = None,
+    untrue: Annotated[bool, typer.Option(help="Only records with a field that cannot be true.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Remove nothing, only show what would be removed.")] = False,
 ) -> None:
-    """Take records out of the database; `dvc repro` distils again those that it needs.
+    """Remove records from the database. `dvc repro` distils needed students again.
 
-    All that is asked for must hold of a record that goes, so give at least one option.
+    A record is removed if all given options hold. Give at least one.
 
     Example: dass students remove source --task split3 --arch-id 0123456789ab
 
@@ -96,9 +99,9 @@ def remove(
 @students_app.command("export-onnx")
 def export_onnx_(
     target: Annotated[str, typer.Argument(help="A target of params.yaml whose student is distilled.")],
-    file: Annotated[Path, typer.Argument(help="The ONNX file to write; the one of 8 bits is FILE.int8.onnx.")],
+    file: Annotated[Path, typer.Argument(help="The ONNX file to write. The 8-bit file has the ending .int8.onnx.")],
 ) -> None:
-    """Write a target's distilled student as ONNX, and as ONNX of 8-bit integers, checked against torch on its images.
+    """Write a target's distilled student as ONNX, in float and in 8-bit integers. Torch checks both files.
 
     Example: dass students export-onnx digits student.onnx
     """

@@ -9,18 +9,19 @@ from dass.project import Project
 
 study_app = typer.Typer(
     no_args_is_help=True,
-    help="Keep what a study found and learned, and go on from it.\n\nExample: dass study save docs/study/small",
+    help="Save a project's results as a study, and go on from one.\n\nExample: dass study save docs/study/small",
 )
 
 
 @study_app.command()
 def save(
-    folder: Annotated[Path, typer.Argument(help="Where to; what an earlier study left there is replaced.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write. An earlier study in the folder is replaced.")],
     teachers: Annotated[
-        bool, typer.Option(help="Teachers too, about 2 MB each in preset small: `restore` then trains none again.")
+        bool,
+        typer.Option(help="Also write teachers, about 2 MB each in preset small. `restore` then trains none again."),
     ] = False,
 ) -> None:
-    """Write a study's records, splits, tables and pictures into a folder, with how they were made.
+    """Write records, splits, tables and pictures of this project into a folder.
 
     Example: dass study save docs/study/small --teachers
     """
@@ -33,9 +34,9 @@ def save(
 
 @study_app.command()
 def restore(folder: Annotated[Path, typer.Argument(help="A folder that `dass study save` wrote.")]) -> None:
-    """Put a study's teachers, student records and predictors where the pipeline looks for them.
+    """Put teachers, student records and predictors of a study into this project.
 
-    What is there already stays. `dvc repro` then trains none of these teachers and students again, on any machine.
+    Present files stay. `dvc repro` then trains none of these teachers and students again, on any machine.
 
     Example: dass study restore docs/study/small
     """

@@ -10,15 +10,16 @@ from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization
 
 teacher_app = typer.Typer(
     no_args_is_help=True,
-    help="The user's own teachers.\n\nExample: dass teacher inspect resnet56.th --data cifar10.zip",
+    help="Inspect your own teacher.\n\nExample: dass teacher inspect resnet56.th --data cifar10.zip",
 )
 
 
 @teacher_app.command()
 def inspect(
-    file: Annotated[Path, typer.Argument(help="The teacher's weights: any file with a state_dict.")],
+    file: Annotated[Path, typer.Argument(help="File of the teacher's weights, with a state_dict.")],
     data: Annotated[
-        str | None, typer.Option(help="Measure it on a dataset: name or folder in data/raw, or a folder or zip.")
+        str | None,
+        typer.Option(help="Measure the teacher on a dataset: name or folder in data/raw, or a folder or archive."),
     ] = None,
     normalization: Normalization = None,
     classes: Classes = None,
@@ -33,7 +34,7 @@ def inspect(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say of what family a teacher is, what it costs and reaches, and which students it can have.
+    """Show family, cost and accuracy of a teacher, and its smallest student.
 
     Example: dass teacher inspect resnet56.th --data cifar10.zip
     """

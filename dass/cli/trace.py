@@ -13,7 +13,7 @@ def trace(
     model: Annotated[str, typer.Argument(help="models:/NAME@ALIAS or models:/NAME/VERSION.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show registry version, run, git commit and DVC hashes of a model, and how to bring that state back.
+    """Show version, run, git commit and data of a model, and the commands that restore that state.
 
     Example: dass trace models:/dass-student-digits@champion
     """
