@@ -45,15 +45,18 @@ PAGE = """# Benchmarks
 
 Made by `make bench ARGS="--markdown {path}"`. {conditions}.
 
-Each line is measured in one process on one device, both sides alternating, medians of as many rounds as it says.
-*Naive* is the plain way, written out in `benchmarks/`: a module with copied weights for each candidate and one
-forward pass each; a loader that transforms PIL images one by one, float32, and a teacher that looks at every batch
-of every student; a Python loop over the tasks of an episode. *Ours* runs on all cores; what
-trains does so in reduced precision where the device computes it, as the pipeline does, and scoring says its own: the
-pipeline scores in float32. *Of floor rate*: the operations that cannot be avoided, at the rate
-measured for one large convolution in the same precision (for loading, bytes at the measured bandwidth), over the
-time taken. *Peak* is resident memory (on a GPU: what was taken of its memory) of this process, which runs the naive
-side too, and of its workers. There are pages of [a CPU](benchmarks.md) and of [a GPU](benchmarks-gpu.md).
+Each line is measured in one process on one device. Both sides alternate. Times are medians of the given number of
+rounds. There is a page of [a CPU](benchmarks.md) and one of [a GPU](benchmarks-gpu.md).
+
+- *Naive* is the plain way, written out in `benchmarks/`. Each candidate is a module with copied weights and one forward
+  pass. The loader transforms PIL images one by one, in float32. The teacher looks at every batch of every student. An
+  episode is a Python loop over tasks.
+- *Ours* runs on all cores. Training uses reduced precision where the device computes it, as in the pipeline. Lines of
+  scoring name their precision; the pipeline scores in float32.
+- *Of floor rate* is the time that the unavoidable operations need at the rate of one large convolution in the same
+  precision, over the time taken. For loading, the rate is the measured bandwidth of bytes.
+- *Peak* is the resident memory of this process, which also runs the naive side, and of its workers. On a GPU it is the
+  memory that they took of the GPU.
 
 {table}
 """

@@ -36,9 +36,9 @@ MULTI_FIDELITY = {f"multi-fidelity, `{key}`": f"ladder: {old}" for key, old in F
 RESULTS = {
     "the paper's predictor (`dass`)": "DaSS",
     "the same without the student's response to noise": "DaSS without student",
-    "TANS": "TANS",
+    "TANS (a rival in the paper)": "TANS",
     "number of parameters": "parameters",
-    "multi-fidelity predictor, nothing measured": "ladder: free",
+    "multi-fidelity predictor, size and shape alone": "ladder: free",
     "multi-fidelity predictor, 20 steps of training": "ladder: sprint 20",
 }
 METHODS = {

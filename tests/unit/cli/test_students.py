@@ -1,6 +1,5 @@
 """`dass students`: records carried from one project to another."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,16 +12,11 @@ from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 from dass.students.database import StudentDatabase
 from dass.students.onnx_export import NEEDED
-from dass.students.record import StudentRecord
 from dass.students.trained import TrainedStudent, save_student
+from tests.factories import make_record
 
 SMALL = Architecture(((2,), (4,), (4,), (8,)))
-RECORD = StudentRecord(
-    task="split0", arch_id=SMALL.arch_id, architecture=json.dumps(SMALL.to_json()), seed=0, recipe_id="e" * 12,
-    teacher_id="a" * 12, data_id="d" * 12,
-    init_accuracy=10.0, best_accuracy=50.0, final_accuracy=49.0, final_loss=1.0, kd_loss_at_start=3.0, macs=10,
-    params=5, seconds=1.0, device="cpu", torch_version="2", finished_at="2030-01-01T00:00:00+00:00", failure="",
-)  # fmt: skip
+RECORD = make_record(SMALL, best_accuracy=50.0, final_accuracy=49.0)
 SOURCE = [replace(RECORD, task=f"split{i}", seed=seed) for i in (0, 1) for seed in (0, 1, 2)]
 
 

@@ -6,24 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from dass.cli.study_folder import _check_folder
 from dass.cli.study_restore import restore_study
 from dass.errors import UsageError
-from dass.networks.checkpoint import TeacherCard, card_path, load_card, save_teacher
-from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.checkpoint import card_path, load_card, save_teacher
 from dass.project import Project
-from tests.samples import SPACE
+from tests.factories import make_card, make_teacher
 
 
 def teacher(path: Path, seed: int) -> str:
-    torch.manual_seed(seed)
-    network = ElasticResNet(SPACE.largest, 3)
-    card = TeacherCard(
-        "split0", ("a", "b", "c"), SPACE.largest, 16, 50.0, 1.0, "", "d" * 12, 40, "r" * 12, 0, 1.0, "cpu"
-    )
-    return save_teacher(path, network, card).teacher_id
+    return save_teacher(path, make_teacher(seed=seed), make_card(task="split0", teacher_id="")).teacher_id
 
 
 @pytest.fixture

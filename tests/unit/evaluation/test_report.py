@@ -15,12 +15,9 @@ from dass.evaluation.intervals import bootstrap
 from dass.evaluation.report import Truth, best_baseline, ceiling_rows, compare, estimate_of
 from dass.evaluation.tables import MEAN
 from dass.students.record import StudentRecord
+from tests.factories import make_record
 
-RECORD = StudentRecord(
-    task="dtd", arch_id="", architecture="", seed=0, recipe_id="r", teacher_id="t", data_id="d", init_accuracy=10.0,
-    best_accuracy=99.0, final_accuracy=0.0, final_loss=1.0, kd_loss_at_start=3.0, macs=0, params=0, seconds=0.0,
-    device="cpu", torch_version="2", finished_at="", failure="",
-)  # fmt: skip
+RECORD = make_record(task="dtd", best_accuracy=99.0)
 METRICS = ("src", "kendall", "pearson", "partial_src", "src_loss", "src_best", "regret", "precision_at_5")
 Floats = NDArray[np.float64]
 

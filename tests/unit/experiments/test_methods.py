@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from dass.errors import DassError
-from dass.networks.checkpoint import TeacherCard
 from dass.space.architecture import Architecture
 from experiments.curves.methods import by_loss, race, random_k, ranked, short_runs, usual_methods
 from experiments.curves.setting import READINGS
 from experiments.curves.table import Clock, Table
+from tests.factories import make_card
 
 CLOCK = Clock(fixed=0.5, per_mac=1e-6, teacher_step=0.01, look=1e-6, embedding=0.001, one_batch=0.01)
 STEPS = np.array([*READINGS, 1280])
 ONE = Architecture(((4,), (4,), (4,), (4,)))
-CARD = TeacherCard("pets", ("cat", "dog"), ONE, 16, 80.0, 1.0, "", "", 100, "", 0, 1.0, "cpu")
+CARD = make_card(classes=("cat", "dog"), architecture=ONE, recipe_id="")
 
 
 @pytest.fixture

@@ -16,13 +16,14 @@ from experiments.curves.record import CurveRecord, Reading, append_curves, read_
 from experiments.curves.replay import main
 from experiments.curves.setting import READINGS
 from experiments.curves.table import Table
+from tests.factories import make_card
 from tests.unit.experiments.test_methods import CLOCK
 
 SPACE = SearchSpace((8, 16, 16, 32), 3, (0.25, 0.5, 0.75, 1.0), "block")
 
 
 def card(task: str) -> TeacherCard:
-    return TeacherCard(task, ("a", "b", "c"), SPACE.largest, 16, 80.0, 1.0, "t" * 12, "d" * 12, 100, "", 0, 1.0, "cpu")
+    return make_card(task=task, recipe_id="")
 
 
 def curves(task: str, seed: int, students: int = 24, misleading: float = 0.0) -> list[CurveRecord]:

@@ -12,7 +12,6 @@ from torch import Tensor
 from dass.errors import DassError
 from dass.files import read_json, write_json
 from dass.networks.checkpoint import (
-    TeacherCard,
     import_checkpoint,
     load_teacher,
     round_to_half,
@@ -21,23 +20,10 @@ from dass.networks.checkpoint import (
 )
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
+from tests.factories import make_card
 
 ARCHITECTURE = Architecture(((4, 4), (6, 6), (8, 8), (10, 10)))
-CARD = TeacherCard(
-    task="digits",
-    classes=("zero", "one", "two"),
-    architecture=ARCHITECTURE,
-    resolution=16,
-    accuracy=97.5,
-    loss=0.125,
-    teacher_id="",
-    data_id="0123456789ab",
-    train_images=40,
-    recipe_id="ba9876543210",
-    seed=0,
-    seconds=1.5,
-    device="cpu",
-)
+CARD = make_card(task="digits", classes=("zero", "one", "two"), architecture=ARCHITECTURE, accuracy=97.5, teacher_id="")
 
 
 @pytest.fixture

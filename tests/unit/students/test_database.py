@@ -19,31 +19,22 @@ from dass.students.database import StudentDatabase
 from dass.students.plan import StudentJob
 from dass.students.record import StudentRecord, TaskKey
 from dass.students.record_file import SCHEMA
+from tests.factories import make_record
 
 ARCHITECTURES = SearchSpace((4, 8, 8, 16), 2, (0.5, 1.0), "block").sample(6, np.random.default_rng(0))
 KEY = TaskKey("split0", "d" * 12, "t" * 12, "r" * 12)
 
 
 def record(architecture: Architecture, seed: int = 0, key: TaskKey = KEY, accuracy: float = 39.5) -> StudentRecord:
-    return StudentRecord(
+    return make_record(
+        architecture,
         task=key.task,
-        arch_id=architecture.arch_id,
-        architecture=str(architecture.to_json()),
         seed=seed,
         recipe_id=key.recipe_id,
         teacher_id=key.teacher_id,
         data_id=key.data_id,
-        init_accuracy=2.5,
         best_accuracy=accuracy,
         final_accuracy=accuracy,
-        final_loss=1.75,
-        kd_loss_at_start=90.25,
-        macs=1_000_000,
-        params=70_000,
-        seconds=6.5,
-        device="cpu",
-        torch_version="2.14.1",
-        finished_at="2026-01-02T03:04:05+00:00",
         failure="" if math.isfinite(accuracy) else "loss became nan in epoch 1, step 3",
     )
 

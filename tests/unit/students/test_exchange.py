@@ -1,4 +1,3 @@
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -12,32 +11,13 @@ from dass.students.database import StudentDatabase
 from dass.students.exchange import export_records, import_records
 from dass.students.record import StudentRecord
 from dass.students.record_file import read_records, write_records
+from tests.factories import make_record
 
 
 @pytest.fixture
 def records(space: SearchSpace) -> list[StudentRecord]:
     return [
-        StudentRecord(
-            task=task,
-            arch_id=architecture.arch_id,
-            architecture=json.dumps(architecture.to_json()),
-            seed=0,
-            recipe_id="e" * 12,
-            teacher_id="a" * 12,
-            data_id="d" * 12,
-            init_accuracy=1.0,
-            best_accuracy=50.0,
-            final_accuracy=49.0,
-            final_loss=2.0,
-            kd_loss_at_start=80.0,
-            macs=1,
-            params=2,
-            seconds=3.0,
-            device="cpu",
-            torch_version="2",
-            finished_at="2026-01-02T03:04:05+00:00",
-            failure="",
-        )
+        make_record(architecture, task=task, best_accuracy=50.0, final_accuracy=49.0, final_loss=2.0)
         for task in ("split0", "dtd")
         for architecture in space.sample(4, np.random.default_rng(0))
     ]

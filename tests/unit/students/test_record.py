@@ -5,31 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dass.students.record import StudentRecord, merge
+from tests.factories import make_record
 
 
 def record(arch_id: str = "a" * 12, seed: int = 0, **changes: object) -> StudentRecord:
-    base = StudentRecord(
-        task="split0",
-        arch_id=arch_id,
-        architecture='{"widths":[[4],[8],[8],[16]]}',
-        seed=seed,
-        recipe_id="r" * 12,
-        teacher_id="t" * 12,
-        data_id="d" * 12,
-        init_accuracy=2.5,
-        best_accuracy=40.0,
-        final_accuracy=39.5,
-        final_loss=1.75,
-        kd_loss_at_start=90.25,
-        macs=1_000_000,
-        params=70_000,
-        seconds=6.5,
-        device="cpu",
-        torch_version="2.14.1",
-        finished_at="2026-01-02T03:04:05+00:00",
-        failure="",
-    )
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return make_record(arch_id=arch_id, seed=seed, **changes)
 
 
 def test_where_and_when_do_not_make_a_difference() -> None:

@@ -25,6 +25,7 @@ from dass.tracking.promotion import crown
 from dass.tracking.registry import RegisteredVersion
 from dass.tracking.runs import RunContent, record_run
 from dass.tracking.store import Store
+from tests.factories import make_card
 
 LINEAGE = Lineage("c" * 40, "work", False, (DataHash("data/splits", "aaa.dir"),), "the lock\n")
 
@@ -45,20 +46,8 @@ def teacher(checkpoint: Path) -> ElasticResNet:
 
 @pytest.fixture
 def card(teacher: ElasticResNet) -> TeacherCard:
-    return TeacherCard(
-        task="pets",
-        classes=("ant", "bee", "cat"),
-        architecture=teacher.architecture,
-        resolution=16,
-        accuracy=60.0,
-        loss=1.0,
-        teacher_id="",
-        data_id="0123456789ab",
-        train_images=900,
-        recipe_id="",
-        seed=0,
-        seconds=1.0,
-        device="cpu",
+    return make_card(
+        classes=("ant", "bee", "cat"), architecture=teacher.architecture, accuracy=60.0, teacher_id="", recipe_id=""
     )
 
 

@@ -10,7 +10,6 @@ from dass.datasets.check import CheckReport, ClassCount
 from dass.evaluation.intervals import Estimate
 from dass.evaluation.tables import CorrelationRow, PickRow
 from dass.files import file_id
-from dass.networks.checkpoint import TeacherCard
 from dass.predictor.checkpoint import load_predictor
 from dass.predictor.meta_run import Validation
 from dass.search.candidates import Candidate, Constraints
@@ -22,46 +21,20 @@ from dass.tracking.stage_runs import log_dataset, log_predictor, log_students, l
 from dass.tracking.store import Store
 from dass.tracking.target_runs import MethodRun, add_correlation, has_run, log_evaluation, log_target
 from dass.training.member import EpochEvaluation
+from tests.factories import make_card, make_record
 from tests.samples import TEACHER_RECIPE as RECIPE
 
 ARCHITECTURE = Architecture(((4, 8), (8, 16), (16,), (32,)))
 LINEAGE = Lineage("c" * 40, "work", False, (DataHash("data/splits", "aaa.dir"),), "the lock\n")
-CARD = TeacherCard(
-    task="split0",
-    classes=("a", "b"),
-    architecture=ARCHITECTURE,
-    resolution=16,
-    accuracy=43.5,
-    loss=1.5,
-    teacher_id="abcdef012345",
-    data_id="0123456789ab",
-    recipe_id="fedcba987654",
-    seed=3,
-    seconds=60.0,
-    train_images=900,
-    device="cpu",
-)
-RECORD = StudentRecord(
-    task="split0",
-    arch_id="a1",
-    architecture=json.dumps(ARCHITECTURE.to_json()),
-    seed=0,
-    recipe_id="fedcba987654",
-    teacher_id="abcdef012345",
-    data_id="0123456789ab",
-    init_accuracy=10.0,
-    best_accuracy=41.0,
-    final_accuracy=40.0,
-    final_loss=1.2,
-    kd_loss_at_start=3.0,
-    macs=1000,
-    params=500,
-    seconds=6.0,
-    device="cpu",
-    torch_version="2",
-    finished_at="2030-01-01T00:00:00+00:00",
-    failure="",
-)
+IDS = {"teacher_id": "abcdef012345", "data_id": "0123456789ab", "recipe_id": "fedcba987654"}
+CARD = make_card(
+    task="split0", classes=("a", "b"), architecture=ARCHITECTURE, accuracy=43.5, loss=1.5, seed=3, seconds=60.0,
+    train_images=900, **IDS,
+)  # fmt: skip
+RECORD = make_record(
+    ARCHITECTURE, arch_id="a1", init_accuracy=10.0, best_accuracy=41.0, final_accuracy=40.0, final_loss=1.2,
+    kd_loss_at_start=3.0, macs=1000, params=500, seconds=6.0, **IDS,
+)  # fmt: skip
 
 
 def test_a_dataset_check(store: Store, tmp_path: Path) -> None:

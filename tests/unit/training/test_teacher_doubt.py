@@ -2,11 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from dass.networks.checkpoint import TeacherCard
 from dass.training.teacher_doubt import outdone
-from tests.samples import SPACE
+from tests.factories import make_card
 
-CARD = TeacherCard("pets", ("a", "b"), SPACE.largest, 16, 69.6, 1.0, "t" * 12, "d" * 12, 100, "", 0, 0.0, "")
+CARD = make_card(classes=("a", "b"), accuracy=69.6, recipe_id="")  # trained elsewhere
 
 
 @pytest.mark.parametrize(
