@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from safetensors.torch import save_file
 
 import dass
 from dass.errors import UsageError
 from dass.networks.elastic_resnet import ElasticResNet
+from tests.factories import make_teacher
 from tests.samples import SPACE
 
 ROOT = Path(__file__).parents[2]
@@ -26,8 +26,7 @@ EXAMPLES = ROOT / "examples"
 @pytest.fixture(scope="module")
 def teacher_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("api") / "teacher.safetensors"
-    torch.manual_seed(0)
-    save_file(ElasticResNet(SPACE.largest, 2).state_dict(), path)
+    save_file(make_teacher(classes=2).state_dict(), path)
     return path
 
 

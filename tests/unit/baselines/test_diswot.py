@@ -11,11 +11,11 @@ from dass.baselines.ranker import RankingTask
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
 from dass.families.ofa_resnet import OfaResNet
-from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.predictor.embeddings import fixed_noise
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
+from tests.factories import make_teacher
 
 CPU = torch.device("cpu")
 
@@ -83,9 +83,7 @@ def test_an_unknown_start_is_refused(target: RankingTask) -> None:
 def test_students_with_a_narrower_last_stage_have_zeros_there(start: str) -> None:
     family = OfaResNet((24, 32, 40, 48), (8, 16))
     widths = ((8,), (8,), (16,), (16,))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        teacher = ElasticResNet(Architecture(widths, family), 3).eval()
+    teacher = make_teacher(Architecture(widths, family))
     images = torch.randint(0, 256, (12, 3, 64, 64), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     labels = torch.arange(12) % 3
     data = TaskData("t", ("a", "b", "c"), images, labels, images, labels, "0" * 12)

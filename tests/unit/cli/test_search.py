@@ -18,7 +18,6 @@ from dass.errors import DassError
 from dass.fidelity import FIDELITIES, Fidelity
 from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelity
 from dass.multi_fidelity.predictor import MultiFidelityPredictor
-from dass.networks.elastic_resnet import ElasticResNet
 from dass.params_file import load_params
 from dass.predictor.checkpoint import PredictorCard, save_predictor
 from dass.predictor.model import DassPredictor
@@ -30,6 +29,7 @@ from dass.search.successive_halving import SearchBudget
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.training.workers import Workers
+from tests.factories import make_teacher
 from tests.unit.multi_fidelity.test_predictor import make_task
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
@@ -51,8 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     path = folder / "data" / "predictor" / "predictor.safetensors"
     save_predictor(path, MetaPredictor(model, rates, 1, TargetScale(40.0, 8.0)), card)
-    torch.manual_seed(0)
-    save_file(ElasticResNet(SPACE.largest, 2).state_dict(), folder / TEACHER)  # random: see AT_CHANCE
+    save_file(make_teacher(SPACE.largest, 2).state_dict(), folder / TEACHER)  # random: see AT_CHANCE
     for index, name in enumerate(("train/cat", "train/dog", "test/cat", "test/dog")):
         (folder / "images" / name).mkdir(parents=True)
         for number in range(4):

@@ -6,14 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import torch
 
-from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 from dass.students.database import StudentDatabase
 from dass.students.onnx_export import NEEDED
 from dass.students.trained import TrainedStudent, save_student
-from tests.factories import make_record
+from tests.factories import make_record, make_teacher
 
 SMALL = Architecture(((2,), (4,), (4,), (8,)))
 RECORD = make_record(SMALL, best_accuracy=50.0, final_accuracy=49.0)
@@ -96,8 +94,7 @@ def test_records_that_cannot_be_true_are_removed(dass: Callable, source: Student
 def test_a_student_becomes_two_onnx_files(dass: Callable, project: Path) -> None:
     assert dass("data", "import", "digits").code == 0
     target = project / "data" / "distilled" / "digits" / "digits.safetensors"
-    torch.manual_seed(0)
-    network = ElasticResNet(SMALL, 10).eval()
+    network = make_teacher(SMALL, 10)
     record = replace(RECORD, task="digits")
     save_student(target, network, TrainedStudent.of(record, 10))
     said = dass("students", "export-onnx", "digits", "student.onnx")

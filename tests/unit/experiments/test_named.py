@@ -11,6 +11,7 @@ from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 from experiments.curves.named import _single_changes, _within, threshold, uniform
+from tests.factories import make_teacher
 
 SPACE = SearchSpace((8, 16, 16, 32), 3, (0.5, 0.75, 1.0), "block")
 
@@ -60,9 +61,7 @@ def test_one_threshold_makes_each_part_as_small_as_its_loss_allows() -> None:
 
 
 def test_a_student_of_one_threshold_is_within_the_limit() -> None:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        teacher = ElasticResNet(SPACE.largest, 3).eval()
+    teacher = make_teacher(SPACE.largest)
     for share in (0.4, 0.7):
         assert macs(pick(teacher, share * macs(SPACE.largest))) <= share * macs(SPACE.largest)
 

@@ -22,6 +22,7 @@ from dass.students.onnx_export import NEEDED, export_onnx
 from dass.students.onnx_int8 import WorseError, export_int8, int8_path, spread
 from dass.students.onnx_resize import Square
 from dass.training.recipes import distill
+from tests.factories import make_teacher
 
 STUDENT = Architecture(((4, 8), (4, 8), (8,), (16,)))
 needs_onnx = pytest.mark.skipif(
@@ -39,9 +40,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> TaskData:
 @pytest.fixture(scope="module")
 def network(images: TaskData, recipe: DistillationRecipe) -> ElasticResNet:
     """A student that was distilled for a moment."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        teacher = ElasticResNet(Architecture(((8, 8), (8, 8), (8,), (16,))), 10).eval()
+    teacher = make_teacher(Architecture(((8, 8), (8, 8), (8,), (16,))), 10)
     recipe = recipe.model_copy(update={"epochs": 3, "evaluations": 1, "batch_size": 64, "alpha": 1.0})
     [student] = distill(teacher, [STUDENT], images, recipe, seed=0, device=torch.device("cpu"))
     return student.network.eval()
