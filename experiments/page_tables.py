@@ -11,14 +11,18 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+from scipy.stats import t
+
 from dass.files import write_text
 from dass.students.record_file import read_records
 
 ROOT = Path(__file__).parents[1]
 FIRST = ROOT / "docs" / "study" / "small-first"
 MEDIUM = ROOT / "docs" / "study" / "medium"
+LONG = ROOT / "docs" / "study" / "small-long"
 PAGES = tuple(ROOT / page for page in (
     "README.md", "docs/multi_fidelity.md", "docs/study/README.md", "docs/study/medium/README.md",
+    "docs/study/small-long/README.md",
 ))  # fmt: skip
 COUNTING = ("cifar10", "plantvillage", "rsscn7", "stanford_cars")  # targets that enter the mean
 TARGETS = ("cifar10", "quickdraw8", "dtd", "plantvillage", "rsscn7", "stanford_cars")
@@ -62,6 +66,27 @@ LENGTHS = {
     "loss after 20 steps": "sprint_20_kd_loss",
     **MULTI_FIDELITY,
 }
+
+
+# Methods of the replay: label, name in its rows, beginning of its size.
+EQUAL_TIME = (
+    ("all students distilled, the best kept", "random", "best of all"),
+    ("three random students distilled, the best kept", "random", "best of 3"),
+    ("one random student", "random", "best of 1"),
+    ("race of 8 students", "race, last 1", "race of 8"),
+    ("race of 8 students, the last two distilled", "race, last 2", "race of 8"),
+    ("8 students train for 20 steps, the best goes on", "short run 20", "8 for 20"),
+    ("one batch, then a race of 4", "one batch, then race, last 1", "race of 4"),
+    ("best on one batch", "one batch, loss", "best 1"),
+    ("EagleEye", "EagleEye", "best 1"),
+    ("the paper's predictor", "DaSS", "best 1"),
+    ("multi-fidelity predictor, one batch", "multi-fidelity, one batch", "best 1"),
+    ("multi-fidelity predictor, 20 steps", "multi-fidelity, 20 steps", "best 1"),
+    ("`dass search` among 3,000 candidates", "searched", ""),
+    ("uniform widths and depths", "uniform", ""),
+    ("one threshold (FastNAS's rule)", "threshold", ""),
+    ("best drawn student, trained without the teacher", "trained alone", ""),
+)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -204,8 +229,80 @@ def medium() -> str:
     )
 
 
+def equal_time(limit: float) -> str:
+    """What methods deliver in how many seconds under a limit, as means over the targets that have all rows."""
+    rows = [row for row in json.loads((LONG / "rows.json").read_text()) if row["limit"] == limit]
+    targets = sorted({row["target"] for row in rows if row["method"] == "random"})
+    found = {
+        label: {row["target"]: row for row in rows if row["method"] == name and row["size"].startswith(size)}
+        for label, name, size in EQUAL_TIME
+    }
+    reference = found[EQUAL_TIME[0][0]]
+    return table(
+        ("method", "seconds", "accuracy (%)", "difference to all distilled (points)", *targets),
+        [
+            (
+                label,
+                f"{mean(own[target]['seconds'] for target in targets):.0f}",
+                f"{mean(own[target]['accuracy'] for target in targets):.2f}",
+                _paired([own[target]["accuracy"] - reference[target]["accuracy"] for target in targets]),
+                *(f"{own[target]['accuracy']:.1f}" for target in targets),
+            )
+            for label, own in found.items()
+            if own.keys() >= set(targets)
+        ],
+    )
+
+
+def _paired(differences: Sequence[float]) -> str:
+    """Mean with a 95% interval of Student's t over targets."""
+    if not any(differences):
+        return "-"
+    half = float(t.ppf(0.975, len(differences) - 1)) * stdev(differences) / math.sqrt(len(differences))
+    return f"{mean(differences):+.2f} [{mean(differences) - half:+.2f}, {mean(differences) + half:+.2f}]"
+
+
+def half_of_macs() -> str:
+    """Methods at equal time under half of the teacher's multiply-accumulates."""
+    return equal_time(0.5)
+
+
+def two_fifths_of_macs() -> str:
+    """Methods at equal time under two fifths of them."""
+    return equal_time(0.4)
+
+
+def rivals() -> str:
+    """Other people's tools: their networks after the same distillation."""
+    return table(
+        ("tool", "target", "share of the MACs", "seconds of the tool", "accuracy (%)"),
+        [
+            (
+                one["tool"],
+                one["task"],
+                f"{100 * one['share']:.0f}%",
+                f"{one['search_seconds']:.0f}",
+                f"{one['test']:.1f}",
+            )
+            for one in json.loads((LONG / "rivals.json").read_text())
+        ],
+    )
+
+
 TABLES: dict[str, Callable[[], str]] = {
-    one.__name__: one for one in (results, methods, intervals, picks, left_out, lengths, medium)
+    one.__name__: one
+    for one in (
+        results,
+        methods,
+        intervals,
+        picks,
+        left_out,
+        lengths,
+        medium,
+        half_of_macs,
+        two_fifths_of_macs,
+        rivals,
+    )
 }
 _BETWEEN = re.compile(r"(?s)(<!-- table: (\w+) -->\n).*?(\n<!-- end of table -->)")
 
