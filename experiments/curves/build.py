@@ -8,13 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from dass.params_file import find_root
 from dass.training.workers import Workers
-from experiments.curves.picks import pick_job
+from experiments.curves.picks import Pick, Rule, pick_job
 from experiments.curves.record import append_curves, read_curves
 from experiments.curves.setting import SETTINGS, pool
 from experiments.curves.tasks import Study, distil_job, soft_labels_job, train_teacher_job
@@ -69,12 +69,16 @@ class _Runs:
 
     def named(self, tasks: Sequence[str]) -> None:
         """What rules pick under each limit, and the best drawn student under each limit trained on labels alone."""
-        outcomes = self._processes.run(pick_job, [(self._study, task) for task in tasks])
-        picks = sorted((one for outcome in outcomes for one in outcome.value), key=lambda one: -one.limit)
+        for limit in reversed(self._study.setting.limits):
+            outcomes = self._processes.run(pick_job, [(self._study, task, limit) for task in tasks])
+            self._distil_picks(tasks, [one for outcome in outcomes for one in outcome.value])
+
+    def _distil_picks(self, tasks: Sequence[str], picks: Sequence[Pick]) -> None:
         have = {
             (one.task, one.arch_id, one.alpha) for task in tasks for one in read_curves(self._study.named_file(task))
         }
-        missing = dict.fromkeys((one.task, one.architecture, one.alpha) for one in picks)
+        by_rule = sorted(picks, key=lambda one: get_args(Rule).index(one.rule))
+        missing = dict.fromkeys((one.task, one.architecture, one.alpha) for one in by_rule)
         jobs = [
             (self._study, task, architecture, alpha)
             for task, architecture, alpha in missing

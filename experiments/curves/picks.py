@@ -38,13 +38,14 @@ class Pick:
     alpha: float
 
 
-def pick_job(study: Study, task: str) -> list[Pick]:
-    """All picks of a task; kept, so that students which are drawn later change none."""
+def pick_job(study: Study, task: str, limit: float) -> list[Pick]:
+    """All picks of a task under a limit; kept, so that students which are drawn later change none."""
     path = study.picks_file(task)
-    if not path.exists():
-        made = [one for limit in reversed(study.setting.limits) for one in _picks(study, task, limit)]
-        write_json(path, [_to_json(one) for one in made])
-    return read_picks(path)
+    kept = read_picks(path)
+    if not any(one.limit == limit for one in kept):
+        kept += _picks(study, task, limit)
+        write_json(path, [_to_json(one) for one in kept])
+    return [one for one in kept if one.limit == limit]
 
 
 def read_picks(path: Path) -> list[Pick]:
