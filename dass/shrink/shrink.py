@@ -162,7 +162,7 @@ def shrink(
         search = step(
             "search", lambda: _search(replace(task, data=data), space, request, folder / SEARCH, device, progress)
         )
-    tell(f"search: {len(search.ranking)} students took part")
+    tell(f"search: students that took part: {len(search.ranking)}")
     if len(search.ranking) == 1:
         tell("there was time for one student only, so nothing was compared: give more --minutes")
 
@@ -218,7 +218,7 @@ def _goes_on(folder: Path) -> Iterator[None]:
         raise
     except DassError as error:
         raise DassError(
-            f"{folder} cannot be gone on from ({error}): delete this folder and run the same command again"
+            f"{folder} cannot be continued ({error}): delete this folder and run the same command again"
         ) from error
 
 
