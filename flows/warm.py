@@ -22,6 +22,7 @@ import psutil
 import dass
 from dass.errors import DassError
 from dass.files import content_id
+from dass.training.forking import MALLOC
 from flows.exits import KEPT
 from flows.processes import Process
 
@@ -111,7 +112,9 @@ def _start(place: Path, dvc: int) -> None:
             os.umask(before)
         listener.listen()
         command = [sys.executable, "-m", "flows.warm_process", str(listener.fileno()), str(place), str(dvc)]
-        subprocess.run(command, pass_fds=[listener.fileno()], check=False)  # it leaves a process of its own behind
+        environment = {"GLIBC_TUNABLES": MALLOC, **os.environ}
+        # It leaves a process of its own behind.
+        subprocess.run(command, env=environment, pass_fds=[listener.fileno()], check=False)
 
 
 def _message(connection: socket.socket) -> tuple[bytes, int]:

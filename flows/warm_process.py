@@ -74,7 +74,6 @@ class Stage:
             os.close(file)
         os.environ.clear()
         os.environ.update(self.environment)
-        end_with_parent(self.asker)
 
 
 def main() -> None:
@@ -94,7 +93,11 @@ def main() -> None:
     for stop, handler in handlers.items():  # what `nohup` has ignored stays so
         signal.signal(stop, handler)
     stage.take_over()
+    from dass.training.workers import fork_ahead
     from flows.run import carry_out
+
+    fork_ahead()  # before there is a second thread
+    end_with_parent(stage.asker)
 
     _end_after(partial(carry_out, stage.words[0], stage.words[1:]))
 

@@ -1,8 +1,9 @@
 """Jobs in worker processes, each with its own fixed number of torch threads.
 
 Small networks leave a second thread idle but not a second process, so many short trainings are fastest side by
-side. A worker is a fresh interpreter (safe with CUDA) that runs one job at a time; one that dies loses that job
-only, and one whose parent dies ends too.
+side. A worker is a fresh interpreter, or a fork of one that has imported torch where the program has called
+`fork_ahead`; both are safe with CUDA. It runs one job at a time; one that dies loses that job only, and one whose
+parent dies ends too.
 """
 
 import os
@@ -24,12 +25,10 @@ import torch
 
 import dass
 from dass.errors import DassError
+from dass.training import forking
+from dass.training.forking import MALLOC
 
 PARENT_CHECK_SECONDS = 0.5
-
-# Freed memory is kept, in large pages, rather than given back and cleared anew by the system at every step: 5 to 10% of
-# a training step on Linux with glibc; read by nothing else.
-MALLOC = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296"
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ class _Process:
         self.connection, theirs = Pipe()
         root = str(Path(dass.__file__).parent.parent)
         path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
-        self._process = subprocess.Popen(
+        self._process = _fork(theirs.fileno(), threads) or subprocess.Popen(
             [sys.executable, "-m", "dass.training.workers", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             env={
@@ -201,10 +200,41 @@ def _end_with_parent(parent: int) -> None:
     os._exit(1)
 
 
+class _Ahead:
+    """What `fork_ahead` has made: one for a program, as there is one moment for it."""
+
+    forker: forking.Forker | None = None
+
+
+def fork_ahead() -> None:
+    """Makes workers of this process forks; to be called while it has a single thread and has computed nothing."""
+    _Ahead.forker = forking.start(_work)
+
+
+def _fork(file: int, threads: int) -> forking.Forked | None:
+    """A worker as a fork, where this process can have one."""
+    if _Ahead.forker is None or not _Ahead.forker.is_mine:
+        return None
+    try:
+        return _Ahead.forker.fork(file, threads)
+    except OSError:  # the process that forks was killed, by a system short of memory for one
+        return None
+
+
+def _work(file: int, parent: int) -> None:
+    """A worker's whole life.
+
+    Args:
+        file: number of its end of the pipe.
+        parent: number of the process to end with.
+    """
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+    _serve(Connection(file))
+
+
 def main() -> None:
-    """A worker's whole life; its arguments are the number of its end of the pipe and that of its threads."""
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    _serve(Connection(int(sys.argv[1])))
+    """A fresh interpreter's life as a worker; its argument is the number of its end of the pipe."""
+    _work(int(sys.argv[1]), os.getppid())
 
 
 if __name__ == "__main__":

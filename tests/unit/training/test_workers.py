@@ -1,3 +1,4 @@
+import json
 import math
 import operator
 import os
@@ -55,9 +56,50 @@ def test_a_job_s_error_reaches_the_caller_and_ends_the_rest(tmp_path: Path) -> N
     assert outcome.value == 2
 
 
-def test_workers_end_with_their_parent() -> None:
+FORKED = """
+import json, os, signal, sys, torch
+from dass.training.workers import Workers, fork_ahead
+
+fork_ahead()
+BITS = (
+    "(torch := __import__('torch')).nn.functional.conv2d(torch.linspace(-1, 1, 9216).view(4, 4, 24, 24),"
+    " torch.linspace(-1, 1, 288).view(8, 4, 3, 3)).flatten(1).mm(torch.linspace(-1, 1, 11616).view(3872, 3)).tolist()"
+)
+with Workers(2) as workers:
+    found = {
+        "own": os.getpid(),
+        "parents": [one.value for one in workers.run(os.getppid, [()] * 4)],
+        "workers": [one.value for one in workers.run(os.getpid, [()] * 4)],
+        "threads": [one.value for one in workers.run(torch.get_num_threads, [()])],
+        "died": [one.died for one in workers.run(eval, [("__import__('os')._exit(3)",)])],
+        "killed": [one.died for one in workers.run(eval, [("__import__('os').kill(__import__('os').getpid(), 9)",)])],
+        "bits": [one.value for one in workers.run(eval, [(BITS,)])],
+    }
+    torch.set_num_threads(1)
+    found["own_bits"] = eval(BITS)
+os.kill(found["parents"][0], signal.SIGKILL)
+with Workers(1) as workers:
+    found["afterwards"] = [one.value for one in workers.run(os.getppid, [()])]
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no forks elsewhere")
+def test_forks_do_as_fresh_interpreters_which_take_their_place_where_no_forks_can_be_had() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True, cwd=Path.cwd())
+    found = json.loads(done.stdout)
+    assert len(set(found["parents"])) == 1 and found["parents"][0] != found["own"]
+    assert len(set(found["workers"])) <= 2
+    assert (found["died"], found["killed"]) == (["exited with code 3"], ["killed by signal 9"])
+    assert found["threads"] == [1]
+    assert found["bits"] == [found["own_bits"]]
+    assert found["afterwards"] == [found["own"]]
+
+
+@pytest.mark.parametrize("ahead", ["", "fork_ahead()\n"])
+def test_workers_end_with_their_parent(ahead: str) -> None:
     script = (
-        "import os, time; from dass.training.workers import Workers\n"
+        f"import os, time; from dass.training.workers import Workers, fork_ahead\n{ahead}"
         "with Workers(1) as workers:\n"
         "    [outcome] = workers.run(os.getpid, [()])\n"
         "    print(outcome.value, flush=True)\n"
