@@ -76,7 +76,7 @@ def new_project(root: Path, **environment: str) -> Sandbox:
         source, place = HERE / part, root / part
         place.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__"))
+            copy_code(source, place)
         else:
             shutil.copy(source, place)
     outside = {key: value for key, value in os.environ.items() if key not in OUTSIDE}
@@ -104,6 +104,11 @@ def new_project(root: Path, **environment: str) -> Sandbox:
     made.run("git", "add", "-A")
     made.run("git", "commit", "-qm", "start")
     return made
+
+
+def copy_code(source: Path, place: Path) -> None:
+    """Copies a folder with its compiled files, so that no process has to compile it again; not those half written."""
+    shutil.copytree(source, place, ignore=shutil.ignore_patterns("*.pyc.*"))
 
 
 def tiny_params() -> dict:

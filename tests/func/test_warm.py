@@ -15,6 +15,7 @@ import psutil
 import pytest
 import yaml
 
+from tests.e2e.sandbox import copy_code
 from tests.func.served import until
 
 HERE = Path(__file__).parents[2]
@@ -34,6 +35,11 @@ def main():
         "given": os.environ.get("GIVEN"), "input": sys.stdin.read(), "pid": os.getpid(),
         "parents": [one.pid for one in psutil.Process().parents()],
     }
+    if found["ahead"]:
+        from dass.training.workers import Workers
+
+        with Workers(1) as workers:
+            found["worker_s_parents"] = [one.value for one in workers.run(os.getppid, [()])]
     print(stage, "speaks")
     print(stage, "warns", file=sys.stderr)
     pathlib.Path(stage + ".json").write_text(json.dumps(found))
@@ -97,7 +103,7 @@ def project(tmp_path: Path, prefect_api: str) -> Probed:
     """Stages that do nothing unless they are told to."""
     root = tmp_path / "project"
     for part in ("dass", "flows"):
-        shutil.copytree(HERE / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+        copy_code(HERE / part, root / part)
     for part in ("params.yaml", "prefect.toml"):
         shutil.copy(HERE / part, root / part)
     (root / "flows" / "probe.py").write_text(PROBE)
@@ -119,6 +125,8 @@ def test_stages_share_what_is_imported_and_get_what_is_theirs(project: Probed) -
     for found in (one, two):
         assert found["ahead"] and found["given"] == "a b" and found["folder"] == str(project.root)
         assert (found["input"], found["arguments"]) == ("", [])
+        [parent] = found["worker_s_parents"]
+        assert parent != found["pid"]  # a fork, too, and not started by the stage itself
     assert one["pid"] != two["pid"] and warm(one) == warm(two)
     assert [line for line in out.splitlines() if line.endswith("speaks")] == ["one speaks", "two speaks"]
     assert [line for line in err.splitlines() if line.endswith("warns")] == ["one warns", "two warns"]
