@@ -18,7 +18,7 @@ class Benchmark(StrEnum):
     SCORING = "scoring"
     DISTILLING = "distilling"
     META_TRAINING = "meta_training"
-    EVIDENCE = "evidence"
+    PROXIES = "proxies"
     FAMILIES = "families"
     LOADING = "loading"
     SERVING = "serving"

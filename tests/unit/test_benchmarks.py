@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import Benchmark
 from benchmarks.report import BenchmarkRow, write_page, write_section
 
 ROW = BenchmarkRow("what is timed", 2.0, 1.0, 2.0, 0.5, 100.0)
@@ -31,6 +33,11 @@ def test_a_section_takes_the_place_of_its_former_self_and_outlives_the_page(tmp_
     write_page([ROW], page, conditions="now")
     text = page.read_text()
     assert (text.count("what is timed"), text.count("what else")) == (1, 2)
+
+
+@pytest.mark.parametrize("benchmark", Benchmark)
+def test_each_benchmark_is_a_module(benchmark: Benchmark) -> None:
+    assert callable(import_module(f"benchmarks.{benchmark}").run)
 
 
 BUSY = "import os, sys, time\nwhile time.process_time() < 1: pass\n"
