@@ -26,14 +26,21 @@ from tests.unit.shipped.conftest import ORIGIN, multi_fidelity_file, target
 __all__ = ["multi_fidelity_file", "target"]
 
 
-@pytest.fixture
-def tiny(multi_fidelity_file: Path, target: Fixture, project: Path) -> Path:
-    """A release in the project's folder, learned for the recipe of its params.yaml."""
-    folder = project / "release" / "tiny"
+@pytest.fixture(scope="module")
+def built(multi_fidelity_file: Path, target: Fixture, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release, to be copied by each test."""
+    folder = tmp_path_factory.mktemp("release") / "tiny"
     with Workers(0) as workers:
-        made = build(folder, "multi_fidelity", multi_fidelity_file, ORIGIN, [target], workers, fixture="task9")
+        return build(folder, "multi_fidelity", multi_fidelity_file, ORIGIN, [target], workers, fixture="task9").folder
+
+
+@pytest.fixture
+def tiny(built: Path, project: Path) -> Path:
+    """A release in the project's folder, learned for the recipe of its params.yaml."""
+    shutil.copytree(built.parent, project / "release")
+    made = read_release(project / "release" / "tiny")
     recipe = recipe_facts(Project.open(project).params.distillation)
-    return write_release(folder, made.weights, replace(made.card, recipe=recipe)).folder
+    return write_release(made.folder, made.weights, replace(made.card, recipe=recipe)).folder
 
 
 def test_show_gives_all_that_is_known(dass: Callable[..., Any], tiny: Path) -> None:

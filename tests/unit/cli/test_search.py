@@ -30,6 +30,7 @@ from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.training.workers import Workers
 from tests.factories import make_teacher
+from tests.unit.cli.conftest import ROOT
 from tests.unit.multi_fidelity.test_predictor import make_task
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
@@ -220,20 +221,27 @@ def test_device_from_the_environment(refuses: Callable, monkeypatch: pytest.Monk
     assert "unknown device 'tpu'" in refuses(2, "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE)
 
 
-@pytest.fixture
-def multi_fidelity(project: Path) -> Path:
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A multi-fidelity predictor of that space, learned from made-up students."""
-    recipe = load_params(project / "params.yaml").distillation
-    learned = MultiFidelityPredictor(alpha=recipe.alpha, temperature=recipe.temperature).fit(
+    recipe = load_params(ROOT / "presets" / "demo.yaml").distillation
+    predictor = MultiFidelityPredictor(alpha=recipe.alpha, temperature=recipe.temperature).fit(
         [make_task(seed) for seed in range(3)], FIDELITIES[: Fidelity("steps", 10).level + 1]
     )
     card = MultiFidelityCard(SPACE, 16, recipe_facts(recipe), ("split0",), ("a",), 72, {}, {}, 3, "cpu", "2", 1.0)
-    save_multi_fidelity(project / MULTI_FIDELITY_FILE, learned, card)
-    return project / MULTI_FIDELITY_FILE
+    path = tmp_path_factory.mktemp("learned") / MULTI_FIDELITY_FILE.name
+    save_multi_fidelity(path, predictor, card)
+    return path
+
+
+@pytest.fixture
+def multi_fidelity(learned: Path, project: Path) -> None:
+    """It, in the project."""
+    shutil.copytree(learned.parent, project / MULTI_FIDELITY_FILE.parent)
 
 
 def test_how_far_the_multi_fidelity_predictor_goes_and_over_how_many_workers(
-    refuses: Callable, multi_fidelity: Path, monkeypatch: pytest.MonkeyPatch
+    refuses: Callable, multi_fidelity: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DASS_WORKERS", "3")
     counts, efforts = [], []
@@ -276,7 +284,7 @@ def test_how_far_the_multi_fidelity_predictor_goes_and_over_how_many_workers(
     assert counts == [3, 2, 3, 3, 3]
 
 
-def test_a_multi_fidelity_search_needs_no_other_predictor(search: Search, multi_fidelity: Path, project: Path) -> None:
+def test_a_multi_fidelity_search_needs_no_other_predictor(search: Search, multi_fidelity: None, project: Path) -> None:
     shutil.rmtree(project / "data" / "predictor")
     found = search(
         "--method", "multi_fidelity", "--one-batch", 4, "--k-step", 0, "--workers", 1, "--top", 12, candidates=12
@@ -285,7 +293,7 @@ def test_a_multi_fidelity_search_needs_no_other_predictor(search: Search, multi_
     assert all(row["low"] < row["predicted_accuracy"] < row["high"] for row in found["ranking"])
 
 
-def test_a_multi_fidelity_predictor_of_another_recipe_is_refused(refuses: Callable, multi_fidelity: Path) -> None:
+def test_a_multi_fidelity_predictor_of_another_recipe_is_refused(refuses: Callable, multi_fidelity: None) -> None:
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("temperature: 6.0", "temperature: 5.0"))
     line = refuses(2, "search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--method", "multi_fidelity")
@@ -332,15 +340,15 @@ def test_bad_images_and_a_bad_predictor_are_refused(refuses: Callable, project: 
 
 
 def test_limits_on_size_latency_and_accuracy(search: Search, dass: Callable, refuses: Callable) -> None:
-    everything = search("--top", 100)["ranking"]
+    everything = search("--top", 100, candidates=12)["ranking"]
     limits = ("--max-size", "30kB", "--max-latency", "10s", "--latency-batch", 3, "--keep-accuracy", 100)
-    found = search("--top", 100, *limits, "--latency")
+    found = search("--top", 100, *limits, "--latency", candidates=12)
     assert 0 < found["pick"]["latency_ms"] < 10_000
     assert {row["latency_batch"] for row in (found["pick"], *found["ranking"])} == {3}  # only like beside like
     cheapest = min(found["ranking"], key=lambda row: row["macs"])
     assert found["pick"]["macs"] == cheapest["macs"] < max(row["macs"] for row in everything)
     assert "30" not in found["budget"] and "0.03 MB" in found["budget"]
-    arguments = ("search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--candidates", 20)
+    arguments = ("search", "--data", "pets", "--teacher", TEACHER, *AT_CHANCE, "--candidates", 8)
     shown = dass(*arguments, "--latency", "--latency-batch", 3)
     assert "batch 3" in shown.out and shown.code == 0
     assert "latency" in refuses(2, *arguments, "--latency-batch", 3)  # where nothing is timed

@@ -71,15 +71,15 @@ def test_no_time_leaves_one_student(task: TargetTask) -> None:
     assert len(race(task, RaceSize(candidates=8, students=8, seconds=0.001)).ranking) == 1
 
 
-@pytest.mark.parametrize("seconds", [4.0, 12.0])
-def test_a_limited_time_is_used(task: TargetTask, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+@pytest.mark.parametrize(("seconds", "steps"), [(4.0, 160), (12.0, 360)])
+def test_a_limited_time_is_used(task: TargetTask, monkeypatch: pytest.MonkeyPatch, seconds: float, steps: int) -> None:
     """As many start as leave time for the rounds that follow; the clock ticks with each student's step alone."""
     now = [0.0]
     monkeypatch.setattr(racing.time, "perf_counter", lambda: now[0])
     step = Member.step
 
     def counted(self: Member, *arguments: object) -> object:
-        now[0] += 0.01
+        now[0] += seconds / steps
         return step(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Member, "step", counted)

@@ -1,6 +1,7 @@
 """Which shipped predictor fits a teacher."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +21,19 @@ from tests.unit.shipped.conftest import ORIGIN
 PAGE = Path(__file__).parents[3] / "docs" / "predictors.md"
 
 
-@pytest.fixture
-def library(multi_fidelity_file: Path, target: Fixture, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def built(multi_fidelity_file: Path, target: Fixture, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two releases, to be copied by each test."""
+    folder = tmp_path_factory.mktemp("built")
     with Workers(0) as workers:
-        build(tmp_path / "tiny", "multi_fidelity", multi_fidelity_file, ORIGIN, [target], workers)
-        build(tmp_path / "any", "multi_fidelity", multi_fidelity_file, replace(ORIGIN, general=True), [target], workers)
-    return tmp_path
+        build(folder / "tiny", "multi_fidelity", multi_fidelity_file, ORIGIN, [target], workers)
+        build(folder / "any", "multi_fidelity", multi_fidelity_file, replace(ORIGIN, general=True), [target], workers)
+    return folder
+
+
+@pytest.fixture
+def library(built: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(built, tmp_path / "library")
 
 
 def test_a_predictor_of_the_teachers_space_comes_before_a_general_one(library: Path) -> None:

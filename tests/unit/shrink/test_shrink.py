@@ -37,7 +37,7 @@ def task() -> TargetTask:
 
 @pytest.fixture(scope="module")
 def request_() -> Request:
-    return Request(Constraints.of("60%", None, cost(SPACE.largest, 16, 4)), minutes=0.05)
+    return Request(Constraints.of("60%", None, cost(SPACE.largest, 16, 4)), minutes=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_limits_of_size_latency_and_accuracy_are_kept_and_said(task: TargetTask,
     """The file is small enough, the student was measured, and it is told how it stands to the accuracy asked for."""
     most = 0.9 * weights_size(SPACE.largest, 4) / 1e6
     budget = Constraints(max_size=most, max_latency=10_000.0, keep_accuracy=100.0)
-    asked = Request(budget, minutes=0.05)
+    asked = Request(budget, minutes=0.02)
     shrunk = shrink(task, asked, tmp_path, device=CPU)
     assert all(one.path.stat().st_size <= most * 1e6 for one in shrunk.distilled)
     assert shrunk.latency is not None and 0 < shrunk.latency < 10_000
