@@ -22,6 +22,7 @@ class Benchmark(StrEnum):
     FAMILIES = "families"
     LOADING = "loading"
     SERVING = "serving"
+    WORKERS = "workers"
 
 
 def main(

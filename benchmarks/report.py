@@ -1,5 +1,6 @@
 """What a benchmark reports, and what the device could do at best."""
 
+import math
 import re
 import resource
 import sys
@@ -25,9 +26,9 @@ class BenchmarkRow:
         naive_seconds: the naive way, median.
         ours_seconds: ours, median.
         ratio: naive / ours.
-        floor_fraction: share of the device's measured rate that ours reaches, 0..1.
+        floor_fraction: share of the device's measured rate that ours reaches, 0..1; NaN where none applies.
         peak_mib: peak memory, in MiB, of this process, which runs the naive side too, and of its workers: resident
-            memory, or on a GPU what they took of its memory.
+            memory, or on a GPU what they took of its memory; NaN where it was not measured.
         rounds: how many the medians are of.
     """
 
@@ -116,7 +117,9 @@ def _table(rows: Sequence[BenchmarkRow]) -> Table:
 
 def _cells(row: BenchmarkRow) -> tuple[str, ...]:
     times = (f"{1000 * seconds:,.3f}" for seconds in (row.naive_seconds, row.ours_seconds))
-    return row.name, *times, f"{row.ratio:.1f}x", f"{row.floor_fraction:.0%}", f"{row.peak_mib:,.0f}", str(row.rounds)
+    floor = "" if math.isnan(row.floor_fraction) else f"{row.floor_fraction:.0%}"
+    peak = "" if math.isnan(row.peak_mib) else f"{row.peak_mib:,.0f}"
+    return row.name, *times, f"{row.ratio:.1f}x", floor, peak, str(row.rounds)
 
 
 def timed(work: Callable[[], object]) -> float:
