@@ -121,7 +121,7 @@ def test_one_student_needs_no_rival(task: TargetTask) -> None:
 
 def test_progress_ends_at_the_whole(task: TargetTask) -> None:
     told: list[tuple[int, int]] = []
-    race(task, RaceSize(candidates=8, students=8), progress=lambda *numbers: told.append(numbers))
+    race(task, RaceSize(candidates=4, students=4), progress=lambda *numbers: told.append(numbers))
     assert all(done <= whole for done, whole in told)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
