@@ -11,7 +11,7 @@ CPU_TORCH ?=
 
 # Where the names of `import dass` are defined.
 API := $(addprefix dass.,api config datasets.task_data errors multi_fidelity.predictor networks.elastic_resnet \
-	networks.remapping search.run space.architecture space.cost space.search_space)
+	networks.remapping search.result space.architecture space.cost space.search_space)
 
 # A process for each core, with a thread each; a file's tests stay together, since they share what they train. The
 # others have the longest files first, so that no core waits for one at the end.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dass.multi_fidelity.predictor import MultiFidelityPredictor
     from dass.networks.elastic_resnet import ElasticResNet
     from dass.networks.remapping import remap
-    from dass.search.run import SearchResult
+    from dass.search.result import SearchResult
     from dass.space.architecture import Architecture
     from dass.space.cost import cost
     from dass.space.search_space import SearchSpace
@@ -28,7 +28,7 @@ _MODULES = {
     "DistillationRecipe": "dass.config",
     "ElasticResNet": "dass.networks.elastic_resnet",
     "MultiFidelityPredictor": "dass.multi_fidelity.predictor",
-    "SearchResult": "dass.search.run",
+    "SearchResult": "dass.search.result",
     "SearchSpace": "dass.space.search_space",
     "TaskData": "dass.datasets.task_data",
     "UsageError": "dass.errors",

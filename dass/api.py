@@ -15,11 +15,12 @@ from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.importing import import_network
 from dass.search.candidates import Constraints, check_limits
 from dass.search.race import RaceSize, search_by_race
-from dass.search.run import SearchResult
-from dass.search.target_task import TargetTask, open_user_data
+from dass.search.result import SearchResult
 from dass.shrink.recipe import shrink_recipe
 from dass.space.architecture import Architecture
 from dass.space.search_space import RATIOS, SearchSpace
+from dass.tasks.task import Task
+from dass.tasks.user import open_user_data
 from dass.training import recipes
 from dass.training.evaluation import Evaluation
 from dass.training.evaluation import evaluate as evaluate_images
@@ -123,7 +124,7 @@ def rank_students(
         accuracy=reached.accuracy, loss=reached.loss, teacher_id=weights_id(teacher), data_id=data.data_id,
         train_images=len(data.train_labels), recipe_id="", seed=0, seconds=0.0, device=str(place),
     )  # fmt: skip
-    task = TargetTask(data, teacher, card)
+    task = Task(data, teacher, card)
     return search_by_race(
         task,
         SearchSpace.below(teacher.architecture, RATIOS, "block"),

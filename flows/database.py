@@ -1,17 +1,16 @@
 """Filling the student-accuracy database: the same for source tasks and targets."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
 
 from prefect.artifacts import create_table_artifact
 
-from dass.datasets.task_data import TaskData
-from dass.networks.elastic_resnet import ElasticResNet
-from dass.project import Project
-from dass.students.build import build_students, task_key
+from dass.students.build import build_students
 from dass.students.database import StudentDatabase
 from dass.students.plan import StudentJob
 from dass.students.record import StudentRecord
+from dass.tasks.stored import StoredTask
 from dass.training.workers import Pool, Workers
 from flows.cluster import Cluster
 from flows.runtime import Progress, device, workers
@@ -24,38 +23,30 @@ def student_workers() -> Cluster | Workers:
 
 
 def fill_database(
-    project: Project,
-    database: StudentDatabase,
-    jobs: Sequence[StudentJob],
-    load: Callable[[], TaskData],
-    teacher: ElasticResNet,
-    pool: Pool,
+    stored: StoredTask, jobs: Sequence[StudentJob], pool: Pool, folder: Path | None = None
 ) -> list[StudentRecord]:
     """Distils the jobs that have no record yet; each record is on disk as soon as it is known.
 
     Args:
-        project: gives the recipe.
-        database: where records go; this call is the one writer of the task's file meanwhile.
+        stored: the task.
         jobs: the students wanted.
-        load: gives the task's data, here and in the workers.
-        teacher: the task's.
         pool: where students are trained.
+        folder: of the database; None for the task's own. This call is the one writer of the task's file meanwhile.
 
     Returns:
         The records of these jobs, failed students included.
     """
-    place, data = device(), load()
-    recipe = project.params.distillation.for_images(len(data.train_labels))
-    key = task_key(data, teacher, recipe, place)
-    with database.writer(data.name) as writer:
+    database, task = StudentDatabase(folder or stored.students), stored.open()
+    key, recipe = stored.key(task, device()), stored.recipe(task.data)
+    with database.writer(task.name) as writer:
         missing = database.missing(key, jobs)
-        progress = Progress(f"students of {data.name}", len(jobs) - len(missing), len(jobs))
+        progress = Progress(f"students of {task.name}", len(jobs) - len(missing), len(jobs))
         if missing:
-            group = project.params.students.group
-            with gpu_slot(place):
+            with gpu_slot(device()):
                 for records in build_students(
-                    teacher, load, missing, recipe, workers=pool, device=place, group=group, progress=progress
-                ):
+                    task.teacher, stored.load, missing, recipe, workers=pool, device=device(),
+                    group=stored.project.params.students.group, progress=progress,
+                ):  # fmt: skip
                     writer.append(records)
     return database.read_measured(key, jobs)
 

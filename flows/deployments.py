@@ -20,7 +20,7 @@ from dass.project import Project
 from dass.scratch import scratch_folder
 from dass.search.candidates import MILLION, Constraints, check_limits
 from dass.search.constraint_lines import constraint_lines
-from dass.search.run import save_search
+from dass.search.result import save_search
 from dass.shrink.whole import Options
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace

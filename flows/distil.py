@@ -7,18 +7,18 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from dass.project import Project
-from dass.search.run import load_search
-from dass.search.target_task import TargetTask
+from dass.search.result import load_search
 from dass.space.architecture import Architecture
 from dass.students.build import student_record, task_key
 from dass.students.record import StudentRecord
 from dass.students.trained import TrainedStudent, save_student
+from dass.tasks.stored import stored_target
+from dass.tasks.task import Task
 from dass.training.recipes import distill
 from dass.training.teacher_doubt import outdone
 from flows.runtime import Progress, device, logger, one_thread
 from flows.slots import gpu_slot
 from flows.stage import run_stage
-from flows.teacher import target_task
 
 
 @flow(name="distil", flow_run_name="distil-{target}")
@@ -27,14 +27,14 @@ def distil(target: str) -> None:
     project = Project.open()
     chosen = load_search(project.search_file(target)).pick
     path = project.student_file(target)
-    record = distil_student(project, target_task(project, target), chosen.architecture, project.params.seed, path)
+    record = distil_student(
+        project, stored_target(project, target).open(), chosen.architecture, project.params.seed, path
+    )
     logger().info("%s: %.2f%% predicted, %.2f%% reached", target, chosen.predicted, record.final_accuracy)
 
 
 @task(cache_policy=NO_CACHE, name="distil a student")
-def distil_student(
-    project: Project, given: TargetTask, architecture: Architecture, seed: int, path: Path
-) -> StudentRecord:
+def distil_student(project: Project, given: Task, architecture: Architecture, seed: int, path: Path) -> StudentRecord:
     """Distil one architecture by the project's recipe and file weights and record at `path`."""
     data, place = given.data, device()
     recipe = project.params.distillation.for_images(len(data.train_labels))

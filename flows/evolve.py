@@ -7,24 +7,20 @@ Both ways look at equally many candidates from equally many rungs, and the pick 
 
 import sys
 from dataclasses import dataclass, replace
-from functools import partial
 from statistics import fmean, stdev
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 
-from dass.datasets.target_data import target_data
 from dass.errors import UsageError
 from dass.evaluation.tables import Table
 from dass.files import write_text
 from dass.project import Project
-from dass.students.database import StudentDatabase
 from dass.students.plan import StudentJob
+from dass.tasks.stored import stored_target
 from flows.database import fill_database, student_workers
-from flows.ranking import read_target
 from flows.search import rank_candidates, target_budget
 from flows.stage import run_stage
-from flows.teacher import target_task
 
 
 @dataclass(frozen=True)
@@ -73,15 +69,15 @@ def evolve(seeds: int, *names: str) -> None:
 
 def search(project: Project, name: str, seed: int) -> Found:
     """One search by the multi-fidelity predictor, and its pick distilled."""
-    given, target = target_task(project, name), read_target(project, name)
+    stored = stored_target(project, name)
+    given = stored.open()
     budget = target_budget(project, name, given)
     result = rank_candidates(project, given, budget, project.params.search.candidates, seed, "multi_fidelity")
     folder = project.lengths / name
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [StudentJob(result.pick.architecture, project.params.seed)]
-    load = partial(target_data, project, name)
     with student_workers() as pool:
-        [record] = fill_database(project, StudentDatabase(folder), jobs, load, target.task.teacher.cpu(), pool)
+        [record] = fill_database(stored, jobs, pool, folder)
     return Found(result.pick.predicted, record.final_accuracy, result.seconds)
 
 

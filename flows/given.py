@@ -11,10 +11,11 @@ from prefect import task
 from dass.errors import UsageError
 from dass.networks.importing import import_network
 from dass.project import Project
-from dass.search.run import SearchResult
-from dass.search.target_task import TargetTask, open_task, packed_side
+from dass.search.result import SearchResult
 from dass.space.search_space import SearchSpace
 from dass.students.record import StudentRecord
+from dass.tasks.task import Task
+from dass.tasks.user import open_task, packed_side
 from dass.tracking.lineage import Lineage, lineage
 from dass.tracking.stage_runs import log_students
 from dass.tracking.store import Store, open_store
@@ -24,9 +25,7 @@ from flows.runtime import RECORDING, device, logger
 
 
 @contextmanager
-def open_given(
-    project: Project, dataset: str, teacher: TeacherFile, *, any_family: bool = False
-) -> Iterator[TargetTask]:
+def open_given(project: Project, dataset: str, teacher: TeacherFile, *, any_family: bool = False) -> Iterator[Task]:
     """Open the dataset and the teacher that a run was given, at the project's resolution.
 
     Args:
@@ -54,14 +53,14 @@ def open_given(
         yield given
 
 
-def given_files(project: Project, given: TargetTask, teacher: str) -> list[Path]:
+def given_files(project: Project, given: Task, teacher: str) -> list[Path]:
     """What a run was given and DVC may know: the teacher's file, and the packed images where it read such."""
     return [project.root / teacher, *([given.packed] if given.packed else [])]
 
 
 @task(name="record the search", **RECORDING)
 def record_search(
-    project: Project, given: TargetTask, found: SearchResult, *, top: int, folder: Path, inputs: Sequence[Path]
+    project: Project, given: Task, found: SearchResult, *, top: int, folder: Path, inputs: Sequence[Path]
 ) -> tuple[Store, str, Lineage]:
     """Record a search as a run, with the files that lie in `folder`.
 

@@ -9,7 +9,6 @@ is held against what they reach then. It goes on where it was stopped; DVC does 
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +16,8 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from dass.baselines.multi_fidelity import collector_of
+from dass.baselines.evaluated import EvaluatedTarget
 from dass.baselines.scores import ScoreDatabase
-from dass.datasets.target_data import target_data
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.evaluation.intervals import bootstrap
@@ -28,14 +26,13 @@ from dass.files import write_text
 from dass.method_names import MULTI_FIDELITY, REFERENCE
 from dass.multi_fidelity.predictor import gather
 from dass.project import Project
+from dass.proxies.collector import Collector
 from dass.proxies.store import ProxyStore
 from dass.proxies.table import ProxyTable
 from dass.space.architecture import Architecture
-from dass.students.database import StudentDatabase
 from dass.students.plan import StudentJob
 from flows.database import fill_database, student_workers
 from flows.multi_fidelity import highest
-from flows.ranking import EvaluatedTarget, read_target
 from flows.runtime import device, logger, workers
 from flows.slots import gpu_slot
 from flows.stage import run_stage
@@ -63,7 +60,7 @@ def lengths(times: int, count: int, *names: str) -> None:
     project = Project.open()
     rows: list[CorrelationRow] = []
     for name in names:
-        target = read_target(project, name)
+        target = EvaluatedTarget.read(project, name, device())
         recipe = project.params.distillation.for_images(len(target.task.data.train_labels))
         longer = replace(project, params=project.params.model_copy(
             update={"distillation": recipe.model_copy(update={"epochs": times * recipe.epochs})}
@@ -86,7 +83,7 @@ def what_is_known(
 ) -> dict[str, Floats]:
     """By kind of proxy, a number for each student, higher for what should be better; then methods' scores."""
     with gpu_slot(device()), workers(device()) as pool:
-        collector = collector_of(
+        collector = Collector.of(
             target.task, project.params.distillation, workers=pool, store=ProxyStore(project.proxies),
             device=device(), seed=project.params.seed,
         )  # fmt: skip
@@ -112,9 +109,8 @@ def distil_longer(
     jobs = [StudentJob(architecture, longer.params.seed) for architecture in architectures]
     folder = longer.lengths / target.name
     folder.mkdir(parents=True, exist_ok=True)
-    load = partial(target_data, longer, target.name)
     with student_workers() as pool:
-        records = fill_database(longer, StudentDatabase(folder), jobs, load, target.task.teacher.cpu(), pool)
+        records = fill_database(replace(target.stored, project=longer), jobs, pool, folder)
     for record in records:
         if record.failure:
             logger().warning("%s of %s is left out: %s", record.arch_id, target.name, record.failure)

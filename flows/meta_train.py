@@ -8,19 +8,15 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from dass.datasets.splits import Split, load_split
 from dass.device import device_name, resolve_precision
-from dass.networks.checkpoint import load_card, load_teacher
+from dass.networks.checkpoint import load_card
 from dass.predictor.checkpoint import PredictorCard, save_predictor
-from dass.predictor.embeddings import fixed_noise
 from dass.predictor.meta import MetaLearner
-from dass.predictor.tasks import TaskTensors, build_task
+from dass.predictor.tasks import TaskTensors
 from dass.project import Project
-from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
-from dass.students.build import task_key
-from dass.students.database import StudentDatabase
-from dass.students.plan import source_jobs
+from dass.tasks.ranking import source_task
+from dass.tasks.stored import StoredTask, stored_sources
 from dass.tracking.lineage import lineage
 from dass.tracking.predictor_registration import register_predictor
 from dass.tracking.promotion import crown
@@ -29,7 +25,6 @@ from dass.tracking.stage_runs import log_predictor
 from dass.tracking.store import Store, open_store
 from flows.runtime import RECORDING, Progress, device, logger, run_link
 from flows.slots import gpu_slot
-from flows.splits import source_splits
 from flows.stage import run_stage
 
 
@@ -45,7 +40,7 @@ def learn(project: Project, folder: Path) -> tuple[Store, RegisteredVersion]:
     """Meta-learn a predictor into `folder`, record the run and file the predictor, without an alias."""
     started = time.perf_counter()
     open_store(project.root)  # what cannot be recorded is told before it is worked out
-    tasks = {split.index: embed_task(project, split) for split in source_splits(project)}
+    tasks = {stored.split.index: embed_task(stored) for stored in stored_sources(project) if stored.split}
     source = project.params.source
     training = [tasks[index] for index in source.splits if index not in source.validation]
     validation = [tasks[index] for index in source.validation]
@@ -99,25 +94,10 @@ def record(
 
 
 @task(cache_policy=NO_CACHE, name="embed a source task")
-def embed_task(project: Project, split: Split) -> TaskTensors:
+def embed_task(stored: StoredTask) -> TaskTensors:
     """Read a source task's records and embed its teacher and students."""
-    params, space = project.params, SearchSpace.from_config(project.params.space)
-    teacher, card = load_teacher(project.source_teacher_file(split.name))
-    data = load_split(project.packed(split.dataset), split)
-    key = task_key(data, teacher, params.distillation.for_images(len(data.train_labels)), device())
-    jobs = source_jobs(space, params.students.per_source, params.seed, split.name)
-    records = StudentDatabase(project.source_students).read(key, jobs)
     with gpu_slot(device()):
-        return build_task(
-            split.name,
-            teacher.to(device()),
-            card.accuracy,
-            space,
-            fixed_noise(params.data.resolution, params.seed),
-            architectures=[Architecture.from_json(record.architecture) for record in records],
-            accuracies=[record.final_accuracy for record in records],
-            statistics=params.predictor.statistics,
-        )
+        return source_task(stored, device()).tensors(stored.project.params.predictor.statistics)
 
 
 @task(cache_policy=NO_CACHE, name="meta-learn")

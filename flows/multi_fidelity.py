@@ -8,20 +8,17 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from dass.baselines.multi_fidelity import collector_of, multi_fidelity_task
-from dass.baselines.ranker import RankingTask
 from dass.device import device_name
 from dass.fidelity import FIDELITIES, Fidelity
 from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelity
 from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, gather
 from dass.multi_fidelity.validation import leave_out
-from dass.networks.checkpoint import load_card
 from dass.project import MULTI_FIDELITY_FILE, Project
-from dass.proxies.collector import recipe_facts
+from dass.proxies.collector import Collector, recipe_facts
 from dass.proxies.store import ProxyStore
 from dass.space.search_space import SearchSpace
+from dass.tasks.ranking import RankingTask, source_tasks
 from dass.training.workers import Workers
-from flows.ranking import source_tasks
 from flows.runtime import Progress, device, logger, one_thread, workers
 from flows.slots import gpu_slot
 from flows.stage import run_stage
@@ -31,8 +28,7 @@ from flows.stage import run_stage
 def multi_fidelity() -> None:
     """Collect proxies of the source tasks' students, and learn what they say of their accuracies."""
     started, project = time.perf_counter(), Project.open()
-    sources = source_tasks(project)
-    tasks = [*sources.training, *sources.validation]
+    tasks = source_tasks(project, device()).all
     with workers(device()) as pool:
         known = [collect.with_options(task_run_name=f"proxies of {one.name}")(project, one, pool) for one in tasks]
     fidelities = FIDELITIES[: highest(project).level + 1]
@@ -47,7 +43,7 @@ def multi_fidelity() -> None:
         resolution=project.params.data.resolution,
         recipe=recipe_facts(project.params.distillation),
         tasks=tuple(one.name for one in tasks),
-        teacher_ids=tuple(load_card(project.source_teacher_file(one.name)).teacher_id for one in tasks),
+        teacher_ids=tuple(one.card.teacher_id for one in tasks),
         students=sum(len(one.architectures) for one in tasks),
         left_out={fidelity.key: src for fidelity, (src, _) in left_out.items()},
         covered={fidelity.key: covered for fidelity, (_, covered) in left_out.items()},
@@ -80,14 +76,14 @@ def highest(project: Project) -> Fidelity:
 @task(cache_policy=NO_CACHE, name="proxies of a source task")
 def collect(project: Project, one: RankingTask, pool: Workers) -> MultiFidelityTask:
     """Measure a source task's students; what was measured before is not measured again."""
-    collector = collector_of(
+    collector = Collector.of(
         one, project.params.distillation, workers=pool, store=ProxyStore(project.proxies), device=device(),
         seed=project.params.seed,
     )  # fmt: skip
     progress = Progress(f"proxies of {one.name}", 0, len(one.architectures) + 1)
     with gpu_slot(device()):
         proxies = gather(collector, one.architectures, highest(project), progress)
-    return multi_fidelity_task(one, proxies)
+    return MultiFidelityTask.of(one, proxies)
 
 
 @task(cache_policy=NO_CACHE, name="learn")

@@ -17,18 +17,18 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from dass.baselines.catalogue import Settings
+from dass.baselines.evaluated import evaluated_targets
 from dass.baselines.meta_predictors import VARIANTS
-from dass.baselines.ranker import RankingTask
 from dass.baselines.readings import PUBLISHED, READINGS, Reading, agreement, best_reading, folds
 from dass.baselines.scores import ScoreDatabase
-from dass.baselines.scoring import Scoring, SourceTasks, TargetSample
+from dass.baselines.scoring import Scoring, TargetSample
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.evaluation.intervals import Draws, bootstrap
 from dass.evaluation.tables import MEAN, CorrelationRow, Table, correlation_table, write_csv
 from dass.files import content_id, write_text
 from dass.project import Project
-from flows.ranking import evaluated_targets, source_tasks
+from dass.tasks.ranking import RankingTask, SourceTasks, source_tasks
 from flows.runtime import Progress, device, logger
 from flows.slots import gpu_slot
 from flows.stage import run_stage
@@ -52,7 +52,7 @@ def readings(seeds: int) -> None:
     if seeds < 1:
         raise UsageError(f"at least one seed is needed, found {seeds}")
     project = Project.open()
-    targets = evaluated_targets(project)
+    targets = evaluated_targets(project, device())
     counts = {target.name: target.truth.counts for target in targets}
     whole, parts = left_out(project)
     left = [sample.task.name for _, samples in parts for sample in samples]
@@ -70,10 +70,10 @@ def readings(seeds: int) -> None:
 
 def left_out(project: Project) -> tuple[SourceTasks, list[Part]]:
     """The source tasks as the pipeline has them, and with each class group left out."""
-    source, whole = project.params.source, source_tasks(project)
+    source, whole = project.params.source, source_tasks(project, device())
     training = [index for index in source.splits if index not in source.validation]
     groups: dict[int, list[RankingTask]] = {}
-    for index, one in zip([*training, *source.validation], [*whole.training, *whole.validation], strict=True):
+    for index, one in zip([*training, *source.validation], whole.all, strict=True):
         groups.setdefault(index // 2, []).append(one)
     parts: list[Part] = [
         (fold.sources, [TargetSample(one, _id(one), "students", one.architectures) for one in fold.left_out])

@@ -9,9 +9,10 @@ from prefect.artifacts import create_markdown_artifact
 from dass.datasets.catalogue import find_dataset
 from dass.files import write_json
 from dass.project import Project
-from dass.search.run import SearchResult, load_search
-from dass.search.target_task import TargetTask
+from dass.search.result import SearchResult, load_search
 from dass.students.trained import load_student
+from dass.tasks.stored import stored_target
+from dass.tasks.task import Task
 from dass.tracking.lineage import Lineage, lineage
 from dass.tracking.predictor_registration import register_adapted
 from dass.tracking.promotion import Verdict, crown, promote
@@ -22,7 +23,6 @@ from dass.tracking.student_registration import register_student
 from dass.tracking.target_runs import log_target
 from flows.runtime import RECORDING, device, logger
 from flows.stage import run_stage
-from flows.teacher import target_task
 
 
 @flow(name="register", flow_run_name="register-{target}")
@@ -30,7 +30,7 @@ def register(target: str) -> None:
     """Record the target's search as a run, file its student, and let it become champion if it is better."""
     project = Project.open()
     found = load_search(project.search_file(target))
-    given, dataset = target_task(project, target), project.target(target).dataset
+    given, dataset = stored_target(project, target).open(), project.target(target).dataset
     came_from = lineage(
         project.root,
         [project.target_packed(target), project.target_teacher(target), project.search(target),
@@ -70,7 +70,7 @@ def file_student(
     store: Store,
     run_id: str,
     project: Project,
-    given: TargetTask,
+    given: Task,
     path: Path,
     *,
     dataset: str,

@@ -20,15 +20,16 @@ from dass.proxies.store import ProxyStore
 from dass.search.candidates import MILLION, Candidate, Constraints
 from dass.search.constraint_lines import constraint_lines
 from dass.search.race import RaceSize, search_by_race
-from dass.search.run import SearchResult, save_search, search_students
+from dass.search.result import SearchResult, save_search
+from dass.search.run import search_students
 from dass.search.slack import slack_lines
 from dass.search.successive_halving import RungReport, SearchBudget, search_by_multi_fidelity
-from dass.search.target_task import TargetTask
 from dass.space.search_space import RATIOS, SearchSpace
+from dass.tasks.stored import stored_target
+from dass.tasks.task import Task
 from flows.runtime import Progress, device, logger, workers
 from flows.slots import gpu_slot
 from flows.stage import run_stage
-from flows.teacher import target_task
 
 Method = Literal["dass", "multi_fidelity", "race"]
 
@@ -38,7 +39,7 @@ def search(target: str) -> None:
     """Rank a target's candidates and pick the best within its budget."""
     project = Project.open()
     block = project.params.search
-    given = target_task(project, target)
+    given = stored_target(project, target).open()
     result = rank_candidates(
         project, given, target_budget(project, target, given), block.candidates, project.params.seed
     )
@@ -51,7 +52,7 @@ def search(target: str) -> None:
 
 def rank_candidates(
     project: Project,
-    given: TargetTask,
+    given: Task,
     budget: Constraints,
     count: int,
     seed: int,
@@ -88,22 +89,22 @@ def rank_candidates(
 
 
 @task(cache_policy=NO_CACHE, name="adapt and rank")
-def adapt_and_rank(project: Project, given: TargetTask, budget: Constraints, count: int, seed: int) -> SearchResult:
+def adapt_and_rank(project: Project, given: Task, budget: Constraints, count: int, seed: int) -> SearchResult:
     """Adapt the project's predictor by the guide and score every candidate."""
-    checkpoint, place, guide = project.predictor_file, device(), given.guide
+    checkpoint, place = project.predictor_file, device()
     with gpu_slot(place):
         predictor, card = load_predictor(checkpoint, place)
-        guide.teacher.to(place)
-        progress = Progress(f"candidates of {guide.target}", 0, count)
+        given.teacher.to(place)
+        progress = Progress(f"candidates of {given.name}", 0, count)
         return search_students(
-            predictor, card, file_id(checkpoint), guide, budget=budget, count=count, seed=seed, device=place,
+            predictor, card, file_id(checkpoint), given, budget=budget, count=count, seed=seed, device=place,
             progress=progress,
         )  # fmt: skip
 
 
 @task(cache_policy=NO_CACHE, name="climb")
 def halve_candidates(
-    project: Project, given: TargetTask, budget: Constraints, count: int, seed: int, seconds: float | None
+    project: Project, given: Task, budget: Constraints, count: int, seed: int, seconds: float | None
 ) -> SearchResult:
     """Collect proxies of candidates: cheap about all, costly about the promising ones."""
     params, place, file = project.params, device(), project.multi_fidelity_file
@@ -120,7 +121,7 @@ def halve_candidates(
 
 @task(cache_policy=NO_CACHE, name="race")
 def race_candidates(
-    project: Project, given: TargetTask, budget: Constraints, count: int, seed: int, seconds: float | None
+    project: Project, given: Task, budget: Constraints, count: int, seed: int, seconds: float | None
 ) -> SearchResult:
     """Let candidates train, the better half go on, until one is left."""
     params, place = project.params, device()
@@ -142,7 +143,7 @@ def _log_rung(report: RungReport) -> None:
     logger().info("%s: %d candidates in %.1f s", report.fidelity.label, report.candidates, report.seconds)
 
 
-def target_budget(project: Project, target: str, given: TargetTask) -> Constraints:
+def target_budget(project: Project, target: str, given: Task) -> Constraints:
     """The target's own limits, else those of the search block."""
     own, common = project.target(target), project.params.search
     return Constraints.of(
@@ -159,7 +160,7 @@ def target_budget(project: Project, target: str, given: TargetTask) -> Constrain
     )
 
 
-def draw(result: SearchResult, given: TargetTask, path: Path) -> None:
+def draw(result: SearchResult, given: Task, path: Path) -> None:
     """Draw the candidates' Pareto front, and the teacher."""
     place = {candidate: index for index, candidate in enumerate(result.ranking)}
     figure = pareto(

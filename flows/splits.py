@@ -3,7 +3,7 @@
 from prefect import flow
 
 from dass.datasets.packed import open_packed
-from dass.datasets.splits import Split, make_splits, read_split, write_split
+from dass.datasets.splits import make_splits, write_split
 from dass.project import Project
 from flows.runtime import logger
 from flows.stage import run_stage
@@ -23,11 +23,6 @@ def splits() -> None:
         "%d splits of %d classes, %d training and %d test images each",
         len(source.splits), len(first.classes), len(first.train), len(first.test),
     )  # fmt: skip
-
-
-def source_splits(project: Project) -> list[Split]:
-    """The source tasks' splits, in the order of params.yaml."""
-    return [read_split(project.splits / f"split{index}.json") for index in project.params.source.splits]
 
 
 if __name__ == "__main__":

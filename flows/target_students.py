@@ -1,18 +1,14 @@
 """Stage `target_students`: really distilled students of one target, where its true ranking is wanted."""
 
 import sys
-from functools import partial
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from dass.datasets.target_data import target_data
-from dass.networks.checkpoint import load_teacher
+from dass.networks.checkpoint import load_card
 from dass.project import Project
-from dass.space.search_space import SearchSpace
-from dass.students.database import StudentDatabase
-from dass.students.plan import StudentJob, target_jobs
 from dass.students.record import StudentRecord
+from dass.tasks.stored import StoredTask, stored_target
 from dass.tracking.lineage import lineage
 from dass.tracking.stage_runs import log_students
 from dass.tracking.store import open_store
@@ -33,7 +29,7 @@ def target_students(target: str, count: int | None = None) -> None:
     project = Project.open()
     project.target_students(target).mkdir(parents=True, exist_ok=True)
     if count or project.target(target).evaluate:
-        records = distil_students(project, target, count or project.params.students.per_target)
+        records = distil_students(stored_target(project, target), count)
         inputs = [project.target_teacher(target), project.target_packed(target)]
         store = open_store(project.root)
         run_id = log_students(store, lineage(project.root, inputs), task=target, records=records)
@@ -41,23 +37,14 @@ def target_students(target: str, count: int | None = None) -> None:
 
 
 @task(cache_policy=NO_CACHE, name="students of a target")
-def distil_students(project: Project, target: str, count: int) -> list[StudentRecord]:
+def distil_students(stored: StoredTask, count: int | None) -> list[StudentRecord]:
     """Distil the target's missing students; each record is on disk as soon as it is there."""
-    jobs = wanted_students(project, target, count)
-    teacher, card = load_teacher(project.target_teacher_file(target))
-    database = StudentDatabase(project.target_students(target))
     with student_workers() as pool:
-        records = fill_database(project, database, jobs, partial(target_data, project, target), teacher, pool)
+        records = fill_database(stored, stored.jobs(count), pool)
     best = max((record.final_accuracy for record in records if not record.failure), default=0.0)
-    if doubt := outdone(card, best, len(target_data(project, target).test_labels)):
+    if doubt := outdone(load_card(stored.teacher_file), best, len(stored.load().test_labels)):
         logger().warning(doubt)
     return records
-
-
-def wanted_students(project: Project, target: str, count: int) -> list[StudentJob]:
-    """The first `count` of the architectures that all targets share, some twice where the target asks."""
-    repeated = min(count, project.params.students.repeated) if project.target(target).repeat else 0
-    return target_jobs(SearchSpace.from_config(project.params.space), count, project.params.seed, repeated)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from flows.processes import end_with_parent
 from flows.warm import ENDED, LENGTH, MESSAGE, STARTED, is_mine
 
 IMPORTS = (
-    "prefect", "mlflow.store.tracking.sqlalchemy_store", "scipy.stats", "matplotlib.figure", "flows.ranking",
+    "prefect", "mlflow.store.tracking.sqlalchemy_store", "scipy.stats", "matplotlib.figure", "dass.baselines.evaluated",
     "flows.database",
 )  # fmt: skip
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

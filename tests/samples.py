@@ -4,6 +4,8 @@ import torch
 
 from dass.config import Augmentation, DistillationRecipe, TeacherRecipe
 from dass.datasets.task_data import TaskData
+from dass.networks.checkpoint import TeacherCard, weights_id
+from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.search_space import SearchSpace
 
 SPACE = SearchSpace((4, 8, 8, 16), 2, (0.5, 1.0), "block")
@@ -45,3 +47,12 @@ def rows(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 def rows_task(train: int = 70, test: int = 41) -> TaskData:
     """A task of so many images whose class is the bright row."""
     return TaskData("rows", ("a", "b", "c", "d"), *rows(train, seed=1), *rows(test, seed=2), "0123456789ab")
+
+
+def teacher_card(teacher: ElasticResNet, data: TaskData, accuracy: float, *, loss: float = 1.0) -> TeacherCard:
+    """What is known of a task's teacher that was trained here."""
+    return TeacherCard(
+        task=data.name, classes=data.classes, architecture=teacher.architecture, resolution=data.resolution,
+        accuracy=accuracy, loss=loss, teacher_id=weights_id(teacher), data_id=data.data_id,
+        train_images=len(data.train_labels), recipe_id="r", seed=0, seconds=1.0, device="cpu",
+    )  # fmt: skip

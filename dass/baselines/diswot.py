@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dass.baselines.probes import probe_batch, random_network, scratch_copy
-from dass.baselines.ranker import Ranker, RankingTask
+from dass.baselines.ranker import Ranker
 from dass.errors import UsageError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask
 from dass.training.batches import Batch
 
 STARTS = ("random", "trained teacher", "remapped")

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dass.baselines.meta_predictors import MetaPredictorRanker
-from dass.baselines.ranker import Ranker, RankingTask, not_fitted
+from dass.baselines.ranker import Ranker, not_fitted
 from dass.device import resolve_precision
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.evaluation.tables import CurveRow
 from dass.predictor.scorer import score_candidates
 from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask
 from dass.training.evaluation import evaluate
 
 SHOTS = (1, 3, 5, 10, 20)

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dass.baselines.ranker import RankingTask
 from dass.datasets.augment import normalize
 from dass.errors import DassError
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.tasks.ranking import RankingTask
 from dass.training.batches import PRECISIONS
 
 BATCH = 64

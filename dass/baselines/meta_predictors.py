@@ -8,13 +8,14 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dass.baselines.ranker import Ranker, RankingTask, not_fitted
+from dass.baselines.ranker import Ranker, not_fitted
 from dass.config import Statistics
 from dass.errors import UsageError
 from dass.predictor.meta import MetaLearner
 from dass.predictor.meta_run import Validation
 from dass.predictor.scorer import MetaPredictor, score_candidates
 from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask
 
 
 @dataclass(frozen=True)

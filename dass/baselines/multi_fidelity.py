@@ -1,6 +1,5 @@
 """The multi-fidelity predictor as methods of the comparison, one for each fidelity: what each kind of proxy adds."""
 
-import copy
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,37 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dass.baselines.ranker import Ranker, RankingTask, not_fitted
+from dass.baselines.ranker import Ranker, not_fitted
 from dass.config import DistillationRecipe
 from dass.device import resolve_device
 from dass.fidelity import Fidelity
 from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, Prediction, gather
 from dass.proxies.collector import Collector
 from dass.proxies.store import ProxyStore
-from dass.proxies.table import ProxyTable
 from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask
 from dass.training.workers import Workers, usual_count
-
-
-def collector_of(
-    task: RankingTask,
-    recipe: DistillationRecipe,
-    *,
-    workers: Workers,
-    store: ProxyStore,
-    device: torch.device,
-    seed: int,
-) -> Collector:
-    """A collector of proxies of a task's students; arguments as in `Collector`."""
-    teacher = copy.deepcopy(task.teacher).cpu()  # it may be on a GPU, and must stay there
-    return Collector(teacher, task.data, task.noise, recipe, workers=workers, store=store, device=device, seed=seed)
-
-
-def multi_fidelity_task(task: RankingTask, proxies: ProxyTable) -> MultiFidelityTask:
-    """A task with proxies of its known students, for a multi-fidelity predictor to learn from."""
-    return MultiFidelityTask(
-        proxies, np.array(task.accuracies), task.teacher_accuracy, len(task.data.classes), task.test_images
-    )
 
 
 class MultiFidelityRanker(Ranker):
@@ -86,7 +64,7 @@ class MultiFidelityRanker(Ranker):
         tasks = [*training, *validation]
         with self._workers() as workers:
             learned = [
-                multi_fidelity_task(task, gather(self._collector(task, workers), task.architectures, self.fidelity))
+                MultiFidelityTask.of(task, gather(self._collector(task, workers), task.architectures, self.fidelity))
                 for task in tasks
             ]
         self.predictor_ = MultiFidelityPredictor(alpha=self.recipe.alpha, temperature=self.recipe.temperature).fit(
@@ -123,7 +101,7 @@ class MultiFidelityRanker(Ranker):
         return made
 
     def _collector(self, task: RankingTask, workers: Workers) -> Collector:
-        return collector_of(
+        return Collector.of(
             task, self.recipe, workers=workers, store=ProxyStore(self.store), device=self._place, seed=self.seed
         )
 

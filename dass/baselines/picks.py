@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dass.baselines.scores import Scores
 from dass.method_names import REFERENCE
 from dass.search.candidates import Candidate
-from dass.search.run import SearchResult
+from dass.search.result import SearchResult
 from dass.search.select import pick
 
 

@@ -10,11 +10,10 @@ from itertools import product
 
 import numpy as np
 
-from dass.baselines.ranker import RankingTask
-from dass.baselines.scoring import SourceTasks
 from dass.config import Predictor, Statistics
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
+from dass.tasks.ranking import RankingTask, SourceTasks
 
 # Mean SRC over CUB, Cars, DTD and Draw.
 PUBLISHED = {"dass": 0.72, "dass_unguided": 0.64, "maml": 0.51, "metad2a": 0.45, "meta_sgd": 0.37, "tans": 0.18}

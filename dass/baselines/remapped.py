@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dass.baselines.probes import probe_batch
-from dass.baselines.ranker import Ranker, RankingTask
+from dass.baselines.ranker import Ranker
 from dass.device import resolve_precision
 from dass.errors import UsageError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask
 from dass.training.batches import PRECISIONS, Batch
 from dass.training.evaluation import forward, predict
 from dass.training.losses import distillation_loss

@@ -18,7 +18,7 @@ from dass.baselines.catalogue import CATALOGUE, Settings
 from dass.baselines.few_shot import FewShot, few_shot_curve
 from dass.baselines.meta_predictors import MetaPredictorRanker
 from dass.baselines.multi_fidelity import MultiFidelityRanker
-from dass.baselines.ranker import Ranker, RankingTask
+from dass.baselines.ranker import Ranker
 from dass.baselines.scores import Sample, ScoreDatabase, Scores
 from dass.device import device_name
 from dass.errors import DassError, UsageError
@@ -26,23 +26,11 @@ from dass.files import content_id
 from dass.method_names import REFERENCE, method_label
 from dass.predictor.scorer import MetaPredictor
 from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask, SourceTasks
 
 LOG = logging.getLogger(__name__)
 CURVE = "few-shot"  # the method's name under which a few-shot curve is kept
 VERSION = 2  # raised by hand when a change of code changes scores
-
-
-@dataclass(frozen=True)
-class SourceTasks:
-    """What methods learn from.
-
-    Attributes:
-        training: source tasks with known students.
-        validation: those that choose what is kept of training.
-    """
-
-    training: Sequence[RankingTask]
-    validation: Sequence[RankingTask]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +113,7 @@ class Scoring:
         def work() -> Scores:
             if not shots:
                 raise UsageError(f"{sample.task.name} has too few known students to show some and rank as many")
-            fewest = min(len(task.accuracies) for tasks in vars(self._sources()).values() for task in tasks)
+            fewest = min(len(task.accuracies) for task in self._sources().all)
             rivals = [self.ranker(name, seed) for name, count in shots.items() if count <= fewest - 2]
             meta = self.ranker(REFERENCE, seed)
             assert isinstance(meta, MetaPredictorRanker)

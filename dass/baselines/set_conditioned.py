@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dass.baselines.image_features import ClassFeatures, class_features
-from dass.baselines.ranker import Ranker, RankingTask, not_fitted
+from dass.baselines.ranker import Ranker, not_fitted
 from dass.device import resolve_device, resolve_precision
 from dass.errors import DassError, UsageError
 from dass.evaluation.correlation import spearman
@@ -20,6 +20,7 @@ from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.meta_run import Validation
 from dass.predictor.tasks import TargetScale
 from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask
 
 Extractor = Literal["source", "teacher"]
 DRAWS = 10  # samples of a task's images over which its predictions are averaged, as MetaD2A does

@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dass.baselines.probes import random_network
-from dass.baselines.ranker import RankingTask
 from dass.baselines.set_conditioned import SetConditionedNetwork, SetConditionedRanker
 from dass.predictor.embeddings import embed
 from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask
 
 SIZE = 128
 MARGIN = 0.2

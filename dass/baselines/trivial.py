@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dass.baselines.ranker import Ranker, RankingTask
+from dass.baselines.ranker import Ranker
 from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask
 
 
 class Parameters(Ranker):

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dass.baselines.probes import probe_batch, random_network, scratch_copy
-from dass.baselines.ranker import Ranker, RankingTask
+from dass.baselines.ranker import Ranker
 from dass.errors import UsageError
 from dass.families.blocks import Conv
 from dass.networks.elastic_resnet import ElasticResNet, Modules, Trunk
 from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask
 
 Layer = nn.Conv2d | nn.Linear
 Proxy = Callable[[ElasticResNet, Tensor, Tensor], float]

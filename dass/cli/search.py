@@ -112,7 +112,7 @@ def search(
     from dass.search.candidates import Constraints, check_limits
     from dass.search.latency import measure_latency
     from dass.search.slack import slack_lines
-    from dass.search.target_task import open_task
+    from dass.tasks.user import open_task
     from dass.training.user_teacher import TeacherFile
     from dass.training.workers import usual_count
 

@@ -18,11 +18,13 @@ from dass.project import RAW
 from dass.proxies.store import ProxyStore
 from dass.search.candidates import Constraints
 from dass.search.race import RaceSize, search_by_race
-from dass.search.run import SearchResult, search_students
+from dass.search.result import SearchResult
+from dass.search.run import search_students
 from dass.search.successive_halving import Progress, SearchBudget, search_by_multi_fidelity
-from dass.search.target_task import TargetTask, packed_side
 from dass.shrink.recipe import shrink_recipe
 from dass.space.search_space import SearchSpace
+from dass.tasks.task import Task
+from dass.tasks.user import packed_side
 from dass.training.user_teacher import TeacherFile
 from dass.training.workers import Workers
 
@@ -37,7 +39,7 @@ class SearchMethod:
 
     space: SearchSpace
     resolution: int
-    rank: Callable[[TargetTask, Constraints, Progress], SearchResult]
+    rank: Callable[[Task, Constraints, Progress], SearchResult]
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,9 @@ def by_dass(file: Path, place: torch.device, candidates: int, common: Mapping[st
     """
     predictor, card = load_predictor(file, place)
 
-    def rank(task: TargetTask, budget: Constraints, progress: Progress) -> SearchResult:
+    def rank(task: Task, budget: Constraints, progress: Progress) -> SearchResult:
         return search_students(
-            predictor, card, file_id(file), task.guide, budget=budget, count=candidates, device=place,
+            predictor, card, file_id(file), task, budget=budget, count=candidates, device=place,
             progress=progress, **common,
         )  # fmt: skip
 
@@ -170,7 +172,7 @@ def by_multi_fidelity(
     recipe = params.distillation if params else recipe_of(card)
     check_fits(card, None, None, recipe, file)
 
-    def rank(task: TargetTask, budget: Constraints, progress: Progress) -> SearchResult:
+    def rank(task: Task, budget: Constraints, progress: Progress) -> SearchResult:
         with Workers(count) as workers:
             return search_by_multi_fidelity(
                 multi_fidelity, card, file_id(file), task, recipe, space=space, workers=workers,
@@ -199,7 +201,7 @@ def by_race(
     """
     space, side = students
 
-    def rank(task: TargetTask, budget: Constraints, progress: Progress) -> SearchResult:
+    def rank(task: Task, budget: Constraints, progress: Progress) -> SearchResult:
         recipe = params.distillation if params else shrink_recipe(task.data)
         return search_by_race(task, space, recipe, budget=budget, size=size, device=place, progress=progress, **common)
 

@@ -11,10 +11,10 @@ from dass.search.candidates import MILLION, Candidate
 from dass.search.constraint_lines import constraint_lines
 from dass.search.latency import measure_latency, measure_parts
 from dass.search.pareto import pareto_front
-from dass.search.run import SearchResult, candidate_json
-from dass.search.target_task import TargetTask
+from dass.search.result import SearchResult, candidate_json
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost
+from dass.tasks.task import Task
 
 
 def front_of(
@@ -66,7 +66,7 @@ def table_of(
     found: SearchResult,
     shown: Sequence[Candidate],
     times: Sequence[float],
-    task: TargetTask,
+    task: Task,
     place: torch.device,
 ) -> Table:
     """Candidates as a table with the pick marked and the teacher below.

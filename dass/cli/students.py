@@ -105,16 +105,16 @@ def export_onnx_(
 
     Example: dass students export-onnx digits student.onnx
     """
-    from dass.datasets.target_data import target_data
     from dass.students.onnx_export import export_onnx
     from dass.students.onnx_int8 import WorseError, export_int8, int8_path, spread
     from dass.students.trained import load_student
+    from dass.tasks.stored import stored_target
     from dass.training.calibration import calibrate
 
     project = Project.open()
-    project.target(target)
+    stored = stored_target(project, target)
     network, student = load_student(project.student_file(target))
-    data = target_data(project, target)
+    data = stored.load()
     fit = calibrate(network, data, student.seed, seen=student.data_id == data.data_id)
     images = spread(data.test_images)
     difference = export_onnx(network, data.classes, data.resolution, file, temperature=fit.temperature, images=images)

@@ -69,9 +69,9 @@ def _facts(given: Any, data: str | None, resolution: int | None) -> dict[str, An
     from dass.networks.importing import import_network
     from dass.params_file import in_project
     from dass.project import RAW
-    from dass.search.target_task import open_task, packed_side
     from dass.space.cost import cost
     from dass.space.search_space import RATIOS, SearchSpace
+    from dass.tasks.user import open_task, packed_side
     from dass.training.class_order import order_of
 
     read = import_network(given.path, normalization=given.normalization, layout=given.layout)

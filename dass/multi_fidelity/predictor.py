@@ -14,6 +14,7 @@ from dass.multi_fidelity.gaussian_process import Sample, TaskProcess
 from dass.proxies.collector import Collector, Progress
 from dass.proxies.table import Column, ProxyTable, joined
 from dass.space.architecture import Architecture
+from dass.tasks.task import Task
 
 Floats = NDArray[np.float64]
 # What an untrained student says is joined with what its size and shape say: on source tasks left out that ranks the
@@ -38,6 +39,12 @@ class MultiFidelityTask:
     teacher_accuracy: float
     classes: int
     test_images: int
+
+    @classmethod
+    def of(cls, task: Task, proxies: ProxyTable) -> "MultiFidelityTask":
+        """A task with the proxies of its known students, in their order."""
+        accuracies = np.array(task.accuracies)
+        return cls(proxies, accuracies, task.teacher_accuracy, len(task.data.classes), task.test_images)
 
 
 @dataclass(frozen=True, eq=False)

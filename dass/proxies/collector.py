@@ -1,5 +1,6 @@
 """Gathers proxies of students of one task: in worker processes, each measurement once."""
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from dass.proxies.store import ProxyStore, Row
 from dass.proxies.table import Column, ProxyTable
 from dass.scratch import scratch_folder
 from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask
 from dass.training.workers import Workers
 
 VERSION = 2  # raised by hand when a change of this package changes what is measured
@@ -75,6 +77,21 @@ class Collector:
         self._store = store
         self._device = device
         self._seed = seed
+
+    @classmethod
+    def of(
+        cls,
+        task: RankingTask,
+        recipe: DistillationRecipe,
+        *,
+        workers: Workers,
+        store: ProxyStore,
+        device: torch.device,
+        seed: int,
+    ) -> "Collector":
+        """For a task whose teacher may be on a GPU and stays there; arguments as of the class."""
+        teacher = copy.deepcopy(task.teacher).cpu()
+        return cls(teacher, task.data, task.noise, recipe, workers=workers, store=store, device=device, seed=seed)
 
     def size(self, architectures: Sequence[Architecture]) -> ProxyTable:
         """Size and shape, see `dass.proxies.size`."""

@@ -1,6 +1,6 @@
 """What is said of a pick's latency and accuracy: what was asked, predicted and measured."""
 
-from dass.search.run import SearchResult
+from dass.search.result import SearchResult
 
 
 def constraint_lines(found: SearchResult) -> list[str]:

@@ -25,12 +25,12 @@ from dass.proxies.k_step import batches, divide, look
 from dass.proxies.one_batch import LOSS, one_batch_rows
 from dass.search.candidates import Candidate, Constraints, sample_candidates
 from dass.search.fitting import fitting
-from dass.search.run import SearchResult, concluded
+from dass.search.result import SearchResult, concluded
 from dass.search.select import INTERVAL
-from dass.search.target_task import TargetTask
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
+from dass.tasks.task import Task
 from dass.training.batches import Batch
 from dass.training.evaluation import forward
 from dass.training.losses import distillation_loss
@@ -119,7 +119,7 @@ class _Runner:
 
 @deterministic()
 def search_by_race(
-    task: TargetTask,
+    task: Task,
     space: SearchSpace,
     recipe: DistillationRecipe,
     *,
@@ -202,16 +202,7 @@ def search_by_race(
         )
         for runner in sorted(finite, key=lambda runner: (-runner.steps, runner.loss))
     ]
-    return concluded(
-        task.card.task,
-        task.card.teacher_id,
-        task.card.accuracy,
-        "",
-        replace(budget, keep_accuracy=None),
-        ranking,
-        fits,
-        started,
-    )
+    return concluded(task, "", replace(budget, keep_accuracy=None), ranking, fits, started)
 
 
 def _all_steps(students: int) -> int:

@@ -1,135 +1,42 @@
-"""One whole search: adapt by the guide, score the candidates, pick the best within the budget."""
+"""Search by the paper's predictor: adapt it by the teacher, score the candidates, pick the best within the budget."""
 
-import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from dass.errors import DassError, UsageError
-from dass.fidelity import Fidelity
-from dass.files import write_text
-from dass.networks.checkpoint import TeacherCard
+from dass.errors import DassError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.checkpoint import PredictorCard
 from dass.predictor.embeddings import fixed_noise
 from dass.predictor.scorer import AdaptedPredictor, MetaPredictor, score_candidates
 from dass.predictor.tasks import build_task
-from dass.sealed import read_sealed, sealed
-from dass.search.candidates import Candidate, Constraints, sample_candidates, scored
-from dass.search.fitting import Fitting, fitting
-from dass.search.pareto import pareto_front
-from dass.search.select import choose, kept_probability, rank
-from dass.space.architecture import Architecture
-from dass.space.cost import Cost
-
-LATER = ("seconds", "latency", "missed", "timed_on")  # fields that not every file has
+from dass.search.candidates import Constraints, sample_candidates, scored
+from dass.search.fitting import fitting
+from dass.search.result import SearchResult, concluded
+from dass.search.select import rank
+from dass.tasks.task import Task
 
 
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search found.
-
-    Attributes:
-        target: the task searched for.
-        teacher_id: its teacher.
-        teacher_accuracy: percent of the test images: the guide.
-        predictor_id: the predictor that ranked; empty for a race.
-        budget: what the pick may cost.
-        pick: the best within the budget.
-        ranking: all candidates, the best first.
-        seconds: adaptation and scoring; 0 where the result was read from a file.
-        latency: milliseconds of the pick as measured on the device; None where the budget has no limit on it.
-        missed: how many came before the pick and were slower than the limit when measured.
-        timed_on: what the latency was measured on; empty where it is not known.
-    """
-
-    target: str
-    teacher_id: str
-    teacher_accuracy: float
-    predictor_id: str
-    budget: Constraints
-    pick: Candidate
-    ranking: tuple[Candidate, ...]
-    seconds: float
-    latency: float | None = None
-    missed: int = 0
-    timed_on: str = ""
-
-    @property
-    def method(self) -> Literal["dass", "multi_fidelity", "race"]:
-        """What ranked: the paper's predictor, the multi-fidelity predictor, or a race."""
-        if not self.predictor_id:
-            return "race"
-        return "multi_fidelity" if self.pick.fidelity else "dass"
-
-    @property
-    def predicted(self) -> float | None:
-        """Percent that the pick is predicted to reach; None for a race, which predicts nothing."""
-        return None if self.method == "race" else self.pick.predicted
-
-    @property
-    def probability(self) -> float | None:
-        """How likely the pick is to stay as close to its teacher as was asked; None where that is not known."""
-        return kept_probability(self.pick, self.budget, self.teacher_accuracy)
-
-    @property
-    def accuracy_label(self) -> str:
-        """What the candidates' accuracies are, for the axis of a picture."""
-        steps = "held-out accuracy after some steps (%)"
-        return steps if self.method == "race" else "predicted accuracy (%)"
-
-    @property
-    def front(self) -> list[Candidate]:
-        """The Pareto front of predicted accuracy against MACs, by ascending MACs."""
-        return pareto_front(self.ranking)
-
-
-@dataclass(frozen=True)
-class SupportPair:
-    """The one pair that costs nothing: a teacher and its accuracy.
-
-    Attributes:
-        target: the task's name.
-        teacher: the trained network.
-        teacher_id: its weights.
-        accuracy: percent of the test images.
-        resolution: side of the target's images in pixels.
-    """
-
-    target: str
-    teacher: ElasticResNet
-    teacher_id: str
-    accuracy: float
-    resolution: int
-
-    @classmethod
-    def of(cls, teacher: ElasticResNet, card: TeacherCard) -> "SupportPair":
-        """The pair that a teacher and its card make."""
-        return cls(card.task, teacher, card.teacher_id, card.accuracy, card.resolution)
-
-
-def adapt_to(predictor: MetaPredictor, card: PredictorCard, guide: SupportPair) -> AdaptedPredictor:
-    """Takes the guide's inner step (Eq. 6).
+def adapt_to(predictor: MetaPredictor, card: PredictorCard, task: Task) -> AdaptedPredictor:
+    """Takes the inner step on the one pair that costs nothing: the teacher and its accuracy (Eq. 6).
 
     Raises:
         DassError: the teacher is not of the predictor's search space.
     """
-    _check_space(card, guide.teacher)
+    _check_space(card, task.teacher)
     noise = fixed_noise(card.resolution, card.noise_seed)
-    task = build_task(guide.target, guide.teacher, guide.accuracy, card.space, noise, statistics=predictor.statistics)
-    return predictor.adapt(task.teacher_embedding, task.teacher_code, guide.accuracy)
+    accuracy = task.teacher_accuracy
+    tensors = build_task(task.name, task.teacher, accuracy, card.space, noise, statistics=predictor.statistics)
+    return predictor.adapt(tensors.teacher_embedding, tensors.teacher_code, accuracy)
 
 
 def search_students(
     predictor: MetaPredictor,
     card: PredictorCard,
     predictor_id: str,
-    guide: SupportPair,
+    task: Task,
     *,
     budget: Constraints,
     count: int,
@@ -143,7 +50,7 @@ def search_students(
         predictor: meta-learned.
         card: of the predictor.
         predictor_id: names it in the result.
-        guide: the target's teacher and its accuracy.
+        task: the target.
         budget: what candidates may cost; sampled within it.
         count: candidates.
         seed: of the sample.
@@ -155,123 +62,16 @@ def search_students(
         DassError: the teacher is not of the predictor's search space.
     """
     started = time.perf_counter()
-    adapted = adapt_to(predictor, card, guide)
-    size = {"resolution": guide.resolution, "classes": guide.teacher.classes}
+    adapted = adapt_to(predictor, card, task)
+    size = {"resolution": task.data.resolution, "classes": task.teacher.classes}
     fits = fitting(budget, device=device or torch.device("cpu"), **size)
     architectures = sample_candidates(card.space, count, seed, budget=budget, passes=fits, **size)
     noise = fixed_noise(card.resolution, card.noise_seed)
-    scores = score_candidates(adapted, guide.teacher, architectures, card.space, noise, progress=progress)
+    scores = score_candidates(adapted, task.teacher, architectures, card.space, noise, progress=progress)
     if not np.isfinite(scores).any():
-        raise DassError(f"no candidate of {guide.target} has a finite prediction: is its teacher sound?")
+        raise DassError(f"no candidate of {task.name} has a finite prediction: is its teacher sound?")
     ranking = rank(scored(architectures, scores.tolist(), **size))
-    return concluded(guide.target, guide.teacher_id, guide.accuracy, predictor_id, budget, ranking, fits, started)
-
-
-def concluded(
-    target: str,
-    teacher_id: str,
-    teacher_accuracy: float,
-    predictor_id: str,
-    budget: Constraints,
-    ranking: Sequence[Candidate],
-    fits: Fitting | None,
-    started: float,
-) -> SearchResult:
-    """Picks from a ranking, measures the pick where that is asked for, and stops the clock.
-
-    Args:
-        target: the task's name.
-        teacher_id: of its teacher.
-        teacher_accuracy: percent.
-        predictor_id: what ranked; empty for a race.
-        budget: of the pick.
-        ranking: the best first.
-        fits: measures latency; None where there is no limit.
-        started: when the search began, as `time.perf_counter` had it.
-
-    Raises:
-        UsageError: nothing fits the budget, or all that were measured are too slow.
-    """
-    choice = choose(ranking, budget, teacher_accuracy=teacher_accuracy, fitting=fits)
-    return SearchResult(
-        target=target,
-        teacher_id=teacher_id,
-        teacher_accuracy=teacher_accuracy,
-        predictor_id=predictor_id,
-        budget=budget,
-        pick=choice.candidate,
-        ranking=tuple(ranking),
-        seconds=time.perf_counter() - started,
-        latency=choice.latency,
-        missed=choice.missed,
-        timed_on="" if choice.latency is None or fits is None else fits.timed_on,
-    )
-
-
-def to_json(result: SearchResult) -> dict[str, Any]:
-    """The result as a JSON value, without its time."""
-    # Not how long it took: the same search gives the same file.
-    plain = {field.name: getattr(result, field.name) for field in fields(result) if field.name not in LATER}
-    names = () if result.latency is None else ("latency", "missed", "timed_on")
-    measured = {name: getattr(result, name) for name in names}
-    return (
-        plain
-        | measured
-        | {
-            "budget": {name: getattr(result.budget, name) for name in (*result.budget.units, *result.budget.further)},
-            "pick": candidate_json(result.pick),
-            "ranking": [candidate_json(candidate) for candidate in result.ranking],
-        }
-    )
-
-
-def save_search(path: Path, result: SearchResult) -> None:
-    """Writes a result, atomically."""
-    write_text(path, json.dumps(sealed(to_json(result)), separators=(",", ":")) + "\n")
-
-
-def load_search(path: Path) -> SearchResult:
-    """Reads what `save_search` wrote.
-
-    Raises:
-        DassError: missing, of another form, or not as it was written.
-    """
-    value = read_sealed(path, "run the search stage again")
-    try:
-        return SearchResult(
-            **{
-                **value,
-                "seconds": 0.0,
-                "budget": Constraints(**value["budget"]),
-                "pick": _from_json(value["pick"]),
-                "ranking": tuple(map(_from_json, value["ranking"])),
-            }
-        )
-    except (KeyError, TypeError, UsageError) as error:
-        raise DassError(f"{path} is not a search result ({error}): run the search stage again") from error
-
-
-def candidate_json(candidate: Candidate) -> dict[str, Any]:
-    """One candidate as a JSON value: id, architecture, prediction and its interval in percent, counters of its cost."""
-    architecture = candidate.architecture
-    fidelity, interval = candidate.fidelity, {"low": candidate.low, "high": candidate.high}
-    return {
-        "arch_id": architecture.arch_id,
-        "architecture": architecture.to_json(),
-        "predicted_accuracy": candidate.predicted,
-        "score": candidate.score,
-        **({} if fidelity is None else {**interval, "fidelity": fidelity.key}),
-        **asdict(candidate.cost),
-    }
-
-
-def _from_json(value: dict[str, Any]) -> Candidate:
-    names = ("parameters", "macs", "macs_bn1", "macs_bn3_pool")
-    cost = Cost(**{name: value[name] for name in names})
-    key = value.get("fidelity") or value.get("rung")  # as earlier versions called it
-    interval = (value.get("low"), value.get("high"), Fidelity.parse(key) if key else None)
-    score = value.get("score", value["predicted_accuracy"])  # what earlier versions wrote was not cut to the scale
-    return Candidate(Architecture.from_json(value["architecture"]), score, cost, *interval)
+    return concluded(task, predictor_id, budget, ranking, fits, started)
 
 
 def _check_space(card: PredictorCard, teacher: ElasticResNet) -> None:

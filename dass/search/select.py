@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dass.errors import UsageError
 from dass.search.candidates import MILLION, Candidate, Constraints
-from dass.search.fitting import Fitting
+
+if TYPE_CHECKING:
+    from dass.search.fitting import Fitting
 
 MEASURED = 50  # candidates whose latency is measured at most, until one keeps the limit
 INTERVAL = NormalDist().inv_cdf(0.9)  # half the width of an 80% interval, in standard deviations
@@ -47,7 +50,7 @@ def pick(candidates: Sequence[Candidate], budget: Constraints) -> Candidate:
 
 
 def choose(
-    ranking: Sequence[Candidate], budget: Constraints, *, teacher_accuracy: float, fitting: Fitting | None = None
+    ranking: Sequence[Candidate], budget: Constraints, *, teacher_accuracy: float, fitting: "Fitting | None" = None
 ) -> Choice:
     """The first of a ranking that keeps a budget, its latency measured.
 

@@ -4,11 +4,11 @@ import torch
 
 from dass.search.candidates import MILLION, Constraints
 from dass.search.latency import measure_latency
-from dass.search.target_task import TargetTask
 from dass.space.cost import weights_size
+from dass.tasks.task import Task
 
 
-def slack_lines(budget: Constraints, task: TargetTask, device: torch.device) -> list[str]:
+def slack_lines(budget: Constraints, task: Task, device: torch.device) -> list[str]:
     """A line for each limit that the teacher itself keeps.
 
     Args:

@@ -21,12 +21,12 @@ from dass.proxies.store import ProxyStore
 from dass.search.candidates import Candidate, Constraints, sample_candidates
 from dass.search.evolution import evolve_candidates
 from dass.search.fitting import fitting
-from dass.search.run import SearchResult, SupportPair, concluded
+from dass.search.result import SearchResult, concluded
 from dass.search.select import rank
-from dass.search.target_task import TargetTask
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
+from dass.tasks.task import Task
 from dass.training.workers import Workers
 
 HALVING = tuple(Fidelity("steps", steps) for steps in (10, 20, 50))
@@ -113,9 +113,8 @@ def successive_halving(
     predictor_id: str,
     collector: Collector,
     space: SearchSpace,
-    guide: SupportPair,
+    task: Task,
     *,
-    test_images: int,
     budget: Constraints,
     effort: SearchBudget,
     seed: int,
@@ -132,8 +131,7 @@ def successive_halving(
         predictor_id: names it in the result.
         collector: of proxies of the target's students.
         space: where candidates come from.
-        guide: the target's teacher and its accuracy.
-        test_images: how many the students' accuracies will be over; part of what intervals tell.
+        task: the target; over how many test images accuracies are is part of what intervals tell.
         budget: what candidates may cost.
         effort: how many proxies to collect.
         seed: of the sample.
@@ -146,7 +144,7 @@ def successive_halving(
         DassError: no candidate has a prediction.
     """
     started = time.perf_counter()
-    ascent = _Ascent(predictor, collector, guide, test_images, progress)
+    ascent = _Ascent(predictor, collector, task, progress)
     fits = fitting(budget, device=device or torch.device("cpu"), **ascent.size)
 
     def fitness(architectures: Sequence[Architecture]) -> np.ndarray:
@@ -185,16 +183,16 @@ def successive_halving(
         count = len(going) // 2
 
     if not ascent.found:
-        raise DassError(f"no candidate of {guide.target} has a finite prediction: is its teacher sound?")
+        raise DassError(f"no candidate of {task.name} has a finite prediction: is its teacher sound?")
     ranking = rank(list(ascent.found.values()))
-    return concluded(guide.target, guide.teacher_id, guide.accuracy, predictor_id, budget, ranking, fits, started)
+    return concluded(task, predictor_id, budget, ranking, fits, started)
 
 
 def search_by_multi_fidelity(
     predictor: MultiFidelityPredictor,
     card: MultiFidelityCard,
     predictor_id: str,
-    task: TargetTask,
+    task: Task,
     recipe: DistillationRecipe,
     *,
     space: SearchSpace | None = None,
@@ -234,8 +232,8 @@ def search_by_multi_fidelity(
         store=store, device=device, seed=card.seed,
     )  # fmt: skip
     return successive_halving(
-        predictor, predictor_id, collector, space or card.space, task.guide, test_images=len(task.data.test_labels),
-        budget=budget, effort=effort, seed=seed, device=device, said=said, progress=progress,
+        predictor, predictor_id, collector, space or card.space, task, budget=budget, effort=effort, seed=seed,
+        device=device, said=said, progress=progress,
     )  # fmt: skip
 
 
@@ -246,23 +244,21 @@ class _Ascent:
         self,
         predictor: MultiFidelityPredictor,
         collector: Collector,
-        guide: SupportPair,
-        test_images: int,
+        task: Task,
         progress: Progress | None,
     ) -> None:
         self.found: dict[Architecture, Candidate] = {}
-        self.size = {"resolution": guide.resolution, "classes": guide.teacher.classes}
+        self.size = {"resolution": task.data.resolution, "classes": task.teacher.classes}
         self._predictor = predictor
         self._collector = collector
-        self._guide = guide
-        self._test_images = test_images
+        self._task = task
         self._progress = progress
 
     def predict(self, architectures: Sequence[Architecture], fidelity: Fidelity) -> Prediction:
         proxies = gather(self._collector, architectures, fidelity, self._progress)
         return self._predictor.predict(
-            proxies, fidelity, teacher_accuracy=self._guide.accuracy, classes=self._guide.teacher.classes,
-            test_images=self._test_images,
+            proxies, fidelity, teacher_accuracy=self._task.teacher_accuracy,
+            classes=self._task.teacher.classes, test_images=self._task.test_images,
         )  # fmt: skip
 
     def look(self, architectures: Sequence[Architecture], fidelity: Fidelity) -> None:

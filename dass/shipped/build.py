@@ -191,4 +191,9 @@ def _small(target: Fixture) -> Fixture:
         test_labels=data.test_labels[:0],
     )  # fmt: skip
     # The same on processors with bfloat16 and without, so that a correlation can be held to its card everywhere.
-    return replace(target, data=small, recipe=target.recipe.model_copy(update={"precision": "float32"}))
+    return replace(
+        target,
+        data=small,
+        left_out=target.test_images,
+        recipe=target.recipe.model_copy(update={"precision": "float32"}),
+    )

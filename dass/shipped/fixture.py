@@ -12,35 +12,23 @@ from dass.datasets.packed import as_tensor
 from dass.datasets.task_data import TaskData
 from dass.errors import DassError
 from dass.files import content_id, file_sha256, write_bytes
-from dass.networks.checkpoint import TeacherCard, load_teacher, save_teacher
-from dass.networks.elastic_resnet import ElasticResNet
+from dass.networks.checkpoint import load_teacher, save_teacher
 from dass.sealed import read_sealed, write_sealed
 from dass.space.architecture import Architecture
+from dass.tasks.task import Task
 
 TEACHER, IMAGES, STUDENTS = "teacher.safetensors", "images.safetensors", "students.json"
 
 
-@dataclass(frozen=True, eq=False)
-class Fixture:
-    """A teacher, some training images of its task, and students with their accuracies.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fixture(Task):
+    """A task with distilled students; of one that was read from a release, `data` has no test images.
 
     Attributes:
-        teacher: the network, on the CPU.
-        card: what is known of it.
-        data: training images; the test part is empty.
-        test_images: how many an accuracy is over.
         recipe: of the students' distillation.
-        architectures: the students.
-        accuracies: percent that each reached.
     """
 
-    teacher: ElasticResNet
-    card: TeacherCard
-    data: TaskData
-    test_images: int
     recipe: DistillationRecipe
-    architectures: tuple[Architecture, ...]
-    accuracies: tuple[float, ...]
 
 
 def write_fixture(folder: Path, fixture: Fixture) -> None:
@@ -85,7 +73,7 @@ def read_fixture(folder: Path) -> Fixture:
             card.task, card.classes, images, torch.from_numpy(arrays["labels"].astype(np.int64)), *none,
             data_id=content_id([card.data_id, facts["images"]]),
         ),
-        test_images=int(facts["test_images"]),
+        left_out=int(facts["test_images"]),
         recipe=DistillationRecipe.model_validate(facts["recipe"]),
         architectures=tuple(Architecture.from_json(one) for one in facts["architectures"]),
         accuracies=tuple(facts["accuracies"]),

@@ -8,9 +8,8 @@ import numpy as np
 from dass.config import recipe_ids
 from dass.datasets.catalogue import find_dataset
 from dass.datasets.packed import open_packed
-from dass.datasets.target_data import target_data
 from dass.errors import UsageError
-from dass.networks.checkpoint import load_teacher, weights_id
+from dass.networks.checkpoint import weights_id
 from dass.project import Project
 from dass.shipped.build import Origin
 from dass.shipped.card import Kind, Source
@@ -18,6 +17,7 @@ from dass.shipped.fixture import Fixture
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.students.database import StudentDatabase
+from dass.tasks.stored import stored_target
 
 
 def learned_file(project: Project, kind: Kind) -> Path:
@@ -42,25 +42,24 @@ def targets_of(project: Project) -> list[Fixture]:
     for name, target in project.params.targets.items():
         if not target.evaluate:
             continue
-        data = target_data(project, name)
-        teacher, card = load_teacher(project.target_teacher_file(name))
-        recipe = project.params.distillation.for_images(len(data.train_labels))
+        stored = stored_target(project, name)
+        task = stored.open()
+        recipe = stored.recipe(task.data)
         recipes = recipe_ids(recipe, "float32")
         reached: dict[str, list[float]] = {}
-        for record in StudentDatabase(project.target_students(name)).read_all(name):
-            same = (record.data_id, record.teacher_id) == (data.data_id, weights_id(teacher))
+        for record in StudentDatabase(stored.students).read_all(name):
+            same = (record.data_id, record.teacher_id) == (task.data.data_id, weights_id(task.teacher))
             if same and record.recipe_id in recipes and not record.failure:
                 reached.setdefault(record.architecture, []).append(record.final_accuracy)
         if reached:
             found.append(
                 Fixture(
-                    teacher=teacher,
-                    card=card,
-                    data=data,
-                    test_images=len(data.test_labels),
-                    recipe=recipe,
+                    task.data,
+                    task.teacher,
+                    task.card,
                     architectures=tuple(Architecture.from_json(text) for text in reached),
                     accuracies=tuple(float(np.mean(values)) for values in reached.values()),
+                    recipe=recipe,
                 )
             )
     return found

@@ -16,7 +16,7 @@ from dass.predictor.embeddings import fixed_noise
 from dass.predictor.scorer import score_candidates
 from dass.proxies.collector import Collector
 from dass.proxies.store import ProxyStore
-from dass.search.run import SupportPair, adapt_to
+from dass.search.run import adapt_to
 from dass.shipped.card import Kind
 from dass.shipped.fixture import Fixture
 from dass.training.workers import Workers
@@ -58,7 +58,7 @@ def predict(kind: Kind, weights: Path, task: Fixture, proxies: str, workers: Wor
         if proxies != EMBEDDING:
             raise UsageError(f"{weights}: the paper's predictor looks at the {EMBEDDING}, not at {proxies}")
         predictor, card = load_predictor(weights)
-        adapted = adapt_to(predictor, card, SupportPair.of(task.teacher, task.card))
+        adapted = adapt_to(predictor, card, task)
         noise = fixed_noise(card.resolution, card.noise_seed)
         return Predicted(score_candidates(adapted, task.teacher, task.architectures, card.space, noise))
     multi_fidelity, learned = load_multi_fidelity(weights)

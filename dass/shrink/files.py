@@ -10,13 +10,13 @@ from dass.device import timed_on
 from dass.errors import UsageError
 from dass.evaluation.plots import save
 from dass.search.latency import measure_latency
-from dass.search.target_task import TargetTask
 from dass.shrink.front import front_figure
 from dass.shrink.recipe import shrink_recipe
 from dass.shrink.shrink import Shrunk
 from dass.space.architecture import Architecture
 from dass.students.onnx_export import export_onnx
 from dass.students.onnx_int8 import MAX_LOSS, Quantised, WorseError, export_int8, int8_path, spread
+from dass.tasks.task import Task
 from dass.tracking.lineage import lineage
 from dass.tracking.promotion import promote
 from dass.tracking.registry import add_metrics
@@ -79,7 +79,7 @@ class Filed:
         )
 
 
-def file_student(task: TargetTask, shrunk: Shrunk, root: Path, folder: Path, device: torch.device) -> Filed:
+def file_student(task: Task, shrunk: Shrunk, root: Path, folder: Path, device: torch.device) -> Filed:
     """Registers the chosen student, exports it where that is possible, and times it beside its teacher.
 
     Args:
@@ -166,7 +166,7 @@ def _export(shrunk: Shrunk, data: TaskData, folder: Path) -> tuple[tuple[Path, .
     return (file, int8_path(file)), said + (", MORE than one point lost" if lost else ""), found
 
 
-def _latency(architecture: Architecture, task: TargetTask, device: torch.device) -> tuple[float, float]:
+def _latency(architecture: Architecture, task: Task, device: torch.device) -> tuple[float, float]:
     one, many = (
         measure_latency(architecture, task.data.resolution, len(task.data.classes), device, batch=batch)
         for batch in BATCHES

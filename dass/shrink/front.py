@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from dass.evaluation.answers import share_interval
 from dass.evaluation.plots import pareto
 from dass.search.candidates import MILLION
-from dass.search.target_task import TargetTask
 from dass.shrink.shrink import Shrunk
+from dass.tasks.task import Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Row = dict[str, str]
 
 
-def front_rows(task: TargetTask, shrunk: Shrunk) -> list[Row]:
+def front_rows(task: Task, shrunk: Shrunk) -> list[Row]:
     """Rows as people read them: the front by ascending cost, then the distilled students, then the teacher.
 
     Args:
@@ -52,7 +52,7 @@ def _row(what: str, label: str, percent: float, ends: tuple[float, float], of: s
     }
 
 
-def front_figure(task: TargetTask, shrunk: Shrunk) -> "Figure":
+def front_figure(task: Task, shrunk: Shrunk) -> "Figure":
     """The search's candidates with their front, the chosen one, the limit and the teacher.
 
     Args:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from dass.evaluation.answer_plots import confusion_matrix, mistakes_grid
 from dass.evaluation.answers import Answers
 from dass.search.candidates import MILLION
-from dass.search.target_task import TargetTask
 from dass.shrink.files import Filed
 from dass.shrink.front import embedded, front_figure
 from dass.shrink.shrink import Request, Shrunk
 from dass.space.cost import cost
+from dass.tasks.task import Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +24,7 @@ code, pre { background: #f4f4f4; } pre { padding: .8rem; white-space: pre-wrap; 
 """
 
 
-def page(task: TargetTask, request: Request, shrunk: Shrunk, filed: Filed, command: str, seconds: float) -> str:
+def page(task: Task, request: Request, shrunk: Shrunk, filed: Filed, command: str, seconds: float) -> str:
     """The page as HTML.
 
     Args:
@@ -148,7 +148,7 @@ def _distilled(shrunk: Shrunk) -> str:
     return f"Each was distilled for {epochs}. Held-out training images chose the first of them."
 
 
-def _mistakes(task: TargetTask, answers: Answers) -> str:
+def _mistakes(task: Task, answers: Answers) -> str:
     """Accuracy by class, the confusion matrix, and the mistakes that the student is surest of."""
     rows = [
         (escape(one.name), f"{one.right:.1f}%", str(one.images), escape(one.confused)) for one in answers.per_class()

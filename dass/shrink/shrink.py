@@ -20,9 +20,8 @@ from dass.networks.elastic_resnet import ElasticResNet
 from dass.search.candidates import Constraints, sample_candidates
 from dass.search.fitting import Fitting, fitting
 from dass.search.race import RaceSize, search_by_race
-from dass.search.run import SearchResult, load_search, save_search
+from dass.search.result import SearchResult, load_search, save_search
 from dass.search.slack import slack_lines
-from dass.search.target_task import TargetTask
 from dass.shrink.choosing import Distilled, Kept, Plan, best_first, in_time, smallest_keeping
 from dass.shrink.recipe import (
     FEWEST_EPOCHS,
@@ -40,6 +39,7 @@ from dass.space.architecture import Architecture
 from dass.space.search_space import RATIOS, SearchSpace
 from dass.students.build import student_record, task_key
 from dass.students.trained import TrainedStudent, load_student, save_student
+from dass.tasks.task import Task
 from dass.training.evaluation import Evaluation, predict, summarize
 from dass.training.recipes import distill
 
@@ -61,7 +61,7 @@ class Request:
     minutes: float
     seed: int = 0
 
-    def floor(self, task: TargetTask) -> float | None:
+    def floor(self, task: Task) -> float | None:
         """Percent that the student has to reach; None where only the best is asked for."""
         keep = self.budget.keep_accuracy
         return None if keep is None else task.card.accuracy - keep
@@ -103,7 +103,7 @@ class Shrunk:
         return self.distilled[0].student
 
 
-def shrink_folder(task: TargetTask, request: Request, parent: Path, device: torch.device) -> Path:
+def shrink_folder(task: Task, request: Request, parent: Path, device: torch.device) -> Path:
     """Where the steps of a request are kept: it depends on data, teacher and all that is asked for.
 
     A limit on latency is one on a device: which students were looked at and distilled follows from times that were
@@ -119,7 +119,7 @@ def shrink_folder(task: TargetTask, request: Request, parent: Path, device: torc
 
 
 def shrink(
-    task: TargetTask,
+    task: Task,
     request: Request,
     folder: Path,
     *,
@@ -223,7 +223,7 @@ def _goes_on(folder: Path) -> Iterator[None]:
 
 
 def _tell_of_time(
-    task: TargetTask,
+    task: Task,
     data: TaskData,
     teacher: ElasticResNet,
     space: SearchSpace,
@@ -244,7 +244,7 @@ def _tell_of_time(
 
 
 def _search(
-    task: TargetTask,
+    task: Task,
     space: SearchSpace,
     request: Request,
     file: Path,
@@ -289,7 +289,7 @@ def _plan(
 
 
 def _distil(
-    task: TargetTask,
+    task: Task,
     data: TaskData,
     architecture: Architecture,
     epochs: int,

@@ -13,12 +13,13 @@ from dass.files import write_text
 from dass.networks.importing import import_network
 from dass.project import RAW
 from dass.search.candidates import Constraints, check_limits
-from dass.search.target_task import TargetTask, open_task, packed_side
 from dass.shrink.files import Filed, add_report, file_student
 from dass.shrink.report import page
 from dass.shrink.shrink import Request, Shrunk, shrink, shrink_folder
 from dass.shrink.steps import Progress, Step, Tell, at_once
 from dass.space.cost import Cost
+from dass.tasks.task import Task
+from dass.tasks.user import open_task, packed_side
 from dass.training.user_teacher import TeacherFile
 
 SHORTEST = 0.05  # minutes that a search and a distillation are given at least
@@ -117,7 +118,7 @@ class Made:
         seconds: that all of it took.
     """
 
-    task: TargetTask
+    task: Task
     request: Request
     shrunk: Shrunk
     filed: Filed

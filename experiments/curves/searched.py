@@ -11,9 +11,9 @@ from dass.networks.elastic_resnet import ElasticResNet
 from dass.proxies.store import ProxyStore
 from dass.search.candidates import Constraints
 from dass.search.successive_halving import SearchBudget, search_by_multi_fidelity
-from dass.search.target_task import TargetTask
 from dass.shipped.library import find_release
 from dass.space.architecture import Architecture
+from dass.tasks.task import Task
 from dass.training.workers import Workers
 from experiments.curves.table import Clock
 
@@ -45,7 +45,7 @@ def searched(
     """
     release = find_release(PREDICTOR)
     predictor, learned = load_multi_fidelity(release.weights)
-    task = TargetTask(fit, teacher, card)
+    task = Task(fit, teacher, card)
     with Workers(0) as workers:
         found = search_by_multi_fidelity(
             predictor, learned, file_id(release.weights), task, recipe, workers=workers, store=ProxyStore(None),

@@ -9,7 +9,6 @@ import torch
 from dass.config import Params
 from dass.datasets.packed import load_target, open_packed
 from dass.datasets.splits import load_split, make_splits
-from dass.datasets.target_data import target_data
 from dass.datasets.task_data import TaskData
 from dass.datasets.validation import held_out
 from dass.errors import UsageError
@@ -19,6 +18,7 @@ from dass.project import Project
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
+from dass.tasks.stored import stored_target
 from dass.training.evaluation import evaluate
 from dass.training.recipes import train_and_save_teacher
 from dass.training.soft_labels import SoftLabels, epoch_soft_labels
@@ -109,7 +109,7 @@ class Study:
         if found := self._foreign(task):
             return replace(load_target(self.project.packed(found[1])), name=task)
         if task in self.setting.targets:
-            return target_data(self.project, task)
+            return stored_target(self.project, task).load()
         source = self.params.source
         packed = self.project.packed(source.dataset)
         made = make_splits(open_packed(packed), source.groups, source.classes_per_group, self.params.seed)

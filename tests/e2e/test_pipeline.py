@@ -17,7 +17,7 @@ import yaml
 from dass.datasets.packed import open_packed
 from dass.method_names import METHODS
 from dass.sealed import SEAL, sealed
-from dass.search.run import load_search
+from dass.search.result import load_search
 from dass.students.database import StudentDatabase
 from dass.students.record_file import read_records
 from tests.e2e.sandbox import HERE, Sandbox

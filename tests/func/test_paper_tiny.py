@@ -9,7 +9,7 @@ import pytest
 from dass.baselines.readings import PUBLISHED, READINGS
 from dass.method_names import FEW_SHOT, METHODS
 from dass.project import Project
-from dass.search.run import load_search
+from dass.search.result import load_search
 from tests.e2e.sandbox import Sandbox, new_project
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(7200)]

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = (
     "cli", "api", "planning shrink upkeep", "tracking baselines", "shipped", "search", "multi_fidelity",
-    "evaluation proxies", "predictor students", "training", "networks", "space datasets", "project presets",
+    "evaluation proxies", "tasks", "predictor students", "training", "networks", "space datasets", "project presets",
     "params_file", "config old_params", "families", "method_names", "sealed", "device files scratch amounts fidelity",
     "errors",
 )  # fmt: skip

@@ -28,7 +28,7 @@ from dass.predictor.tasks import TargetScale
 from dass.proxies.store import ProxyStore, Row
 from dass.sealed import SEAL, read_sealed, write_sealed
 from dass.search.candidates import Candidate, Constraints
-from dass.search.run import SearchResult, load_search, save_search
+from dass.search.result import SearchResult, load_search, save_search
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost
 from dass.students.database import StudentDatabase

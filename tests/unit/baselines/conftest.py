@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from dass.baselines.ranker import RankingTask
 from dass.datasets.task_data import TaskData
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import fixed_noise
 from dass.space.search_space import SearchSpace
+from dass.tasks.ranking import RankingTask
+from tests.samples import teacher_card
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
 
@@ -21,16 +22,15 @@ def make_task(name: str, seed: int, students: int) -> RankingTask:
     architectures = tuple(SPACE.sample(students, rng))
     images = torch.from_numpy(rng.integers(256, size=(24, 3, 16, 16), dtype=np.uint8))
     labels = torch.arange(24) % 3
+    data = TaskData(name, ("a", "b", "c"), images, labels, images, labels, f"{seed:012x}")
     return RankingTask(
-        name,
+        data,
         teacher.eval(),
-        60.0,
-        TaskData(name, ("a", "b", "c"), images, labels, images, labels, f"{seed:012x}"),
-        len(labels),
-        SPACE,
-        fixed_noise(16, 0),
+        teacher_card(teacher, data, 60.0),
         architectures,
         tuple(30.0 + 2 * sum(a.depths) + float(rng.normal(scale=0.2)) for a in architectures),
+        space=SPACE,
+        noise=fixed_noise(16, 0),
     )
 
 

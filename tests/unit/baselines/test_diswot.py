@@ -7,7 +7,6 @@ import torch.nn.functional as F
 
 from dass.baselines.diswot import STARTS, DisWOT, look, relation, semantic
 from dass.baselines.probes import probe_batch, random_network, scratch_copy
-from dass.baselines.ranker import RankingTask
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
 from dass.families.ofa_resnet import OfaResNet
@@ -15,7 +14,9 @@ from dass.networks.remapping import remap
 from dass.predictor.embeddings import fixed_noise
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
+from dass.tasks.ranking import RankingTask
 from tests.factories import make_teacher
+from tests.samples import teacher_card
 
 CPU = torch.device("cpu")
 
@@ -88,7 +89,7 @@ def test_students_with_a_narrower_last_stage_have_zeros_there(start: str) -> Non
     labels = torch.arange(12) % 3
     data = TaskData("t", ("a", "b", "c"), images, labels, images, labels, "0" * 12)
     space = SearchSpace.below(teacher.architecture, (1.0,), "block")
-    task = RankingTask("t", teacher, 50.0, data, 12, space, fixed_noise(64, 0))
+    task = RankingTask(data, teacher, teacher_card(teacher, data, 50.0), space=space, noise=fixed_noise(64, 0))
     students = [Architecture(widths, OfaResNet((24, 32, 40, last), (8, 16))) for last in (48, 24)]
     scores = DisWOT(start).score(task, students)  # type: ignore[arg-type]
     assert np.isfinite(scores).all()

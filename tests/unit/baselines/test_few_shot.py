@@ -5,10 +5,10 @@ import pytest
 
 from dass.baselines.few_shot import FewShot, few_shot_curve, reveal
 from dass.baselines.meta_predictors import MetaPredictorRanker
-from dass.baselines.ranker import RankingTask
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.predictor.scorer import score_candidates
+from dass.tasks.ranking import RankingTask
 
 
 @pytest.fixture(scope="module")

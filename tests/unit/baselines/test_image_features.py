@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from dass.baselines.image_features import ClassFeatures, class_features, pooled_features
-from dass.baselines.ranker import RankingTask
 from dass.datasets.augment import normalize
 from dass.errors import DassError
+from dass.tasks.ranking import RankingTask
 
 
 def test_features_are_what_the_classifier_sees(target: RankingTask) -> None:

@@ -3,9 +3,9 @@
 import pytest
 
 from dass.baselines.meta_predictors import VARIANTS, MetaPredictorRanker
-from dass.baselines.ranker import RankingTask
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
+from dass.tasks.ranking import RankingTask
 
 SETTINGS = {"query": 12, "learning_rate": 5e-3, "validate_every": 20, "precision": "float32", "device": "cpu"}
 

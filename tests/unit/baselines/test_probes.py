@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from dass.baselines.probes import probe_batch, random_network, scratch_copy
-from dass.baselines.ranker import RankingTask
 from dass.datasets.augment import normalize
+from dass.tasks.ranking import RankingTask
 
 CPU = torch.device("cpu")
 

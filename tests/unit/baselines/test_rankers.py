@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from dass.baselines.catalogue import CATALOGUE, Method, Settings
 from dass.baselines.few_shot import reveal
-from dass.baselines.ranker import Ranker, RankingTask
+from dass.baselines.ranker import Ranker
 from dass.config import Predictor
 from dass.errors import UsageError
 from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask
 from tests.samples import RECIPE
 
 SETTINGS = Settings(

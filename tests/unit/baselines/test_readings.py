@@ -2,10 +2,10 @@
 
 import pytest
 
-from dass.baselines.ranker import RankingTask
 from dass.baselines.readings import PUBLISHED, READINGS, agreement, best_reading, folds
 from dass.config import Predictor
 from dass.errors import UsageError
+from dass.tasks.ranking import RankingTask
 
 
 def test_there_are_four_and_each_changes_the_settings() -> None:

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 
 from dass.baselines.probes import probe_batch
-from dass.baselines.ranker import RankingTask
 from dass.baselines.remapped import RemappedAccuracy, recalibrate
 from dass.datasets.augment import normalize
 from dass.errors import UsageError
 from dass.networks.remapping import remap
+from dass.tasks.ranking import RankingTask
 from dass.training.evaluation import evaluate
 
 CPU = torch.device("cpu")

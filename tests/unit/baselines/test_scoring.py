@@ -14,16 +14,17 @@ from dass.baselines import scoring as module
 from dass.baselines.catalogue import CATALOGUE, Method, Settings
 from dass.baselines.meta_predictors import MetaPredictorRanker
 from dass.baselines.picks import picks_of
-from dass.baselines.ranker import Ranker, RankingTask
+from dass.baselines.ranker import Ranker
 from dass.baselines.scores import ScoreDatabase, Scores, score_arrays, time_rows
-from dass.baselines.scoring import Scoring, SourceTasks, TargetSample
+from dass.baselines.scoring import Scoring, TargetSample
 from dass.errors import DassError
 from dass.params_file import load_params
 from dass.predictor.scorer import MetaPredictor
 from dass.proxies.store import ProxyStore
 from dass.search.candidates import Constraints, scored
-from dass.search.run import SearchResult
+from dass.search.result import SearchResult
 from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask, SourceTasks
 
 PRESETS = Path(__file__).parents[3] / "presets"
 
@@ -46,6 +47,10 @@ def shipped(sources: list[RankingTask]) -> MetaPredictor:
 @pytest.fixture
 def sample(target: RankingTask) -> TargetSample:
     return TargetSample(target, "task", "students", target.architectures, (2.0,) * len(target.architectures))
+
+
+def renamed(task: RankingTask, name: str) -> RankingTask:
+    return replace(task, data=replace(task.data, name=name))
 
 
 class Tripwire:
@@ -171,7 +176,7 @@ def test_the_predictors_seconds_are_those_of_its_proxies_whenever_they_were_made
 
 
 def test_a_failure_is_kept_and_tried_again(made: Scoring, sample: TargetSample, broken: dict[str, Ranker]) -> None:
-    other = replace(sample, task=replace(sample.task, name="second"))
+    other = replace(sample, task=renamed(sample.task, "second"))
     broken["broken"] = Broken()
     assert [scores.failure for scores in made.score("broken", 0, [sample, other])] == ["RuntimeError: no memory"] * 2
     [kept] = made.database.read("second")
@@ -187,7 +192,7 @@ def test_a_failure_is_kept_and_tried_again(made: Scoring, sample: TargetSample, 
 def test_the_shipped_predictor_is_the_first_seed_and_others_learn_once(
     made: Scoring, sample: TargetSample, tripwire: Tripwire, shipped: MetaPredictor
 ) -> None:
-    other = replace(sample, task=replace(sample.task, name="second"))
+    other = replace(sample, task=renamed(sample.task, "second"))
     [first] = made.score("dass", 0, [sample])
     assert tripwire.asked == 0
     direct = MetaPredictorRanker("dass", episodes=1, query=2)
@@ -201,7 +206,7 @@ def test_the_shipped_predictor_is_the_first_seed_and_others_learn_once(
     assert tripwire.asked == 1  # the source tasks are read once for all methods
     state = made.states / "dass-1.partial"
     before = state.stat().st_mtime_ns
-    third = replace(sample, task=replace(sample.task, name="third"))
+    third = replace(sample, task=renamed(sample.task, "third"))
     [found] = made.score("dass", 1, [third])
     assert found.values == second[0].values
     assert state.stat().st_mtime_ns == before  # a new target goes on from what was learned
@@ -210,7 +215,7 @@ def test_the_shipped_predictor_is_the_first_seed_and_others_learn_once(
 def test_a_method_that_cannot_learn_fails_once_for_all(
     made: Scoring, sample: TargetSample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = replace(sample, task=replace(sample.task, name="second"))
+    other = replace(sample, task=renamed(sample.task, "second"))
     asked = []
 
     def sources() -> SourceTasks:

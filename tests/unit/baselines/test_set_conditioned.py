@@ -9,12 +9,12 @@ import torch.nn.functional as F
 
 from dass.baselines.metad2a import AttentionBlock, MetaD2A, MetaD2ANetwork, SetPool
 from dass.baselines.probes import random_network
-from dass.baselines.ranker import RankingTask
 from dass.baselines.set_conditioned import SetConditionedRanker
 from dass.baselines.tans import TANS, TANSNetwork, contrast
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.networks.remapping import remap
+from dass.tasks.ranking import RankingTask
 
 NETWORKS = [MetaD2ANetwork, TANSNetwork]
 RANKERS = [(MetaD2A, 1e-3), (TANS, 1e-2)]
@@ -137,7 +137,7 @@ def test_the_weights_kept_are_those_of_the_best_look(sources: list[RankingTask],
 def test_nothing_of_the_targets_teacher_is_known_unless_asked_for(
     kind: type[MetaD2A] | type[TANS], sources: list[RankingTask], target: RankingTask
 ) -> None:
-    other = replace(target, teacher=sources[2].teacher, teacher_accuracy=1.0)
+    other = replace(target, teacher=sources[2].teacher, card=replace(target.card, accuracy=1.0))
     some = target.architectures[:5]
     for extractor, same in (("source", True), ("teacher", False)):
         ranker = kind(episodes=3, query=8, samples=2, extractor=extractor, precision="float32", device="cpu")  # type: ignore[arg-type]

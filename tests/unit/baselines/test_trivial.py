@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from dass.baselines.ranker import RankingTask
 from dass.baselines.trivial import Depth, Macs, Parameters, Random
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.tasks.ranking import RankingTask
 
 
 def test_counts_are_the_networks(target: RankingTask) -> None:

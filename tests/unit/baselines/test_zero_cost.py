@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dass.baselines.probes import probe_batch, random_network
-from dass.baselines.ranker import RankingTask
 from dass.baselines.zero_cost import PROXIES, ZeroCost, fisher, grad_norm, grasp, naswot, plain, snip, synflow
 from dass.errors import UsageError
 from dass.networks import elastic_resnet
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask
 
 CPU = torch.device("cpu")
 LABELS = torch.tensor([0, 2, 1, 1, 0, 2])

@@ -16,9 +16,9 @@ from dass.cli.data import data_app
 from dass.datasets import catalogue
 from dass.datasets.catalogue import Remote, find_dataset
 from dass.datasets.packed import open_packed
-from dass.datasets.target_data import target_data
 from dass.errors import DassError, UsageError
 from dass.project import Project
+from dass.tasks.stored import stored_target
 
 PRESETS = Path(__file__).parents[3] / "presets"
 
@@ -80,13 +80,13 @@ def test_import_at_the_resolutions_of_all_targets(images, tmp_path):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     _run("import", "mine", "mine")
     project = Project.open(tmp_path)
-    assert [target_data(project, name).resolution for name in values["targets"]] == [16, 32, 40, 16]
+    assert [stored_target(project, name).load().resolution for name in values["targets"]] == [16, 32, 40, 16]
     assert {path.parent.name for path in (tmp_path / "data" / "raw").rglob("dataset.json")} == {
         "mine-16", "at-32", "at-40"
     }  # fmt: skip
     assert "mine at 40x40" in _run("list")
     _run("import", "mine", "mine")  # the new images at every resolution
-    assert target_data(project, "finer").resolution == 40
+    assert stored_target(project, "finer").load().resolution == 40
 
 
 def test_duplicates_and_skipped_images_are_shown(images):

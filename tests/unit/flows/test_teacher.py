@@ -3,27 +3,27 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
 
-from dass.config import Target
 from dass.datasets.importing import import_dataset
 from dass.datasets.packed import open_packed
-from dass.datasets.target_data import target_data
 from dass.networks.checkpoint import card_path, load_teacher
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.project import Project
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
+from dass.tasks.stored import stored_target
 from dass.tracking.store import open_store
+from dass.training.current_teacher import is_current
 from dass.training.recipes import train_and_save_teacher
 from flows.dataset import settle
 from flows.names import main as names
-from flows.teacher import bring_in, target_task
-from flows.teachers import is_current
+from flows.teacher import bring_in
 from tests.samples import SPACE, TEACHER_RECIPE, rows_task
 
 ROOT = Path(__file__).parents[3]
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_it_takes_the_place_of_one_that_was_trained_here_with_all_that_was_left_of_it(tmp_path: Path) -> None:
     values = yaml.safe_load((ROOT / "presets" / "demo.yaml").read_text())
-    values["targets"] = {"digits": {"dataset": "digits", "teacher": "mine.safetensors"}}
+    values["targets"] = {"digits": {"dataset": "digits", "teacher": "mine.safetensors", "expect_accuracy": 0}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     project = Project.open(tmp_path)
     import_dataset("digits", None, project.raw, project.params.data.resolution)
@@ -43,8 +43,7 @@ def test_it_takes_the_place_of_one_that_was_trained_here_with_all_that_was_left_
     for name in ("digits.safetensors", "digits.json", "digits.curve.json", "digits.safetensors.partial"):
         (path.parent / name).write_text("of the other")
 
-    given = Target(dataset="digits", teacher="mine.safetensors", expect_accuracy=0)
-    bring_in.fn(project, "digits", given, path)
+    bring_in.fn(stored_target(project, "digits"))
 
     assert {file.name for file in path.parent.iterdir()} == {"digits.safetensors", "digits.json"}
     network, card = load_teacher(path)
@@ -53,21 +52,24 @@ def test_it_takes_the_place_of_one_that_was_trained_here_with_all_that_was_left_
 
 
 def test_a_teacher_whose_card_was_changed_is_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.teachers.logger", lambda: logging.getLogger("test"))  # that of Prefect wants a run
     data, space = rows_task(), SPACE
     path = tmp_path / "rows.safetensors"
     recipe = TEACHER_RECIPE.model_copy(update={"epochs": 1})
     train_and_save_teacher(lambda: data, space.largest, recipe, path, seed=0, device="cpu")
-    asked = (path, data, space.largest, recipe, 0, torch.device("cpu"))
-    assert is_current(*asked)
+    place: dict[str, Any] = {"seed": 0, "device": torch.device("cpu")}
+    told: list[str] = []
+    assert is_current(path, data, space.largest, recipe, **place)
     auto = recipe.model_copy(update={"precision": "auto"})
     for precision in ("float32", "bfloat16"):  # that of a machine that would choose it
         with monkeypatch.context() as machine:
-            machine.setattr("flows.teachers.resolve_precision", lambda *_, precision=precision: precision)
-            assert is_current(path, data, space.largest, auto, 0, torch.device("cpu"))
+            machine.setattr(
+                "dass.training.current_teacher.resolve_precision", lambda *_, precision=precision: precision
+            )
+            assert is_current(path, data, space.largest, auto, **place)
     card = card_path(path)
     card.write_text(card.read_text().replace('"accuracy": ', '"accuracy": 1'))
-    assert not is_current(*asked)
+    assert not is_current(path, data, space.largest, recipe, **place, tell=told.append)
+    assert len(told) == 1
 
 
 def test_a_target_of_another_resolution_has_images_and_a_teacher_of_that_size(
@@ -86,12 +88,12 @@ def test_a_target_of_another_resolution_has_images_and_a_teacher_of_that_size(
     for side in (16, 24):
         settle(project, "digits", side)
     assert sorted(path.name for path in (project.reports / "datasets").iterdir()) == ["digits-24.png", "digits.png"]
-    data = target_data(project, "digits")
+    data = stored_target(project, "digits").load()
     assert (data.resolution, open_packed(project.packed("digits")).card.resolution) == (24, 16)
 
     path, largest = project.target_teacher_file("digits"), SearchSpace.from_config(project.params.space).largest
     recipe = TEACHER_RECIPE.model_copy(update={"epochs": 1})
     train_and_save_teacher(lambda: data, largest, recipe, path, seed=0, device="cpu")
-    given = target_task(project, "digits")
-    assert (given.guide.resolution, given.card.resolution) == (24, 24)
+    given = stored_target(project, "digits").open()
+    assert (given.data.resolution, given.card.resolution) == (24, 24)
     assert given.teacher_cost.macs > 2 * cost(largest, 16, 10).macs

@@ -10,18 +10,17 @@ from safetensors.torch import save
 
 from dass.errors import UsageError
 from dass.families.registry import FAMILIES
-from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.search.candidates import Candidate, Constraints, check_limits, sample_candidates
 from dass.search.evolution import evolve_candidates
 from dass.search.fitting import Fitting, fitting
 from dass.search.select import choose, kept_probability
 from dass.search.slack import slack_lines
-from dass.search.target_task import TargetTask
 from dass.space.architecture import Architecture
 from dass.space.cost import cost, weights_size
 from dass.space.search_space import RATIOS, SearchSpace
-from tests.samples import rows_task
+from dass.tasks.task import Task
+from tests.samples import rows_task, teacher_card
 
 CPU = torch.device("cpu")
 SPACE = SearchSpace((8, 16, 32, 64), 3, (0.25, 0.5, 1.0), "block")
@@ -29,14 +28,9 @@ SIZE = {"resolution": 16, "classes": 3}
 
 
 @pytest.fixture
-def task() -> TargetTask:
+def task() -> Task:
     data, teacher = rows_task(), ElasticResNet(SPACE.largest, 4)
-    card = TeacherCard(
-        task="rows", classes=data.classes, architecture=SPACE.largest, resolution=16, accuracy=95.0, loss=1.0,
-        teacher_id=weights_id(teacher), data_id=data.data_id, train_images=70, recipe_id="r", seed=0, seconds=1.0,
-        device="cpu",
-    )  # fmt: skip
-    return TargetTask(data, teacher, card)
+    return Task(data, teacher, teacher_card(teacher, data, 95.0))
 
 
 class Planned(Fitting):
@@ -160,7 +154,7 @@ def test_what_belongs_to_no_limit_is_refused(alone: dict[str, float]) -> None:
         check_limits(**alone)  # type: ignore[arg-type]
 
 
-def test_limits_that_the_teacher_keeps_are_said(task: TargetTask) -> None:
+def test_limits_that_the_teacher_keeps_are_said(task: Task) -> None:
     spent, size = task.teacher_cost, weights_size(task.teacher.architecture, 4) / 1e6
     macs, params = spent.macs / 1e6, spent.parameters / 1e6
     wide = Constraints(macs, params, max_size=size, max_latency=1e6, keep_accuracy=task.card.accuracy)

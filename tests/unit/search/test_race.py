@@ -8,39 +8,33 @@ import torch
 from dass.config import Search
 from dass.errors import DassError, UsageError
 from dass.fidelity import Fidelity
-from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.search import race as racing
 from dass.search.candidates import Constraints
 from dass.search.race import FIRST, RaceSize, search_by_race
-from dass.search.run import SearchResult
-from dass.search.target_task import TargetTask
+from dass.search.result import SearchResult
 from dass.space.cost import cost
+from dass.tasks.task import Task
 from dass.training.member import Member
 from dass.training.recipes import train_teacher
-from tests.samples import RECIPE, SPACE, TEACHER_RECIPE, rows_task
+from tests.samples import RECIPE, SPACE, TEACHER_RECIPE, rows_task, teacher_card
 
 CPU = torch.device("cpu")
 FLOAT32 = RECIPE.model_copy(update={"precision": "float32"})
 
 
 @pytest.fixture(scope="module")
-def task() -> TargetTask:
+def task() -> Task:
     data = rows_task()
     teacher, result = train_teacher(data, SPACE.largest, TEACHER_RECIPE, seed=0, device=CPU)
-    card = TeacherCard(
-        task="rows", classes=data.classes, architecture=SPACE.largest, resolution=16, accuracy=result.accuracy,
-        loss=1.0, teacher_id=weights_id(teacher), data_id=data.data_id, train_images=70, recipe_id="r", seed=0,
-        seconds=1.0, device="cpu",
-    )  # fmt: skip
-    return TargetTask(data, teacher, card)
+    return Task(data, teacher, teacher_card(teacher, data, result.accuracy))
 
 
-def race(task: TargetTask, size: RaceSize, budget: Constraints | None = None, **more: object) -> SearchResult:
+def race(task: Task, size: RaceSize, budget: Constraints | None = None, **more: object) -> SearchResult:
     return search_by_race(task, SPACE, FLOAT32, budget=budget or Constraints(), size=size, seed=0, device=CPU, **more)  # type: ignore[arg-type]
 
 
-def test_half_go_on_for_twice_as_long(task: TargetTask) -> None:
+def test_half_go_on_for_twice_as_long(task: Task) -> None:
     found = race(task, RaceSize(candidates=20, students=8))
     steps = [candidate.fidelity.steps for candidate in found.ranking]
     assert steps == [4 * FIRST] * 2 + [2 * FIRST] * 2 + [FIRST] * 4
@@ -49,7 +43,7 @@ def test_half_go_on_for_twice_as_long(task: TargetTask) -> None:
     assert len({candidate.architecture for candidate in found.ranking}) == 8
 
 
-def test_the_same_seed_gives_the_same_ranking_and_test_images_play_no_part(task: TargetTask) -> None:
+def test_the_same_seed_gives_the_same_ranking_and_test_images_play_no_part(task: Task) -> None:
     size = RaceSize(candidates=6, students=4)
     found = race(task, size)
     spoilt = replace(task, data=replace(task.data, test_images=255 - task.data.test_images))
@@ -59,7 +53,7 @@ def test_the_same_seed_gives_the_same_ranking_and_test_images_play_no_part(task:
         ]
 
 
-def test_within_the_budget(task: TargetTask) -> None:
+def test_within_the_budget(task: Task) -> None:
     limit = cost(SPACE.largest, 16, 4).macs * 0.5 / 1e6
     found = race(task, RaceSize(candidates=10, students=4), Constraints(max_macs=limit))
     assert all(candidate.cost.macs <= limit * 1e6 for candidate in found.ranking)
@@ -67,12 +61,12 @@ def test_within_the_budget(task: TargetTask) -> None:
         race(task, RaceSize(candidates=10, students=4), Constraints(max_macs=1e-6))
 
 
-def test_no_time_leaves_one_student(task: TargetTask) -> None:
+def test_no_time_leaves_one_student(task: Task) -> None:
     assert len(race(task, RaceSize(candidates=8, students=8, seconds=0.001)).ranking) == 1
 
 
 @pytest.mark.parametrize(("seconds", "steps"), [(4.0, 160), (12.0, 360)])
-def test_a_limited_time_is_used(task: TargetTask, monkeypatch: pytest.MonkeyPatch, seconds: float, steps: int) -> None:
+def test_a_limited_time_is_used(task: Task, monkeypatch: pytest.MonkeyPatch, seconds: float, steps: int) -> None:
     """As many start as leave time for the rounds that follow; the clock ticks with each student's step alone."""
     now = [0.0]
     monkeypatch.setattr(racing.time, "perf_counter", lambda: now[0])
@@ -114,19 +108,19 @@ def test_what_cannot_be_honoured_is_an_error(asked: dict[str, int]) -> None:
         RaceSize.of(BLOCK.model_copy(update={"k_step": 0}))
 
 
-def test_one_student_needs_no_rival(task: TargetTask) -> None:
+def test_one_student_needs_no_rival(task: Task) -> None:
     [only] = race(task, RaceSize(candidates=1, students=1)).ranking
     assert only.fidelity == Fidelity("steps", FIRST)
 
 
-def test_progress_ends_at_the_whole(task: TargetTask) -> None:
+def test_progress_ends_at_the_whole(task: Task) -> None:
     told: list[tuple[int, int]] = []
     race(task, RaceSize(candidates=4, students=4), progress=lambda *numbers: told.append(numbers))
     assert all(done <= whole for done, whole in told)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
 
-def test_divergence_is_an_error(task: TargetTask) -> None:
+def test_divergence_is_an_error(task: Task) -> None:
     broken = ElasticResNet(SPACE.largest, 4)
     with torch.no_grad():
         broken.head.weight.fill_(float("inf"))

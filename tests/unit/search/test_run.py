@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from dass.datasets.task_data import TaskData
 from dass.errors import DassError, UsageError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
@@ -17,10 +18,13 @@ from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
 from dass.sealed import read_sealed, write_sealed
 from dass.search.candidates import Constraints
-from dass.search.run import SearchResult, SupportPair, adapt_to, load_search, save_search, search_students
+from dass.search.result import SearchResult, load_search, save_search
+from dass.search.run import adapt_to, search_students
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
+from dass.tasks.task import Task
+from tests.samples import teacher_card
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
 CARD = PredictorCard(
@@ -50,17 +54,19 @@ def predictor() -> MetaPredictor:
 
 
 @pytest.fixture(scope="module")
-def guide() -> SupportPair:
+def task() -> Task:
     torch.manual_seed(1)
     teacher = ElasticResNet(SPACE.largest, 3)
     teacher(torch.randn(8, 3, 24, 24))  # moves the running statistics
-    return SupportPair("pets", teacher.eval(), "t" * 12, 60.0, 24)
+    none = torch.empty(0, 3, 24, 24, dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
+    data = TaskData("pets", ("a", "b", "c"), *none, *none, "0123456789ab")
+    return Task(data, teacher.eval(), replace(teacher_card(teacher, data, 60.0), teacher_id="t" * 12))
 
 
 @pytest.fixture(scope="module")
-def search(predictor: MetaPredictor, guide: SupportPair) -> Callable[..., SearchResult]:
+def search(predictor: MetaPredictor, task: Task) -> Callable[..., SearchResult]:
     def run(*, count: int = 40, seed: int = 0, budget: Constraints | None = None, **changes: object) -> SearchResult:
-        changed = replace(guide, **changes)
+        changed = replace(task, **changes)
         return search_students(
             predictor, CARD, "p" * 12, changed, budget=budget or Constraints(), count=count, seed=seed
         )
@@ -87,22 +93,22 @@ def test_all_candidates_are_ranked_and_the_best_is_picked(search: Callable[..., 
 
 
 def test_a_prediction_is_the_adapted_predictors_of_the_remapped_student(
-    search: Callable[..., SearchResult], predictor: MetaPredictor, guide: SupportPair
+    search: Callable[..., SearchResult], predictor: MetaPredictor, task: Task
 ) -> None:
-    adapted, noise = adapt_to(predictor, CARD, guide), fixed_noise(16, 3)
+    adapted, noise = adapt_to(predictor, CARD, task), fixed_noise(16, 3)
     for candidate in search().ranking[::8]:
-        student = remap(guide.teacher, candidate.architecture).eval()
+        student = remap(task.teacher, candidate.architecture).eval()
         with torch.no_grad():
             embedding = student.features(noise)
         code = torch.from_numpy(SPACE.encode([candidate.architecture]))
         assert candidate.score == pytest.approx(float(adapted.predict(embedding, code)), abs=1e-3)
 
 
-def test_the_same_search_twice_and_others(search: Callable[..., SearchResult]) -> None:
+def test_the_same_search_twice_and_others(search: Callable[..., SearchResult], task: Task) -> None:
     found = search()
     assert replace(search(), seconds=0) == replace(found, seconds=0)
     assert {c.architecture for c in search(seed=1).ranking} != {c.architecture for c in found.ranking}
-    better = search(accuracy=90.0)  # the guide: a better teacher, better students
+    better = search(card=replace(task.card, accuracy=90.0))  # a better teacher, better students
     assert better.pick.score > found.pick.score
 
 
@@ -118,10 +124,10 @@ def test_the_budget_is_respected(search: Callable[..., SearchResult]) -> None:
     assert len(everything.ranking) == SPACE.size < 10_000
 
 
-def test_progress_reaches_the_end(predictor: MetaPredictor, guide: SupportPair) -> None:
+def test_progress_reaches_the_end(predictor: MetaPredictor, task: Task) -> None:
     seen: list[tuple[int, int]] = []
     search_students(
-        predictor, CARD, "p", guide, budget=Constraints(), count=40, seed=0,
+        predictor, CARD, "p", task, budget=Constraints(), count=40, seed=0,
         progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
     assert seen[-1] == (40, 40)

@@ -16,12 +16,13 @@ from dass.proxies.store import ProxyStore
 from dass.proxies.table import ProxyTable
 from dass.search import successive_halving as climbing
 from dass.search.candidates import Constraints
-from dass.search.run import SearchResult, SupportPair, load_search, save_search
+from dass.search.result import SearchResult, load_search, save_search
 from dass.search.successive_halving import RungReport, SearchBudget, successive_halving
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
+from dass.tasks.task import Task
 from dass.training.workers import Workers
-from tests.samples import RECIPE
+from tests.samples import RECIPE, teacher_card
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
 COLUMNS = (*size.columns(4), *noise.COLUMNS, *one_batch.columns(4), *k_step.columns(50))
@@ -63,13 +64,19 @@ def collector() -> Collector:
     )  # fmt: skip
 
 
+def task_of(collector: Collector) -> Task:
+    """The collector's task; its teacher gets 60% of 500 test images right."""
+    data, teacher = collector._data, collector._teacher
+    return Task(data, teacher, teacher_card(teacher, data, 60.0), left_out=500 - len(data.test_labels))
+
+
 def search(
     collector: Collector, effort: SearchBudget, predictor: MultiFidelityPredictor | None = None
 ) -> tuple[SearchResult, list[RungReport]]:
     rungs: list[RungReport] = []
     result = successive_halving(
-        predictor or learned(), "l" * 12, collector, SPACE, SupportPair("pets", collector._teacher, "t" * 12, 60.0, 16),
-        test_images=500, budget=Constraints(max_macs=0.9), effort=effort, seed=0, said=rungs.append,
+        predictor or learned(), "l" * 12, collector, SPACE, task_of(collector),
+        budget=Constraints(max_macs=0.9), effort=effort, seed=0, said=rungs.append,
     )  # fmt: skip
     return result, rungs
 

@@ -1,5 +1,6 @@
 """A multi-fidelity predictor of a tiny space, and a task whose students it knows nothing of."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ import torch
 from dass.fidelity import FIDELITIES, ONE_BATCH
 from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelity
 from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, gather
-from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import fixed_noise
 from dass.proxies.collector import Collector, recipe_facts
@@ -19,7 +19,7 @@ from dass.shipped.card import Source
 from dass.shipped.fixture import Fixture
 from dass.space.cost import cost
 from dass.training.workers import Workers
-from tests.samples import RECIPE, SPACE, rows_task
+from tests.samples import RECIPE, SPACE, rows_task, teacher_card
 
 ORIGIN = Origin("for tests", ("paper_resnet",), False, (Source("glyphs", "0" * 12, 2, "CC0"),), (0,), "MIT", "0" * 40)
 
@@ -28,7 +28,7 @@ def make_task(seed: int, students: int = 16, outliers: int = 0) -> Fixture:
     """Students who reach more the larger they are."""
     torch.manual_seed(seed)
     teacher = ElasticResNet(SPACE.largest, 4)
-    data = rows_task(train=70)
+    data = replace(rows_task(train=70), name=f"task{seed}")
     teacher(torch.rand(8, 3, 16, 16))  # moves the running statistics
     teacher.eval()
     rng = np.random.default_rng(seed)
@@ -36,11 +36,10 @@ def make_task(seed: int, students: int = 16, outliers: int = 0) -> Fixture:
     sizes = np.log([cost(one, 16, 4).parameters for one in architectures])
     accuracies = 50 + 60 * (sizes - sizes.mean()) + 4 * rng.normal(size=students)
     accuracies[:outliers] += 20
-    card = TeacherCard(
-        f"task{seed}", data.classes, SPACE.largest, 16, 57.0, 1.0, weights_id(teacher), data.data_id, 70, "", 0, 1.0,
-        "cpu",
+    return Fixture(
+        data, teacher, teacher_card(teacher, data, 57.0), architectures, tuple(accuracies.tolist()),
+        left_out=2000 - len(data.test_labels), recipe=RECIPE,
     )  # fmt: skip
-    return Fixture(teacher, card, data, 2000, RECIPE, architectures, tuple(accuracies.tolist()))
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +53,7 @@ def multi_fidelity_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 device=torch.device("cpu"),
             )  # fmt: skip
             proxies = gather(collector, task.architectures, ONE_BATCH)
-            tasks.append(MultiFidelityTask(proxies, np.array(task.accuracies), 57.0, 4, 2000))
+            tasks.append(MultiFidelityTask.of(task, proxies))
     learned = MultiFidelityPredictor(alpha=RECIPE.alpha, temperature=RECIPE.temperature).fit(tasks, FIDELITIES[:3])
     card = MultiFidelityCard(
         SPACE, 16, recipe_facts(RECIPE), ("task0",), ("t" * 12,), 48, {"size": 0.9, "one_batch": 0.9},

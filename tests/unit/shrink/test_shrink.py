@@ -8,31 +8,25 @@ import pytest
 import torch
 
 from dass.errors import DassError
-from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.search.candidates import Constraints
-from dass.search.target_task import TargetTask
 from dass.shrink import shrink as steps
 from dass.shrink.files import Filed
 from dass.shrink.recipe import divide_time, shrink_recipe
 from dass.shrink.report import page
 from dass.shrink.shrink import Request, Shrunk, shrink, shrink_folder
 from dass.space.cost import cost, weights_size
+from dass.tasks.task import Task
 from dass.training.recipes import train_teacher
-from tests.samples import SPACE, TEACHER_RECIPE, rows_task
+from tests.samples import SPACE, TEACHER_RECIPE, rows_task, teacher_card
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def task() -> TargetTask:
+def task() -> Task:
     data = rows_task(train=80)
     teacher, result = train_teacher(data, SPACE.largest, TEACHER_RECIPE, seed=0, device=CPU)
-    card = TeacherCard(
-        task="rows", classes=data.classes, architecture=SPACE.largest, resolution=16, accuracy=result.accuracy,
-        loss=1.0, teacher_id=weights_id(teacher), data_id=data.data_id, train_images=80, recipe_id="r", seed=0,
-        seconds=1.0, device="cpu",
-    )  # fmt: skip
-    return TargetTask(data, teacher, card)
+    return Task(data, teacher, teacher_card(teacher, data, result.accuracy))
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +40,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shrunk(task: TargetTask, request_: Request, folder: Path) -> Shrunk:
+def shrunk(task: Task, request_: Request, folder: Path) -> Shrunk:
     return shrink(task, request_, folder, device=CPU)
 
 
 def test_the_student_is_within_the_budget_and_is_measured_on_the_test_images(
-    task: TargetTask, request_: Request, shrunk: Shrunk
+    task: Task, request_: Request, shrunk: Shrunk
 ) -> None:
     assert request_.budget.max_macs is not None
     assert all(one.student.macs <= request_.budget.max_macs * 1e6 for one in shrunk.distilled)
@@ -63,7 +57,7 @@ def test_the_student_is_within_the_budget_and_is_measured_on_the_test_images(
 
 
 def test_a_second_call_goes_on_from_what_is_there(
-    task: TargetTask, request_: Request, shrunk: Shrunk, folder: Path, monkeypatch: pytest.MonkeyPatch
+    task: Task, request_: Request, shrunk: Shrunk, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("trained again")
@@ -76,14 +70,14 @@ def test_a_second_call_goes_on_from_what_is_there(
 
 
 def test_a_student_that_was_lost_is_distilled_again(
-    task: TargetTask, request_: Request, shrunk: Shrunk, folder: Path
+    task: Task, request_: Request, shrunk: Shrunk, folder: Path
 ) -> None:
     for path in (shrunk.distilled[-1].path, shrunk.distilled[-1].path.with_suffix(".json")):
         path.unlink()
     assert shrink(task, request_, folder, device=CPU).chosen == shrunk.chosen
 
 
-def test_the_test_images_choose_nothing(task: TargetTask, request_: Request, shrunk: Shrunk, tmp_path: Path) -> None:
+def test_the_test_images_choose_nothing(task: Task, request_: Request, shrunk: Shrunk, tmp_path: Path) -> None:
     spoilt = replace(task, data=replace(task.data, test_labels=(task.data.test_labels + 1) % 4))
     (tmp_path / "search.json").write_bytes((shrunk.distilled[0].path.parent / "search.json").read_bytes())
     (tmp_path / "plan.json").write_bytes((shrunk.distilled[0].path.parent / "plan.json").read_bytes())
@@ -92,7 +86,7 @@ def test_the_test_images_choose_nothing(task: TargetTask, request_: Request, shr
     assert torch.equal(other.logits, shrunk.logits)
 
 
-def test_what_is_asked_for_names_the_folder(task: TargetTask, request_: Request, tmp_path: Path) -> None:
+def test_what_is_asked_for_names_the_folder(task: Task, request_: Request, tmp_path: Path) -> None:
     folders = {
         shrink_folder(task, asked, tmp_path, CPU)
         for asked in (request_, replace(request_, seed=1), replace(request_, minutes=2.0), Request(Constraints(), 0.05))
@@ -102,7 +96,7 @@ def test_what_is_asked_for_names_the_folder(task: TargetTask, request_: Request,
 
 
 def test_a_latency_belongs_to_what_it_was_measured_on(
-    task: TargetTask, request_: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    task: Task, request_: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On another device, or with other threads, nothing is gone on from that was chosen by times measured elsewhere."""
     limited = replace(request_, budget=replace(request_.budget, max_latency=5.0))
@@ -119,9 +113,7 @@ def test_a_latency_belongs_to_what_it_was_measured_on(
     assert place(limited) != here and place(request_) == free
 
 
-def test_the_page_stands_alone_and_escapes_what_people_wrote(
-    task: TargetTask, request_: Request, shrunk: Shrunk
-) -> None:
+def test_the_page_stands_alone_and_escapes_what_people_wrote(task: Task, request_: Request, shrunk: Shrunk) -> None:
     odd = replace(task, data=replace(task.data, classes=("<b>", "$a_1$", "c & d", "é" * 60)))
     filed = Filed(
         "models:/x/1", "champion", "the first version", Path("w.safetensors"), (), "sqlite:///x", (1.0, 2.0), (0.5, 1.0)
@@ -151,7 +143,7 @@ def test_small_sets_fill_a_batch() -> None:
 
 @pytest.mark.parametrize("name", ["search.json", "student"])
 def test_a_damaged_step_says_which_folder_to_delete(
-    task: TargetTask, request_: Request, shrunk: Shrunk, folder: Path, tmp_path: Path, name: str
+    task: Task, request_: Request, shrunk: Shrunk, folder: Path, tmp_path: Path, name: str
 ) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
     path = copy / (name if name == "search.json" else shrunk.distilled[0].path.name)
@@ -160,7 +152,7 @@ def test_a_damaged_step_says_which_folder_to_delete(
         shrink(task, request_, copy, device=CPU)
 
 
-def test_limits_of_size_latency_and_accuracy_are_kept_and_said(task: TargetTask, tmp_path: Path) -> None:
+def test_limits_of_size_latency_and_accuracy_are_kept_and_said(task: Task, tmp_path: Path) -> None:
     """The file is small enough, the student was measured, and it is told how it stands to the accuracy asked for."""
     most = 0.9 * weights_size(SPACE.largest, 4) / 1e6
     budget = Constraints(max_size=most, max_latency=10_000.0, keep_accuracy=100.0)
@@ -177,7 +169,7 @@ def test_limits_of_size_latency_and_accuracy_are_kept_and_said(task: TargetTask,
     assert shrink_folder(task, asked, tmp_path, CPU) != shrink_folder(task, Request(Constraints(), 0.05), tmp_path, CPU)
 
 
-def test_too_short_a_time_is_told_before_the_search(task: TargetTask, tmp_path: Path) -> None:
+def test_too_short_a_time_is_told_before_the_search(task: Task, tmp_path: Path) -> None:
     said: list[str] = []
     shrink(task, Request(Constraints(max_macs=0.2), minutes=0.001), tmp_path, device=CPU, tell=said.append)
     first = next(line for line in said if "--minutes" in line or "search:" in line)

@@ -1,9 +1,8 @@
-"""The task that a search is for: a dataset and its teacher, of params.yaml or brought by the user."""
+"""Tasks that a user brings: a dataset and a teacher, opened for as long as a search lasts."""
 
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,42 +13,11 @@ from dass.datasets.importing import ImportOptions, import_dataset
 from dass.datasets.packed import CARD, load_target, open_packed
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
-from dass.networks.checkpoint import TeacherCard
-from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.file_kind import file_kind
 from dass.scratch import scratch_folder
-from dass.search.run import SupportPair
 from dass.space.architecture import Architecture
-from dass.space.cost import Cost, cost
+from dass.tasks.task import Task
 from dass.training.user_teacher import TeacherFile, bring_in_teacher
-
-
-@dataclass(frozen=True)
-class TargetTask:
-    """A dataset and the teacher trained on it.
-
-    Attributes:
-        data: images and labels, on the CPU.
-        teacher: network of the teacher.
-        card: what is known about it, its accuracy above all.
-        packed: the folder of `data/raw`, or elsewhere, that the images were read from; None for images packed for the
-            occasion, and for a target of params.yaml, whose dataset is known by name.
-    """
-
-    data: TaskData
-    teacher: ElasticResNet
-    card: TeacherCard
-    packed: Path | None = None
-
-    @property
-    def teacher_cost(self) -> Cost:
-        """What the teacher costs on one image of the task."""
-        return cost(self.teacher.architecture, self.data.resolution, len(self.data.classes))
-
-    @property
-    def guide(self) -> SupportPair:
-        """The pair that adapts a predictor."""
-        return SupportPair.of(self.teacher, self.card)
 
 
 @contextmanager
@@ -62,7 +30,7 @@ def open_task(
     device: torch.device,
     largest: Architecture | None = None,
     tell: Callable[[str], None] = lambda line: None,
-) -> Iterator[TargetTask]:
+) -> Iterator[Task]:
     """Opens dataset and teacher for as long as a search lasts.
 
     Args:
@@ -82,7 +50,7 @@ def open_task(
     file_kind(teacher.path)  # before images are packed
     with open_user_data(dataset, raw, resolution, tell) as data:
         network, card = bring_in_teacher(teacher, data, device, largest=largest)
-        yield TargetTask(data, network, card, _packed_folder(dataset, raw, resolution))
+        yield Task(data, network, card, packed=_packed_folder(dataset, raw, resolution))
 
 
 @contextmanager

@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 from dass.datasets.importing import import_dataset
 from dass.errors import DassError, UsageError
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.search.target_task import TargetTask, open_task, open_user_data, task_name
 from dass.space.search_space import SearchSpace
+from dass.tasks.task import Task
+from dass.tasks.user import open_task, open_user_data, task_name
 from dass.training.user_teacher import TeacherFile
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
@@ -59,9 +60,7 @@ def test_dataset_and_teacher_are_measured(folder: Path) -> None:
             assert task.card.accuracy == pytest.approx(100 * 4 / 7)
             assert task.card.data_id == task.data.data_id
             assert task.packed == place
-            guide = task.guide
-            assert (guide.target, guide.accuracy, guide.resolution) == (name, task.card.accuracy, 16)
-            assert guide.teacher_id == task.card.teacher_id
+            assert (task.name, task.teacher_accuracy, task.card.resolution) == (name, task.card.accuracy, 16)
 
 
 def test_what_is_not_there_is_named_before_any_work(folder: Path) -> None:
@@ -100,6 +99,6 @@ def test_a_teacher_of_another_size_is_refused(folder: Path) -> None:
         pass
 
 
-def _open(folder: Path, dataset: str, teacher: str = "teacher.safetensors") -> AbstractContextManager[TargetTask]:
+def _open(folder: Path, dataset: str, teacher: str = "teacher.safetensors") -> AbstractContextManager[Task]:
     given = TeacherFile(folder / teacher, expect_accuracy=50)
     return open_task(dataset, given, raw=folder / "raw", resolution=16, largest=SPACE.largest, device=CPU)

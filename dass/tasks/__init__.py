@@ -1,0 +1,1 @@
+"""Tasks: labelled images, the teacher trained on them, and the students that are known, opened in one place."""
