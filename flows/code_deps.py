@@ -13,10 +13,8 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# How a stage is run, where its workers are and what its page shows.
-CARRIES_OUT = (
-    "flows/cluster.py", "flows/exits.py", "flows/processes.py", "flows/runtime.py", "flows/slots.py", "flows/stage.py",
-)  # fmt: skip
+# How a stage is started and ended, where its workers are and what its page shows.
+CARRIES_OUT = tuple(f"flows/{name}.py" for name in ("cluster", "exits", "processes", "runtime", "slots", "stage"))
 RECORDS = "dass/tracking/"  # what MLflow is told
 TRACKED = ("register", "evaluate")  # stages whose outputs hold what MLflow answered
 CODE = re.compile(r"(dass|flows)/")
@@ -109,11 +107,17 @@ def written(text: str, root: Path = ROOT) -> str:
             stage = found["stage"]
             return found[0]
         indent, data = found["indent"], [one for one in LISTED.findall(found["listed"]) if not CODE.match(one)]
-        rows = [textwrap.wrap(", ".join(paths) + ",", WIDTH - len(indent) - 2) for paths in (data, code_of(stage, root))]
+        rows = [
+            textwrap.wrap(", ".join(paths) + ",", WIDTH - len(indent) - 2) for paths in (data, code_of(stage, root))
+        ]
         body = "".join(f"{indent}  {line}\n" for row in rows for line in row if line != ",")
         return f"{indent}deps: [\n{body}{indent}]\n"
 
     return STAGE_OR_DEPS.sub(with_code, text)
+
+
+def _wrapped(paths: list[str], width: int) -> list[str]:
+    return textwrap.wrap(", ".join(paths) + ",", width, break_long_words=False, break_on_hyphens=False)
 
 
 def main() -> None:

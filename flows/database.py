@@ -11,9 +11,11 @@ from dass.students.database import StudentDatabase
 from dass.students.plan import StudentJob
 from dass.students.record import StudentRecord
 from dass.tasks.stored import StoredTask
+from dass.tasks.students import student_key
 from dass.training.workers import Pool, Workers
 from flows.cluster import Cluster
-from flows.runtime import Progress, device, workers
+from flows.compute import device, workers
+from flows.runtime import Progress
 from flows.slots import gpu_slot
 
 
@@ -37,7 +39,7 @@ def fill_database(
         The records of these jobs, failed students included.
     """
     database, task = StudentDatabase(folder or stored.students), stored.open()
-    key, recipe = stored.key(task, device()), stored.recipe(task.data)
+    key, recipe = student_key(stored, task, device()), stored.recipe(task.data)
     with database.writer(task.name) as writer:
         missing = database.missing(key, jobs)
         progress = Progress(f"students of {task.name}", len(jobs) - len(missing), len(jobs))

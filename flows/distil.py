@@ -9,14 +9,16 @@ from prefect.cache_policies import NO_CACHE
 from dass.project import Project
 from dass.search.result import load_search
 from dass.space.architecture import Architecture
-from dass.students.build import student_record, task_key
+from dass.students.build import student_record
 from dass.students.record import StudentRecord
+from dass.students.task_key import task_key
 from dass.students.trained import TrainedStudent, save_student
 from dass.tasks.stored import stored_target
 from dass.tasks.task import Task
 from dass.training.recipes import distill
 from dass.training.teacher_doubt import outdone
-from flows.runtime import Progress, device, logger, one_thread
+from flows.compute import device, one_thread
+from flows.runtime import Progress, logger
 from flows.slots import gpu_slot
 from flows.stage import run_stage
 

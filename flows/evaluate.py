@@ -21,7 +21,8 @@ from dass.project import Project
 from dass.tracking.lineage import lineage
 from dass.tracking.store import open_store
 from dass.tracking.target_runs import MethodRun, add_correlation, has_run, log_evaluation
-from flows.runtime import device, logger
+from flows.compute import device
+from flows.runtime import logger
 from flows.stage import run_stage
 
 compare = task(cache_policy=NO_CACHE, name="compare")(compare_methods)

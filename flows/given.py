@@ -21,7 +21,8 @@ from dass.tracking.stage_runs import log_students
 from dass.tracking.store import Store, open_store
 from dass.tracking.target_runs import add_student, log_target
 from dass.training.user_teacher import TeacherFile
-from flows.runtime import RECORDING, device, logger
+from flows.compute import device
+from flows.runtime import RECORDING, logger
 
 
 @contextmanager

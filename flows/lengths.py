@@ -31,9 +31,10 @@ from dass.proxies.store import ProxyStore
 from dass.proxies.table import ProxyTable
 from dass.space.architecture import Architecture
 from dass.students.plan import StudentJob
+from flows.compute import device, workers
 from flows.database import fill_database, student_workers
 from flows.multi_fidelity import highest
-from flows.runtime import device, logger, workers
+from flows.runtime import logger
 from flows.slots import gpu_slot
 from flows.stage import run_stage
 

@@ -23,7 +23,8 @@ from dass.tracking.promotion import crown
 from dass.tracking.registry import RegisteredVersion
 from dass.tracking.stage_runs import log_predictor
 from dass.tracking.store import Store, open_store
-from flows.runtime import RECORDING, Progress, device, logger, run_link
+from flows.compute import device
+from flows.runtime import RECORDING, Progress, logger, run_link
 from flows.slots import gpu_slot
 from flows.stage import run_stage
 

@@ -19,7 +19,8 @@ from dass.proxies.store import ProxyStore
 from dass.space.search_space import SearchSpace
 from dass.tasks.ranking import RankingTask, source_tasks
 from dass.training.workers import Workers
-from flows.runtime import Progress, device, logger, one_thread, workers
+from flows.compute import device, one_thread, workers
+from flows.runtime import Progress, logger
 from flows.slots import gpu_slot
 from flows.stage import run_stage
 

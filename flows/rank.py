@@ -18,8 +18,9 @@ from dass.baselines.evaluated import EvaluatedTarget, evaluated_targets
 from dass.baselines.scores import Scores
 from dass.method_names import REFERENCE
 from dass.project import Project
+from flows.compute import device, worker_count, workers
 from flows.database import fill_database
-from flows.runtime import Progress, device, logger, worker_count, workers
+from flows.runtime import Progress, logger
 from flows.slots import gpu_slot
 from flows.stage import run_stage
 

@@ -29,7 +29,8 @@ from dass.evaluation.tables import MEAN, CorrelationRow, Table, correlation_tabl
 from dass.files import content_id, write_text
 from dass.project import Project
 from dass.tasks.ranking import RankingTask, SourceTasks, source_tasks
-from flows.runtime import Progress, device, logger
+from flows.compute import device
+from flows.runtime import Progress, logger
 from flows.slots import gpu_slot
 from flows.stage import run_stage
 

@@ -21,7 +21,8 @@ from dass.tracking.store import Store, open_store
 from dass.tracking.student_card import StudentCard
 from dass.tracking.student_registration import register_student
 from dass.tracking.target_runs import log_target
-from flows.runtime import RECORDING, device, logger
+from flows.compute import device
+from flows.runtime import RECORDING, logger
 from flows.stage import run_stage
 
 

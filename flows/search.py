@@ -27,7 +27,8 @@ from dass.search.successive_halving import RungReport, SearchBudget, search_by_m
 from dass.space.search_space import RATIOS, SearchSpace
 from dass.tasks.stored import stored_target
 from dass.tasks.task import Task
-from flows.runtime import Progress, device, logger, workers
+from flows.compute import device, workers
+from flows.runtime import Progress, logger
 from flows.slots import gpu_slot
 from flows.stage import run_stage
 

@@ -15,7 +15,8 @@ from dass.shrink.front import embedded, front_figure, front_rows
 from dass.shrink.whole import Made, Options, result_lines, shrink_and_file
 from dass.tracking.runs import file_page
 from dass.tracking.store import open_store
-from flows.runtime import Progress, device, logger, run_link
+from flows.compute import device
+from flows.runtime import Progress, logger, run_link
 from flows.slots import gpu_slot
 from flows.stage import run_stage
 

@@ -6,6 +6,7 @@ from prefect.cache_policies import NO_CACHE
 from dass.project import Project
 from dass.students.record import StudentRecord
 from dass.tasks.stored import StoredTask, stored_sources
+from dass.tasks.students import student_jobs
 from dass.tracking.lineage import lineage
 from dass.tracking.stage_runs import log_students
 from dass.tracking.store import open_store
@@ -38,7 +39,7 @@ def students(count: int | None = None) -> None:
 @task(cache_policy=NO_CACHE, name="students of a source task")
 def distil_students(stored: StoredTask, count: int | None, pool: Pool) -> list[StudentRecord]:
     """Distil one source task's missing students; each record is on disk as soon as it is there."""
-    return fill_database(stored, stored.jobs(count), pool)
+    return fill_database(stored, student_jobs(stored, count), pool)
 
 
 if __name__ == "__main__":

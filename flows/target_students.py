@@ -9,6 +9,7 @@ from dass.networks.checkpoint import load_card
 from dass.project import Project
 from dass.students.record import StudentRecord
 from dass.tasks.stored import StoredTask, stored_target
+from dass.tasks.students import student_jobs
 from dass.tracking.lineage import lineage
 from dass.tracking.stage_runs import log_students
 from dass.tracking.store import open_store
@@ -40,7 +41,7 @@ def target_students(target: str, count: int | None = None) -> None:
 def distil_students(stored: StoredTask, count: int | None) -> list[StudentRecord]:
     """Distil the target's missing students; each record is on disk as soon as it is there."""
     with student_workers() as pool:
-        records = fill_database(stored, stored.jobs(count), pool)
+        records = fill_database(stored, student_jobs(stored, count), pool)
     best = max((record.final_accuracy for record in records if not record.failure), default=0.0)
     if doubt := outdone(load_card(stored.teacher_file), best, len(stored.load().test_labels)):
         logger().warning(doubt)

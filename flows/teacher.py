@@ -14,7 +14,8 @@ from dass.tracking.store import open_store
 from dass.training.current_teacher import is_current
 from dass.training.recipes import train_and_save_teacher
 from dass.training.user_teacher import TeacherFile, bring_in_teacher
-from flows.runtime import Progress, device, logger, one_thread
+from flows.compute import device, one_thread
+from flows.runtime import Progress, logger
 from flows.slots import gpu_slot
 from flows.stage import run_stage
 from flows.teachers import record_teacher, remove_strangers

@@ -16,7 +16,8 @@ from dass.tracking.store import Store, open_store
 from dass.training.current_teacher import is_current
 from dass.training.curve import load_curve
 from dass.training.recipes import train_and_save_teacher
-from flows.runtime import Progress, device, logger, workers
+from flows.compute import device, workers
+from flows.runtime import Progress, logger
 from flows.slots import gpu_slot
 from flows.stage import run_stage
 

@@ -14,6 +14,7 @@ from dass.students.database import StudentDatabase
 from dass.students.record import StudentRecord, TaskKey
 from dass.tasks.ranking import RankingTask, ranking_task
 from dass.tasks.stored import StoredTask, stored_target
+from dass.tasks.students import distilled_students, student_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +44,8 @@ class EvaluatedTarget:
         """
         stored = stored_target(project, name)
         task = stored.open()
-        key = stored.key(task, device)
-        records = StudentDatabase(stored.students).read(key, stored.jobs())
+        key = student_key(stored, task, device)
+        records = distilled_students(stored, key)
         truth = Truth.of(name, records, project.params.seed, task.test_images, task.teacher_cost.macs)
         search = load_search(project.search_file(name))
         return cls(stored, truth, ranking_task(stored, task, truth.records, device), key, search)

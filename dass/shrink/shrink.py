@@ -37,7 +37,8 @@ from dass.shrink.recipe import (
 from dass.shrink.steps import Progress, Step, Tell, at_once
 from dass.space.architecture import Architecture
 from dass.space.search_space import RATIOS, SearchSpace
-from dass.students.build import student_record, task_key
+from dass.students.build import student_record
+from dass.students.task_key import task_key
 from dass.students.trained import TrainedStudent, load_student, save_student
 from dass.tasks.task import Task
 from dass.training.evaluation import Evaluation, predict, summarize

@@ -11,27 +11,21 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from dass.config import DistillationRecipe, recipe_ids
+from dass.config import DistillationRecipe
 from dass.datasets.task_data import TaskData
-from dass.device import device_name, resolve_precision
+from dass.device import device_name
 from dass.errors import DassError
-from dass.networks.checkpoint import weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import check_fits
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.students.plan import StudentJob
 from dass.students.record import StudentRecord, TaskKey
+from dass.students.task_key import task_key
 from dass.training.loop import Progress
 from dass.training.recipes import StudentResult, distill
 from dass.training.soft_labels import SoftLabels, epoch_soft_labels, fits
 from dass.training.workers import Pool
-
-
-def task_key(data: TaskData, teacher: ElasticResNet, recipe: DistillationRecipe, device: torch.device) -> TaskKey:
-    """What students distilled with these arguments are filed under."""
-    own, *others = recipe_ids(recipe, resolve_precision(recipe.precision, device))
-    return TaskKey(data.name, data.data_id, weights_id(teacher), own, tuple(others))
 
 
 def build_students(

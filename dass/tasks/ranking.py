@@ -13,9 +13,9 @@ from dass.predictor.tasks import TaskTensors, build_task
 from dass.project import Project
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
-from dass.students.database import StudentDatabase
 from dass.students.record import StudentRecord
 from dass.tasks.stored import StoredTask, stored_sources
+from dass.tasks.students import distilled_students, student_key
 from dass.tasks.task import Task
 
 
@@ -107,7 +107,7 @@ def source_task(stored: StoredTask, device: torch.device) -> RankingTask:
         DassError: a file is missing or damaged.
     """
     task = stored.open()
-    records = StudentDatabase(stored.students).read(stored.key(task, device), stored.jobs())
+    records = distilled_students(stored, student_key(stored, task, device))
     # Nothing looks at a source task's test images, which are another's training images: one copy of each is enough.
     data = task.data
     data = replace(data, test_images=data.test_images[:0].clone(), test_labels=data.test_labels[:0].clone())

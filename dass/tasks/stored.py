@@ -3,8 +3,6 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from dass.config import DistillationRecipe, TeacherRecipe
 from dass.datasets.halves import halved
 from dass.datasets.packed import load_target
@@ -13,9 +11,6 @@ from dass.datasets.task_data import TaskData
 from dass.networks.checkpoint import load_teacher
 from dass.project import Project
 from dass.space.search_space import SearchSpace
-from dass.students.build import task_key
-from dass.students.plan import StudentJob, source_jobs, target_jobs
-from dass.students.record import TaskKey
 from dass.tasks.task import Task
 
 
@@ -73,22 +68,6 @@ class StoredTask:
         """
         return Task(self.load(), *load_teacher(self.teacher_file))
 
-    def jobs(self, count: int | None = None) -> list[StudentJob]:
-        """The students that the task is to have.
-
-        Args:
-            count: how many architectures; None for the number in params.yaml.
-
-        Raises:
-            UsageError: the search space holds fewer.
-        """
-        block, seed = self.project.params.students, self.project.params.seed
-        if self.split:
-            return source_jobs(self.space, count or block.per_source, seed, self.name)
-        count = count or block.per_target
-        repeated = min(count, block.repeated) if self.project.target(self.name).repeat else 0
-        return target_jobs(self.space, count, seed, repeated)
-
     def teacher_recipe(self, data: TaskData) -> TeacherRecipe:
         """The recipe of params.yaml for a teacher of these images."""
         return self.project.params.teacher.for_images(len(data.train_labels))
@@ -96,10 +75,6 @@ class StoredTask:
     def recipe(self, data: TaskData) -> DistillationRecipe:
         """The recipe of params.yaml for students of these images."""
         return self.project.params.distillation.for_images(len(data.train_labels))
-
-    def key(self, task: Task, device: torch.device) -> TaskKey:
-        """What records of the task's students are filed under, for its present images, teacher and recipe."""
-        return task_key(task.data, task.teacher, self.recipe(task.data), device)
 
 
 def stored_target(project: Project, name: str) -> StoredTask:

@@ -31,7 +31,8 @@ RUN = """
 import copy, sys, time
 from functools import partial
 from pathlib import Path
-from dass.students.build import build_students, task_key
+from dass.students.build import build_students
+from dass.students.task_key import task_key
 from dass.students.database import StudentDatabase
 from dass.students.plan import target_jobs
 from dass.training.workers import Workers

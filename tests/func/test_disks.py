@@ -14,10 +14,11 @@ import pytest
 
 from dass.errors import DassError
 from dass.files import write_json
-from dass.students.build import build_students, task_key
+from dass.students.build import build_students
 from dass.students.database import StudentDatabase
 from dass.students.plan import target_jobs
 from dass.students.record import StudentRecord
+from dass.students.task_key import task_key
 from dass.students.trained import TrainedStudent, save_student
 from dass.training.checkpoint import Checkpoint, TrainingState
 from dass.training.workers import Workers

@@ -12,9 +12,10 @@ import torch
 
 from dass.datasets.task_data import TaskData
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.students.build import student_record, task_key
+from dass.students.build import student_record
 from dass.students.database import StudentDatabase
 from dass.students.plan import target_jobs
+from dass.students.task_key import task_key
 from dass.training.recipes import distill
 from tests.func.many_jobs import KEY, STUDENTS
 from tests.samples import RECIPE, SPACE
@@ -87,7 +88,8 @@ from functools import partial
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from tests.func.test_kill_and_resume import CPU, LONGER, tiny_task, tiny_teacher
-from dass.students.build import build_students, task_key
+from dass.students.build import build_students
+from dass.students.task_key import task_key
 from dass.students.database import StudentDatabase
 from dass.students.plan import target_jobs
 from dass.training.workers import Workers

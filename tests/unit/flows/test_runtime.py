@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from dass.errors import UsageError
-from flows.runtime import Progress, device, duration, workers
+from flows.compute import device, workers
+from flows.runtime import Progress, duration
 
 CPU = torch.device("cpu")
 

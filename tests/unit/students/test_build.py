@@ -15,9 +15,10 @@ from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 from dass.students import build
-from dass.students.build import build_students, student_record, task_key
+from dass.students.build import build_students, student_record
 from dass.students.plan import StudentJob, target_jobs
 from dass.students.record import StudentRecord
+from dass.students.task_key import task_key
 from dass.training.recipes import distill
 from dass.training.workers import Workers
 

@@ -11,9 +11,10 @@ from dass.datasets.task_data import TaskData
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
-from dass.students.build import build_students, task_key
+from dass.students.build import build_students
 from dass.students.database import StudentDatabase
 from dass.students.plan import StudentJob
+from dass.students.task_key import task_key
 from dass.training.workers import Workers
 
 CPU = torch.device("cpu")

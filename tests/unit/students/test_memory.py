@@ -13,10 +13,11 @@ from dass.config import DistillationRecipe
 from dass.datasets.task_data import TaskData
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
-from dass.students.build import build_students, student_record, task_key
+from dass.students.build import build_students, student_record
 from dass.students.database import StudentDatabase
 from dass.students.plan import StudentJob
 from dass.students.record import StudentRecord
+from dass.students.task_key import task_key
 from dass.training.recipes import distill
 from dass.training.workers import Workers
 

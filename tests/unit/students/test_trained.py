@@ -15,8 +15,9 @@ from dass.files import write_json
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.sealed import read_sealed
 from dass.space.search_space import SearchSpace
-from dass.students.build import student_record, task_key
+from dass.students.build import student_record
 from dass.students.record import StudentRecord
+from dass.students.task_key import task_key
 from dass.students.trained import TrainedStudent, load_student, save_student
 from dass.training.recipes import distill
 
