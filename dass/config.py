@@ -399,8 +399,6 @@ class Search(Block):
             the race the first.
         k_step: the best of those, which take the first steps of distillation.
         steps: of the longest short training; the multi-fidelity predictor is learned up to it.
-        evolve: the multi-fidelity predictor draws a quarter of the candidates at random, the others as children of the
-            best so far.
         top: how many of the ranking are kept in the report.
         max_macs: millions of multiply-accumulates (conv + linear) of the pick, or a share of the teacher's such as
             `40%`; null for no limit.
@@ -419,7 +417,6 @@ class Search(Block):
     one_batch: int = Field(ge=1, le=1_000_000)
     k_step: int = Field(ge=0, le=100_000)
     steps: Literal[5, 10, 20, 50]
-    evolve: bool
     top: int = Field(ge=1, le=10_000)
     max_macs: Limit | None = None
     max_params: Limit | None = None

@@ -20,6 +20,8 @@ def with_todays_names(values: dict[Any, Any]) -> dict[Any, Any]:
         }
         if search.get("method") == "ladder":
             made["search"]["method"] = "multi_fidelity"
+        if search.get("evolve") is False:  # the only search that there is today
+            del made["search"]["evolve"]
     if isinstance(evaluation := values.get("evaluation"), dict):
         made["evaluation"] = {
             key: _methods(value) if key in ("methods", "picks") else value for key, value in evaluation.items()

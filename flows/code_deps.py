@@ -107,10 +107,9 @@ def written(text: str, root: Path = ROOT) -> str:
             stage = found["stage"]
             return found[0]
         indent, data = found["indent"], [one for one in LISTED.findall(found["listed"]) if not CODE.match(one)]
-        rows = [
-            textwrap.wrap(", ".join(paths) + ",", WIDTH - len(indent) - 2) for paths in (data, code_of(stage, root))
-        ]
-        body = "".join(f"{indent}  {line}\n" for row in rows for line in row if line != ",")
+        width = WIDTH - len(indent) - 2
+        lines = [line for paths in (data, code_of(stage, root)) if paths for line in _wrapped(paths, width)]
+        body = "".join(f"{indent}  {line}\n" for line in lines)
         return f"{indent}deps: [\n{body}{indent}]\n"
 
     return STAGE_OR_DEPS.sub(with_code, text)

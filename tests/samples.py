@@ -4,8 +4,10 @@ import torch
 
 from dass.config import Augmentation, DistillationRecipe, TeacherRecipe
 from dass.datasets.task_data import TaskData
+from dass.errors import UsageError
 from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
+from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 
 SPACE = SearchSpace((4, 8, 8, 16), 2, (0.5, 1.0), "block")
@@ -56,3 +58,12 @@ def teacher_card(teacher: ElasticResNet, data: TaskData, accuracy: float, *, los
         accuracy=accuracy, loss=loss, teacher_id=weights_id(teacher), data_id=data.data_id,
         train_images=len(data.train_labels), recipe_id="r", seed=0, seconds=1.0, device="cpu",
     )  # fmt: skip
+
+
+def is_member(space: SearchSpace, architecture: Architecture) -> bool:
+    """Whether a search space has an architecture."""
+    try:
+        space.check(architecture)
+    except UsageError:
+        return False
+    return True

@@ -65,13 +65,6 @@ def search(
         float | None,
         typer.Option(help="multi_fidelity, race: seconds of the search. As many candidates train as fit.", min=1),
     ] = None,
-    evolve: Annotated[
-        bool | None,
-        typer.Option(
-            help="multi_fidelity: take children of the best candidates in place of random ones. If left out: by "
-            "params.yaml."
-        ),
-    ] = None,
     front: Annotated[
         str | None, typer.Option(help="Show the Pareto front of accuracy against macs, parameters or latency.")
     ] = None,
@@ -144,7 +137,6 @@ def search(
         one_batch,
         k_step,
         seconds,
-        evolve,
         resolution,
         keep_accuracy,
         workers or usual_count(place),

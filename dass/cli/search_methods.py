@@ -30,7 +30,7 @@ from dass.training.workers import Workers
 
 CANDIDATES = 3000
 # Outside of any project, where no params.yaml says how far a search goes.
-OUTSIDE = Search(method="race", candidates=CANDIDATES, one_batch=400, k_step=16, steps=10, evolve=False, top=10)
+OUTSIDE = Search(method="race", candidates=CANDIDATES, one_batch=400, k_step=16, steps=10, top=10)
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,6 @@ class Asked:
         one_batch: how many are tried on one batch; None for as params.yaml says, or `OUTSIDE` where there is none.
         k_step: how many take the first steps of distillation; None likewise.
         seconds: how long to search; None for no limit.
-        evolve: whether candidates are children of the best; None for as params.yaml says.
         resolution: side of the images in pixels; None for the family's.
         keep_accuracy: most points below the teacher; None for no such limit.
         workers: worker processes.
@@ -64,7 +63,6 @@ class Asked:
     one_batch: int | None
     k_step: int | None
     seconds: float | None
-    evolve: bool | None
     resolution: int | None
     keep_accuracy: float | None
     workers: int
@@ -84,12 +82,10 @@ def open_method(choice: Choice, teacher: TeacherFile, place: torch.device, asked
         UsageError: an option that the method does not have, or a predictor that was learned for another recipe.
         DassError: the predictor or the teacher is damaged.
     """
-    efforts = {"one_batch": asked.one_batch, "k_step": asked.k_step, "seconds": asked.seconds, "evolve": asked.evolve}
+    efforts = {"one_batch": asked.one_batch, "k_step": asked.k_step, "seconds": asked.seconds}
     given = [f"--{name.replace('_', '-')}" for name, value in efforts.items() if value is not None]
     if choice.method == "dass" and given:
         raise UsageError(f"{', '.join(given)}: not with --method dass, which looks at all candidates")
-    if choice.method == "race" and asked.evolve is not None:
-        raise UsageError("--evolve: only with --method multi_fidelity")
     if choice.file is not None and not choice.general and asked.resolution is not None:
         raise UsageError("--resolution: this predictor works at the resolution it was learned at")
     if choice.method == "race" and asked.keep_accuracy is not None:
@@ -107,9 +103,7 @@ def open_method(choice: Choice, teacher: TeacherFile, place: torch.device, asked
     candidates = asked.candidates or CANDIDATES
     if choice.method == "dass":
         return by_dass(choice.file, place, candidates, common)
-    effort = SearchBudget.of(
-        block, candidates, asked.seconds, one_batch=asked.one_batch, k_step=asked.k_step, evolve=asked.evolve
-    )
+    effort = SearchBudget.of(block, candidates, asked.seconds, one_batch=asked.one_batch, k_step=asked.k_step)
     anyone = _students(teacher, asked) if choice.general else None
     return by_multi_fidelity(choice.file, place, asked.workers, effort, params, common, anyone)
 

@@ -19,7 +19,6 @@ from dass.predictor.embeddings import fixed_noise
 from dass.proxies.collector import Collector
 from dass.proxies.store import ProxyStore
 from dass.search.candidates import Candidate, Constraints, sample_candidates
-from dass.search.evolution import evolve_candidates
 from dass.search.fitting import fitting
 from dass.search.result import SearchResult, concluded
 from dass.search.select import rank
@@ -44,7 +43,6 @@ class SearchBudget:
         one_batch: the best of them by size and noise, which are tried on one batch.
         k_step: the best of those, which train for 10 steps; half of them for 20, a quarter for 50, as far as the
             multi-fidelity predictor goes; for 5 where it goes no further.
-        evolve: candidates after the first quarter are children of the best so far; else all are drawn at random.
         seconds: None, or how long the search may take: the best are tried on one batch until a third of it has gone,
             and every length of training gets an equal share of what is left; `k_step` is not looked at. What is found
             then depends on how fast the machine is. The first rung looks at all candidates in any case, and what was
@@ -54,7 +52,6 @@ class SearchBudget:
     candidates: int
     one_batch: int
     k_step: int
-    evolve: bool = False
     seconds: float | None = None
 
     @classmethod
@@ -66,7 +63,6 @@ class SearchBudget:
         *,
         one_batch: int | None = None,
         k_step: int | None = None,
-        evolve: bool | None = None,
     ) -> "SearchBudget":
         """What is asked for; what is None is as params.yaml has it, cut to so many candidates, or as time allows.
 
@@ -86,7 +82,7 @@ class SearchBudget:
             one_batch = block.one_batch if seconds is None else candidates
         one_batch = min(one_batch, candidates)
         k_step = min(block.k_step if k_step is None else k_step, one_batch)
-        return cls(candidates, one_batch, k_step, block.evolve if evolve is None else evolve, seconds)
+        return cls(candidates, one_batch, k_step, seconds)
 
 
 @dataclass(frozen=True)
@@ -147,11 +143,6 @@ def successive_halving(
     ascent = _Ascent(predictor, collector, task, progress)
     fits = fitting(budget, device=device or torch.device("cpu"), **ascent.size)
 
-    def fitness(architectures: Sequence[Architecture]) -> np.ndarray:
-        ascent.look(architectures, NOISE)
-        known = (ascent.found.get(one) for one in architectures)
-        return np.array([one.score if one else -np.inf for one in known])
-
     def left(share: float = 1.0) -> float:
         return math.inf if effort.seconds is None else share * effort.seconds - (time.perf_counter() - started)
 
@@ -162,11 +153,8 @@ def successive_halving(
         if said and count:
             said(RungReport(fidelity, count, time.perf_counter() - since))
 
-    if effort.evolve:
-        going = evolve_candidates(space, effort.candidates, seed, fitness, budget=budget, passes=fits, **ascent.size)
-    else:
-        going = sample_candidates(space, effort.candidates, seed, budget=budget, passes=fits, **ascent.size)
-        ascent.look(going, NOISE)
+    going = sample_candidates(space, effort.candidates, seed, budget=budget, passes=fits, **ascent.size)
+    ascent.look(going, NOISE)
     done(NOISE, len(going), started)
 
     since = time.perf_counter()

@@ -166,16 +166,6 @@ class ElasticSpace(SearchSpace):
             raise too_few(n, len(found), cast(tuple[str, str], tuple(both)) if limited else None)
         return list(found)
 
-    def child(self, mother: Architecture, father: Architecture, rng: np.random.Generator) -> Architecture:
-        """A member that takes each stage from one of two and then has one drawn anew; the stem is the mother's."""
-        drawn = self._draw(rng)
-        taken = rng.random(len(self.depths)) < 0.5
-        anew = int(rng.integers(len(self.depths)))
-        parents = [drawn if stage == anew else mother if one else father for stage, one in enumerate(taken)]
-        streams = tuple(cast(OfaResNet, parent.family).streams[stage] for stage, parent in enumerate(parents))
-        widths = tuple(parent.widths[stage] for stage, parent in enumerate(parents))
-        return Architecture(widths, replace(cast(OfaResNet, mother.family), streams=streams))
-
     @property
     def _family(self) -> OfaResNet:
         assert isinstance(self.family, OfaResNet)

@@ -169,14 +169,6 @@ class SearchSpace:
             if self.granularity == "stage" and len(set(free)) > 1:
                 raise UsageError(f"{where} mixes widths {free}; this space has one ratio per stage")
 
-    def contains(self, architecture: Architecture) -> bool:
-        """Whether the architecture is a member."""
-        try:
-            self.check(architecture)
-        except UsageError:
-            return False
-        return True
-
     def from_depth_width(self, depths: Sequence[int], stage_widths: Sequence[int]) -> Architecture:
         """The architecture that a row of the paper's tables means.
 
@@ -295,15 +287,6 @@ class SearchSpace:
             self.largest, self._choices, self.stage_options, self._positions, max_macs, max_params,
             min_macs=min_macs, min_params=min_params, resolution=resolution, classes=classes,
         )  # fmt: skip
-
-    def child(self, mother: Architecture, father: Architecture, rng: np.random.Generator) -> Architecture:
-        """A member that takes each stage from one of two and then has the blocks of one stage drawn anew."""
-        taken = rng.random(len(mother.widths)) < 0.5
-        parts = zip(mother.widths, father.widths, taken, strict=True)
-        stages = [one if mothers else other for one, other, mothers in parts]
-        stage = int(rng.integers(len(stages)))
-        stages[stage] = self.blocks(stage, int(rng.integers(self.stage_options[stage])))
-        return Architecture(tuple(stages), self.family)
 
     def blocks(self, stage: int, option: int) -> tuple[int, ...]:
         """Widths of the blocks of a stage's option, 0..stage_options[stage] - 1."""

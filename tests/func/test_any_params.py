@@ -111,7 +111,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     values["search"] |= {"candidates": draw(st.integers(1, 30)), "top": draw(st.integers(1, 50))}
     values["search"]["one_batch"] = draw(st.integers(1, values["search"]["candidates"]))
     values["search"]["k_step"] = draw(st.integers(0, values["search"]["one_batch"]))
-    values["search"] |= {"steps": draw(st.sampled_from([5, 10, 20, 50])), "evolve": draw(st.booleans())}
+    values["search"] |= {"steps": draw(st.sampled_from([5, 10, 20, 50]))}
     values["search"]["method"] = draw(st.sampled_from(["dass", "multi_fidelity"]))
     others = draw(st.permutations(METHODS))[: draw(st.integers(0, 4))]
     values["evaluation"] |= {

@@ -54,3 +54,8 @@ def test_other_shapes_stay_as_they_are(values: dict) -> None:
 
 def test_a_name_of_today_is_not_hidden_by_an_old_one() -> None:
     assert with_todays_names({"search": {"starts": 1, "one_batch": 2}}) == {"search": {"starts": 1, "one_batch": 2}}
+
+
+def test_a_search_without_evolution_is_todays_and_another_is_left_to_be_refused() -> None:
+    assert with_todays_names({"search": {"evolve": False, "top": 3}}) == {"search": {"top": 3}}
+    assert with_todays_names({"search": {"evolve": True}}) == {"search": {"evolve": True}}

@@ -6,6 +6,7 @@ from dass.errors import UsageError
 from dass.search.candidates import Constraints, check_limits, sample_candidates, scored
 from dass.space.cost import Cost, cost
 from dass.space.search_space import SearchSpace
+from tests.samples import is_member
 
 TABLES = SearchSpace((32, 64, 128, 256), 5, tuple(i / 16 for i in range(8, 17)), "stage")
 
@@ -16,7 +17,7 @@ def test_distinct_within_both_limits_and_repeatable() -> None:
     assert len(set(found)) == 300
     for candidate in scored(found, [0.0] * 300, resolution=64, classes=10):
         assert budget.allows(candidate.cost)
-        assert TABLES.contains(candidate.architecture)
+        assert is_member(TABLES, candidate.architecture)
     again = sample_candidates(TABLES, 100, 5, resolution=64, classes=10, budget=budget)
     assert again == found[:100]
     assert sample_candidates(TABLES, 100, 6, resolution=64, classes=10, budget=budget) != again

@@ -12,7 +12,6 @@ from dass.errors import UsageError
 from dass.families.registry import FAMILIES
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.search.candidates import Candidate, Constraints, check_limits, sample_candidates
-from dass.search.evolution import evolve_candidates
 from dass.search.fitting import Fitting, fitting
 from dass.search.select import choose, kept_probability
 from dass.search.slack import slack_lines
@@ -80,17 +79,6 @@ def test_an_estimate_is_as_whole_networks_say() -> None:
     estimates = fits.estimate(architectures)
     ratio = [time / fits.measure(one) for one, time in zip(architectures, estimates, strict=True)]
     assert 0.2 < float(np.median(ratio)) < 5  # milliseconds of blocks are far from M MACs, but for the factor
-
-
-def test_children_keep_the_limit_too() -> None:
-    budget = Constraints(max_size=0.4)
-    fits = fitting(budget, device=CPU, **SIZE)
-    found = evolve_candidates(
-        SPACE, 60, 0, lambda ones: np.array([cost(one, 16, 3).macs for one in ones], float), budget=budget,
-        passes=fits, **SIZE,
-    )  # fmt: skip
-    assert len(found) > 15
-    assert all(weights_size(one, 3) <= 400_000 for one in found)
 
 
 def ranking() -> list[Candidate]:

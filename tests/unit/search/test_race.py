@@ -81,7 +81,7 @@ def test_a_limited_time_is_used(task: Task, monkeypatch: pytest.MonkeyPatch, sec
     assert 0.65 * seconds < now[0] <= seconds
 
 
-BLOCK = Search(method="race", candidates=500, one_batch=100, k_step=8, steps=10, evolve=False, top=5)
+BLOCK = Search(method="race", candidates=500, one_batch=100, k_step=8, steps=10, top=5)
 
 
 @pytest.mark.parametrize(

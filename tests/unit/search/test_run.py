@@ -24,7 +24,7 @@ from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 from dass.tasks.task import Task
-from tests.samples import teacher_card
+from tests.samples import is_member, teacher_card
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
 CARD = PredictorCard(
@@ -86,7 +86,7 @@ def test_all_candidates_are_ranked_and_the_best_is_picked(search: Callable[..., 
     assert found.pick == found.ranking[0]
     assert found.seconds > 0
     for candidate in found.ranking:
-        assert SPACE.contains(candidate.architecture)
+        assert is_member(SPACE, candidate.architecture)
         assert candidate.cost == cost(candidate.architecture, 24, 3)
     assert found.front[-1].score == found.pick.score
     assert [c.cost.macs for c in found.front] == sorted(c.cost.macs for c in found.front)

@@ -13,6 +13,7 @@ from dass.errors import UsageError
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import ENUMERABLE, SearchSpace
+from tests.samples import is_member
 
 SIXTEENTHS = tuple(i / 16 for i in range(8, 17))
 TABLES = SearchSpace((32, 64, 128, 256), 5, SIXTEENTHS, "stage")
@@ -53,7 +54,7 @@ def test_samples_are_distinct_members_and_can_be_enlarged(space: SearchSpace, se
     n = min(n, space.size)
     sample = space.sample(n, np.random.default_rng(seed))
     assert len(set(sample)) == n
-    assert all(space.contains(architecture) for architecture in sample)
+    assert all(is_member(space, architecture) for architecture in sample)
     more = space.sample(min(n + 3, space.size), np.random.default_rng(seed))
     assert more[:n] == sample
 
@@ -63,7 +64,7 @@ def test_large_spaces_can_be_enlarged_too() -> None:
     few, many = (APPENDIX.sample(n, np.random.default_rng(3)) for n in (70, 5000))
     assert many[:70] == few
     assert len(set(many)) == 5000
-    assert all(APPENDIX.contains(architecture) for architecture in many)
+    assert all(is_member(APPENDIX, architecture) for architecture in many)
 
 
 @pytest.mark.parametrize("space", [TABLES, APPENDIX])
@@ -143,7 +144,7 @@ def test_architectures_outside_the_space(first_stage: tuple[int, ...], message: 
     architecture = Architecture((first_stage, (64,), (128,), (256,)))
     with pytest.raises(UsageError, match=message):
         TABLES.check(architecture)
-    assert not TABLES.contains(architecture)
+    assert not is_member(TABLES, architecture)
 
 
 def test_a_width_per_block_is_a_matter_of_granularity() -> None:
