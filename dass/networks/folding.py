@@ -11,7 +11,6 @@ from dass.families.blocks import Block, Conv
 from dass.networks.convolution import FusedConv, SlicedConv, UnfoldedConv
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.run_block import Apply, run_block
-from dass.networks.winograd import WinogradConv, Workspace
 
 
 class SlicedNetwork(ABC):
@@ -69,7 +68,6 @@ class FoldedNetwork(SlicedNetwork):
 
     def __init__(self, network: ElasticResNet, dtype: torch.dtype) -> None:
         super().__init__(network, dtype)
-        self._workspace = Workspace()
         self._folded: dict[str, tuple[SlicedConv, Tensor]] = {}
         with torch.no_grad():
             for block in network.blocks:
@@ -89,8 +87,6 @@ class FoldedNetwork(SlicedNetwork):
         scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         bias = (norm.bias - norm.running_mean * scale).to(self._dtype)
         weight = (module.weight * scale[:, None, None, None]).to(self._dtype)
-        if conv.stride == 1 and WinogradConv.available(weight):
-            return WinogradConv(weight, self._workspace), bias
         if weight.is_cuda:
             return UnfoldedConv(weight, conv.stride), bias
         return (FusedConv if FusedConv.available(weight) else SlicedConv)(weight, conv.stride), bias

@@ -9,9 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dass.networks import winograd
 from dass.networks.convolution import FusedConv, SlicedConv, UnfoldedConv
-from dass.networks.winograd import WinogradConv, Workspace
 
 TEACHER = 24  # channels in and out
 
@@ -24,11 +22,6 @@ ways = pytest.mark.parametrize(
         pytest.param(SlicedConv, id="sliced"),
         pytest.param(UnfoldedConv, id="unfolded"),
         pytest.param(FusedConv, id="fused", marks=needs_fused),
-        pytest.param(
-            lambda weight, stride: WinogradConv(weight, Workspace()) if stride == 1 else FusedConv(weight, stride),
-            id="winograd",
-            marks=needs_fused,
-        ),
     ],
 )
 
@@ -61,13 +54,11 @@ def test_every_narrower_convolution_is_a_part(
     torch.manual_seed(seed)
     weight, bias = torch.randn(TEACHER, TEACHER, 3, 3), torch.randn(width)
     features = torch.randn(n, *size, channels)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(winograd, "WORTHWHILE", 0)
-        conv = make(weight, stride)
-        output = conv.relu(features, bias)
-        kept = torch.randn_like(output)[..., :common]
-        rows = torch.zeros(len(output) + 1, *output.shape[1:])  # of something larger, as in use
-        conv.add_relu(features, bias, kept, rows[1:])
+    conv = make(weight, stride)
+    output = conv.relu(features, bias)
+    kept = torch.randn_like(output)[..., :common]
+    rows = torch.zeros(len(output) + 1, *output.shape[1:])  # of something larger, as in use
+    conv.add_relu(features, bias, kept, rows[1:])
     direct = F.conv2d(
         features.permute(0, 3, 1, 2).double(), weight[:width, :channels].double(), stride=stride, padding=1
     ).permute(0, 2, 3, 1)
@@ -75,17 +66,3 @@ def test_every_narrower_convolution_is_a_part(
     assert relative_error(output, F.relu(direct + bias)) < 5e-5
     assert relative_error(rows[1:], F.relu(direct + bias + F.pad(kept, (0, width - kept.shape[-1])))) < 5e-5
     assert not rows[0].any()
-
-
-@needs_fused
-def test_winograds_error_at_full_width() -> None:
-    torch.manual_seed(0)
-    features, weight = torch.randn(4, 8, 8, 256), torch.randn(256, 256, 3, 3)
-    direct = F.conv2d(features.permute(0, 3, 1, 2).double(), weight.double(), padding=1).permute(0, 2, 3, 1)
-    assert WinogradConv.available(weight)
-    assert relative_error(WinogradConv(weight, Workspace()).relu(features, torch.zeros(256)), F.relu(direct)) < 2e-5
-
-
-def test_winograd_is_for_many_channels_and_float32() -> None:
-    assert not WinogradConv.available(torch.empty(63, 64, 3, 3))
-    assert not WinogradConv.available(torch.empty(64, 64, 3, 3, dtype=torch.bfloat16))

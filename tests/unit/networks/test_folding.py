@@ -29,7 +29,7 @@ def teacher() -> ElasticResNet:
     return network.eval()
 
 
-@pytest.mark.parametrize("side", [32, 20])  # with and without sizes that Winograd's tiles divide
+@pytest.mark.parametrize("side", [32, 20])  # powers of two at each stage, and others
 @pytest.mark.parametrize("kind", [None, SlicedConv, UnfoldedConv])  # what this CPU takes, any other, a GPU
 @torch.no_grad()
 def test_every_narrower_block_is_a_part(

@@ -18,7 +18,7 @@ from dass.predictor.embeddings import embed, fixed_noise
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 
-WIDTHS = (8, 16, 24, 72)  # the last wide enough for Winograd's convolution
+WIDTHS = (8, 16, 24, 72)
 SPACES = {name: SearchSpace(WIDTHS, 3, (0.25, 0.5, 0.875, 1.0), name) for name in ("stage", "block")}
 
 
