@@ -14,7 +14,8 @@ from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelit
 from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, gather
 from dass.multi_fidelity.validation import leave_out
 from dass.project import MULTI_FIDELITY_FILE, Project
-from dass.proxies.collector import Collector, recipe_facts
+from dass.proxies.collector import Collector
+from dass.proxies.recipe_facts import recipe_facts
 from dass.proxies.store import ProxyStore
 from dass.space.search_space import SearchSpace
 from dass.tasks.ranking import RankingTask, source_tasks

@@ -15,7 +15,7 @@ from dass.fidelity import Fidelity
 from dass.files import file_sha256, write_bytes
 from dass.multi_fidelity.gaussian_process import Sample, TaskProcess
 from dass.multi_fidelity.predictor import MultiFidelityPredictor
-from dass.proxies.collector import recipe_facts
+from dass.proxies.recipe_facts import recipe_facts
 from dass.sealed import read_sealed, write_sealed
 from dass.space.search_space import SearchSpace
 

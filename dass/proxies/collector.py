@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from dass.files import content_id
 from dass.networks.checkpoint import weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.proxies import k_step, noise, one_batch, size
+from dass.proxies.recipe_facts import recipe_facts
 from dass.proxies.store import ProxyStore, Row
 from dass.proxies.table import Column, ProxyTable
 from dass.scratch import scratch_folder
@@ -36,11 +36,6 @@ CHUNK = (16, 64)  # students of a job on one batch: enough to share what is comm
 Load = Callable[[], TaskData]
 Job = Callable[[Sequence[Architecture]], NDArray[np.float64]]
 Progress = Callable[[int, int], None]
-
-
-def recipe_facts(recipe: DistillationRecipe) -> dict[str, Any]:
-    """What of a recipe proxies depend on: all but how long it is, how often it is looked at, and the precision."""
-    return recipe.model_dump(mode="json", exclude={"epochs", "min_steps", "evaluations", "precision"})
 
 
 class Collector:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dass.config import DistillationRecipe
 from dass.errors import DassError, UsageError
-from dass.proxies.collector import recipe_facts
+from dass.proxies.recipe_facts import recipe_facts
 from dass.shipped.card import CARD, Release, read_release
 from dass.space.architecture import Architecture
 

@@ -33,7 +33,7 @@ from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
 from dass.project import Project
 from dass.proxies import k_step, noise, one_batch, size
-from dass.proxies.collector import recipe_facts
+from dass.proxies.recipe_facts import recipe_facts
 from dass.proxies.table import ProxyTable
 from dass.space.search_space import SearchSpace
 from dass.training.user_teacher import TeacherFile, bring_in_teacher

@@ -13,7 +13,7 @@ import yaml
 from dass.cli.predictor_choice import usual_choice
 from dass.errors import UsageError
 from dass.project import MULTI_FIDELITY_FILE, USED_PREDICTOR, Project
-from dass.proxies.collector import recipe_facts
+from dass.proxies.recipe_facts import recipe_facts
 from dass.sealed import write_sealed
 from dass.shipped.build import build
 from dass.shipped.card import WEIGHTS, read_release, write_release

@@ -24,7 +24,7 @@ from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
 from dass.project import MULTI_FIDELITY_FILE
-from dass.proxies.collector import recipe_facts
+from dass.proxies.recipe_facts import recipe_facts
 from dass.search.successive_halving import SearchBudget
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace

@@ -10,7 +10,7 @@ from dass.fidelity import ONE_BATCH, SIZE, Fidelity
 from dass.multi_fidelity.checkpoint import MultiFidelityCard, check_fits, load_multi_fidelity, save_multi_fidelity
 from dass.multi_fidelity.predictor import MultiFidelityPredictor
 from dass.multi_fidelity.validation import leave_out
-from dass.proxies.collector import recipe_facts
+from dass.proxies.recipe_facts import recipe_facts
 from dass.space.search_space import SearchSpace
 from tests import samples
 from tests.samples import SPACE

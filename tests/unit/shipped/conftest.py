@@ -12,7 +12,8 @@ from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelit
 from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, gather
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import fixed_noise
-from dass.proxies.collector import Collector, recipe_facts
+from dass.proxies.collector import Collector
+from dass.proxies.recipe_facts import recipe_facts
 from dass.proxies.store import ProxyStore
 from dass.shipped.build import Origin
 from dass.shipped.card import Source
