@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from dass.cli.main import app
 from experiments.page_tables import PAGES as WITH_TABLES
-from experiments.page_tables import TABLES, names, with_tables
+from experiments.page_tables import names, with_tables
 from tests.unit.test_layers import LAYERS
 
 ROOT = Path(__file__).parents[2]
@@ -111,8 +111,10 @@ def test_tables_are_those_of_the_committed_studies(page: Path) -> None:
     assert text == with_tables(text), "run `python -m experiments.page_tables`"
 
 
-def test_every_table_stands_on_one_page() -> None:
-    assert sorted(name for page in WITH_TABLES for name in names(page.read_text())) == sorted(TABLES)
+def test_no_table_stands_on_two_pages() -> None:
+    placed = [name for page in WITH_TABLES for name in names(page.read_text())]
+    assert placed
+    assert len(placed) == len(set(placed))
 
 
 def test_the_picture_is_the_one_that_its_source_draws() -> None:
