@@ -187,7 +187,7 @@ class Project:
 
     @property
     def lengths(self) -> Path:
-        """Folder of the records of students distilled beyond the pipeline (`flows.lengths`)."""
+        """Folder of the records of students distilled beyond the pipeline (`experiments.lengths`)."""
         return self.root / "data" / "lengths"
 
     @property

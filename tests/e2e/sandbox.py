@@ -13,7 +13,7 @@ import yaml
 
 HERE = Path(__file__).parents[2]
 PARTS = (
-    "dass", "flows", "presets", "dvc.yaml", ".dvcignore", ".gitignore", "prefect.toml", "prefect.yaml",
+    "dass", "flows", "experiments", "presets", "dvc.yaml", ".dvcignore", ".gitignore", "prefect.toml", "prefect.yaml",
     "data/checkpoints",
 )  # fmt: skip
 SECONDS = 600  # a command that takes longer hangs

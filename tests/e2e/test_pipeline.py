@@ -163,7 +163,7 @@ def check_search_by_multi_fidelity(sandbox: Sandbox) -> None:
 
 def check_lengths(sandbox: Sandbox) -> None:
     """Each kind of proxies are held against both lengths, and DVC has nothing to do for it."""
-    sandbox.run("python", "-m", "flows.lengths", "2", "4", "digits")
+    sandbox.run("python", "-m", "experiments.lengths", "2", "4", "digits")
     with (sandbox.root / "reports/lengths.csv").open() as file:
         rows = list(csv.DictReader(file))
     wheres = list(dict.fromkeys(row["target"] for row in rows))

@@ -1,6 +1,6 @@
 """Beyond the pipeline: what proxies say of students that are distilled for longer.
 
-    python -m flows.run lengths 4 24 cifar10 rsscn7
+    python -m experiments.lengths 4 24 cifar10 rsscn7
 
 Target students of the finished study are distilled anew for so many times as long, and what is known of them beforehand
 is held against what they reach then. It goes on where it was stopped; DVC does not know of it.
@@ -57,7 +57,7 @@ def lengths(times: int, count: int, *names: str) -> None:
         UsageError: no target is named.
     """
     if not names:
-        raise UsageError("name the targets: python -m flows.run lengths TIMES COUNT TARGET ...")
+        raise UsageError("name the targets: python -m experiments.lengths TIMES COUNT TARGET ...")
     project = Project.open()
     rows: list[CorrelationRow] = []
     for name in names:

@@ -1,6 +1,6 @@
 """Beyond the pipeline: Table 2 under each reading of what the paper leaves open about its predictor.
 
-    python -m flows.run readings 3
+    python -m experiments.readings 3
 
 Batch norms may take the teacher's statistics or the noise's own, and accuracies may be targets in raw percent or in
 units of 50 points. For each of the four combinations the methods of Table 2 learn on the source tasks without one class
