@@ -35,7 +35,7 @@ def load_teacher(path: str | Path, *, normalization: str | None = None, **layout
     """Reads a trained teacher of any supported family from any file with a state_dict.
 
     Args:
-        path: the file, see docs/families.md.
+        path: path of the file, see docs/families.md.
         normalization: of the images that it expects, such as `imagenet`; None for what the file or its family says.
         **layout: what weights cannot tell, such as `stem_stride=1`.
 
@@ -70,8 +70,8 @@ def evaluate(network: ElasticResNet, data: TaskData, *, device: str = "auto") ->
 
     Args:
         network: of the task's classes.
-        data: the task.
-        device: auto, cpu or cuda.
+        data: images and labels of the task.
+        device: `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
 
     Raises:
         UsageError: the network has other classes than the task.
@@ -99,11 +99,11 @@ def rank_students(
         teacher: of any supported family.
         data: the task that it was trained on; test images measure the teacher alone.
         max_macs: most multiply-accumulates in millions, or a share of the teacher's, such as "40%".
-        max_params: most parameters, likewise.
-        students: how many train.
+        max_params: most parameters, in millions or as a share of the teacher's.
+        students: number of students that train, at least 1.
         seconds: how long the search may take; as many students train as fit.
-        seed: of the candidates, batches and augmentation.
-        device: auto, cpu or cuda.
+        seed: random seed of the candidates, batches and augmentation.
+        device: `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
 
     Returns:
         The ranking, the best first; `pick.architecture` is the best.
@@ -151,11 +151,11 @@ def distill(
     Args:
         teacher: of the students' family.
         architectures: one, or several that are trained side by side on the same batches.
-        data: the task.
+        data: images and labels of the task.
         recipe: how; None for the paper's recipe with `epochs` passes over the training images.
         epochs: passes, where there is no recipe.
-        seed: of batch order and augmentation.
-        device: auto, cpu or cuda.
+        seed: random seed of batch order and augmentation.
+        device: `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
 
     Returns:
         One result for each architecture, in order; `network` is the trained student.

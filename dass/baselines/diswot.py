@@ -58,8 +58,8 @@ class DisWOT(Ranker):
         Args:
             start: `random` for both, `trained teacher` beside a random student, or `remapped` for the trained teacher
                 beside its remapped student.
-            batch_size: images in the batch.
-            seed: of random weights and batch.
+            batch_size: number of images in the batch.
+            seed: random seed of weights and batch.
         """
         self.start = start
         self.batch_size = batch_size
@@ -98,7 +98,7 @@ def look(network: ElasticResNet, batch: Batch) -> View:
 
     Args:
         network: in train mode; its running statistics change.
-        batch: b images and labels.
+        batch: images and labels of the batch of size b.
     """
     features = network.features(batch.images)
     pooled = network.pool(features).flatten(1)
@@ -110,8 +110,8 @@ def relation(teacher: Tensor, student: Tensor) -> float:
     """-||G_T - G_S||^2 / b^2, with G the images' Gram matrix, each row scaled to unit length.
 
     Args:
-        teacher: features [b, c, h, w].
-        student: features [b, c', h', w'].
+        teacher: features of the teacher, [b, c, h, w].
+        student: features of the student, [b, c', h', w'].
     """
     grams = [F.normalize(flat @ flat.T) for flat in (teacher.flatten(1), student.flatten(1))]
     return -float((grams[0] - grams[1]).square().sum()) / len(teacher) ** 2
@@ -125,7 +125,7 @@ def semantic(teacher: Tensor, student: Tensor) -> float:
     outer product need be formed.
 
     Args:
-        teacher: classifier gradient [classes, c].
+        teacher: classifier gradient of the teacher, [classes, c].
         student: likewise; channels that it lacks, where the last stage is narrower, count as zeros.
     """
     student = F.pad(student, (0, teacher.shape[1] - student.shape[1]))

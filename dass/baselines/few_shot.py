@@ -41,7 +41,7 @@ class FewShot(Ranker):
         """Stores the settings.
 
         Args:
-            shots: students shown, at least 1.
+            shots: number of students shown, at least 1.
             meta: what adapts, meta-trained with as many shots; one that is fitted is used as it is.
         """
         self.shots = shots
@@ -59,7 +59,7 @@ class FewShot(Ranker):
 
         Args:
             task: the target, with at least `shots` known students; `reveal` makes one.
-            architectures: others than those shown.
+            architectures: architectures of students that were not shown.
 
         Raises:
             UsageError: not fitted, too few known students, or one of those shown is to be scored.
@@ -102,7 +102,7 @@ def reveal(task: RankingTask, count: int, seed: int) -> Revealed:
     Args:
         task: the target with all its known students.
         count: how many; the first k of them are what a draw of k gives.
-        seed: of the draw.
+        seed: random seed of the draw.
 
     Raises:
         UsageError: fewer than two students would be left to rank.
@@ -123,12 +123,12 @@ class FewShotPoint:
     """One point of Fig. 3.
 
     Attributes:
-        target: the task.
+        target: name of the target.
         draw: which draw of students was shown.
         shots: how many of it; 0 for the guide, the teacher's own pair.
         seconds: collecting them: the sum of their distillations, or the teacher's one pass over the test images.
         src: Spearman correlation over the students that no number of shots shows in this draw.
-        n: how many those are.
+        n: number of the students that were ranked.
     """
 
     target: str
@@ -155,8 +155,8 @@ def few_shot_curve(
         rivals: fitted, each with another number of shots.
         task: the target with all its known students.
         seconds: what each of them took to distil (`StudentRecord.seconds`).
-        draws: random orders of the students.
-        seed: of the first order.
+        draws: number of random orders of the students, at least 1.
+        seed: random seed of the first order.
 
     Raises:
         UsageError: no rivals, fewer than two students would be left to rank, or something is not fitted.

@@ -47,11 +47,11 @@ def class_features(
     """Looks at some images of each class through a network.
 
     Args:
-        task: gives the training images.
+        task: task whose training images are described.
         extractor: the network that looks.
         per_class: most images of a class.
-        seed: of their choice.
-        precision: of convolutions, `float32` or `bfloat16`.
+        seed: random seed of their choice.
+        precision: number format of convolutions, `float32` or `bfloat16`.
 
     Raises:
         DassError: no training images.
@@ -74,7 +74,7 @@ def pooled_features(network: ElasticResNet, images: Tensor, precision: str) -> T
     Args:
         network: the network; the work is done on its device.
         images: uint8 [n, 3, h, w], anywhere.
-        precision: `float32` or `bfloat16`.
+        precision: number format of the computation, `float32` or `bfloat16`.
     """
     device, training = network.device, network.training
     network.eval()

@@ -93,15 +93,15 @@ class MetaPredictorRanker(Ranker):
             episodes: as in `MetaLearner`, and so are the others.
             query: students of each task in an episode.
             inner_steps: steps of the guide where the variant does not say.
-            inner_rate: start of the inner rates.
-            learning_rate: Adam's.
+            inner_rate: initial value of the inner learning rates, above 0.
+            learning_rate: learning rate of Adam, above 0.
             validate_every: episodes between looks at the validation tasks.
-            statistics: of the batch norms that give embeddings.
+            statistics: statistics of the batch norms that give embeddings.
             unit: percent of accuracy that count as 1 in a target.
             shots: students that tasks adapt to in meta-training in place of the guide's pair; None for the guide.
-            seed: of initial weights and queries.
-            precision: of embeddings and encoders.
-            device: `auto`, `cpu` or `cuda`.
+            seed: random seed of initial weights and queries.
+            precision: number format of embeddings and encoders, `float32` or `bfloat16`.
+            device: `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
             checkpoint: a file to go on from after a stop.
         """
         self.variant = variant

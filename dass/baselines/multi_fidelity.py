@@ -46,8 +46,8 @@ class MultiFidelityRanker(Ranker):
 
         Args:
             fidelity: up to which proxies are collected.
-            recipe: of the distillation to be predicted.
-            seed: of the batches that proxies are taken on.
+            recipe: recipe of the distillation to be predicted.
+            seed: random seed of the batches that proxies are taken on.
             device: where proxies are taken: `auto`, `cpu` or `cuda`.
             store: a folder where proxies are kept; None for nowhere.
             workers: processes, 0 for this one; None for one per core, or one on a GPU.

@@ -15,7 +15,7 @@ class Pick:
     """What a method picks.
 
     Attributes:
-        method: its name.
+        method: name of the method.
         candidate: with the method's score as its prediction.
     """
 
@@ -41,8 +41,8 @@ def picks_of(methods: Sequence[str], scores: Sequence[Scores], search: SearchRes
 
     Args:
         methods: their names; the pick of the search's own is the search's.
-        scores: of one target.
-        search: of that target.
+        scores: scores of one target.
+        search: search of that target.
         seed: whose scores are taken, of a method that has several.
     """
     architectures = [candidate.architecture for candidate in search.ranking]

@@ -27,7 +27,7 @@ class Ranker(ABC):
         """Learns from source tasks; does nothing unless a method learns.
 
         Args:
-            training: source tasks with known students.
+            training: source tasks with known students, to learn from.
             validation: source tasks that choose what is kept of training.
         """
         return self
@@ -37,7 +37,7 @@ class Ranker(ABC):
         """Scores students, higher for what should be more accurate after distillation.
 
         Args:
-            task: the target.
+            task: task of the target.
             architectures: the n students to order, members of the task's space.
 
         Returns:

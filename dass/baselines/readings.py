@@ -24,7 +24,7 @@ class Reading:
     """One combination of the two.
 
     Attributes:
-        statistics: of the batch norms while networks respond to the noise.
+        statistics: statistics of the batch norms while networks respond to the noise.
         unit: percent of accuracy that count as 1.
     """
 

@@ -53,9 +53,9 @@ class RemappedAccuracy(Ranker):
             images: training images looked at, at even distances, not augmented.
             batch_size: training images, drawn at random, for the statistics.
             alpha: weight of the labels in the distillation loss, 0..1.
-            temperature: T of the distillation loss.
-            seed: of that draw.
-            precision: of convolutions.
+            temperature: temperature T of the distillation loss, above 0.
+            seed: random seed of that draw.
+            precision: number format of convolutions, `float32` or `bfloat16`.
         """
         self.measure = measure
         self.recalibrate = recalibrate
@@ -101,8 +101,8 @@ def recalibrate(network: ElasticResNet, batch: Batch, precision: str) -> None:
 
     Args:
         network: changed in place and left in eval mode.
-        batch: its images are used.
-        precision: of convolutions.
+        batch: batch whose images are used.
+        precision: number format of convolutions, `float32` or `bfloat16`.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     kept = [norm.momentum for norm in norms]

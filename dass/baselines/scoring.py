@@ -41,7 +41,7 @@ class TargetSample:
         task: the target; methods are not shown the accuracies in it.
         task_id: content id of its data, its teacher and the noise.
         sample: which of its architectures.
-        architectures: themselves.
+        architectures: architectures of the sample.
         seconds: what each took to distil; known for `students` only, and read by few-shot curves.
     """
 
@@ -57,13 +57,13 @@ class Scoring:
     """Everything a method may need, and where its scores go.
 
     Attributes:
-        database: of scores.
+        database: database of scores.
         settings: what params.yaml says; each run puts its own seed and checkpoint in.
         sources: gives the source tasks; called once, and only where something must be learned.
         source_id: content id of the source tasks.
         states: folder of what learning methods keep, so that a new target need not make them learn again.
         shipped: the project's predictor, which is DaSS under the first seed; None to learn that one too.
-        shipped_id: its id.
+        shipped_id: id of the shipped predictor.
     """
 
     database: ScoreDatabase
@@ -79,9 +79,9 @@ class Scoring:
         """Scores the samples by one method; what is on disk is not done again, and all new is on disk once it is given.
 
         Args:
-            name: of the catalogue; not a few-shot method.
-            seed: of the method.
-            samples: of any targets.
+            name: key in the catalogue; not a few-shot method.
+            seed: random seed of the method.
+            samples: samples of any targets.
 
         Raises:
             UsageError: there is no such method.
@@ -99,8 +99,8 @@ class Scoring:
         task has, since these are learned from as many: larger numbers of shots are left out.
 
         Args:
-            names: of the catalogue, few-shot methods; each is meta-trained with as many students as it is shown.
-            seed: of what is learned and of the draws.
+            names: keys in the catalogue, few-shot methods; each is meta-trained with as many students as it is shown.
+            seed: random seed of what is learned and of the draws.
             sample: the target's known students.
         """
         methods = {name: CATALOGUE[name].make(self.settings) for name in names}

@@ -91,17 +91,17 @@ class SetConditionedRanker(Ranker):
         """Stores the settings.
 
         Args:
-            episodes: training steps, at least 1.
+            episodes: number of training steps, at least 1.
             query: students of each task in an episode; at most as many as the task with the fewest has.
-            learning_rate: Adam's.
+            learning_rate: learning rate of Adam, above 0.
             validate_every: episodes between looks at the validation tasks.
             samples: images of each class in a sample.
             per_class: images of each class from which samples are drawn.
             extractor: what gives features of images: `source`, the teacher of the first training task for all tasks, so
                 that nothing of a target's teacher is known; or `teacher`, each task's own.
-            seed: of initial weights, images and queries.
-            precision: of the convolutions that give the features; all else is float32.
-            device: `auto`, `cpu` or `cuda`.
+            seed: random seed of initial weights, images and queries.
+            precision: number format of the convolutions that give the features; all else is float32.
+            device: `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
         """
         self.episodes = episodes
         self.query = query

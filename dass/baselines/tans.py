@@ -47,7 +47,7 @@ class TANSNetwork(SetConditionedNetwork):
     accuracies are standardised.
 
     Args:
-        features: of an image.
+        features: number of features of an image.
         description: length of a student's description.
     """
 

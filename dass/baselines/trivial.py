@@ -38,7 +38,7 @@ class Random(Ranker):
     """A number drawn for each architecture: what a method without knowledge reaches by chance.
 
     Attributes:
-        seed: of the draw.
+        seed: random seed of the draw.
     """
 
     def __init__(self, seed: int = 0) -> None:

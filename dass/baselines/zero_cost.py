@@ -87,9 +87,9 @@ def synflow(network: ElasticResNet, images: Tensor, labels: Tensor) -> float:
     reaches 1e61, too much for float32; in the log, which keeps the order, differences can still be seen.
 
     Args:
-        network: any mode.
-        images: only their size is used.
-        labels: not used.
+        network: network in train or eval mode.
+        images: images, float [b, 3, h, w]; only their size is used.
+        labels: class of each image; not used.
     """
     network = scratch_copy(network).double()  # before abs, which is done on what doubles hold
     with torch.no_grad():
@@ -109,9 +109,9 @@ def naswot(network: ElasticResNet, images: Tensor, labels: Tensor) -> float:
     NaN where two images agree everywhere, up to rounding: the kernel has no inverse.
 
     Args:
-        network: any mode.
-        images: float [b, 3, h, w].
-        labels: not used.
+        network: network in train or eval mode.
+        images: normalized images of the batch, float [b, 3, h, w].
+        labels: class of each image; not used.
     """
     network = scratch_copy(network)
     kernel = torch.zeros(len(images), len(images), dtype=torch.float64, device=images.device)
@@ -146,8 +146,8 @@ class ZeroCost(Ranker):
 
         Args:
             proxy: a key of `PROXIES`.
-            batch_size: images in the batch.
-            seed: of weights and batch.
+            batch_size: number of images in the batch.
+            seed: random seed of weights and batch.
         """
         self.proxy = proxy
         self.batch_size = batch_size

@@ -54,8 +54,8 @@ class Asked:
         seconds: how long to search; None for no limit.
         resolution: side of the images in pixels; None for the family's.
         keep_accuracy: most points below the teacher; None for no such limit.
-        workers: worker processes.
-        seed: of the sample.
+        workers: number of worker processes.
+        seed: random seed of the sample.
     """
 
     data: str
@@ -74,8 +74,8 @@ def open_method(choice: Choice, teacher: TeacherFile, place: torch.device, asked
 
     Args:
         choice: the method and its predictor.
-        teacher: whose students are ranked.
-        place: where networks compute.
+        teacher: teacher whose students are ranked.
+        place: device that networks compute on.
         asked: what the user asks of the search.
 
     Raises:
@@ -119,8 +119,8 @@ def by_dass(file: Path, place: torch.device, candidates: int, common: Mapping[st
 
     Args:
         file: its weights.
-        place: where it computes.
-        candidates: architectures to score at most.
+        place: device that the predictor computes on.
+        candidates: largest number of architectures to score.
         common: further arguments of each method's search: `seed`.
 
     Raises:
@@ -150,9 +150,9 @@ def by_multi_fidelity(
 
     Args:
         file: what it has learned.
-        place: where networks compute.
-        count: worker processes.
-        effort: how far it goes.
+        place: device that networks compute on.
+        count: number of worker processes.
+        effort: numbers of proxies to collect.
         params: whose recipe it must have been learned for; None outside of any project, where it is the predictor's.
         common: as in `by_dass`.
         anyone: space and resolution of the teacher's students, for a multi-fidelity predictor that takes any teacher;
@@ -188,8 +188,8 @@ def by_race(
 
     Args:
         students: their space, and the side of their images in pixels.
-        place: where they train.
-        size: how many take part.
+        place: device that students train on.
+        size: numbers of candidates and of students that train.
         params: whose recipe they train by; None outside of any project, where it is that of `dass shrink`.
         common: as in `by_dass`.
     """

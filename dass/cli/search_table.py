@@ -32,7 +32,7 @@ def to_json(found: SearchResult, shown: Sequence[Candidate], times: Sequence[flo
     """A result with the candidates that are shown, and their latencies in milliseconds where there are any.
 
     Args:
-        found: the result.
+        found: result of the search.
         shown: candidates, in this order.
         times: milliseconds of each; empty for none.
         batch: images in the passes that all latencies are of.
@@ -72,12 +72,12 @@ def table_of(
     """Candidates as a table with the pick marked and the teacher below.
 
     Args:
-        title: above the table.
+        title: title above the table.
         found: whose pick is marked.
         shown: candidates, in this order.
         times: milliseconds of each for the batch of the limits; empty for no such column.
         task: the teacher, which is timed in the same way.
-        place: where.
+        place: device of the computation.
     """
     table, batch = Table(title=title), found.budget.latency_batch
     known = any(candidate.fidelity for candidate in shown)

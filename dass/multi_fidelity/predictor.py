@@ -27,11 +27,11 @@ class MultiFidelityTask:
     """What a task gives the multi-fidelity predictor to learn from.
 
     Attributes:
-        proxies: of its students.
+        proxies: proxies of the task's students.
         accuracies: [n] percent of the test images, really reached.
-        teacher_accuracy: the teacher's accuracy, percent.
-        classes: of the task.
-        test_images: how many an accuracy is over.
+        teacher_accuracy: accuracy of the teacher on the test images, in percent (0..100).
+        classes: number of classes of the task.
+        test_images: number of test images that an accuracy is over.
     """
 
     proxies: ProxyTable
@@ -53,8 +53,8 @@ class Prediction:
 
     Attributes:
         mean: [n] percent: the median of what is expected.
-        low: [n] percent.
-        high: [n] percent.
+        low: lower ends of the intervals, [n], in percent.
+        high: upper ends of the intervals, [n], in percent.
     """
 
     mean: Floats
@@ -87,7 +87,7 @@ class MultiFidelityPredictor:
 
         Args:
             alpha: weight of the labels in the distillation loss.
-            temperature: T of the distillation loss.
+            temperature: temperature T of the distillation loss, above 0.
         """
         self.alpha = alpha
         self.temperature = temperature
@@ -120,10 +120,10 @@ class MultiFidelityPredictor:
         Args:
             proxies: of the students; those of higher fidelities are not looked at.
             fidelity: up to which proxies are used.
-            teacher_accuracy: the teacher's accuracy, percent.
-            classes: of the task.
+            teacher_accuracy: accuracy of the teacher on the test images, in percent (0..100).
+            classes: number of classes of the task.
             test_images: of the accuracy to be measured.
-            confidence: of the interval, percent.
+            confidence: confidence of the interval, in percent.
             source_dataset: whether the task is cut from the dataset of the source tasks.
 
         Raises:
@@ -170,7 +170,7 @@ class MultiFidelityPredictor:
         """Half the width of an interval in standard deviations.
 
         Args:
-            confidence: percent.
+            confidence: confidence of the interval, in percent (0..100).
         """
         from scipy.stats import t
 
@@ -217,9 +217,9 @@ def gather(
     """Collects all proxies up to a fidelity.
 
     Args:
-        collector: of the task.
-        architectures: the students.
-        fidelity: how high.
+        collector: collector of the task's proxies.
+        architectures: architectures of the students.
+        fidelity: fidelity of the measurement.
         progress: called with students done and in all, by its own measurement where it takes long.
     """
     parts = [collector.size(architectures)]

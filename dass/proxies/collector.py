@@ -45,11 +45,11 @@ class Collector:
         teacher: the trained network, on the CPU.
         data: the task. Workers are given its training images alone, so no measurement can see the test part.
         noise_image: the fixed input, float32 [1, 3, r, r].
-        recipe: of the distillation to be predicted.
-        workers: where the costly measurements run.
-        store: keeps them.
+        recipe: recipe of the distillation to be predicted.
+        workers: worker processes that run the costly measurements.
+        store: store that keeps the measurements.
         device: on which device of the workers.
-        seed: of batches.
+        seed: random seed of batches.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Collector:
         """The first steps of distillation, see `dass.proxies.k_step`.
 
         Args:
-            architectures: the students.
+            architectures: architectures of the students.
             steps: how many; the longer training of a student in the store serves too.
             progress: called with students done and in all.
 

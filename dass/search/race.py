@@ -76,7 +76,7 @@ class RaceSize:
             block: the block `search` of params.yaml.
             candidates: architectures that are looked at, at most.
             one_batch: how many of them are tried on one batch.
-            k_step: how many of those train.
+            k_step: number of those that train.
             seconds: how long the search may take; then as many train as fit.
 
         Raises:
@@ -103,9 +103,9 @@ class _Runner:
     """A student in training.
 
     Attributes:
-        architecture: its own.
+        architecture: architecture of the network.
         member: network and optimizer; None while it has not started and after it has dropped out.
-        steps: taken so far.
+        steps: number of steps taken so far.
         loss: mean cross entropy on held-out training images.
         accuracy: percent of these.
     """
@@ -134,14 +134,14 @@ def search_by_race(
     A fifth of the training images, at most 256, is held out and decides; test images are not looked at.
 
     Args:
-        task: the target.
-        space: of its teacher's students.
-        recipe: of the distillation; training goes at its full rate.
+        task: task of the target.
+        space: search space of the teacher's students.
+        recipe: recipe of the distillation; training goes at its full rate.
         budget: what candidates may cost. How far below its teacher a student may stay is not looked at, since a race
             predicts nothing.
-        size: how many take part.
-        seed: of the sample, and of batch order and augmentation.
-        device: where students train.
+        size: numbers of candidates and of students that train.
+        seed: random seed of the sample, and of batch order and augmentation.
+        device: device that students train on.
         progress: called with student steps done and in all.
 
     Returns:
@@ -218,7 +218,7 @@ def _one_more_fits(students: int, seconds: float, left: float) -> bool:
 
     Args:
         students: that have taken the first round.
-        seconds: that they took.
+        seconds: seconds that they took.
         left: seconds of all rounds together.
     """
     return seconds / students * _all_steps(students + 1) / FIRST <= left

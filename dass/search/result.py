@@ -29,12 +29,12 @@ class SearchResult:
     """What a search found.
 
     Attributes:
-        target: the task searched for.
-        teacher_id: its teacher.
+        target: name of the target that was searched for.
+        teacher_id: 12 hex digits of the teacher's weights.
         teacher_accuracy: percent of the test images: the guide.
         predictor_id: the predictor that ranked; empty for a race.
-        budget: what the pick may cost.
-        pick: the best within the budget.
+        budget: limits on the cost of the pick.
+        pick: the best candidate within the budget.
         ranking: all candidates, the best first.
         seconds: adaptation and scoring; 0 where the result was read from a file.
         latency: milliseconds of the pick as measured on the device; None where the budget has no limit on it.
@@ -94,10 +94,10 @@ def concluded(
     """Picks from a ranking, measures the pick where that is asked for, and stops the clock.
 
     Args:
-        task: the target.
+        task: task of the target.
         predictor_id: what ranked; empty for a race.
-        budget: of the pick.
-        ranking: the best first.
+        budget: limits on the cost of the pick.
+        ranking: ranked candidates, the best first.
         fits: measures latency; None where there is no limit.
         started: when the search began, as `time.perf_counter` had it.
 

@@ -47,13 +47,13 @@ def search_students(
     """Ranks sampled candidates for one target.
 
     Args:
-        predictor: meta-learned.
-        card: of the predictor.
-        predictor_id: names it in the result.
-        task: the target.
+        predictor: meta-learned predictor.
+        card: card of the predictor.
+        predictor_id: id of the predictor, for the result.
+        task: task of the target.
         budget: what candidates may cost; sampled within it.
-        count: candidates.
-        seed: of the sample.
+        count: number of candidates.
+        seed: random seed of the sample.
         device: where the pick will run, for a limit on latency; None for the CPU.
         progress: called with (scored, all).
 

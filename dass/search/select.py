@@ -22,7 +22,7 @@ class Choice:
     """A pick.
 
     Attributes:
-        candidate: which.
+        candidate: candidate to measure.
         latency: milliseconds measured on the device; None where there is no limit on it.
         missed: how many came before it and were slower than the limit when measured.
     """
@@ -59,9 +59,9 @@ def choose(
     prediction alone is compared, which a student keeps about every other time.
 
     Args:
-        ranking: the best first.
-        budget: what the pick may cost.
-        teacher_accuracy: percent.
+        ranking: ranked candidates, the best first.
+        budget: limits on the cost of the pick.
+        teacher_accuracy: accuracy of the teacher on the test images, in percent (0..100).
         fitting: measures latency; None where there is no limit on it.
 
     Raises:

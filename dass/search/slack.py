@@ -12,8 +12,8 @@ def slack_lines(budget: Constraints, task: Task, device: torch.device) -> list[s
     """A line for each limit that the teacher itself keeps.
 
     Args:
-        budget: the limits.
-        task: the teacher and its images.
+        budget: limits on the cost.
+        task: task with its teacher and its images.
         device: where latency is measured, where there is a limit on it.
     """
     architecture, classes, spent = task.teacher.architecture, len(task.data.classes), task.teacher_cost

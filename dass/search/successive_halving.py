@@ -90,9 +90,9 @@ class RungReport:
     """What a rung of a search took.
 
     Attributes:
-        fidelity: which.
+        fidelity: fidelity of the measurement.
         candidates: how many were on it.
-        seconds: proxies and prediction.
+        seconds: seconds of proxies and prediction.
     """
 
     fidelity: Fidelity
@@ -123,14 +123,14 @@ def successive_halving(
     Successive halving (Jamieson and Talwalkar 2016): what little proxies say decides who is worth more of it.
 
     Args:
-        predictor: learned from source tasks.
-        predictor_id: names it in the result.
+        predictor: predictor that was learned from source tasks.
+        predictor_id: id of the predictor, for the result.
         collector: of proxies of the target's students.
-        space: where candidates come from.
+        space: search space that candidates come from.
         task: the target; over how many test images accuracies are is part of what intervals tell.
-        budget: what candidates may cost.
-        effort: how many proxies to collect.
-        seed: of the sample.
+        budget: limits on the cost of candidates.
+        effort: numbers of proxies to collect.
+        seed: random seed of the sample.
         device: where the pick will run, for a limit on latency; None for the CPU.
         said: called when a rung is done.
         progress: called with students done and in all, within a rung that takes long.
@@ -196,18 +196,18 @@ def search_by_multi_fidelity(
     """Searches for a dataset and its teacher, with proxies taken as those that the predictor has learned from.
 
     Args:
-        predictor: learned from source tasks.
+        predictor: predictor that was learned from source tasks.
         card: of the predictor: its space, and the seed of noise and batches.
-        predictor_id: names it in the result.
+        predictor_id: id of the predictor, for the result.
         task: the target; its teacher is moved to the CPU, from where workers get it.
-        recipe: of the distillation to be predicted, see `check_fits`.
-        space: of the candidates; None for the space that the multi-fidelity predictor has learned from.
-        workers: where proxies are collected.
+        recipe: recipe of the distillation to be predicted, see `check_fits`.
+        space: search space of the candidates; None for the space that the multi-fidelity predictor has learned from.
+        workers: worker processes that collect proxies.
         store: what keeps it.
-        device: of the workers.
-        budget: what candidates may cost.
-        effort: how many proxies to collect.
-        seed: of the sample.
+        device: device of the workers.
+        budget: limits on the cost of candidates.
+        effort: numbers of proxies to collect.
+        seed: random seed of the sample.
         said: called when a rung is done.
         progress: called with students done and in all, within a rung that takes long.
 

@@ -78,8 +78,8 @@ class Origin:
         general: whether it is offered for any teacher.
         sources: the images that it learned from.
         seeds: of the source students.
-        licence: of the weights.
-        commit: of the project when it was learned.
+        licence: licence of the weights.
+        commit: git commit of the project when it was learned.
     """
 
     summary: str
@@ -105,11 +105,11 @@ def build(
 
     Args:
         folder: of the release; its name is the predictor's.
-        kind: of the predictor.
+        kind: kind of the predictor.
         weights: as the pipeline wrote them, with their JSON.
-        origin: where they come from.
+        origin: origin of the students.
         targets: tasks that it has not learned from, with their students.
-        workers: where short trainings run.
+        workers: worker processes that run short trainings.
         fixture: name of the target whose students `verify` shall predict again; empty for none. It is written beside
             the release where it is not there yet.
 

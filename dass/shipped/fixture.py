@@ -25,7 +25,7 @@ class Fixture(Task):
     """A task with distilled students; of one that was read from a release, `data` has no test images.
 
     Attributes:
-        recipe: of the students' distillation.
+        recipe: recipe of the students' distillation.
     """
 
     recipe: DistillationRecipe

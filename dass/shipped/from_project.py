@@ -72,8 +72,8 @@ def origin_of(projects: Sequence[Project], *, summary: str, general: bool, licen
         projects: whose source tasks it has learned from.
         summary: one sentence for people.
         general: whether the predictor is to be offered for any teacher.
-        licence: of the weights.
-        commit: of the project.
+        licence: licence of the weights.
+        commit: git commit of the project.
 
     Raises:
         DassError: the packed images are missing or damaged.

@@ -71,8 +71,8 @@ def other_recipe(release: Release, recipe: DistillationRecipe | None) -> str:
     """Why a release does not predict students of a recipe; empty where it does.
 
     Args:
-        release: the predictor.
-        recipe: of the distillation; None for the recipe that the release was learned for.
+        release: released predictor.
+        recipe: recipe of the distillation; None for the recipe that the release was learned for.
     """
     known = release.card.recipe  # nothing for the paper's predictor, which predicts a ranking
     if recipe is None or not known:

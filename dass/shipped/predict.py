@@ -30,9 +30,9 @@ class Predicted:
     """Accuracies of students, in percent.
 
     Attributes:
-        mean: [n], what is expected.
+        mean: expected accuracies, [n].
         low: [n], lower ends of the 80% intervals; None for a predictor without intervals.
-        high: [n], upper ends likewise.
+        high: upper ends of the intervals, [n].
     """
 
     mean: NDArray[np.float64]
@@ -44,11 +44,11 @@ def predict(kind: Kind, weights: Path, task: Fixture, proxies: str, workers: Wor
     """Predicts a task's students as a search would.
 
     Args:
-        kind: of the predictor.
+        kind: kind of the predictor.
         weights: of the predictor.
         task: the teacher, the images and the students; their accuracies are not looked at.
         proxies: `embedding` for the paper's predictor; the key of a fidelity for the multi-fidelity one.
-        workers: where short trainings run.
+        workers: worker processes that run short trainings.
 
     Raises:
         UsageError: the predictor has not learned these proxies.

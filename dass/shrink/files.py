@@ -42,7 +42,7 @@ class Filed:
         tracking: address of the registry.
         teacher_latency: milliseconds of the teacher on this device, for batches of 1 and 32.
         student_latency: of the student.
-        run_id: of the run in the registry that they belong to.
+        run_id: id of the run in the registry that they belong to.
         timed_on: what latency was measured on.
         int8: what the file of 8-bit integers reaches beside the other, in words; empty where there is no ONNX.
     """
@@ -83,11 +83,11 @@ def file_student(task: Task, shrunk: Shrunk, root: Path, folder: Path, device: t
     """Registers the chosen student, exports it where that is possible, and times it beside its teacher.
 
     Args:
-        task: images and teacher.
-        shrunk: what came out.
+        task: task with its images and its teacher.
+        shrunk: result of the shrinking.
         root: the project, whose registry is used.
         folder: where the ONNX files and the picture of the front go.
-        device: where latency is measured.
+        device: device that latency is measured on.
 
     Raises:
         DassError: the registry cannot be written, or ONNX and torch disagree.
@@ -132,9 +132,9 @@ def add_report(root: Path, run_id: str, report: Path) -> None:
     """Puts the page into the run that the student belongs to, where MLflow shows it.
 
     Args:
-        root: the project.
-        run_id: of the run.
-        report: the page.
+        root: folder of the project.
+        run_id: id of the MLflow run.
+        report: path of the page.
 
     Raises:
         DassError: the registry cannot be written.

@@ -20,8 +20,8 @@ def front_rows(task: Task, shrunk: Shrunk) -> list[Row]:
     """Rows as people read them: the front by ascending cost, then the distilled students, then the teacher.
 
     Args:
-        task: the teacher.
-        shrunk: what came out.
+        task: task of the teacher.
+        shrunk: result of the shrinking.
     """
     rows = []
     for one in shrunk.search.front:
@@ -56,8 +56,8 @@ def front_figure(task: Task, shrunk: Shrunk) -> "Figure":
     """The search's candidates with their front, the chosen one, the limit and the teacher.
 
     Args:
-        task: the teacher.
-        shrunk: what came out.
+        task: task of the teacher.
+        shrunk: result of the shrinking.
     """
     search = shrunk.search
     place = {candidate: index for index, candidate in enumerate(search.ranking)}

@@ -28,10 +28,10 @@ def page(task: Task, request: Request, shrunk: Shrunk, filed: Filed, command: st
     """The page as HTML.
 
     Args:
-        task: images and teacher.
-        request: what was asked for.
-        shrunk: what came out.
-        filed: where it lies.
+        task: task with its images and its teacher.
+        request: request with limits and time.
+        shrunk: result of the shrinking.
+        filed: registered version.
         command: that makes the same again.
         seconds: that the last run of the command took.
     """

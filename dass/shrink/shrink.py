@@ -53,9 +53,9 @@ class Request:
     """What is asked for.
 
     Attributes:
-        budget: what the student may cost.
+        budget: limits on the cost of the student.
         minutes: how long all of it may take.
-        seed: of every random choice.
+        seed: seed of every random choice.
     """
 
     budget: Constraints
@@ -73,14 +73,14 @@ class Shrunk:
     """What came out.
 
     Attributes:
-        search: the race.
+        search: result of the race.
         distilled: the students that were distilled, the chosen one first.
         network: the chosen one, float32 on the CPU.
         test: what it reaches on the test images.
         logits: of the test images, [n, classes].
         agreement: percent of the test images on which it and its teacher say the same.
         epochs: for which each was distilled.
-        seconds: that this call took.
+        seconds: seconds that this call took.
         held_out: training images that chose between the students.
         kept: how it stands to the accuracy that was asked for; None where none was.
         latency: milliseconds of the chosen one as measured before it was distilled; None without a limit on it.
@@ -135,10 +135,10 @@ def shrink(
     end, for the chosen one.
 
     Args:
-        task: images and teacher.
-        request: what is asked for.
+        task: task with its images and its teacher.
+        request: request with limits and time.
         folder: keeps every finished step.
-        device: where students train.
+        device: device that students train on.
         tell: called with a line for each step.
         progress: called with steps done and in all of what is running.
         step: carries out a step, by its name; so a server can show them.

@@ -31,23 +31,23 @@ class Options:
 
     Attributes:
         data: name or folder of a packed dataset, or a folder, zip or tar of images.
-        teacher: path of its weights.
+        teacher: path of the teacher's weights.
         max_macs: millions or a share, as `Constraints.of` reads it; None for no limit.
-        max_params: likewise.
-        max_size: of the weights' file, such as `1MB`; None for no limit.
+        max_params: the largest number of parameters, in the same form.
+        max_size: largest size of the weights' file, such as `1MB`; None for no limit.
         max_latency: of one forward pass, such as `5ms`; None for no limit.
-        latency_batch: images in that pass.
+        latency_batch: number of images in that forward pass.
         keep_accuracy: points below the teacher; None for the best student.
         keep_probability: how likely it has to be that it loses no more; None for the usual one.
         minutes: how long all of it may take.
         normalization: what the teacher expects of its images; None for its family's.
         classes: path of a file with its class names; None for those in its file.
-        expect_accuracy: percent that it should reach.
+        expect_accuracy: accuracy that the teacher should reach, in percent (0..100).
         layout: what its weights cannot tell; None for the rule.
         sort_channels: put its inner channels in order of importance; None for its family's habit.
         resolution: side of the images in pixels; None for the family's.
         usual_resolution: likewise, for a teacher whose family has none.
-        seed: of every random choice.
+        seed: seed of every random choice.
         command: that makes the same again, for the page.
     """
 
@@ -110,12 +110,12 @@ class Made:
     """What was made.
 
     Attributes:
-        task: images and teacher.
-        request: what was asked for.
-        shrunk: what came out.
-        filed: where it lies.
-        report: the page about it.
-        seconds: that all of it took.
+        task: task with its images and its teacher.
+        request: request with limits and time.
+        shrunk: result of the shrinking.
+        filed: registered version.
+        report: path of the page about it.
+        seconds: seconds that all of it took.
     """
 
     task: Task
@@ -139,7 +139,7 @@ def shrink_and_file(
     """Reads images and teacher, searches, distils, chooses, registers, exports, measures and writes the page.
 
     Args:
-        options: what a person says.
+        options: options that the user gave.
         root: the project, whose registry is used; steps are kept in its `data/shrink`.
         device: where students train and latency is measured.
         tell: called with a line for each step.

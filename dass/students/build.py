@@ -46,12 +46,12 @@ def build_students(
     whatever its group, as long as workers have the same number of threads.
 
     Args:
-        teacher: on the CPU.
+        teacher: network of the teacher, on the CPU.
         load: gives the task's data; called here and in the workers, so it must pickle (a `functools.partial`).
-        jobs: the students.
-        recipe: how.
-        workers: where.
-        device: on which device of theirs.
+        jobs: students to distil.
+        recipe: recipe of the distillation.
+        workers: worker processes that compute.
+        device: device of the workers.
         group: students of one seed trained side by side by one worker. On a CPU more than 1 gains nothing, and a kill
             loses the whole group.
         progress: called with students done and in all.
@@ -187,10 +187,10 @@ def student_record(result: StudentResult, key: TaskKey, data: TaskData, device: 
     """What is filed of a student.
 
     Args:
-        result: what it reached.
+        result: result of the distillation.
         key: what it is filed under, see `task_key`.
-        data: its task.
-        device: where it was trained.
+        data: images and labels of the student's task.
+        device: device of the training, such as `cpu`.
     """
     return _record(
         result.architecture,

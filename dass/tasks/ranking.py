@@ -26,9 +26,9 @@ class RankingTask(Task):
     Only `Ranker.fit` and few-shot methods look at `accuracies`.
 
     Attributes:
-        space: of the students.
+        space: search space of the students.
         noise: the fixed Gaussian input, float32 [1, 3, r, r].
-        dtype: of functional embeddings, float32 or bfloat16.
+        dtype: number format of functional embeddings, float32 or bfloat16.
     """
 
     space: SearchSpace
@@ -43,7 +43,7 @@ class RankingTask(Task):
         """Embeddings, codes and accuracies of teacher and students, computed once for all methods.
 
         Args:
-            statistics: of the batch norms that give the embeddings.
+            statistics: statistics of the batch norms that give the embeddings.
         """
         if statistics not in self._tensors:
             self._tensors[statistics] = build_task(
@@ -65,7 +65,7 @@ class SourceTasks:
     """What methods learn from.
 
     Attributes:
-        training: source tasks with known students.
+        training: source tasks with known students, to learn from.
         validation: source tasks that choose what is kept of training.
     """
 
@@ -84,8 +84,8 @@ def ranking_task(stored: StoredTask, task: Task, records: Sequence[StudentRecord
     Args:
         stored: where it lies.
         task: its images and teacher.
-        records: of the students.
-        device: where the teacher goes.
+        records: records of the students.
+        device: device that the teacher is put on.
     """
     params = stored.project.params
     return RankingTask(

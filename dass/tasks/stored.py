@@ -20,7 +20,7 @@ class StoredTask:
 
     Attributes:
         project: the project.
-        name: of the task.
+        name: name of the task.
         split: the part of the source dataset that a source task is; None for a target.
     """
 

@@ -15,8 +15,8 @@ class Task:
     """Labelled images and the teacher trained on them, of params.yaml or brought by the user.
 
     Attributes:
-        data: the images, on the CPU.
-        teacher: the network.
+        data: images and labels, on the CPU.
+        teacher: network of the teacher.
         card: what is known about it, its accuracy above all.
         architectures: students whose accuracy after distillation is known; empty for a target yet to be ranked.
         accuracies: percent of the test images, one for each of `architectures`.

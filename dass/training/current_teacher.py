@@ -26,11 +26,11 @@ def is_current(
     """Whether the teacher at `path` is whole and was trained as it would be now.
 
     Args:
-        path: its weights.
-        data: the task.
+        path: path of its weights.
+        data: images and labels of the task.
         architecture: that it should have.
-        recipe: of its training.
-        seed: of its training.
+        recipe: recipe of its training.
+        seed: random seed of its training.
         device: that would train it.
         tell: called with a line about a teacher that is damaged.
     """
