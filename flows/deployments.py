@@ -209,7 +209,7 @@ def search_students(
         show_picture(found, file_page(store, run_id, "pareto.png") or embedded(folder / "pareto.png"))
         fidelity = found.pick.fidelity
         after_training = f"of held-out training images after {fidelity.label if fidelity else 'no steps'}"
-        said = [
+        lines = [
             f"Best of {len(found.ranking)} candidates for {name} ({found.budget}): **{found.pick.predicted:.2f}%** "
             f"{'predicted' if found.predictor_id else after_training} at "
             f"{found.pick.cost.macs / MILLION:.2f} M MACs, teacher {given.card.accuracy:.2f}%.",
@@ -220,13 +220,13 @@ def search_students(
             path = folder / f"{name}.safetensors"
             record = distil_student(project, given, found.pick.architecture, seed, path)
             record_student(store, run_id, record, path)
-            said.append(f"Distilled: **{record.final_accuracy:.2f}%** of the test images.")
+            lines.append(f"Distilled: **{record.final_accuracy:.2f}%** of the test images.")
         if then == "register":
             version, verdict = file_student(
                 store, run_id, project, given, path, dataset=name, found=found, came_from=came_from
             )
-            said.append(f"`{version.uri}` is {verdict.alias}: {verdict.reason}.")
-        create_markdown_artifact("\n\n".join(said), key=f"search-{name.replace('_', '-')}")
+            lines.append(f"`{version.uri}` is {verdict.alias}: {verdict.reason}.")
+        create_markdown_artifact("\n\n".join(lines), key=f"search-{name.replace('_', '-')}")
 
 
 @flow(name="distil-student", flow_run_name="distil-{dataset}")
@@ -266,7 +266,7 @@ def distil_one(
         record = distil_student(project, given, student, seed, path)
         inputs = given_files(project, given, teacher)
         store, run_id, came_from = record_distilled(project, record, path, inputs)
-        said = [
+        lines = [
             f"{student.stage_label} reached **{record.final_accuracy:.2f}%** of {name}'s test images; its teacher "
             f"has {given.card.accuracy:.2f}%, its remapped start had {record.init_accuracy:.2f}%.",
             run_link(store, run_id),
@@ -275,8 +275,8 @@ def distil_one(
             version, verdict = file_student(
                 store, run_id, project, given, path, dataset=name, found=None, came_from=came_from
             )
-            said.append(f"`{version.uri}` is {verdict.alias}: {verdict.reason}.")
-        create_markdown_artifact("\n\n".join(said), key=f"distil-{name.replace('_', '-')}")
+            lines.append(f"`{version.uri}` is {verdict.alias}: {verdict.reason}.")
+        create_markdown_artifact("\n\n".join(lines), key=f"distil-{name.replace('_', '-')}")
 
 
 @flow(name="build-database", flow_run_name="database-{of}")

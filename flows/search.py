@@ -116,7 +116,7 @@ def halve_candidates(
         return search_by_multi_fidelity(
             multi_fidelity, card, file_id(file), given, params.distillation, workers=pool,
             store=ProxyStore(project.proxies), device=place, budget=budget, effort=effort, seed=seed,
-            said=_log_rung,
+            on_rung=_log_rung,
         )  # fmt: skip
 
 

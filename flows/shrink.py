@@ -75,9 +75,9 @@ def show(made: Made, root: Path) -> None:
     picture = file_page(store, run_id, "front.png")
     create_image_artifact(picture or embedded(front_figure(made.task, made.shrunk)), key=f"front-picture-{name}")
     report = file_page(store, run_id, made.report.name)
-    said = [*result_lines(made), run_link(store, run_id)]
-    said.append(f"[report]({report})" if report else f"report: `{made.report}`")
-    create_markdown_artifact("\n\n".join(said), key=f"shrink-{name}")
+    lines = [*result_lines(made), run_link(store, run_id)]
+    lines.append(f"[report]({report})" if report else f"report: `{made.report}`")
+    create_markdown_artifact("\n\n".join(lines), key=f"shrink-{name}")
 
 
 if __name__ == "__main__":

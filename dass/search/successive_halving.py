@@ -115,7 +115,7 @@ def successive_halving(
     effort: SearchBudget,
     seed: int,
     device: torch.device | None = None,
-    said: OnRung | None = None,
+    on_rung: OnRung | None = None,
     progress: Progress | None = None,
 ) -> SearchResult:
     """Ranks candidates of one target, each by the highest fidelity that it has reached.
@@ -132,7 +132,7 @@ def successive_halving(
         effort: numbers of proxies to collect.
         seed: random seed of the sample.
         device: where the pick will run, for a limit on latency; None for the CPU.
-        said: called when a rung is done.
+        on_rung: called when a rung is done.
         progress: called with students done and in all, within a rung that takes long.
 
     Raises:
@@ -150,8 +150,8 @@ def successive_halving(
         return left() - seconds
 
     def done(fidelity: Fidelity, count: int, since: float) -> None:
-        if said and count:
-            said(RungReport(fidelity, count, time.perf_counter() - since))
+        if on_rung and count:
+            on_rung(RungReport(fidelity, count, time.perf_counter() - since))
 
     going = sample_candidates(space, effort.candidates, seed, budget=budget, passes=fits, **ascent.size)
     ascent.look(going, NOISE)
@@ -163,9 +163,9 @@ def successive_halving(
 
     rungs = trained_fidelities(predictor.processes_)
     count = effort.k_step if effort.seconds is None else len(going)
-    for place, fidelity in enumerate(rungs):
+    for index, fidelity in enumerate(rungs):
         since, best = time.perf_counter(), ascent.best(going, count)
-        later = left() * (1 - 1 / (len(rungs) - place)) if effort.seconds else 0.0  # for the lengths that follow
+        later = left() * (1 - 1 / (len(rungs) - index)) if effort.seconds else 0.0  # for the lengths that follow
         going = _look(ascent, best, fidelity, K_STEP_AT_ONCE, partial(reserved, later))
         done(fidelity, len(going), since)
         count = len(going) // 2
@@ -190,7 +190,7 @@ def search_by_multi_fidelity(
     budget: Constraints,
     effort: SearchBudget,
     seed: int,
-    said: OnRung | None = None,
+    on_rung: OnRung | None = None,
     progress: Progress | None = None,
 ) -> SearchResult:
     """Searches for a dataset and its teacher, with proxies taken as those that the predictor has learned from.
@@ -208,7 +208,7 @@ def search_by_multi_fidelity(
         budget: limits on the cost of candidates.
         effort: numbers of proxies to collect.
         seed: random seed of the sample.
-        said: called when a rung is done.
+        on_rung: called when a rung is done.
         progress: called with students done and in all, within a rung that takes long.
 
     Raises:
@@ -221,7 +221,7 @@ def search_by_multi_fidelity(
     )  # fmt: skip
     return successive_halving(
         predictor, predictor_id, collector, space or card.space, task, budget=budget, effort=effort, seed=seed,
-        device=device, said=said, progress=progress,
+        device=device, on_rung=on_rung, progress=progress,
     )  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def search(
     rungs: list[RungReport] = []
     result = successive_halving(
         predictor or learned(), "l" * 12, collector, SPACE, task_of(collector),
-        budget=Constraints(max_macs=0.9), effort=effort, seed=0, said=rungs.append,
+        budget=Constraints(max_macs=0.9), effort=effort, seed=0, on_rung=rungs.append,
     )  # fmt: skip
     return result, rungs
 
