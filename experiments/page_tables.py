@@ -309,12 +309,12 @@ TABLES: dict[str, Callable[[], str]] = {
         rivals,
     )
 }
-_BETWEEN = re.compile(r"(?s)(<!-- table: (\w+) -->\n).*?(\n<!-- end of table -->)")
+_BETWEEN = re.compile(r"(?s)(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)")
 
 
 def with_tables(page: str) -> str:
     """The text of a page with all its tables made anew."""
-    return _BETWEEN.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}{found[3]}", page)
+    return _BETWEEN.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}\n{found[3]}", page)
 
 
 def names(page: str) -> list[str]:

@@ -116,9 +116,10 @@ def kind_of(file: Path) -> Kind:
 def usual_choice(teacher: Architecture, resolution: int, *, method: str | None = None, shipped: Path = DATA) -> Choice:
     """What is used where the user names no predictor.
 
-    In order, of the method that the user or else params.yaml says: the predictor that `dass predictors use` has put
-    into the project; what the project's pipeline has learned; a shipped predictor of the teacher's search space; a
-    general shipped one. Where none of them fits and the user has said no method: the same of any method, then a race.
+    The method is the one that the user says, or else `search.method` of params.yaml. Its predictor is, in order: the
+    one that `dass predictors use` has put into the project; what the project's pipeline has learned; a shipped one of
+    the teacher's search space; a general shipped one. Where the user has said no method and none of these fits,
+    students race: no predictor was clearly better in docs/study/small-long.
 
     Args:
         teacher: the architecture of the teacher.
@@ -133,25 +134,24 @@ def usual_choice(teacher: Architecture, resolution: int, *, method: str | None =
     usual = method or (params.search.method if params else None)
     if usual == "race":
         return Choice("race", None, False, "race: search.method of params.yaml")
-    kinds: list[str | None] = [usual] if method else list(dict.fromkeys((usual, None)))
-    for kind in kinds:
-        if usual and kind is None:
-            passed_over.append(f"no predictor of search.method in params.yaml, {usual}, fits the teacher")
-        # A method that the user says takes the project's own predictor as it is: what does not fit is told by name.
-        found = _in_project(params, teacher, resolution, kind, passed_over, as_it_is=method is not None)
-        if found is None:
-            recipe = params.distillation if params else None
-            known = choose(teacher, resolution, shipped, kind=kind, recipe=recipe, passed_over=passed_over)
-            if known is not None:
-                found = _released(known.release, f"predictor {known.release.card.name}: {known.why}")
-        if found is not None:
-            return replace(found, why="; ".join((*dict.fromkeys(passed_over), found.why)))
+    recipe = params.distillation if params else None
+    # A method that the user says takes the project's own predictor as it is: what does not fit is told by name.
+    found = _in_project(params, teacher, resolution, method, passed_over)
+    known = choose(teacher, resolution, shipped, kind=usual, recipe=recipe, passed_over=passed_over)
+    if found is None and usual is not None and known is not None:
+        found = _released(known.release, f"predictor {known.release.card.name}: {known.why}")
+    if found is not None:
+        return replace(found, why="; ".join((*dict.fromkeys(passed_over), found.why)))
     if method is not None:
         why = "; ".join(dict.fromkeys(passed_over)) or f"there is no predictor at {_OWN[_kind(method)][0]}"
         raise UsageError(
             f"--method {method}: {why}, and no shipped one fits the teacher: run `make repro`, or use --method race"
         )
-    race = "race: no predictor was learned for such a teacher, so students train"
+    race = "race: students train, and nothing that was learned is needed"
+    if known is not None:
+        race += f"; `--predictor {known.release.card.name}` fits this teacher, too"
+    elif usual is not None:
+        race = f"no predictor of search.method in params.yaml, {usual}, fits the teacher; {race}"
     return Choice("race", None, False, "; ".join((*dict.fromkeys(passed_over), race)))
 
 
@@ -172,13 +172,7 @@ def students_of(teacher: TeacherFile, resolution: int | None) -> tuple[SearchSpa
 
 
 def _in_project(
-    params: Params | None,
-    teacher: Architecture,
-    resolution: int,
-    kind: str | None,
-    passed_over: list[str],
-    *,
-    as_it_is: bool,
+    params: Params | None, teacher: Architecture, resolution: int, method: str | None, passed_over: list[str]
 ) -> Choice | None:
     """The predictor put to use in the project, or what its pipeline has learned; None where none fits.
 
@@ -186,31 +180,28 @@ def _in_project(
         params: parameters of the project; None outside of any.
         teacher: the architecture of the teacher.
         resolution: side in pixels of its images.
-        kind: kind of the predictor; None for any.
+        method: as the user says; None for the predictor put to use, or else the method of params.yaml.
         passed_over: gets a line for each that is there and cannot be used.
-        as_it_is: do not ask whether the pipeline's own fits.
     """
     if params is None:
         return None
     if in_project(USED_PREDICTOR).exists():
         try:
             release = read_release(in_project(USED_PREDICTOR))
-            if kind in (None, release.card.kind) and not fits(release, teacher, resolution):
+            if method in (None, release.card.kind) and not fits(release, teacher, resolution):
                 why = other_recipe(release, params.distillation)
                 if not why:
-                    return _released(
-                        release, f"predictor {release.card.name}: put to use here by `dass predictors use`"
-                    )
+                    why = f"predictor {release.card.name}: put to use here by `dass predictors use`"
+                    return _released(release, why)
                 passed_over.append(why)
         except DassError as error:
             passed_over.append(str(error))
-    for own, places in _OWN.items():
-        if kind in (None, own) and (file := next(filter(Path.exists, map(in_project, places)), None)):
-            try:
-                if (choice := _own(file, params, teacher, resolution, as_it_is=as_it_is)) is not None:
-                    return choice
-            except DassError as error:  # damaged, of another version, or learned for another recipe
-                passed_over.append(str(error))
+    kind = method or params.search.method
+    if file := next(filter(Path.exists, map(in_project, _OWN[_kind(kind)])), None):
+        try:
+            return _own(file, params, teacher, resolution, as_it_is=method is not None)
+        except DassError as error:  # damaged, of another version, or learned for another recipe
+            passed_over.append(str(error))
     return None
 
 

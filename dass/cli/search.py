@@ -38,7 +38,7 @@ def search(
         typer.Option(
             help="multi_fidelity (better, slower, with intervals), dass (the paper's) or race (students train, half of "
             "them go on; for any teacher). If left out: search.method of params.yaml if it fits the teacher, else "
-            "the best method that fits."
+            "race."
         ),
     ] = None,
     candidates: Annotated[
