@@ -27,6 +27,7 @@ from dass.training.batches import PRECISIONS, Batch, epoch_batches
 from dass.training.evaluation import forward
 from dass.training.losses import distillation_loss
 from dass.training.member import Member
+from dass.training.workers import Workers
 from experiments.curves.setting import SETTINGS, pool
 from experiments.curves.table import Clock
 from experiments.curves.tasks import CPU, SEED, Study, opened
@@ -38,9 +39,23 @@ def main(
     setting: Annotated[str, typer.Argument(help="One of " + ", ".join(SETTINGS))],
     file: Annotated[Path, typer.Argument(help="JSON file to write.")],
 ) -> None:
-    """One thread; medians of a few rounds on the first target, a line fitted over students of several sizes."""
-    torch.set_num_threads(1)
-    study = Study(find_root(), SETTINGS[setting])
+    """One worker of one thread; medians of a few rounds on the first target, a line fitted over several students."""
+    with Workers(1) as processes:  # where students are distilled
+        [outcome] = processes.run(measure, [(Study(find_root(), SETTINGS[setting]),)])
+    clock, sizes, steps = outcome.value
+    facts = {
+        "device": device_name(CPU),
+        "threads": 1,
+        "torch": str(torch.__version__),
+        "task": SETTINGS[setting].targets[0],
+        "students": STUDENTS,
+    }
+    write_json(file, {"clock": asdict(clock), **facts, "sizes": sizes, "step_seconds": steps})
+    print(asdict(clock))
+
+
+def measure(study: Study) -> tuple[Clock, list[float], list[float]]:
+    """The clock, and of each student its multiply-accumulates and the seconds of its step."""
     task = study.setting.targets[0]
     teacher, fit, test = opened(study, task)
     recipe = study.setting.recipe(study.params.distillation, len(fit.train_labels))
@@ -84,15 +99,7 @@ def main(
         embedding=_seconds(lambda: list(embed(teacher, many, noise))) / len(many),
         one_batch=_seconds(one_batch) / len(many),
     )
-    facts = {
-        "device": device_name(CPU),
-        "threads": 1,
-        "torch": str(torch.__version__),
-        "task": task,
-        "students": STUDENTS,
-    }
-    write_json(file, {"clock": asdict(clock), **facts, "sizes": sizes, "step_seconds": steps})
-    print(asdict(clock))
+    return clock, sizes, steps
 
 
 def _seconds(work: Callable[[], object]) -> float:

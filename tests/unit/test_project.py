@@ -1,6 +1,5 @@
 """Where everything of a project lies, held against dvc.yaml."""
 
-import ast
 import os
 import shutil
 from collections.abc import Iterator
@@ -55,23 +54,6 @@ def test_its_folders_are_the_pipelines(project: Project) -> None:
     assert made == {path for path in outs() if path.startswith("data/")}
     assert {Path(path).parts[0] for path in set(outs()) - made} == {project.reports.name}
     assert (ROOT / project.checkpoints.relative_to(project.root)).is_dir()
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_a_stage_depends_on_the_packages_that_its_flow_imports(name: str) -> None:
-    """All but `tracking`, which records what a stage has made and changes nothing of it."""
-    deps = STAGES[name].get("do", STAGES[name])["deps"]
-    trees = [ast.parse((ROOT / path).read_text()) for path in deps if path.startswith("flows/")]
-    imported = {
-        node.module.split(".")[1]
-        for tree in trees
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("dass.")
-    }
-    packages = {f"dass/{one}" for one in imported - {"tracking"} if (ROOT / "dass" / one).is_dir()}
-    assert f"flows/{name}.py" in deps
-    assert packages <= set(deps)
-    assert len(set(deps)) == len(deps)
 
 
 def test_it_is_found_in_the_current_folder(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
