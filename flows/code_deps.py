@@ -84,10 +84,10 @@ def _has_code(file: Path) -> bool:
 
 def _folded(files: set[str], root: Path) -> list[str]:
     """The files, a folder in place of all of its files."""
-    paths, found = set(files), sorted({parent.as_posix() for file in files for parent in Path(file).parents})
-    for folder in found:
+    paths, parents = set(files), {parent.as_posix() for file in files for parent in Path(file).parents}
+    for folder in sorted(parents - {".", "dass", "flows"}):  # the project's own folder may hold an environment
         inside = {file.relative_to(root).as_posix() for file in (root / folder).rglob("*.py") if _has_code(file)}
-        if folder not in (".", "dass", "flows") and len(inside) > 1 and inside <= paths:
+        if len(inside) > 1 and inside <= paths:
             paths = {path for path in paths if not path.startswith(f"{folder}/")} | {folder}
     return sorted(paths)
 
