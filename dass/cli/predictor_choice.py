@@ -116,15 +116,16 @@ def kind_of(file: Path) -> Kind:
 def usual_choice(teacher: Architecture, resolution: int, *, method: str | None = None, shipped: Path = DATA) -> Choice:
     """What is used where the user names no predictor.
 
-    The method is the one that the user says, or else `search.method` of params.yaml. Its predictor is, in order: the
-    one that `dass predictors use` has put into the project; what the project's pipeline has learned; a shipped one of
-    the teacher's search space; a general shipped one. Where the user has said no method and none of these fits,
-    students race: no predictor was clearly better in docs/study/small-long.
+    The predictor that `dass predictors use` has put into the project comes first, unless the user says another method.
+    Else the method is the one that the user says, or `search.method` of params.yaml, and its predictor is, in order:
+    what the project's pipeline has learned; a shipped one of the teacher's search space; a general shipped one. Where
+    the user has said no method and none of these fits, students race: no predictor was clearly better in
+    docs/study/small-long.
 
     Args:
         teacher: the architecture of the teacher.
         resolution: side in pixels of the images that the teacher is given.
-        method: as the user says; None for what fits.
+        method: as the user says; None for the usual one.
         shipped: folder of the shipped predictors.
 
     Raises:
@@ -132,8 +133,6 @@ def usual_choice(teacher: Architecture, resolution: int, *, method: str | None =
     """
     params, passed_over = find_params(), list[str]()
     usual = method or (params.search.method if params else None)
-    if usual == "race":
-        return Choice("race", None, False, "race: search.method of params.yaml")
     recipe = params.distillation if params else None
     # A method that the user says takes the project's own predictor as it is: what does not fit is told by name.
     found = _in_project(params, teacher, resolution, method, passed_over)
@@ -148,7 +147,9 @@ def usual_choice(teacher: Architecture, resolution: int, *, method: str | None =
             f"--method {method}: {why}, and no shipped one fits the teacher: run `make repro`, or use --method race"
         )
     race = "race: students train, and nothing that was learned is needed"
-    if known is not None:
+    if usual == "race":
+        race = "race: search.method of params.yaml"
+    elif known is not None:
         race += f"; `--predictor {known.release.card.name}` fits this teacher, too"
     elif usual is not None:
         race = f"no predictor of search.method in params.yaml, {usual}, fits the teacher; {race}"
@@ -197,6 +198,8 @@ def _in_project(
         except DassError as error:
             passed_over.append(str(error))
     kind = method or params.search.method
+    if kind == "race":
+        return None
     if file := next(filter(Path.exists, map(in_project, _OWN[_kind(kind)])), None):
         try:
             return _own(file, params, teacher, resolution, as_it_is=method is not None)

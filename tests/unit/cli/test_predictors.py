@@ -75,6 +75,10 @@ def test_use_is_remembered_with_what_is_known_of_it_and_replaces_nothing(
         assert (found.method, found.general) == ("multi_fidelity", name == "general")
         assert found.file == USED_PREDICTOR / WEIGHTS
         assert usual_choice(other, 32, shipped=none).method == ("multi_fidelity" if name == "general" else "race")
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["search"]["method"] = "race"
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    assert usual_choice(SPACE.largest, 16, shipped=none).file == USED_PREDICTOR / WEIGHTS
     assert not MULTI_FIDELITY_FILE.exists()
     put(multi_fidelity_file)
     assert usual_choice(SPACE.largest, 16, shipped=none).file == USED_PREDICTOR / WEIGHTS
