@@ -19,7 +19,7 @@ from experiments.curves.table import Floats, Table
 READ = (5, 10, 20, 40, 80, 160, 320)  # steps of which correlations are shown
 REFERENCE = ("random", ALL)  # the user with time
 DRAWN = ("random", "race, last 1", "learned race, last 1", "one batch, then race, last 1")  # as lines of the picture
-POINTS = ("searched", "uniform", "threshold", "trained alone", "EagleEye", "DaSS")
+POINTS = ("searched", "multi-fidelity, 20 steps", "uniform", "threshold", "trained alone", "EagleEye", "DaSS")
 
 
 def write_report(

@@ -68,4 +68,4 @@ def test_a_stage_takes_its_item_from_dvc_and_not_from_its_command() -> None:
     assert asked(["teacher"], {"DVC_STAGE": "../dvc.yaml:teacher@digits"}) == ("teacher", ["digits"])
     assert asked(["teacher"], {"DVC_STAGE": "teacher@a\n$(x)@b"}) == ("teacher", ["a\n$(x)@b"])
     assert asked(["splits"], {"DVC_STAGE": "splits"}) == ("splits", [])
-    assert asked(["lengths", "2", "digits"], {}) == ("lengths", ["2", "digits"])
+    assert asked(["search", "2", "digits"], {}) == ("search", ["2", "digits"])
