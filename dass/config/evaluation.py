@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from dass.config.values import Block, Percentage
+from dass.config.values import Block, Percentage, as_tuple
 from dass.method_names import FEW_SHOT, METHODS, REFERENCE
 
 
@@ -34,10 +34,7 @@ class Evaluation(Block):
     def _all(cls, value: object) -> object:
         return tuple(METHODS) if value == "all" else value
 
-    @field_validator("methods", "budgets", "picks", mode="before")
-    @classmethod
-    def _from_list(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
+    _from_list = field_validator("methods", "budgets", "picks", mode="before")(as_tuple)
 
     @field_validator("methods", "picks")
     @classmethod

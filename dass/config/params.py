@@ -10,7 +10,7 @@ from dass.config.recipes import DistillationRecipe, TeacherRecipe
 from dass.config.search import Search, Target
 from dass.config.source import Data, Source, Students
 from dass.config.space import AnySpace
-from dass.config.values import Block, Name
+from dass.config.values import Block, Name, as_tuple
 
 
 class Params(Block):
@@ -41,10 +41,7 @@ class Params(Block):
         wanted = {target.resolution for target in self.targets.values() if target.dataset == dataset}
         return tuple(sorted(side for side in wanted if side is not None and side != self.data.resolution))
 
-    @field_validator("datasets", mode="before")
-    @classmethod
-    def _from_list(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
+    _from_list = field_validator("datasets", mode="before")(as_tuple)
 
     @model_validator(mode="after")
     def _names(self) -> "Params":

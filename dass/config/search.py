@@ -4,12 +4,35 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dass.config.values import Block, FileName, Latency, Limit, LowerLimit, Name, Percentage, Resolution, Size
+from dass.config.values import Block, FileName, Latency, Limit, LowerLimit, Name, Percentage, Resolution, Size, as_tuple
 from dass.errors import UsageError
 from dass.families.normalization import parse_normalization
 
 
-class Search(Block):
+class Limits(Block):
+    """What the pick of a search may cost.
+
+    Attributes:
+        max_macs: millions of multiply-accumulates (conv + linear) of the pick, or a share of the teacher's such as
+            `40%`; null for no limit.
+        max_params: millions of parameters of the pick, or a share; null for no limit.
+        min_macs, min_params: likewise the least that a candidate has; null or 0 for no limit.
+        max_size: of the pick's weights' file, such as `1MB`; null for no limit.
+        max_latency: of one forward pass on the device that searches, such as `5ms`, measured; null for no limit.
+        keep_accuracy: points that the pick may lose against its teacher: the cheapest that loses no more is picked;
+            null for the best.
+    """
+
+    max_macs: Limit | None = None
+    max_params: Limit | None = None
+    min_macs: LowerLimit | None = None
+    min_params: LowerLimit | None = None
+    max_size: Size | None = None
+    max_latency: Latency | None = None
+    keep_accuracy: Percentage | None = None
+
+
+class Search(Limits):
     """Candidates of a target.
 
     Attributes:
@@ -23,16 +46,8 @@ class Search(Block):
         k_step: the best of those, which take the first steps of distillation.
         steps: of the longest short training; the multi-fidelity predictor is learned up to it.
         top: how many of the ranking are kept in the report.
-        max_macs: millions of multiply-accumulates (conv + linear) of the pick, or a share of the teacher's such as
-            `40%`; null for no limit.
-        max_params: millions of parameters of the pick, or a share; null for no limit.
-        min_macs, min_params: likewise the least that a candidate has; null or 0 for no limit.
-        max_size: of the pick's weights' file, such as `1MB`; null for no limit.
-        max_latency: of one forward pass on the device that searches, such as `5ms`, measured; null for no limit.
-        latency_batch: images in that pass.
-        keep_accuracy: points that the pick may lose against its teacher: the cheapest that loses no more is picked;
-            null for the best.
-        keep_probability: how likely it has to be that it loses no more, above 0 and below 1.
+        latency_batch: images in the forward pass of max_latency.
+        keep_probability: how likely it has to be that the pick loses no more than keep_accuracy, above 0 and below 1.
     """
 
     method: Literal["dass", "multi_fidelity", "race"]
@@ -41,14 +56,7 @@ class Search(Block):
     k_step: int = Field(ge=0, le=100_000)
     steps: Literal[5, 10, 20, 50]
     top: int = Field(ge=1, le=10_000)
-    max_macs: Limit | None = None
-    max_params: Limit | None = None
-    min_macs: LowerLimit | None = None
-    min_params: LowerLimit | None = None
-    max_size: Size | None = None
-    max_latency: Latency | None = None
     latency_batch: int = Field(ge=1, le=4096, default=1)
-    keep_accuracy: Percentage | None = None
     keep_probability: float = Field(gt=0, lt=1, default=0.8)
 
     @model_validator(mode="after")
@@ -64,7 +72,7 @@ class Search(Block):
         return self
 
 
-class Target(Block):
+class Target(Limits):
     """An unseen task.
 
     Attributes:
@@ -80,8 +88,7 @@ class Target(Block):
         repeat: give `students.repeated` of them a second seed.
         halves: train on one half of all its images and test on the other, where the official test part is too small
             to tell students apart.
-        max_macs, max_params, min_macs, min_params, max_size, max_latency, latency_batch, keep_accuracy,
-            keep_probability: override the search block's, each for itself; 0 as lower limit means none.
+        latency_batch, keep_probability: override the search block's, as each limit does; 0 as lower limit means none.
     """
 
     dataset: Name
@@ -93,14 +100,7 @@ class Target(Block):
     evaluate: bool = True
     repeat: bool = False
     halves: bool = False
-    max_macs: Limit | None = None
-    max_params: Limit | None = None
-    min_macs: LowerLimit | None = None
-    min_params: LowerLimit | None = None
-    max_size: Size | None = None
-    max_latency: Latency | None = None
     latency_batch: int | None = Field(ge=1, le=4096, default=None)
-    keep_accuracy: Percentage | None = None
     keep_probability: float | None = Field(gt=0, lt=1, default=None)
 
     def limit(self, name: str, search: Search) -> Any:
@@ -108,10 +108,7 @@ class Target(Block):
         own = getattr(self, name)
         return getattr(search, name) if own is None else own
 
-    @field_validator("classes", mode="before")
-    @classmethod
-    def _from_list(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
+    _from_list = field_validator("classes", mode="before")(as_tuple)
 
     @field_validator("normalization")
     @classmethod

@@ -2,7 +2,7 @@
 
 from pydantic import Field, field_validator, model_validator
 
-from dass.config.values import Block, Name, Resolution
+from dass.config.values import Block, Name, Resolution, as_tuple
 
 
 class Data(Block):
@@ -34,10 +34,7 @@ class Source(Block):
     splits: tuple[int, ...] = Field(min_length=1)
     validation: tuple[int, ...] = Field(min_length=1)
 
-    @field_validator("splits", "validation", mode="before")
-    @classmethod
-    def _from_list(cls, value: object) -> object:
-        return tuple(value) if isinstance(value, list) else value
+    _from_list = field_validator("splits", "validation", mode="before")(as_tuple)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Source":

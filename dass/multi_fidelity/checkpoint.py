@@ -15,7 +15,7 @@ from dass.fidelity import Fidelity
 from dass.files import file_sha256, write_bytes
 from dass.multi_fidelity.gaussian_process import Sample, TaskProcess
 from dass.multi_fidelity.predictor import MultiFidelityPredictor
-from dass.proxies.recipe_facts import recipe_facts
+from dass.proxies.recipe_facts import other_settings
 from dass.sealed import read_sealed, write_sealed
 from dass.space.search_space import SearchSpace
 
@@ -130,11 +130,9 @@ def check_fits(
     Raises:
         UsageError: something differs, with its name in params.yaml.
     """
-    facts = recipe_facts(recipe)
     other = ["space"] if space is not None and card.space != space else []
     other += ["data.resolution"] if resolution is not None and card.resolution != resolution else []
-    names = sorted(facts.keys() | card.recipe.keys())
-    other += [f"distillation.{name}" for name in names if facts.get(name) != card.recipe.get(name)]
+    other += other_settings(recipe, card.recipe)
     if other:
         raise UsageError(f"{path} was learned with another {', '.join(other)}: run the `multi_fidelity` stage again")
 

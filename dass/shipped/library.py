@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dass.config import DistillationRecipe
 from dass.errors import DassError, UsageError
-from dass.proxies.recipe_facts import recipe_facts
+from dass.proxies.recipe_facts import other_settings
 from dass.shipped.card import CARD, Release, read_release
 from dass.space.architecture import Architecture
 
@@ -77,9 +77,7 @@ def other_recipe(release: Release, recipe: DistillationRecipe | None) -> str:
     known = release.card.recipe  # nothing for the paper's predictor, which predicts a ranking
     if recipe is None or not known:
         return ""
-    facts = recipe_facts(recipe)
-    names = sorted(facts.keys() | known.keys())
-    other = [f"distillation.{name}" for name in names if facts.get(name) != known.get(name)]
+    other = other_settings(recipe, known)
     return f"predictor {release.card.name} was learned with another {', '.join(other)}" if other else ""
 
 
