@@ -27,7 +27,7 @@ _OWN: dict[Kind, tuple[Path, ...]] = {
 
 
 @dataclass(frozen=True)
-class Choice:
+class MethodChoice:
     """What ranks the candidates.
 
     Attributes:
@@ -45,7 +45,7 @@ class Choice:
 
 def choose_predictor(
     method: str | None, name: str | None, teacher: TeacherFile, resolution: int | None, *, shipped: Path = DATA
-) -> Choice:
+) -> MethodChoice:
     """The predictor for a search.
 
     Args:
@@ -65,12 +65,12 @@ def choose_predictor(
             raise UsageError(f"--predictor {name} is a predictor of --method {choice.method}, not {method}")
         return choice
     if method == "race":
-        return Choice("race", None, False, "")
+        return MethodChoice("race", None, False, "")
     space, side = students_of(teacher, resolution)
     return usual_choice(space.largest, side, method=method, shipped=shipped)
 
 
-def named_predictor(name: str) -> Choice:
+def named_predictor(name: str) -> MethodChoice:
     """The predictor that the user names.
 
     Args:
@@ -86,7 +86,7 @@ def named_predictor(name: str) -> Choice:
         from dass.tracking.store import open_store
 
         file = download_predictor(open_store(find_root()), name, find_root() / ".state" / "predictors")
-        return Choice(kind_of(file), file, False, "")
+        return MethodChoice(kind_of(file), file, False, "")
     path = Path(name)
     if (path / CARD).is_file():
         return _released(read_release(path), "")
@@ -95,7 +95,7 @@ def named_predictor(name: str) -> Choice:
     if path.suffix == ".safetensors" or path.exists():
         if not path.is_file():
             raise UsageError(f"there is no predictor at {path}: run `make repro`, or give the name of a shipped one")
-        return Choice(kind_of(path), path, False, "")
+        return MethodChoice(kind_of(path), path, False, "")
     return _released(find_release(name), "")
 
 
@@ -113,7 +113,9 @@ def kind_of(file: Path) -> Kind:
     raise DassError(f"{file.with_suffix('.json')} is of no predictor: give the .safetensors file of one")
 
 
-def usual_choice(teacher: Architecture, resolution: int, *, method: str | None = None, shipped: Path = DATA) -> Choice:
+def usual_choice(
+    teacher: Architecture, resolution: int, *, method: str | None = None, shipped: Path = DATA
+) -> MethodChoice:
     """What is used where the user names no predictor.
 
     The predictor that `dass predictors use` has put into the project comes first, unless the user says another method.
@@ -153,7 +155,7 @@ def usual_choice(teacher: Architecture, resolution: int, *, method: str | None =
         race += f"; `--predictor {known.release.card.name}` fits this teacher, too"
     elif usual is not None:
         race = f"no predictor of search.method in params.yaml, {usual}, fits the teacher; {race}"
-    return Choice("race", None, False, "; ".join((*dict.fromkeys(passed_over), race)))
+    return MethodChoice("race", None, False, "; ".join((*dict.fromkeys(passed_over), race)))
 
 
 def students_of(teacher: TeacherFile, resolution: int | None) -> tuple[SearchSpace, int]:
@@ -174,7 +176,7 @@ def students_of(teacher: TeacherFile, resolution: int | None) -> tuple[SearchSpa
 
 def _in_project(
     params: Params | None, teacher: Architecture, resolution: int, method: str | None, passed_over: list[str]
-) -> Choice | None:
+) -> MethodChoice | None:
     """The predictor put to use in the project, or what its pipeline has learned; None where none fits.
 
     Args:
@@ -208,7 +210,7 @@ def _in_project(
     return None
 
 
-def _own(file: Path, params: Params, teacher: Architecture, resolution: int, *, as_it_is: bool) -> Choice | None:
+def _own(file: Path, params: Params, teacher: Architecture, resolution: int, *, as_it_is: bool) -> MethodChoice | None:
     """The pipeline's own predictor, if it fits the teacher.
 
     Raises:
@@ -218,17 +220,17 @@ def _own(file: Path, params: Params, teacher: Architecture, resolution: int, *, 
     kind = kind_of(file)
     card = load_predictor(file)[1] if kind == "dass" else load_multi_fidelity(file)[1]
     if as_it_is:
-        return Choice(kind, file, False, "")
+        return MethodChoice(kind, file, False, "")
     if card.space.largest != teacher or card.resolution != resolution:
         return None
     if isinstance(card, MultiFidelityCard):
         check_fits(card, card.space, card.resolution, params.distillation, file)
-    return Choice(kind, file, False, f"{file}: what this project's pipeline has learned fits the teacher")
+    return MethodChoice(kind, file, False, f"{file}: what this project's pipeline has learned fits the teacher")
 
 
 def _kind(method: str) -> Kind:
     return "dass" if method == "dass" else "multi_fidelity"
 
 
-def _released(release: Release, why: str) -> Choice:
-    return Choice(release.card.kind, release.weights, release.card.general, why)
+def _released(release: Release, why: str) -> MethodChoice:
+    return MethodChoice(release.card.kind, release.weights, release.card.general, why)

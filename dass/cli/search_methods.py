@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from dass.cli.predictor_choice import Choice, students_of
+from dass.cli.predictor_choice import MethodChoice, students_of
 from dass.config import Params, Search
 from dass.errors import UsageError
 from dass.files import file_id
@@ -69,7 +69,7 @@ class Asked:
     seed: int
 
 
-def open_method(choice: Choice, teacher: TeacherFile, place: torch.device, asked: Asked) -> SearchMethod:
+def open_method(choice: MethodChoice, teacher: TeacherFile, place: torch.device, asked: Asked) -> SearchMethod:
     """Reads what a search needs.
 
     Args:

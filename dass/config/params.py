@@ -2,8 +2,7 @@
 
 from pydantic import Field, field_validator, model_validator
 
-from dass.amounts import Limit as Limits
-from dass.amounts import crossed
+from dass import amounts
 from dass.config.evaluation import Evaluation
 from dass.config.predictor import Predictor
 from dass.config.recipes import DistillationRecipe, TeacherRecipe
@@ -60,7 +59,7 @@ class Params(Block):
         for name, target in self.targets.items():
             for what in ("macs", "params"):
                 least, most = (target.limit(f"{end}_{what}", self.search) for end in ("min", "max"))
-                if crossed(Limits.lower(least), Limits.upper(most)):
+                if amounts.crossed(amounts.Limit.lower(least), amounts.Limit.upper(most)):
                     raise ValueError(
                         f"targets.{name}: min_{what} {least} is above max_{what} {most} (its own or search's)"
                     )

@@ -6,14 +6,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from dass.amounts import Limit as Limits
-from dass.amounts import megabytes, milliseconds
+from dass import amounts
 from dass.errors import UsageError
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
 
 
-def _limit(value: object, read: Callable[[float | str], object] = Limits.upper) -> object:
+def _limit(value: object, read: Callable[[float | str], object] = amounts.Limit.upper) -> object:
     """Checks a limit and keeps it as it was written; a text is a share."""
     try:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -43,10 +42,10 @@ def _amount(read: Callable[[float | str], float]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-Size = Annotated[float | str, _amount(megabytes)]
-Latency = Annotated[float | str, _amount(milliseconds)]
+Size = Annotated[float | str, _amount(amounts.megabytes)]
+Latency = Annotated[float | str, _amount(amounts.milliseconds)]
 Limit = Annotated[float | str, BeforeValidator(_limit)]  # millions, or a share of what the teacher has
-LowerLimit = Annotated[float | str, BeforeValidator(partial(_limit, read=Limits.lower))]  # 0 for none
+LowerLimit = Annotated[float | str, BeforeValidator(partial(_limit, read=amounts.Limit.lower))]  # 0 for none
 
 
 def _file_name(text: str) -> str:

@@ -1,8 +1,10 @@
 """Worker processes as forks of one that has imported torch already: a fresh interpreter takes seconds for that.
 
 Threads hold locks, and a fork takes these over without the threads that would free them. So a program that wants forks
-asks for them first thing, by `fork_ahead`, while it has one thread and has computed nothing. The process that this
-makes stays so: it waits for requests, forks, and tells how its forks ended. It ends with the program, and they with it.
+asks for them first thing, by `dass.training.workers.fork_ahead`, while it has one thread and has computed nothing. The
+process that this makes stays so: it waits for requests, forks, and tells how its forks ended. It ends with the program,
+and they with it. Python's own fork server (multiprocessing) is a fresh interpreter, which would have to import torch
+for every stage.
 """
 
 import os
