@@ -7,9 +7,9 @@ depends on it. A folder stands for its files where a stage depends on all of the
 
 import ast
 import re
-import textwrap
 from collections.abc import Iterator
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,8 +19,6 @@ RECORDS = "dass/tracking/"  # what MLflow is told
 TRACKED = ("register", "evaluate")  # stages whose outputs hold what MLflow answered
 CODE = re.compile(r"(dass|flows)/")
 WIDTH = 120
-STAGE_OR_DEPS = re.compile(r"^  (?P<stage>\w+):$|^(?P<indent> +)deps: \[(?P<listed>[^\]]*)\]\n", re.MULTILINE)
-LISTED = re.compile(r'"[^"]*"|[^\s,]+')
 
 
 def code_of(stage: str, root: Path = ROOT) -> list[str]:
@@ -93,30 +91,27 @@ def _folded(files: set[str], root: Path) -> list[str]:
 
 
 def written(text: str, root: Path = ROOT) -> str:
-    """The text of dvc.yaml with each stage's code; all else stays as it is.
+    """The text of dvc.yaml with each stage's code; all else stays as it is, comments included.
 
     Args:
-        text: of dvc.yaml, where each stage has its dependencies in brackets.
+        text: of dvc.yaml.
         root: the project.
     """
-    stage = ""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedSeq
 
-    def with_code(found: re.Match[str]) -> str:
-        nonlocal stage
-        if found["stage"]:
-            stage = found["stage"]
-            return found[0]
-        indent, data = found["indent"], [one for one in LISTED.findall(found["listed"]) if not CODE.match(one)]
-        width = WIDTH - len(indent) - 2
-        lines = [line for paths in (data, code_of(stage, root)) if paths for line in _wrapped(paths, width)]
-        body = "".join(f"{indent}  {line}\n" for line in lines)
-        return f"{indent}deps: [\n{body}{indent}]\n"
-
-    return STAGE_OR_DEPS.sub(with_code, text)
-
-
-def _wrapped(paths: list[str], width: int) -> list[str]:
-    return textwrap.wrap(", ".join(paths) + ",", width, break_long_words=False, break_on_hyphens=False)
+    yaml = YAML()
+    yaml.width, yaml.preserve_quotes = WIDTH, True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    graph = yaml.load(text)
+    for name, entry in graph["stages"].items():
+        stage = entry.get("do", entry)
+        deps = CommentedSeq([*(path for path in stage["deps"] if not CODE.match(path)), *code_of(name, root)])
+        deps.fa.set_flow_style()
+        stage["deps"] = deps
+    found = StringIO()
+    yaml.dump(graph, found)
+    return "\n".join(line.rstrip() for line in found.getvalue().splitlines()) + "\n"
 
 
 def main() -> None:
