@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from dass.networks.checkpoint import TeacherCard
+from dass.datasets.task_data import TaskData
+from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 from dass.students.record import StudentRecord
@@ -60,6 +61,15 @@ def make_teacher(architecture: Architecture = SPACE.largest, classes: int = 3, s
 def make_card(**changes: Any) -> TeacherCard:
     """The card of a teacher that is the largest of `SPACE`, with changes."""
     return replace(CARD, **changes)
+
+
+def teacher_card(teacher: ElasticResNet, data: TaskData, accuracy: float, *, loss: float = 1.0) -> TeacherCard:
+    """The card of a network that was trained in a test."""
+    return make_card(
+        task=data.name, classes=data.classes, architecture=teacher.architecture, resolution=data.resolution,
+        accuracy=accuracy, loss=loss, teacher_id=weights_id(teacher), data_id=data.data_id,
+        train_images=len(data.train_labels),
+    )  # fmt: skip
 
 
 def make_record(architecture: Architecture = SPACE.largest, **changes: Any) -> StudentRecord:

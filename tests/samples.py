@@ -5,8 +5,6 @@ import torch
 from dass.config import Augmentation, DistillationRecipe, TeacherRecipe
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
-from dass.networks.checkpoint import TeacherCard, weights_id
-from dass.networks.elastic_resnet import ElasticResNet
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 
@@ -49,15 +47,6 @@ def rows(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 def rows_task(train: int = 70, test: int = 41) -> TaskData:
     """A task of so many images whose class is the bright row."""
     return TaskData("rows", ("a", "b", "c", "d"), *rows(train, seed=1), *rows(test, seed=2), "0123456789ab")
-
-
-def teacher_card(teacher: ElasticResNet, data: TaskData, accuracy: float, *, loss: float = 1.0) -> TeacherCard:
-    """What is known of a task's teacher that was trained here."""
-    return TeacherCard(
-        task=data.name, classes=data.classes, architecture=teacher.architecture, resolution=data.resolution,
-        accuracy=accuracy, loss=loss, teacher_id=weights_id(teacher), data_id=data.data_id,
-        train_images=len(data.train_labels), recipe_id="r", seed=0, seconds=1.0, device="cpu",
-    )  # fmt: skip
 
 
 def is_member(space: SearchSpace, architecture: Architecture) -> bool:

@@ -9,7 +9,7 @@ from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import fixed_noise
 from dass.space.search_space import SearchSpace
 from dass.tasks.ranking import RankingTask
-from tests.samples import teacher_card
+from tests.factories import teacher_card
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
 

@@ -15,8 +15,7 @@ from dass.predictor.embeddings import fixed_noise
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.tasks.ranking import RankingTask
-from tests.factories import make_teacher
-from tests.samples import teacher_card
+from tests.factories import make_teacher, teacher_card
 
 CPU = torch.device("cpu")
 

@@ -19,7 +19,8 @@ from dass.space.architecture import Architecture
 from dass.space.cost import cost, weights_size
 from dass.space.search_space import RATIOS, SearchSpace
 from dass.tasks.task import Task
-from tests.samples import rows_task, teacher_card
+from tests.factories import teacher_card
+from tests.samples import rows_task
 
 CPU = torch.device("cpu")
 SPACE = SearchSpace((8, 16, 32, 64), 3, (0.25, 0.5, 1.0), "block")

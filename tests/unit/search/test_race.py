@@ -17,7 +17,8 @@ from dass.space.cost import cost
 from dass.tasks.task import Task
 from dass.training.member import Member
 from dass.training.recipes import train_teacher
-from tests.samples import RECIPE, SPACE, TEACHER_RECIPE, rows_task, teacher_card
+from tests.factories import teacher_card
+from tests.samples import RECIPE, SPACE, TEACHER_RECIPE, rows_task
 
 CPU = torch.device("cpu")
 FLOAT32 = RECIPE.model_copy(update={"precision": "float32"})

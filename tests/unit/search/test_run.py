@@ -24,7 +24,8 @@ from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 from dass.tasks.task import Task
-from tests.samples import is_member, teacher_card
+from tests.factories import teacher_card
+from tests.samples import is_member
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
 CARD = PredictorCard(

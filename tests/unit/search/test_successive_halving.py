@@ -22,7 +22,8 @@ from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.tasks.task import Task
 from dass.training.workers import Workers
-from tests.samples import RECIPE, teacher_card
+from tests.factories import teacher_card
+from tests.samples import RECIPE
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
 COLUMNS = (*size.columns(4), *noise.COLUMNS, *one_batch.columns(4), *k_step.columns(50))

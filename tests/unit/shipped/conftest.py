@@ -20,7 +20,8 @@ from dass.shipped.card import Source
 from dass.shipped.fixture import Fixture
 from dass.space.cost import cost
 from dass.training.workers import Workers
-from tests.samples import RECIPE, SPACE, rows_task, teacher_card
+from tests.factories import teacher_card
+from tests.samples import RECIPE, SPACE, rows_task
 
 ORIGIN = Origin("for tests", ("paper_resnet",), False, (Source("glyphs", "0" * 12, 2, "CC0"),), (0,), "MIT", "0" * 40)
 

@@ -17,7 +17,8 @@ from dass.shrink.shrink import Request, Shrunk, shrink, shrink_folder
 from dass.space.cost import cost, weights_size
 from dass.tasks.task import Task
 from dass.training.recipes import train_teacher
-from tests.samples import SPACE, TEACHER_RECIPE, rows_task, teacher_card
+from tests.factories import teacher_card
+from tests.samples import SPACE, TEACHER_RECIPE, rows_task
 
 CPU = torch.device("cpu")
 
