@@ -3,36 +3,21 @@
 Records of learning curves carry processor seconds, but those were taken beside other work; a replay uses these.
 """
 
-import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from typing import Annotated
 
-import numpy as np
 import torch
 import typer
 
-from dass.datasets.augment import normalize
 from dass.device import device_name
+from dass.errors import DassError
 from dass.files import write_json
-from dass.networks.remapping import remap
 from dass.params_file import find_root
-from dass.predictor.embeddings import embed, fixed_noise
-from dass.proxies.k_step import look
-from dass.proxies.one_batch import one_batch_rows
-from dass.space.cost import cost
-from dass.training.batches import PRECISIONS, Batch, epoch_batches
-from dass.training.evaluation import forward
-from dass.training.losses import distillation_loss
-from dass.training.member import Member
 from dass.training.workers import Workers
-from experiments.curves.setting import SETTINGS, pool
-from experiments.curves.table import Clock
-from experiments.curves.tasks import CPU, SEED, Study, opened
-
-STUDENTS, STEPS, ROUNDS = 6, 30, 3
+from experiments.curves.setting import SETTINGS
+from experiments.curves.tasks import CPU, Study
+from experiments.curves.timing import STUDENTS, measure
 
 
 def main(
@@ -42,6 +27,8 @@ def main(
     """One worker of one thread; medians of a few rounds on the first target, a line fitted over several students."""
     with Workers(1) as processes:  # where students are distilled
         [outcome] = processes.run(measure, [(Study(find_root(), SETTINGS[setting]),)])
+    if outcome.died:
+        raise DassError(f"nothing was timed, since the worker {outcome.died}: run it again")
     clock, sizes, steps = outcome.value
     facts = {
         "device": device_name(CPU),
@@ -52,65 +39,6 @@ def main(
     }
     write_json(file, {"clock": asdict(clock), **facts, "sizes": sizes, "step_seconds": steps})
     print(asdict(clock))
-
-
-def measure(study: Study) -> tuple[Clock, list[float], list[float]]:
-    """The clock, and of each student its multiply-accumulates and the seconds of its step."""
-    task = study.setting.targets[0]
-    teacher, fit, test = opened(study, task)
-    recipe = study.setting.recipe(study.params.distillation, len(fit.train_labels))
-    held_out = Batch(normalize(fit.test_images, PRECISIONS["float32"]), fit.test_labels)
-    members = pool(study.setting, task, study.space(task), test.resolution, len(test.classes))[:STUDENTS]
-    batches = list(epoch_batches(fit, recipe, SEED, 0, "float32"))[:STEPS]
-    with torch.no_grad():
-        soft = [forward(teacher, batch.images, "float32") for batch in batches]
-        teacher_step = _seconds(lambda: [forward(teacher, batch.images, "float32") for batch in batches]) / STEPS
-
-    def loss(logits: torch.Tensor, labels: torch.Tensor, logits_of_teacher: torch.Tensor | None) -> torch.Tensor:
-        assert logits_of_teacher is not None
-        return distillation_loss(logits, labels, logits_of_teacher, recipe.alpha, recipe.temperature)
-
-    sizes, steps, looks = [], [], []
-    for architecture in members:
-        member = Member(remap(teacher, architecture), recipe, CPU)
-
-        def train(member: Member = member) -> None:
-            for batch, logits in zip(batches, soft, strict=True):
-                member.step(batch, logits, loss, recipe.learning_rate, "float32")
-
-        def see(member: Member = member) -> None:
-            look(member.network, held_out, "float32")
-
-        sizes.append(float(cost(architecture, test.resolution, len(test.classes)).macs))
-        steps.append(_seconds(train) / STEPS)
-        looks.append(_seconds(see))
-    per_mac, fixed = np.polyfit(sizes, steps, 1)
-    noise = fixed_noise(test.resolution, SEED)
-    many = study.space(task).sample(64, np.random.default_rng(SEED))
-
-    def one_batch() -> None:
-        one_batch_rows(teacher, many, fit, alpha=recipe.alpha, temperature=recipe.temperature, precision="float32")
-
-    clock = Clock(
-        fixed=max(0.0, float(fixed)),
-        per_mac=float(per_mac),
-        teacher_step=teacher_step,
-        look=float(np.sum(looks) / np.sum(sizes)),
-        embedding=_seconds(lambda: list(embed(teacher, many, noise))) / len(many),
-        one_batch=_seconds(one_batch) / len(many),
-    )
-    return clock, sizes, steps
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    """The median time of a few rounds, after one that is not counted."""
-    work()
-    times = []
-    for _ in range(ROUNDS):
-        since = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - since)
-    return median(times)
 
 
 if __name__ == "__main__":
