@@ -344,6 +344,18 @@ def rivals() -> str:
     return table(("tool", "target", "share of the MACs", "accuracy (%)", "mean and best drawn student (%)"), rows)
 
 
+def optuna() -> str:
+    """Our race beside Optuna's successive halving on the same draws, as means over the targets."""
+    rows = json.loads((LONG / "optuna.json").read_text())
+    lines = []
+    for limit, count in sorted({(row["limit"], row["count"]) for row in rows}, reverse=True):
+        own = [row for row in rows if (row["limit"], row["count"]) == (limit, count)]
+        for name, key in (("race", "race"), ("Optuna's `SuccessiveHalvingPruner`", "optuna")):
+            seconds, accuracy = _spent_and_reached({row["target"]: row[key] for row in own})
+            lines.append((name, f"{100 * limit:.0f}%", str(count), str(len(own)), seconds, accuracy))
+    return table(("method", "share of the MACs", "students", "targets", "seconds", "accuracy (%)"), lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
     for one in (
@@ -359,6 +371,7 @@ TABLES: dict[str, Callable[[], str]] = {
         short_equal_time,
         against_a_race,
         rivals,
+        optuna,
     )
 }
 _BETWEEN = re.compile(r"(?s)(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)")
