@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dass.predictor.model import Batch, patches
+from dass.predictor.model import Batch, DassPredictor
 from dass.predictor.tasks import TargetScale, TaskTensors
 
 
@@ -29,6 +29,7 @@ class Episodes:
 
     Args:
         tasks: T tasks of the same shapes.
+        predictor: predictor that they are for.
         scale: unit of the predicted accuracies, in points.
         query: students of each task in an episode.
         shots: students of each that are the support, others than the query's; None for the guide's pair: the teacher
@@ -40,19 +41,20 @@ class Episodes:
     def __init__(
         self,
         tasks: Sequence[TaskTensors],
+        predictor: DassPredictor,
         scale: TargetScale,
         query: int,
         shots: int | None,
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        teachers = patches(torch.stack([task.teacher_embedding for task in tasks]).to(device, torch.float32))
+        teachers = predictor.patches(torch.stack([task.teacher_embedding for task in tasks]).to(device, torch.float32))
         accuracies = torch.tensor([[task.teacher_accuracy] for task in tasks], dtype=torch.float64)
         codes = torch.stack([task.teacher_code[None] for task in tasks]).to(device)
         self._guide = Batch(teachers, teachers[:, None], codes, scale.to_target(accuracies).to(device))
         self._teachers = teachers.to(dtype)
         # Patches are kept, not embeddings: they take 9/4 of the memory at most and save every episode the cutting.
-        self._students = [patches(task.student_embeddings.to(device, dtype)) for task in tasks]
+        self._students = [predictor.patches(task.student_embeddings.to(device, dtype)) for task in tasks]
         self._codes = [task.codes.to(device) for task in tasks]
         self._targets = [scale.to_target(task.accuracies).to(device) for task in tasks]
         self._buffer = torch.empty(len(tasks), query, *self._students[0].shape[1:], dtype=dtype, device=device)

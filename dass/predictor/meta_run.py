@@ -29,16 +29,23 @@ class Validation:
 class Run:
     """What changes while training: weights, rates, Adam's moments, and the best so far.
 
+    Rows of the matrices that would only meet padding are not trained: their gradient is zero.
+
     Args:
         start: the predictor before training; its rates are not looked at.
+        side: side of the embeddings.
         inner_rate: initial value of the inner learning rates, above 0.
         learning_rate: learning rate of Adam, above 0.
         fixed_rates: keep the inner rates as they start.
     """
 
-    def __init__(self, start: MetaPredictor, inner_rate: float, learning_rate: float, fixed_rates: bool) -> None:
+    def __init__(
+        self, start: MetaPredictor, side: int, inner_rate: float, learning_rate: float, fixed_rates: bool
+    ) -> None:
         self._start = start
-        self.predictor = start.predictor
+        self._side = side
+        self._inner_rate = inner_rate
+        self.predictor = start.predictor.for_side(side)
         self.weights = dict(self.predictor.layers.items())
         self.rates = {name: torch.full_like(w, inner_rate).requires_grad_() for name, w in self.weights.items()}
         learned = [*self.weights.values(), *([] if fixed_rates else self.rates.values())]
@@ -66,13 +73,17 @@ class Run:
 
     def meta_predictor(self) -> MetaPredictor:
         """The predictor as it stands; it changes with further training."""
-        return replace(self._start, rates={n: r.detach() for n, r in self.rates.items()})
+        rates = {name: rate.detach() for name, rate in self.rates.items()}
+        return replace(self._start, predictor=self.predictor, rates=rates)
 
     def best_predictor(self) -> MetaPredictor:
-        """The predictor at its best."""
-        self.predictor.layers.load_state_dict(self._best["weights"])
-        self.predictor.requires_grad_(False)
-        rates = {name: rate.to(self.weights[name].device) for name, rate in self._best["rates"].items()}
+        """The predictor at its best, for embeddings of any side."""
+        whole = self._start.predictor.requires_grad_(False)
+        rates = {name: torch.full_like(matrix, self._inner_rate) for name, matrix in whole.layers.items()}
+        for name, matrix in whole.layers.items():
+            rows = whole.rows(name, self._side).to(matrix.device)
+            matrix[rows] = self._best["weights"][name].to(matrix.device)
+            rates[name][rows] = self._best["rates"][name].to(matrix.device)
         return replace(self._start, rates=rates)
 
     def _state(self) -> dict[str, dict[str, Tensor]]:

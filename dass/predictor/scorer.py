@@ -12,7 +12,7 @@ from dass.config import Statistics
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.adaptation import adapt
 from dass.predictor.embeddings import embed
-from dass.predictor.model import Batch, DassPredictor, patches
+from dass.predictor.model import Batch, DassPredictor
 from dass.predictor.tasks import TargetScale
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
@@ -50,14 +50,14 @@ class AdaptedPredictor:
             float64 [n] percent, on the CPU; not clipped, so that the order survives.
         """
         device = next(iter(self.weights.values())).device
-        teachers = patches(self.teacher_embedding.to(device, embeddings.dtype))[None]
+        teachers = self.predictor.patches(self.teacher_embedding.to(device, embeddings.dtype))[None]
         weights = {
             name: matrix.to(embeddings.dtype) if name.startswith(("student", "teacher")) else matrix
             for name, matrix in self.weights.items()
         }
         predictions = [torch.empty(0, device=device)]
         for rows, row_codes in zip(embeddings.split(ROWS), codes.split(ROWS), strict=True):
-            students = patches(rows.to(device))[None]
+            students = self.predictor.patches(rows.to(device))[None]
             batch = Batch(teachers, students, row_codes.to(device)[None], row_codes.new_empty(0))
             predictions.append(self.predictor(batch, lambda name, inputs: inputs @ weights[name])[0])
         return self.scale.to_percent(torch.cat(predictions)).cpu()
@@ -118,8 +118,8 @@ class MetaPredictor:
         weights = {name: matrix.detach() for name, matrix in self.predictor.layers.items()}
         device = next(iter(weights.values())).device
         support = Batch(
-            patches(teacher_embedding.to(device, torch.float32))[None],
-            patches(embeddings.to(device, torch.float32))[None],
+            self.predictor.patches(teacher_embedding.to(device, torch.float32))[None],
+            self.predictor.patches(embeddings.to(device, torch.float32))[None],
             codes.to(device)[None],
             self.scale.to_target(accuracies).to(device)[None],
         )

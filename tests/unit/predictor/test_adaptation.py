@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 from dass.predictor import adaptation
 from dass.predictor.adaptation import adapt
-from dass.predictor.model import Batch, DassPredictor, patches
+from dass.predictor.model import Batch, DassPredictor
 
 Weights = dict[str, Tensor]
 
@@ -25,8 +25,8 @@ def make(
 
     def batch(count: int) -> Batch:
         return Batch(
-            patches(torch.randn(tasks, 4, side, side).double()),
-            patches(torch.randn(tasks, count, 4, side, side).double()),
+            predictor.patches(torch.randn(tasks, 4, side, side).double()),
+            predictor.patches(torch.randn(tasks, count, 4, side, side).double()),
             torch.randn(tasks, count, 6).double(),
             torch.randn(tasks, count).double(),
         )

@@ -10,6 +10,7 @@ import torch
 from dass.errors import DassError, UsageError
 from dass.predictor.episodes import Episodes
 from dass.predictor.meta import MetaLearner
+from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale, TaskTensors
 
@@ -51,6 +52,18 @@ def test_every_variant_trains(tasks: list[TaskTensors], option: str, inner_steps
     assert any(moved) == (inner_steps > 0 and option != "fixed_rates")
 
 
+def test_rows_that_meet_only_padding_stay_as_they_were(tasks: list[TaskTensors]) -> None:
+    side, learner = tasks[0].teacher_embedding.shape[-1], make_learner(episodes=3).fit(tasks[:4], tasks[4:])
+    learned = learner.result_
+    start = DassPredictor(len(tasks[0].teacher_embedding), len(tasks[0].teacher_code), seed=learner.seed)
+    for name, matrix in learned.predictor.layers.items():
+        kept = torch.zeros(len(matrix), dtype=torch.bool).index_fill(0, start.rows(name, side), True)
+        assert torch.equal(matrix[~kept], start.layers[name][~kept])
+        assert (learned.rates[name][~kept] == learner.inner_rate).all()
+        assert not torch.equal(matrix[kept], start.layers[name][kept])
+    assert side == 2 and learned.predictor.side is None
+
+
 @pytest.mark.parametrize("shots", [1, 3])
 def test_adapts_to_students_in_place_of_the_guide(tasks: list[TaskTensors], shots: int) -> None:
     learner = make_learner(episodes=150, shots=shots).fit(tasks[:4], tasks[4:])
@@ -63,7 +76,8 @@ def test_adapts_to_students_in_place_of_the_guide(tasks: list[TaskTensors], shot
 
 def test_support_and_query_share_no_student(tasks: list[TaskTensors]) -> None:
     marked = [replace(task, accuracies=torch.arange(len(task.codes), dtype=torch.float64)) for task in tasks]
-    source = Episodes(marked, TargetScale(0.0, 1.0), 6, 3, torch.float32, torch.device("cpu"))
+    predictor = DassPredictor(len(tasks[0].teacher_embedding), len(tasks[0].teacher_code))
+    source = Episodes(marked, predictor, TargetScale(0.0, 1.0), 6, 3, torch.float32, torch.device("cpu"))
     seen = set()
     for episode in range(20):
         drawn = source.draw(np.random.default_rng(episode))

@@ -6,13 +6,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dass.errors import UsageError
-from dass.predictor.model import Batch, DassPredictor, patches
+from dass.predictor.model import Batch, DassPredictor
 
 
 def make_batch(tasks: int, students: int, channels: int, side: int, code: int) -> Batch:
+    predictor = DassPredictor(channels, code)
     return Batch(
-        patches(torch.randn(tasks, channels, side, side)),
-        patches(torch.randn(tasks, students, channels, side, side)),
+        predictor.patches(torch.randn(tasks, channels, side, side)),
+        predictor.patches(torch.randn(tasks, students, channels, side, side)),
         torch.randn(tasks, students, code),
         torch.randn(tasks, students),
     )
@@ -50,8 +51,27 @@ def test_equals_the_convolutional_network(side: int) -> None:
     hidden = torch.tanh(joined @ predictor.layers["hidden"][:-1] + predictor.layers["hidden"][-1])
     expected = (hidden @ predictor.layers["output"][:-1] + predictor.layers["output"][-1])[:, 0]
 
-    batch = Batch(patches(teacher[None]), patches(students[None]), codes[None], torch.zeros(1, 4))
+    batch = Batch(predictor.patches(teacher[None]), predictor.patches(students[None]), codes[None], torch.zeros(1, 4))
     torch.testing.assert_close(predictor(batch)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("side", "first", "second"), [(1, 1, 1), (2, 4, 1), (3, 9, 4), (4, 9, 4), (5, 9, 9), (8, 9, 9)]
+)
+def test_rows_that_meet_only_padding_are_left_out(side: int, first: int, second: int) -> None:
+    torch.manual_seed(0)
+    predictor = DassPredictor(6, 5, seed=1).double()
+    narrow = predictor.for_side(side)
+    assert narrow.layers["student_first"].shape == (first * 6, 3)
+    assert narrow.layers["teacher_second"].shape == (second * 3, 6)
+    teachers, students = torch.randn(2, 6, side, side).double(), torch.randn(2, 4, 6, side, side).double()
+    predicted = [
+        one(Batch(one.patches(teachers), one.patches(students), torch.ones(2, 4, 5).double(), torch.zeros(2, 4)))
+        for one in (predictor, narrow)
+    ]
+    torch.testing.assert_close(*predicted)
+    for name, matrix in narrow.layers.items():
+        assert torch.equal(matrix, predictor.layers[name][predictor.rows(name, side)])
 
 
 def test_tasks_do_not_touch_one_another() -> None:

@@ -7,7 +7,7 @@ import torch
 from dass.errors import UsageError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor import scorer
-from dass.predictor.model import Batch, DassPredictor, patches
+from dass.predictor.model import Batch, DassPredictor
 from dass.predictor.scorer import MetaPredictor, score_candidates
 from dass.predictor.tasks import TargetScale, TaskTensors, build_task
 from dass.space.architecture import Architecture
@@ -35,8 +35,8 @@ def test_no_step_predicts_as_the_start_does(space: SearchSpace, tasks: list[Task
     task, predictor = tasks[0], make_predictor(space, inner_steps=0)
     adapted = predictor.adapt(task.teacher_embedding, task.teacher_code, task.teacher_accuracy)
     batch = Batch(
-        patches(task.teacher_embedding)[None],
-        patches(task.student_embeddings)[None],
+        predictor.predictor.patches(task.teacher_embedding)[None],
+        predictor.predictor.patches(task.student_embeddings)[None],
         task.codes[None],
         torch.empty(0),
     )
