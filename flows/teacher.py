@@ -6,8 +6,9 @@ import torch
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from dass.cards import card_path
 from dass.families.normalization import parse_normalization
-from dass.networks.checkpoint import card_path, load_card, save_teacher
+from dass.networks.checkpoint import load_card, save_teacher
 from dass.project import Project
 from dass.tasks.stored import StoredTask, stored_target
 from dass.tracking.store import open_store

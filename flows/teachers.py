@@ -6,8 +6,9 @@ from pathlib import Path
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from dass.cards import card_path
 from dass.errors import DassError
-from dass.networks.checkpoint import card_path, load_card
+from dass.networks.checkpoint import load_card
 from dass.project import Project
 from dass.tasks.stored import StoredTask, stored_sources
 from dass.tracking.lineage import lineage

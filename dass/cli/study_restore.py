@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dass.cards import card_path
 from dass.cli.study_folder import LEARNED, SCORES, TEACHERS
 from dass.errors import UsageError
 from dass.files import file_sha256, write_bytes
-from dass.networks.checkpoint import card_path, load_card, load_teacher
+from dass.networks.checkpoint import load_card, load_teacher
 from dass.project import Project
 from dass.students.database import StudentDatabase
 from dass.students.exchange import import_records

@@ -1,26 +1,25 @@
-"""Multi-fidelity predictors on disk: samples in safetensors, the variances and the card in JSON beside it."""
+"""Multi-fidelity predictors on disk: samples in safetensors, and a card."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from pydantic import AfterValidator
 
+from dass.cards import CardFormat, card_path, load_tensors, save_tensors
 from dass.config import DistillationRecipe
 from dass.errors import DassError, UsageError
 from dass.fidelity import Fidelity
-from dass.files import file_sha256, write_bytes
 from dass.multi_fidelity.gaussian_process import Sample, TaskProcess
 from dass.multi_fidelity.predictor import MultiFidelityPredictor
 from dass.proxies.recipe_facts import other_settings
-from dass.sealed import read_sealed, write_sealed
-from dass.space.search_space import SearchSpace
+from dass.space.search_space import SearchSpace, SearchSpaceField
 
-FORMAT = 3
 ARRAYS = ("features", "tasks", "targets", "noise")
+FidelityKey = Annotated[str, AfterValidator(lambda key: Fidelity.parse(key).key)]
+"""The key of a fidelity; those of earlier versions are read as today's."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +42,44 @@ class MultiFidelityCard:
         seconds: seconds of proxies and learning.
     """
 
-    space: SearchSpace
+    space: SearchSpaceField
     resolution: int
     recipe: Mapping[str, Any]
     tasks: tuple[str, ...]
     teacher_ids: tuple[str, ...]
     students: int
-    left_out: Mapping[str, float]
-    covered: Mapping[str, float]
+    left_out: Mapping[FidelityKey, float]
+    covered: Mapping[FidelityKey, float]
     seed: int
     device: str
     torch_version: str
     seconds: float
+
+
+@dataclass(frozen=True)
+class _MultiFidelityFile:
+    """The JSON beside the samples.
+
+    Attributes:
+        sha256: SHA-256 of the samples' file.
+        alpha: as in `MultiFidelityPredictor`, and so is the next.
+        groups: by key of the fidelity, the fidelity's level at which each feature is first seen.
+        variances: by key of the fidelity, the variances of its process.
+        card: card of the predictor.
+    """
+
+    sha256: str
+    alpha: float
+    temperature: float
+    groups: Mapping[str, list[int]]
+    variances: Mapping[str, dict[str, float]]
+    card: MultiFidelityCard
+
+
+MULTI_FIDELITY_PREDICTORS = CardFormat(
+    _MultiFidelityFile, "the card of a multi-fidelity predictor",
+    "restore both with `dvc checkout` or run the `multi_fidelity` stage again", version=3,
+)  # fmt: skip
 
 
 def save_multi_fidelity(path: Path, predictor: MultiFidelityPredictor, card: MultiFidelityCard) -> None:
@@ -68,21 +93,17 @@ def save_multi_fidelity(path: Path, predictor: MultiFidelityPredictor, card: Mul
     Raises:
         DassError: it cannot be written.
     """
-    processes = predictor.processes_
-    arrays = {f"{one.key}/{name}": getattr(made.sample_, name) for one, made in processes.items() for name in ARRAYS}
-    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
-    write_sealed(
-        path.with_suffix(".json"),
-        {
-            "format": FORMAT,
-            "sha256": file_sha256(path),
-            "alpha": predictor.alpha,
-            "temperature": predictor.temperature,
-            "groups": {one.key: list(process.groups) for one, process in processes.items()},
-            "variances": {one.key: process.variances_ for one, process in processes.items()},
-            "card": {**asdict(card), "space": card.space.facts()},
-        },
+    processes = {fidelity.key: process for fidelity, process in predictor.processes_.items()}
+    samples = {f"{key}/{name}": getattr(made.sample_, name) for key, made in processes.items() for name in ARRAYS}
+    file = _MultiFidelityFile(
+        sha256=save_tensors(path, {name: np.ascontiguousarray(array) for name, array in samples.items()}),
+        alpha=predictor.alpha,
+        temperature=predictor.temperature,
+        groups={key: list(process.groups) for key, process in processes.items()},
+        variances={key: process.variances_ for key, process in processes.items()},
+        card=card,
     )
+    MULTI_FIDELITY_PREDICTORS.write(card_path(path), file)
 
 
 def load_multi_fidelity(path: Path) -> tuple[MultiFidelityPredictor, MultiFidelityCard]:
@@ -91,28 +112,21 @@ def load_multi_fidelity(path: Path) -> tuple[MultiFidelityPredictor, MultiFideli
     Raises:
         DassError: a file is missing or damaged, or they do not belong together.
     """
-    facts: dict[str, Any] = read_sealed(path.with_suffix(".json"))
+    file = MULTI_FIDELITY_PREDICTORS.read(card_path(path))
+    arrays = load_tensors(path, file.sha256, MULTI_FIDELITY_PREDICTORS.remedy)
+    predictor = MultiFidelityPredictor(alpha=file.alpha, temperature=file.temperature)
     try:
-        if facts["format"] != FORMAT:
-            raise DassError(
-                f"{path.with_suffix('.json')}: format {facts['format']} is of another version of dass: run the "
-                "`multi_fidelity` stage again"
-            )
-        if file_sha256(path) != facts["sha256"]:
-            raise DassError(f"{path} and its .json do not belong together (hash): restore both with `dvc checkout`")
-        arrays = load_file(path)
-        predictor = MultiFidelityPredictor(alpha=facts["alpha"], temperature=facts["temperature"])
         predictor.processes_ = {
             Fidelity.parse(key): TaskProcess(groups).condition(
-                Sample(*(arrays[f"{key}/{name}"] for name in ARRAYS)), facts["variances"][key]
+                Sample(*(arrays[f"{key}/{name}"] for name in ARRAYS)), file.variances[key]
             )
-            for key, groups in sorted(facts["groups"].items(), key=lambda item: Fidelity.parse(item[0]).level)
+            for key, groups in sorted(file.groups.items(), key=lambda item: Fidelity.parse(item[0]).level)
         }
-        return predictor, _card(facts["card"])
-    except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise DassError(
-            f"{path} is no multi-fidelity predictor that can be read ({error}): restore it with `dvc checkout`"
+            f"{path} holds no samples that can be read ({error}): {MULTI_FIDELITY_PREDICTORS.remedy}"
         ) from error
+    return predictor, file.card
 
 
 def check_fits(
@@ -142,10 +156,3 @@ def recipe_of(card: MultiFidelityCard) -> DistillationRecipe:
     return DistillationRecipe.model_validate(
         {"epochs": 1, "precision": "auto", "evaluations": 1, **card.recipe}, strict=False
     )
-
-
-def _card(values: Mapping[str, Any]) -> MultiFidelityCard:
-    lists: dict[str, Any] = {name: tuple(values[name]) for name in ("tasks", "teacher_ids")}
-    for name in ("left_out", "covered"):
-        lists[name] = {Fidelity.parse(key).key: value for key, value in values[name].items()}
-    return MultiFidelityCard(**{**values, **lists, "space": SearchSpace.from_facts(values["space"])})

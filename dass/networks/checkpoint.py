@@ -1,20 +1,18 @@
-"""Teachers on disk: weights in safetensors, what is known about them in JSON beside it, checked when read."""
+"""Teachers and other networks on disk: weights in safetensors and a card, checked when they are read."""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
+from dass.cards import CardFormat, as_arrays, card_path, save_tensors
 from dass.errors import DassError
-from dass.files import write_bytes
 from dass.networks.elastic_resnet import ElasticResNet, Input
 from dass.networks.state_dict import check_values, read_state_dict
-from dass.sealed import read_sealed, write_sealed
-from dass.space.architecture import Architecture
+from dass.space.architecture import Architecture, ArchitectureField
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class TeacherCard:
 
     task: str
     classes: tuple[str, ...]
-    architecture: Architecture
+    architecture: ArchitectureField
     resolution: int
     accuracy: float
     loss: float
@@ -52,6 +50,9 @@ class TeacherCard:
     device: str
 
 
+TEACHERS = CardFormat(TeacherCard, "a teacher's card", "restore it with `dvc checkout` or train the teacher again")
+
+
 def weights_id(network: ElasticResNet) -> str:
     """First 12 hex digits of SHA-256 over name, shape and bytes of every weight and buffer, in order of names."""
     digest = hashlib.sha256()
@@ -61,9 +62,45 @@ def weights_id(network: ElasticResNet) -> str:
     return digest.hexdigest()[:12]
 
 
-def card_path(path: Path) -> Path:
-    """Where the card of the weights at `path` is."""
-    return path.with_suffix(".json")
+def save_network(path: Path, network: ElasticResNet) -> str:
+    """Writes a network's weights and buffers, atomically.
+
+    Args:
+        path: the weights' file, ending in `.safetensors`.
+        network: network on any device.
+
+    Returns:
+        The id of the weights, see `weights_id`.
+
+    Raises:
+        DassError: the disk cannot be written.
+    """
+    save_tensors(path, as_arrays(network.state_dict()))
+    return weights_id(network)
+
+
+def load_network(path: Path, architecture: Architecture, classes: int, expected_id: str, remedy: str) -> ElasticResNet:
+    """Reads a network whose weights a card describes.
+
+    Args:
+        path: path of the weights' file.
+        architecture: architecture of the network.
+        classes: number of classes: outputs of the linear layer.
+        expected_id: id of the weights, 12 hex digits; empty where the card, of an earlier version, does not know it.
+        remedy: what to do where the file is another, for messages.
+
+    Returns:
+        The network, float32 on the CPU in eval mode.
+
+    Raises:
+        DassError: the file is missing or damaged, or holds other weights.
+    """
+    network = import_checkpoint(path, architecture, classes)
+    if expected_id and weights_id(network) != expected_id:
+        raise DassError(
+            f"{path} holds other weights ({weights_id(network)}) than its card describes ({expected_id}): {remedy}"
+        )
+    return network
 
 
 def save_teacher(path: Path, network: ElasticResNet, card: TeacherCard) -> TeacherCard:
@@ -80,11 +117,11 @@ def save_teacher(path: Path, network: ElasticResNet, card: TeacherCard) -> Teach
     Raises:
         DassError: weights that are not finite, or a disk that cannot be written.
     """
-    weights = {name: _compact(tensor.detach().cpu().contiguous()) for name, tensor in network.state_dict().items()}
+    weights = {name: _compact(tensor) for name, tensor in network.state_dict().items()}
     check_values(weights, "the teacher about to be saved")
     card = replace(card, teacher_id=weights_id(network), architecture=network.architecture)
-    write_bytes(path, save(weights))
-    write_sealed(card_path(path), {**asdict(card), "architecture": card.architecture.to_json()})
+    save_tensors(path, as_arrays(weights))
+    TEACHERS.write(card_path(path), card)
     return card
 
 
@@ -124,12 +161,7 @@ def load_card(path: Path) -> TeacherCard:
     Raises:
         DassError: missing, not JSON, of another form, or not as it was written.
     """
-    values = read_sealed(card_path(path), "restore it with `dvc checkout` or train the teacher again")
-    names = {field.name for field in fields(TeacherCard)}
-    if not isinstance(values, dict) or set(values) != names:
-        raise DassError(f"{card_path(path)} is not a teacher's card: expected the keys {', '.join(sorted(names))}")
-    architecture = Architecture.from_json(values["architecture"])
-    return TeacherCard(**{**values, "architecture": architecture, "classes": tuple(values["classes"])})
+    return TEACHERS.read(card_path(path))
 
 
 def load_teacher(path: Path) -> tuple[ElasticResNet, TeacherCard]:
@@ -142,13 +174,7 @@ def load_teacher(path: Path) -> tuple[ElasticResNet, TeacherCard]:
         DassError: a file is missing or damaged, or the weights are not those that the card describes.
     """
     card = load_card(path)
-    network = import_checkpoint(path, card.architecture, len(card.classes))
-    if weights_id(network) != card.teacher_id:
-        raise DassError(
-            f"{path} holds other weights ({weights_id(network)}) than its card describes ({card.teacher_id}): "
-            "restore both with `dvc checkout` or train the teacher again"
-        )
-    return network, card
+    return load_network(path, card.architecture, len(card.classes), card.teacher_id, TEACHERS.remedy), card
 
 
 def import_checkpoint(path: Path, architecture: Architecture, classes: int) -> ElasticResNet:

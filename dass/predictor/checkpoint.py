@@ -1,22 +1,19 @@
-"""Predictors on disk: weights and learned inner rates in safetensors, what is known about them in JSON beside it."""
+"""Predictors on disk: weights and learned inner rates in safetensors, and a card."""
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor
 
+from dass.cards import CardFormat, as_arrays, card_path, load_tensors, save_tensors
 from dass.config import Statistics
 from dass.errors import DassError
-from dass.files import file_sha256, write_bytes
 from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
-from dass.sealed import read_sealed, write_sealed
-from dass.space.search_space import SearchSpace
+from dass.space.search_space import SearchSpaceField
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class PredictorCard:
         seconds: seconds of the meta-training.
     """
 
-    space: SearchSpace
+    space: SearchSpaceField
     resolution: int
     noise_seed: int
     training: tuple[str, ...]
@@ -58,6 +55,36 @@ class PredictorCard:
     seconds: float
 
 
+@dataclass(frozen=True)
+class _PredictorFile:
+    """The JSON beside a predictor's weights.
+
+    Attributes:
+        sha256: SHA-256 of the weights' file.
+        embedding_channels: as in `DassPredictor`, and so are the next four.
+        inner_steps: as in `MetaPredictor`, and so is the next.
+        statistics: statistics of the batch norms that give embeddings; earlier files know of no other.
+        card: card of the predictor.
+    """
+
+    sha256: str
+    embedding_channels: int
+    code_length: int
+    use_student: bool
+    use_teacher: bool
+    use_code: bool
+    inner_steps: int
+    scale: TargetScale
+    card: PredictorCard
+    statistics: Statistics = "running"
+
+
+PREDICTORS = CardFormat(
+    _PredictorFile, "the card of a predictor", "restore both with `dvc checkout` or run the `meta_train` stage again",
+    version=1,
+)  # fmt: skip
+
+
 def save_predictor(path: Path, predictor: MetaPredictor, card: PredictorCard) -> None:
     """Writes a predictor, atomically, the JSON last.
 
@@ -70,25 +97,21 @@ def save_predictor(path: Path, predictor: MetaPredictor, card: PredictorCard) ->
         DassError: it cannot be written.
     """
     model = predictor.predictor
-    tensors = {f"weights.{name}": _portable(w) for name, w in model.layers.items()}
-    tensors |= {f"rates.{name}": _portable(r) for name, r in predictor.rates.items()}
-    write_bytes(path, save(tensors))
-    write_sealed(
-        path.with_suffix(".json"),
-        {
-            "format": 1,
-            "sha256": file_sha256(path),
-            "embedding_channels": model.embedding_channels,
-            "code_length": model.code_length,
-            "use_student": model.use_student,
-            "use_teacher": model.use_teacher,
-            "use_code": model.use_code,
-            "inner_steps": predictor.inner_steps,
-            "scale": asdict(predictor.scale),
-            "statistics": predictor.statistics,
-            "card": {**asdict(card), "space": card.space.facts()},
-        },
+    tensors = {f"weights.{name}": weight for name, weight in model.layers.items()}
+    tensors |= {f"rates.{name}": rate for name, rate in predictor.rates.items()}
+    file = _PredictorFile(
+        sha256=save_tensors(path, as_arrays(tensors)),
+        embedding_channels=model.embedding_channels,
+        code_length=model.code_length,
+        use_student=model.use_student,
+        use_teacher=model.use_teacher,
+        use_code=model.use_code,
+        inner_steps=predictor.inner_steps,
+        scale=predictor.scale,
+        card=card,
+        statistics=predictor.statistics,
     )
+    PREDICTORS.write(card_path(path), file)
 
 
 def load_predictor(path: Path, device: torch.device | str = "cpu") -> tuple[MetaPredictor, PredictorCard]:
@@ -97,60 +120,30 @@ def load_predictor(path: Path, device: torch.device | str = "cpu") -> tuple[Meta
     Raises:
         DassError: a file is missing or damaged, their hash, shapes or layers do not fit, or a number is not finite.
     """
-    facts = read_sealed(path.with_suffix(".json"))
-    try:
-        if facts["format"] != 1:
-            raise DassError(
-                f"{path.with_suffix('.json')}: format {facts['format']} is of another version of dass: "
-                "run the `meta_train` stage again"
-            )
-        if file_sha256(path) != facts["sha256"]:
-            raise DassError(f"{path} and its .json do not belong together (hash): restore both with `dvc checkout`")
-        model = DassPredictor(
-            facts["embedding_channels"],
-            facts["code_length"],
-            use_student=facts["use_student"],
-            use_teacher=facts["use_teacher"],
-            use_code=facts["use_code"],
-        )
-        scale = TargetScale(**facts["scale"])
-        inner_steps = int(facts["inner_steps"])
-        statistics = _statistics(facts.get("statistics", "running"))  # earlier files know of no other
-        card = _card(facts["card"])
-        tensors = load_file(path)
-    except (KeyError, TypeError, ValueError, OSError, SafetensorError) as error:
-        raise DassError(f"{path} is no predictor that can be read ({error}): restore it with `dvc checkout`") from error
-    _check(path, model, tensors)
+    file = PREDICTORS.read(card_path(path))
+    model = DassPredictor(
+        file.embedding_channels,
+        file.code_length,
+        use_student=file.use_student,
+        use_teacher=file.use_teacher,
+        use_code=file.use_code,
+    )
+    arrays = load_tensors(path, file.sha256, PREDICTORS.remedy)
+    _check(path, model, arrays)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     model.layers.load_state_dict({name: tensors[f"weights.{name}"] for name in model.layers})
     rates = {name: tensors[f"rates.{name}"].to(device) for name in model.layers}
-    return MetaPredictor(model.to(device).requires_grad_(False), rates, inner_steps, scale, statistics), card
+    model.to(device).requires_grad_(False)
+    return MetaPredictor(model, rates, file.inner_steps, file.scale, file.statistics), file.card
 
 
-def _check(path: Path, model: DassPredictor, tensors: dict[str, Tensor]) -> None:
+def _check(path: Path, model: DassPredictor, arrays: Mapping[str, np.ndarray]) -> None:
     expected = {f"{kind}.{name}": w.shape for kind in ("weights", "rates") for name, w in model.layers.items()}
-    if tensors.keys() != expected.keys():
-        odd = sorted(tensors.keys() ^ expected.keys())[0]
+    if arrays.keys() != expected.keys():
+        odd = sorted(arrays.keys() ^ expected.keys())[0]
         raise DassError(f"{path}: layer {odd} is {'missing' if odd in expected else 'not part of a predictor'}")
-    for name, tensor in tensors.items():
-        if tensor.shape != expected[name]:
-            raise DassError(f"{path}: {name} has shape {list(tensor.shape)}, expected {list(expected[name])}")
-        if not bool(torch.isfinite(tensor).all()):
+    for name, array in arrays.items():
+        if array.shape != expected[name]:
+            raise DassError(f"{path}: {name} has shape {list(array.shape)}, expected {list(expected[name])}")
+        if not np.isfinite(array).all():
             raise DassError(f"{path}: {name} holds NaN or infinite values: meta-train it anew")
-
-
-def _statistics(value: object) -> Statistics:
-    if value not in get_args(Statistics):
-        raise ValueError(f"statistics: {value!r:.40}")
-    return cast(Statistics, value)
-
-
-def _card(values: dict[str, Any]) -> PredictorCard:
-    names = {field.name for field in fields(PredictorCard)}
-    if values.keys() != names:
-        raise KeyError(f"card: {', '.join(sorted(values.keys() ^ names))}")
-    lists = {name: tuple(values[name]) for name in ("training", "validation", "teacher_ids")}
-    return PredictorCard(**{**values, **lists, "space": SearchSpace.from_facts(values["space"])})
-
-
-def _portable(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().contiguous()

@@ -5,16 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save
 
+from dass.cards import CardFormat, load_tensors, save_tensors
 from dass.config import DistillationRecipe
 from dass.datasets.packed import as_tensor
 from dass.datasets.task_data import TaskData
-from dass.errors import DassError
-from dass.files import content_id, file_sha256, write_bytes
+from dass.files import content_id
 from dass.networks.checkpoint import load_teacher, save_teacher
-from dass.sealed import read_sealed, write_sealed
-from dass.space.architecture import Architecture
+from dass.space.architecture import ArchitectureField
 from dass.tasks.task import Task
 
 TEACHER, IMAGES, STUDENTS = "teacher.safetensors", "images.safetensors", "students.json"
@@ -31,26 +29,39 @@ class Fixture(Task):
     recipe: DistillationRecipe
 
 
+@dataclass(frozen=True)
+class _Students:
+    """What `students.json` holds.
+
+    Attributes:
+        images: SHA-256 of the file of images.
+        test_images: number of test images that an accuracy is over.
+        recipe: recipe of the students' distillation.
+        architectures: architectures of the n students.
+        accuracies: accuracies of the n students on the test images, in percent (0..100).
+    """
+
+    images: str
+    test_images: int
+    recipe: DistillationRecipe
+    architectures: tuple[ArchitectureField, ...]
+    accuracies: tuple[float, ...]
+
+
+_FORMAT = CardFormat(_Students, "the students of a fixture", "install DaSS again")
+
+
 def write_fixture(folder: Path, fixture: Fixture) -> None:
     """Writes a fixture; `students.json` last, without which the folder is none.
 
     Raises:
         DassError: it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     save_teacher(folder / TEACHER, fixture.teacher, fixture.card)
     images = fixture.data.train_images.permute(0, 2, 3, 1).contiguous().numpy()
-    write_bytes(folder / IMAGES, save({"images": images, "labels": fixture.data.train_labels.numpy()}))
-    write_sealed(
-        folder / STUDENTS,
-        {
-            "images": file_sha256(folder / IMAGES),
-            "test_images": fixture.test_images,
-            "recipe": fixture.recipe.model_dump(mode="json"),
-            "architectures": [one.to_json() for one in fixture.architectures],
-            "accuracies": list(fixture.accuracies),
-        },
-    )
+    digest = save_tensors(folder / IMAGES, {"images": images, "labels": fixture.data.train_labels.numpy()})
+    students = _Students(digest, fixture.test_images, fixture.recipe, fixture.architectures, fixture.accuracies)
+    _FORMAT.write(folder / STUDENTS, students)
 
 
 def read_fixture(folder: Path) -> Fixture:
@@ -59,11 +70,9 @@ def read_fixture(folder: Path) -> Fixture:
     Raises:
         DassError: a file is missing or damaged.
     """
-    facts = read_sealed(folder / STUDENTS, "install DaSS again")
-    if file_sha256(folder / IMAGES) != facts["images"]:
-        raise DassError(f"{folder / IMAGES} is not the file that {STUDENTS} describes (hash): install DaSS again")
+    students = _FORMAT.read(folder / STUDENTS)
     teacher, card = load_teacher(folder / TEACHER)
-    arrays = load_file(folder / IMAGES)
+    arrays = load_tensors(folder / IMAGES, students.images, _FORMAT.remedy)
     images = as_tensor(arrays["images"])
     none = images[:0], torch.zeros(0, dtype=torch.int64)
     return Fixture(
@@ -71,10 +80,10 @@ def read_fixture(folder: Path) -> Fixture:
         card=card,
         data=TaskData(
             card.task, card.classes, images, torch.from_numpy(arrays["labels"].astype(np.int64)), *none,
-            data_id=content_id([card.data_id, facts["images"]]),
+            data_id=content_id([card.data_id, students.images]),
         ),
-        left_out=int(facts["test_images"]),
-        recipe=DistillationRecipe.model_validate(facts["recipe"]),
-        architectures=tuple(Architecture.from_json(one) for one in facts["architectures"]),
-        accuracies=tuple(facts["accuracies"]),
+        left_out=students.test_images,
+        recipe=students.recipe,
+        architectures=students.architectures,
+        accuracies=students.accuracies,
     )  # fmt: skip

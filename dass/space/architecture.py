@@ -3,7 +3,9 @@
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator
 
 from dass.errors import UsageError
 from dass.families.blocks import Block
@@ -103,6 +105,12 @@ class Architecture:
             raise UsageError(f"architecture: each stage must be a list of block widths, found {shown!r:.80}")
         family = family_from_json(value["family"]) if "family" in value else PAPER_RESNET
         return cls(tuple(tuple(stage) for stage in value["widths"]), family)
+
+
+ArchitectureField = Annotated[
+    Architecture, PlainValidator(Architecture.from_json), PlainSerializer(Architecture.to_json)
+]
+"""An architecture as a field of a card (`dass.cards`)."""
 
 
 @lru_cache(maxsize=2**16)  # thousands of candidates share some dozens of stages

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import prod
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PlainSerializer, PlainValidator
 
 from dass.config import ElasticSpace as Elastic
 from dass.config import NamedSpace, Space
@@ -387,6 +388,12 @@ class SearchSpace:
             else:  # more than a machine word holds: two draws, of which the second decides next to nothing
                 high, low = (rng.integers(0, 2**62, options.shape).astype(object) for _ in range(2))
                 yield first[stages, depth] + ((high << 62) + low) * options // 2**124
+
+
+SearchSpaceField = Annotated[
+    SearchSpace, PlainValidator(SearchSpace.from_facts), PlainSerializer(lambda space: space.facts())
+]
+"""A search space as a field of a card (`dass.cards`)."""
 
 
 def _tuples(value: Any) -> Any:

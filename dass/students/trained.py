@@ -1,20 +1,14 @@
 """A distilled student on disk: its weights and, beside them, what it reached."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from safetensors.torch import save
-
-from dass.errors import DassError, UsageError
-from dass.files import write_bytes
-from dass.networks.checkpoint import import_checkpoint, weights_id
+from dass.cards import CardFormat, card_path
+from dass.errors import DassError
+from dass.networks.checkpoint import load_network, save_network
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.sealed import read_sealed, write_sealed
-from dass.space.architecture import Architecture
+from dass.space.architecture import Architecture, ArchitectureField
 from dass.students.record import StudentRecord
-
-AGAIN = "restore both with `dvc checkout` or run the distil stage again"
-WEIGHTS_ID = "weights_id"
 
 
 @dataclass(frozen=True)
@@ -37,10 +31,11 @@ class TrainedStudent:
         final_loss: mean test cross entropy at the end.
         macs: multiply-accumulates of convolutions and the linear layer.
         params: number of trained weights.
+        weights_id: 12 hex digits of the weights; filled in when they are written, empty in files of earlier versions.
     """
 
     task: str
-    architecture: Architecture
+    architecture: ArchitectureField
     classes: int
     seed: int
     data_id: str
@@ -52,6 +47,7 @@ class TrainedStudent:
     final_loss: float
     macs: int
     params: int
+    weights_id: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, record: StudentRecord, classes: int) -> "TrainedStudent":
@@ -79,12 +75,14 @@ class TrainedStudent:
         )
 
 
+STUDENTS = CardFormat(
+    TrainedStudent, "a student's card", "restore both with `dvc checkout` or run the distil stage again"
+)
+
+
 def save_student(path: Path, network: ElasticResNet, student: TrainedStudent) -> None:
     """Writes `<name>.safetensors` and, after it, `<name>.json`, each atomically."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_bytes(path, save(weights))
-    facts = {**asdict(student), "architecture": student.architecture.to_json(), WEIGHTS_ID: weights_id(network)}
-    write_sealed(path.with_suffix(".json"), facts)
+    STUDENTS.write(card_path(path), replace(student, weights_id=save_network(path, network)))
 
 
 def load_student(path: Path) -> tuple[ElasticResNet, TrainedStudent]:
@@ -93,13 +91,6 @@ def load_student(path: Path) -> tuple[ElasticResNet, TrainedStudent]:
     Raises:
         DassError: a file is missing or damaged, or weights and description do not belong together.
     """
-    values = read_sealed(path.with_suffix(".json"), AGAIN)
-    try:
-        weights = values.pop(WEIGHTS_ID, None)  # earlier versions did not keep it
-        student = TrainedStudent(**{**values, "architecture": Architecture.from_json(values["architecture"])})
-    except (TypeError, KeyError, AttributeError, UsageError) as error:
-        raise DassError(f"{path.with_suffix('.json')} is not a student ({error}): {AGAIN}") from error
-    network = import_checkpoint(path, student.architecture, student.classes)
-    if weights not in (None, weights_id(network)):
-        raise DassError(f"{path} holds other weights than were distilled: {AGAIN}")
+    student = STUDENTS.read(card_path(path))
+    network = load_network(path, student.architecture, student.classes, student.weights_id, STUDENTS.remedy)
     return network, student

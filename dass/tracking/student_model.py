@@ -4,6 +4,7 @@ Nothing is pickled. MLflow imports this module, from the copy of the package tha
 calls `_load_pyfunc` with the folder that `save_student_model` wrote.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,10 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
+from dass.cards import CardFormat
 from dass.datasets.augment import normalize
-from dass.errors import DassError
-from dass.networks.checkpoint import import_checkpoint, weights_id
+from dass.networks.checkpoint import load_network, save_network
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.sealed import read_sealed, write_sealed
 from dass.space.architecture import Architecture
@@ -27,6 +27,26 @@ if TYPE_CHECKING:
 WEIGHTS, ARCHITECTURE, DESCRIPTION = "weights.safetensors", "architecture.json", "student.json"
 CLASS, PROBABILITY, PREFIX = "class", "probability", "p_"
 _BATCH = 256  # bounds the memory of a prediction, whatever is sent
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What `student.json` holds.
+
+    Attributes:
+        classes: class names, in label order.
+        resolution: side in pixels of the images that it was trained on.
+        weights_id: 12 hex digits of the weights.
+        temperature: logits are divided by it, above 0; earlier versions had none.
+    """
+
+    classes: tuple[str, ...]
+    resolution: int
+    weights_id: str
+    temperature: float = 1.0
+
+
+_FORMAT = CardFormat(_Description, "the description of a registered student", "register the student anew")
 
 
 class StudentModel:
@@ -104,17 +124,9 @@ def save_student_model(
     folder: Path, network: ElasticResNet, classes: tuple[str, ...], resolution: int, temperature: float = 1.0
 ) -> None:
     """Writes a student's weights, architecture, classes, resolution and temperature into `folder`."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(weights, folder / WEIGHTS)
+    digits = save_network(folder / WEIGHTS, network)
     write_sealed(folder / ARCHITECTURE, network.architecture.to_json())
-    description = {
-        "classes": list(classes),
-        "resolution": resolution,
-        "weights_id": weights_id(network),
-        "temperature": temperature,
-    }
-    write_sealed(folder / DESCRIPTION, description)
+    _FORMAT.write(folder / DESCRIPTION, _Description(classes, resolution, digits, temperature))
 
 
 def load_student_model(folder: Path) -> StudentModel:
@@ -123,13 +135,10 @@ def load_student_model(folder: Path) -> StudentModel:
     Raises:
         DassError: a file is missing or damaged, or the weights are not those that were saved.
     """
-    description = read_sealed(folder / DESCRIPTION, "register the student anew")
-    architecture = Architecture.from_json(read_sealed(folder / ARCHITECTURE, "register the student anew"))
-    network = import_checkpoint(folder / WEIGHTS, architecture, len(description["classes"]))
-    if weights_id(network) != description["weights_id"]:
-        raise DassError(f"{folder / WEIGHTS} does not hold the weights that were registered: register the student anew")
-    temperature = description.get("temperature", 1.0)  # earlier versions had none
-    return StudentModel(network, tuple(description["classes"]), description["resolution"], temperature)
+    about = _FORMAT.read(folder / DESCRIPTION)
+    architecture = Architecture.from_json(read_sealed(folder / ARCHITECTURE, _FORMAT.remedy))
+    network = load_network(folder / WEIGHTS, architecture, len(about.classes), about.weights_id, _FORMAT.remedy)
+    return StudentModel(network, about.classes, about.resolution, about.temperature)
 
 
 def _load_pyfunc(path: str) -> StudentModel:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import torch
 
+from dass.cards import card_path
 from dass.config import TeacherRecipe, recipe_ids
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
 from dass.errors import DassError
-from dass.networks.checkpoint import card_path, load_teacher
+from dass.networks.checkpoint import load_teacher
 from dass.space.architecture import Architecture
 
 

@@ -1,10 +1,9 @@
 """A teacher's learning curve, kept beside its weights so that a run which finds them can still show it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from dass.errors import DassError
-from dass.sealed import read_sealed, write_sealed
+from dass.cards import CardFormat
 from dass.training.member import EpochEvaluation
 
 
@@ -17,8 +16,11 @@ class Curve:
         losses: mean training loss of each epoch.
     """
 
-    evaluations: tuple[EpochEvaluation, ...] = ()
-    losses: tuple[float, ...] = ()
+    evaluations: tuple[EpochEvaluation, ...]
+    losses: tuple[float, ...]
+
+
+CURVES = CardFormat(Curve, "a learning curve", "restore it with `dvc checkout`")
 
 
 def curve_path(path: Path) -> Path:
@@ -28,7 +30,7 @@ def curve_path(path: Path) -> Path:
 
 def save_curve(path: Path, curve: Curve) -> None:
     """Writes a curve beside the weights at `path`, atomically."""
-    write_sealed(curve_path(path), asdict(curve))
+    CURVES.write(curve_path(path), curve)
 
 
 def load_curve(path: Path) -> Curve:
@@ -37,10 +39,4 @@ def load_curve(path: Path) -> Curve:
     Raises:
         DassError: the file is not a curve.
     """
-    if not curve_path(path).exists():
-        return Curve()
-    value = read_sealed(curve_path(path))
-    try:
-        return Curve(tuple(EpochEvaluation(**point) for point in value["evaluations"]), tuple(value["losses"]))
-    except (KeyError, TypeError) as error:
-        raise DassError(f"{curve_path(path)} is not a learning curve: restore it with `dvc checkout`") from error
+    return CURVES.read(curve_path(path)) if curve_path(path).exists() else Curve((), ())

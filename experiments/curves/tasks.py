@@ -6,13 +6,14 @@ from pathlib import Path
 
 import torch
 
+from dass.cards import card_path
 from dass.config import Params
 from dass.datasets.packed import load_target, open_packed
 from dass.datasets.splits import load_split, make_splits
 from dass.datasets.task_data import TaskData
 from dass.datasets.validation import held_out
 from dass.errors import UsageError
-from dass.networks.checkpoint import TeacherCard, card_path, load_card, load_teacher, save_teacher
+from dass.networks.checkpoint import TeacherCard, load_card, load_teacher, save_teacher
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.project import Project
 from dass.space.architecture import Architecture

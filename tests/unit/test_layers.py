@@ -10,8 +10,8 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     "cli", "api", "planning shrink upkeep", "tracking baselines", "shipped", "search", "multi_fidelity",
     "evaluation proxies", "tasks", "predictor students", "training", "networks", "space datasets", "project presets",
-    "params_file", "config old_params", "families", "method_names", "sealed", "device files scratch amounts fidelity",
-    "errors",
+    "params_file", "config old_params", "families", "method_names", "cards", "sealed",
+    "device files scratch amounts fidelity", "errors",
 )  # fmt: skip
 HEIGHT = {name: -index for index, names in enumerate(LAYERS) for name in names.split()}
 

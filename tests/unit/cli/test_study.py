@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from dass.cards import card_path
 from dass.cli.study_folder import _check_folder
 from dass.cli.study_restore import restore_study
 from dass.errors import UsageError
-from dass.networks.checkpoint import card_path, load_card, save_teacher
+from dass.networks.checkpoint import load_card, save_teacher
 from dass.project import Project
 from tests.factories import make_card, make_teacher
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dass.cards import card_path
 from dass.files import read_json, write_json
-from dass.networks.checkpoint import TeacherCard, card_path
+from dass.networks.checkpoint import TeacherCard
 from dass.sealed import write_sealed
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace

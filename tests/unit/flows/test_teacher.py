@@ -10,9 +10,10 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from dass.cards import card_path
 from dass.datasets.importing import import_dataset
 from dass.datasets.packed import open_packed
-from dass.networks.checkpoint import card_path, load_teacher
+from dass.networks.checkpoint import load_teacher
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.project import Project
 from dass.space.cost import cost
