@@ -139,7 +139,7 @@ def register_student(
             folder=folder,
             signature=_signature(student),
             example=np.ascontiguousarray(images[:2]),
-            requirements=("pillow",),
+            requirements=("pillow", "pydantic"),
             metrics={**measures.metrics(), "macs": card.macs, "parameters": card.parameters},
             dataset=(card.dataset, card.data_id),
         )

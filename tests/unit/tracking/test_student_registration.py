@@ -61,7 +61,15 @@ def test_the_model_loads_answers_and_refuses(store: Store, register: Callable, m
     requirements = mlflow.pyfunc.get_model_dependencies(version.uri)
     with open(requirements) as file:  # noqa: PTH123
         lines = file.read().split()
-    assert {line.split("==")[0] for line in lines} == {"mlflow", "numpy", "pandas", "pillow", "safetensors", "torch"}
+    assert {line.split("==")[0] for line in lines} == {
+        "mlflow",
+        "numpy",
+        "pandas",
+        "pillow",
+        "pydantic",
+        "safetensors",
+        "torch",
+    }
     assert all("==" in line and "+" not in line for line in lines)
 
 
