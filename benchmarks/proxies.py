@@ -17,7 +17,8 @@ from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.predictor.embeddings import fixed_noise
 from dass.proxies.collector import Collector
-from dass.proxies.one_batch import IMAGES
+from dass.proxies.k_step import KStep
+from dass.proxies.one_batch import IMAGES, OneBatch
 from dass.proxies.store import ProxyStore
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
@@ -75,12 +76,12 @@ def run(quick: bool) -> list[BenchmarkRow]:
         return [
             compare(
                 f"start of 1 of {len(candidates)} students on {IMAGES} images",
-                partial(naive_one_batch, teacher, data), 20, collector.one_batch, candidates,
+                partial(naive_one_batch, teacher, data), 20, partial(collector.measure, OneBatch()), candidates,
                 IMAGES * operations(candidates, RESOLUTION),
             ),
             compare(
                 f"{STEPS} steps of 1 of {len(k_step_students)} students", partial(naive_k_step, teacher, data), 4,
-                partial(collector.k_step, steps=STEPS), k_step_students,
+                partial(collector.measure, KStep(STEPS)), k_step_students,
                 3 * BATCH * STEPS * sum(operations([one], RESOLUTION) for one in k_step_students),
             ),
         ]  # fmt: skip

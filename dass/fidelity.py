@@ -2,15 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from dass.errors import UsageError
 
 STEPS = (5, 10, 20, 50)
 """Lengths of the short trainings that the multi-fidelity predictor learns from."""
 
-Kind = Literal["size", "noise", "one_batch", "steps"]
-_LABELS = {"size": "size and shape", "noise": "response to noise", "one_batch": "one batch"}
+LABELS = {"size": "size and shape", "noise": "response to noise", "one_batch": "one batch"}
+"""The label of each kind of measurement without training, the cheapest first."""
+
 _OLD_KEYS = {"free": "size", "start": "one_batch"}  # before version 0.2; "sprint 20" and "20 steps" are read too
 
 
@@ -20,19 +20,20 @@ class Fidelity:
 
     Attributes:
         kind: `size` (parameters, MACs, depths and widths), `noise` (the response to the fixed noise image), `one_batch`
-            (the remapped student on one batch of training images) or `steps` (the first steps of its distillation).
+            (the remapped student on one batch of training images) or another key of `LABELS`, or `steps` (the first
+            steps of its distillation).
         steps: number of steps of distillation; 0 for the other kinds.
 
     Raises:
-        UsageError: steps without a training, or a training without steps.
+        UsageError: there is no such kind, steps without a training, or a training without steps.
     """
 
-    kind: Kind
+    kind: str
     steps: int = 0
 
     def __post_init__(self) -> None:
-        if (self.kind == "steps") != (self.steps > 0):
-            raise UsageError(f"a fidelity of kind {self.kind} cannot have {self.steps} steps")
+        if (self.kind == "steps") != (self.steps > 0) or self.kind not in ("steps", *LABELS):
+            raise UsageError(f"there is no fidelity of kind {self.kind!r:.40} with {self.steps} steps")
 
     @property
     def key(self) -> str:
@@ -42,7 +43,7 @@ class Fidelity:
     @property
     def label(self) -> str:
         """For people, such as `one batch` or `20 steps`."""
-        return f"{self.steps} steps" if self.steps else _LABELS[self.kind]
+        return f"{self.steps} steps" if self.steps else LABELS[self.kind]
 
     @classmethod
     def parse(cls, key: str) -> "Fidelity":
@@ -53,9 +54,8 @@ class Fidelity:
         """
         if steps := re.fullmatch(r"(?:steps|sprint )([1-9]\d*)|([1-9]\d*) steps", key):
             return cls("steps", int(steps[1] or steps[2]))
-        for fidelity in (SIZE, NOISE, ONE_BATCH):
-            if _OLD_KEYS.get(key, key) == fidelity.kind:
-                return fidelity
+        if (kind := _OLD_KEYS.get(key, key)) in LABELS:
+            return cls(kind)
         raise UsageError(f"there is no fidelity {key!r:.40}: there are {', '.join(one.key for one in FIDELITIES)}")
 
     @property
@@ -68,8 +68,6 @@ class Fidelity:
         return FIDELITIES.index(self)
 
 
-SIZE = Fidelity("size")
-NOISE = Fidelity("noise")
-ONE_BATCH = Fidelity("one_batch")
-FIDELITIES = (SIZE, NOISE, ONE_BATCH, *(Fidelity("steps", steps) for steps in STEPS))
+SIZE, NOISE, ONE_BATCH = Fidelity("size"), Fidelity("noise"), Fidelity("one_batch")
+FIDELITIES = (*map(Fidelity, LABELS), *(Fidelity("steps", steps) for steps in STEPS))
 """Those of the multi-fidelity predictor, the cheapest first."""

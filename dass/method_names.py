@@ -1,8 +1,50 @@
-"""The methods of `dass.baselines.catalogue`: keys, by which params.yaml and files name them, and labels for people."""
+"""The methods of the comparison: keys, by which params.yaml and files name them, labels for people, and classes.
+
+A new method is a class in a module of `dass.baselines.methods` and an entry of `_ALL`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from dass.fidelity import FIDELITIES, Fidelity
 
 REFERENCE = "dass"  # what every other method is compared with
+
+Group = Literal["meta", "zero-cost", "trivial", "multi_fidelity", "few-shot"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of the comparison.
+
+    Attributes:
+        key: identifier of the method, by which params.yaml and files name it.
+        label: name of the method for people.
+        group: `meta` (learns from source tasks), `zero-cost` (one batch, no training), `trivial` (no thought),
+            `multi_fidelity` (learns from source tasks what proxies are worth), or `few-shot` (is shown students of the
+            target and learns from as many of each source task; `few_shot_curve` runs these).
+        ranker: class of the method as MODULE:CLASS in `dass.baselines.methods`; imported when the method is used.
+        options: keyword arguments of the class's `of`.
+        ablation: whether the method is the paper's predictor with parts changed, and no baseline.
+    """
+
+    key: str
+    label: str
+    group: Group
+    ranker: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    ablation: bool = False
+
+    @property
+    def learns(self) -> bool:
+        """Whether the method must be fitted."""
+        return self.group in ("meta", "multi_fidelity", "few-shot")
+
+    @property
+    def varies(self) -> bool:
+        """Whether what the method learns depends on its seed, so that several seeds are worth looking at."""
+        return self.group in ("meta", "few-shot")
 
 
 def multi_fidelity_method(fidelity: Fidelity) -> str:
@@ -10,71 +52,84 @@ def multi_fidelity_method(fidelity: Fidelity) -> str:
     return f"multifidelity_{fidelity.key}"
 
 
-META = {
-    "dass": "DaSS",
-    "dass_unguided": "DaSS without guide",
-    "maml": "MAML",
-    "meta_sgd": "Meta-SGD",
-    "dass_without_student": "DaSS without student",
-    "dass_without_teacher": "DaSS without teacher",
-    "dass_without_code": "DaSS without code",
-    "dass_fixed_rates": "DaSS, fixed rates",
-    "dass_first_order": "DaSS, first order",
-    "dass_2_steps": "DaSS, 2 steps",
-    "dass_5_steps": "DaSS, 5 steps",
-    "metad2a": "MetaD2A",
-    "tans": "TANS",
-    "metad2a_teacher_features": "MetaD2A, teacher's features",
-    "tans_teacher_features": "TANS, teacher's features",
-}
-ABLATIONS = (
-    "dass_unguided", "dass_without_student", "dass_without_teacher", "dass_without_code", "dass_fixed_rates",
-    "dass_first_order", "dass_2_steps", "dass_5_steps",
-)  # fmt: skip
-"""Those of `META` that are the paper's predictor with parts changed, and no baselines."""
+def _variant(key: str, label: str, *, ablation: bool = True) -> Method:
+    return Method(key, label, "meta", "meta_predictors:MetaPredictorRanker", {"variant": key}, ablation)
 
-ZERO_COST = {
-    "grad_norm": "grad_norm",
-    "snip": "snip",
-    "grasp": "grasp",
-    "fisher": "fisher",
-    "plain": "plain",
-    "synflow": "synflow",
-    "naswot": "naswot",
-    "diswot": "DisWOT",
-    "diswot_trained_teacher": "DisWOT, trained teacher",
-    "diswot_remapped_student": "DisWOT, remapped student",
-}
-TRIVIAL = {
-    "parameters": "parameters",
-    "macs": "MACs",
-    "depth": "depth",
-    "random": "random",
-    "remapped_accuracy": "remapped accuracy",
-    "remapped_loss": "remapped loss",
-    "one_batch_accuracy": "one-batch accuracy",
-    "one_batch_loss": "one-batch loss",
-}
-REMAPPED = ("remapped_accuracy", "remapped_loss", "one_batch_accuracy", "one_batch_loss")
-"""Those of `TRIVIAL` that look at remapped students."""
 
-MULTI_FIDELITY = {multi_fidelity_method(one): f"multi-fidelity, {one.label}" for one in FIDELITIES}
-FEW_SHOT = {f"few_shot_{shots}": f"few-shot {shots}" for shots in (1, 3, 5, 10, 20)}
+def _zero_cost(key: str) -> Method:
+    return Method(key, key, "zero-cost", "zero_cost:ZeroCost", {"proxy": key})
 
-METHODS = {**META, **ZERO_COST, **TRIVIAL, **MULTI_FIDELITY, **FEW_SHOT}
-"""The label of every method by its key, in the order in which tables have them."""
+
+def _diswot(key: str, label: str, start: str) -> Method:
+    return Method(key, label, "zero-cost", "diswot:DisWOT", {"start": start})
+
+
+def _remapped(key: str, label: str, measure: str, *, recalibrate: bool) -> Method:
+    options = {"measure": measure, "recalibrate": recalibrate}
+    return Method(key, label, "trivial", "remapped:RemappedAccuracy", options)
+
+
+def _multi_fidelity(fidelity: Fidelity) -> Method:
+    key, label = multi_fidelity_method(fidelity), f"multi-fidelity, {fidelity.label}"
+    return Method(key, label, "multi_fidelity", "multi_fidelity:MultiFidelityRanker", {"fidelity": fidelity})
+
+
+def _few_shot(shots: int) -> Method:
+    return Method(f"few_shot_{shots}", f"few-shot {shots}", "few-shot", "few_shot:FewShot", {"shots": shots})
+
+
+_ALL = (
+    _variant("dass", "DaSS", ablation=False),
+    _variant("dass_unguided", "DaSS without guide"),
+    _variant("maml", "MAML", ablation=False),
+    _variant("meta_sgd", "Meta-SGD", ablation=False),
+    _variant("dass_without_student", "DaSS without student"),
+    _variant("dass_without_teacher", "DaSS without teacher"),
+    _variant("dass_without_code", "DaSS without code"),
+    _variant("dass_fixed_rates", "DaSS, fixed rates"),
+    _variant("dass_first_order", "DaSS, first order"),
+    _variant("dass_2_steps", "DaSS, 2 steps"),
+    _variant("dass_5_steps", "DaSS, 5 steps"),
+    Method("metad2a", "MetaD2A", "meta", "metad2a:MetaD2A"),
+    Method("tans", "TANS", "meta", "tans:TANS"),
+    Method(
+        "metad2a_teacher_features", "MetaD2A, teacher's features", "meta", "metad2a:MetaD2A", {"extractor": "teacher"}
+    ),
+    Method("tans_teacher_features", "TANS, teacher's features", "meta", "tans:TANS", {"extractor": "teacher"}),
+    *map(_zero_cost, ("grad_norm", "snip", "grasp", "fisher", "plain", "synflow", "naswot")),
+    _diswot("diswot", "DisWOT", "random"),
+    _diswot("diswot_trained_teacher", "DisWOT, trained teacher", "trained teacher"),
+    _diswot("diswot_remapped_student", "DisWOT, remapped student", "remapped"),
+    Method("parameters", "parameters", "trivial", "trivial:Parameters"),
+    Method("macs", "MACs", "trivial", "trivial:Macs"),
+    Method("depth", "depth", "trivial", "trivial:Depth"),
+    Method("random", "random", "trivial", "trivial:Random"),
+    _remapped("remapped_accuracy", "remapped accuracy", "accuracy", recalibrate=False),
+    _remapped("remapped_loss", "remapped loss", "loss", recalibrate=False),
+    _remapped("one_batch_accuracy", "one-batch accuracy", "accuracy", recalibrate=True),
+    _remapped("one_batch_loss", "one-batch loss", "loss", recalibrate=True),
+    *map(_multi_fidelity, FIDELITIES),
+    *map(_few_shot, (1, 3, 5, 10, 20)),
+)
+METHODS: Mapping[str, Method] = {method.key: method for method in _ALL}
+"""Every method by its key, in the order in which tables have them."""
+
+ABLATIONS = tuple(key for key, method in METHODS.items() if method.ablation)
+FEW_SHOT = tuple(key for key, method in METHODS.items() if method.group == "few-shot")
+MULTI_FIDELITY = tuple(key for key, method in METHODS.items() if method.group == "multi_fidelity")
+REMAPPED = tuple(key for key, method in METHODS.items() if method.ranker == "remapped:RemappedAccuracy")
 
 # What versions before 0.2 called methods, where that is not today's label.
 _OLD_NAMES = {
     "remapped accuracy, new statistics": "one_batch_accuracy",
     "remapped loss, new statistics": "one_batch_loss",
 }
-_KEYS = {**{label: key for key, label in METHODS.items()}, **_OLD_NAMES}
+_KEYS = {**{method.label: key for key, method in METHODS.items()}, **_OLD_NAMES}
 
 
 def method_label(key: str) -> str:
     """What people read; the key itself where it is no method of the comparison, such as the noise ceiling."""
-    return METHODS.get(key, key)
+    return METHODS[key].label if key in METHODS else key
 
 
 def method_key(name: str) -> str:

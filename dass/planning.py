@@ -8,14 +8,13 @@ from statistics import fmean
 
 import torch
 
-from dass.baselines.catalogue import CATALOGUE
 from dass.config import Evaluation, Target
 from dass.datasets.catalogue import find_dataset
 from dass.datasets.packed import CARD, open_packed
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
 from dass.fidelity import FIDELITIES, ONE_BATCH, Fidelity
-from dass.method_names import REFERENCE, REMAPPED, multi_fidelity_method
+from dass.method_names import METHODS, REFERENCE, REMAPPED, multi_fidelity_method
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import embed, fixed_noise
 from dass.project import Project
@@ -222,8 +221,8 @@ def _ranking_estimate(
     candidates = len(targets) * project.params.search.candidates
     scoring = 0.0
     for name in block.methods:
-        count = students * (block.seeds if CATALOGUE[name].varies else 1) + candidates * (name in block.picks)
-        scoring += count * looks.get(name, per_score.get(CATALOGUE[name].group, 0.0))
+        count = students * (block.seeds if METHODS[name].varies else 1) + candidates * (name in block.picks)
+        scoring += count * looks.get(name, per_score.get(METHODS[name].group, 0.0))
     picks = len(block.picks) * block.pick_seeds
     return StageEstimate(
         "rank",
@@ -236,7 +235,7 @@ def _ranking_estimate(
 
 def _learned_seeds(block: Evaluation, name: str) -> range:
     """Seeds under which a method must learn: all but the first of DaSS, which is the predictor."""
-    if not CATALOGUE[name].varies:
+    if not METHODS[name].varies:
         return range(0)
     return range(1 if name == REFERENCE else 0, block.seeds)
 

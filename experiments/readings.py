@@ -16,9 +16,9 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from dass.baselines.catalogue import Settings
 from dass.baselines.evaluated import evaluated_targets
-from dass.baselines.meta_predictors import VARIANTS
+from dass.baselines.methods.meta_predictors import VARIANTS
+from dass.baselines.ranker import Settings
 from dass.baselines.readings import PUBLISHED, READINGS, Reading, agreement, best_reading, folds
 from dass.baselines.scores import ScoreDatabase
 from dass.baselines.scoring import Scoring, TargetSample

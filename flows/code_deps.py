@@ -1,8 +1,9 @@
 """The code that each stage of dvc.yaml depends on: `python -m flows.code_deps` writes it there.
 
 A stage depends on the module of its flow and on every module of this project that can be reached from it by imports, at
-the top of a file or within a function. Left out is what carries a stage out and records it, since no output of DVC
-depends on it. A folder stands for its files where a stage depends on all of them.
+the top of a file or within a function. A call `import_module(f"PACKAGE.{name}")` counts as an import of all modules of
+the package. Left out is what carries a stage out and records it, since no output of DVC depends on it. A folder stands
+for its files where a stage depends on all of them.
 """
 
 import ast
@@ -18,6 +19,7 @@ CARRIES_OUT = tuple(f"flows/{name}.py" for name in ("cluster", "exits", "process
 RECORDS = "dass/tracking/"  # what MLflow is told
 TRACKED = ("register", "evaluate")  # stages whose outputs hold what MLflow answered
 CODE = re.compile(r"(dass|flows)/")
+CHOSEN = re.compile(r"import_module\(f'([\w.]+)\.\{\w+\}'\)")  # any module of a package, named when the program runs
 WIDTH = 120
 
 
@@ -59,6 +61,8 @@ def _imports(tree: ast.AST, root: Path) -> Iterator[str]:
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Call) and (package := CHOSEN.fullmatch(ast.unparse(node))):
+            names = [f"{package[1]}.{path.stem}" for path in root.joinpath(*package[1].split(".")).glob("*.py")]
         for name in names:
             yield from _module(name, root)
         yield from _imports(node, root)

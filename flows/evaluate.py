@@ -6,7 +6,6 @@ from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from dass.baselines.catalogue import CATALOGUE
 from dass.baselines.comparison import method_seeds, wanted_scores
 from dass.baselines.evaluated import EvaluatedTarget, evaluated_targets
 from dass.baselines.findings import compare_methods, reference_estimates, summary_of
@@ -16,7 +15,7 @@ from dass.evaluation.page import Findings, page, pictures, tables
 from dass.evaluation.plots import save, scatter
 from dass.evaluation.tables import CorrelationRow, CurveRow, PickRow, write_csv
 from dass.files import read_json, write_json, write_text
-from dass.method_names import REFERENCE
+from dass.method_names import METHODS, REFERENCE
 from dass.project import Project
 from dass.tracking.lineage import lineage
 from dass.tracking.store import open_store
@@ -105,7 +104,7 @@ def record(project: Project, targets: Sequence[EvaluatedTarget], found: Findings
     log_evaluation(
         store, lineage(project.root, inputs), preset=project.params.preset, reference=REFERENCE,
         methods=[
-            MethodRun(name, CATALOGUE[name].group, len(method_seeds(project.params, name)))
+            MethodRun(name, METHODS[name].group, len(method_seeds(project.params, name)))
             for name in (*found.meta, *found.others, *found.multi_fidelity)
         ],
         rows=found.rows, picks=found.picks, files=[folder / name for name in names],

@@ -4,15 +4,15 @@ from functools import partial
 
 import torch
 
-from dass.baselines.catalogue import CATALOGUE, Settings
 from dass.baselines.evaluated import EvaluatedTarget
 from dass.baselines.picks import Pick, picks_of, searcher
+from dass.baselines.ranker import Settings
 from dass.baselines.scores import ScoreDatabase, Scores
 from dass.baselines.scoring import CURVE, Scoring
 from dass.config import Params
 from dass.errors import DassError
 from dass.files import content_id, file_id
-from dass.method_names import FEW_SHOT, REFERENCE, method_label
+from dass.method_names import FEW_SHOT, METHODS, REFERENCE, method_label
 from dass.predictor.checkpoint import load_predictor
 from dass.project import Project
 from dass.students.plan import StudentJob
@@ -22,7 +22,7 @@ from dass.tasks.ranking import source_tasks
 
 def method_seeds(params: Params, name: str) -> list[int]:
     """The seeds of a method: several of one whose learning depends on the seed."""
-    count = params.evaluation.seeds if CATALOGUE[name].varies else 1
+    count = params.evaluation.seeds if METHODS[name].varies else 1
     return [params.seed + index for index in range(count)]
 
 

@@ -5,17 +5,16 @@ from typing import Any
 
 import torch
 
-from dass.baselines.catalogue import CATALOGUE
 from dass.baselines.comparison import target_picks
 from dass.baselines.evaluated import EvaluatedTarget
-from dass.baselines.few_shot import curve_rows
+from dass.baselines.methods.few_shot import curve_rows
 from dass.baselines.picks import searcher
 from dass.baselines.scores import Scores, coverage_rows, score_arrays, time_rows
 from dass.evaluation.intervals import Estimate
 from dass.evaluation.page import Findings
 from dass.evaluation.report import CEILING, best_baseline, ceiling_rows, compare, estimate_of
 from dass.evaluation.tables import MEAN, PickRow
-from dass.method_names import ABLATIONS, FEW_SHOT, REFERENCE, method_label
+from dass.method_names import ABLATIONS, FEW_SHOT, METHODS, REFERENCE, method_label
 from dass.networks.checkpoint import TeacherCard, load_card
 from dass.project import Project
 from dass.search.result import load_search
@@ -48,9 +47,9 @@ def compare_methods(project: Project, targets: Sequence[EvaluatedTarget], scores
     return Findings(
         truths=truths,
         teachers={target.name: target.task.teacher_accuracy for target in targets},
-        meta=[name for name in names if CATALOGUE[name].group == "meta"],
-        others=[name for name in names if CATALOGUE[name].group not in ("meta", "multi_fidelity")],
-        multi_fidelity=[name for name in names if CATALOGUE[name].group == "multi_fidelity"],
+        meta=[name for name in names if METHODS[name].group == "meta"],
+        others=[name for name in names if METHODS[name].group not in ("meta", "multi_fidelity")],
+        multi_fidelity=[name for name in names if METHODS[name].group == "multi_fidelity"],
         reference=REFERENCE,
         variants=list(ABLATIONS),
         rows=rows,

@@ -2,14 +2,40 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Self
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dass.config import DistillationRecipe, Predictor
 from dass.errors import UsageError
 from dass.space.architecture import Architecture
 from dass.tasks.ranking import RankingTask
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What methods need of params.yaml.
+
+    Attributes:
+        predictor: settings of the meta-training.
+        distillation: the recipe behind the accuracies.
+        seed: random seed of everything random in a method.
+        device: on which methods that learn do so: `auto`, `cpu` or `cuda`. The others go where the teacher is.
+        checkpoint: a file where a method whose learning can go on after a stop keeps its state; None for nowhere.
+        proxies: a folder where the multi-fidelity predictor keeps its measurements; None for nowhere.
+        workers: processes in which it measures, 0 for this one; None for one per core, or one on a GPU.
+    """
+
+    predictor: Predictor
+    distillation: DistillationRecipe
+    seed: int = 0
+    device: str = "auto"
+    checkpoint: Path | None = None
+    proxies: Path | None = None
+    workers: int | None = None
 
 
 class Ranker(ABC):
@@ -22,6 +48,16 @@ class Ranker(ABC):
     scored, nor on their order. Scoring leaves the teacher and the global random state as they were. A score may
     be NaN or infinite where a method breaks down; `dass.evaluation.correlation` says how those rank.
     """
+
+    @classmethod
+    def of(cls, settings: Settings, **options: Any) -> Self:
+        """Makes the method as params.yaml asks for it; a method that needs settings takes them here.
+
+        Args:
+            settings: what methods need of params.yaml.
+            options: those of the method's entry in `dass.method_names.METHODS`.
+        """
+        return cls(**options)
 
     def fit(self, training: Sequence[RankingTask], validation: Sequence[RankingTask]) -> Self:
         """Learns from source tasks; does nothing unless a method learns.

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dass.baselines.few_shot import FewShotPoint
+from dass.baselines.methods.few_shot import FewShotPoint
 from dass.errors import DassError
 from dass.evaluation.report import Truth
 from dass.evaluation.tables import COVERED, SECONDS, CorrelationRow

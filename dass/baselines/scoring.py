@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from dass.baselines.catalogue import CATALOGUE, Settings
-from dass.baselines.few_shot import FewShot, few_shot_curve
-from dass.baselines.meta_predictors import MetaPredictorRanker
-from dass.baselines.multi_fidelity import MultiFidelityRanker
-from dass.baselines.ranker import Ranker
+from dass.baselines.catalogue import make_ranker
+from dass.baselines.methods.few_shot import FewShot, few_shot_curve
+from dass.baselines.methods.meta_predictors import MetaPredictorRanker
+from dass.baselines.methods.multi_fidelity import MultiFidelityRanker
+from dass.baselines.ranker import Ranker, Settings
 from dass.baselines.scores import Sample, ScoreDatabase, Scores
 from dass.device import device_name
 from dass.errors import DassError, UsageError
 from dass.files import content_id
-from dass.method_names import REFERENCE, method_label
+from dass.method_names import METHODS, REFERENCE, method_label
 from dass.predictor.scorer import MetaPredictor
 from dass.space.architecture import Architecture
 from dass.tasks.ranking import RankingTask, SourceTasks
@@ -103,7 +103,7 @@ class Scoring:
             seed: random seed of what is learned and of the draws.
             sample: the target's known students.
         """
-        methods = {name: CATALOGUE[name].make(self.settings) for name in names}
+        methods = {name: make_ranker(name, self.settings) for name in names}
         most = len(sample.architectures) // 2
         shots = {name: made.shots for name, made in methods.items() if isinstance(made, FewShot) and made.shots <= most}
         wanted = self._wanted(
@@ -125,12 +125,11 @@ class Scoring:
 
     def ranker(self, name: str, seed: int) -> Ranker:
         """A method of the catalogue, learned where it learns."""
-        method = CATALOGUE[name]
         file = "".join(sign if sign.isalnum() else "-" for sign in name.lower())
-        made = method.make(replace(self.settings, seed=seed, checkpoint=self.states / f"{file}-{seed}.partial"))
+        made = make_ranker(name, replace(self.settings, seed=seed, checkpoint=self.states / f"{file}-{seed}.partial"))
         if self._is_shipped(name, seed) and isinstance(made, MetaPredictorRanker):
             made.predictor_ = self.shipped
-        elif method.learns:
+        elif METHODS[name].learns:
             made.fit(self._sources().training, self._sources().validation)
         return made
 
@@ -145,10 +144,8 @@ class Scoring:
     def _wanted(self, name: str, seed: int, sample: TargetSample, *more: Any) -> Scores:
         """The scores to be found, as yet without values."""
         method = REFERENCE if name == CURVE else name
-        if method not in CATALOGUE:
-            raise UsageError(f"there is no method {name!r} in the catalogue")
-        made = CATALOGUE[method].make(replace(self.settings, seed=seed))
-        learned = "" if not CATALOGUE[method].learns else self.source_id
+        made = make_ranker(method, replace(self.settings, seed=seed))
+        learned = self.source_id if METHODS[method].learns else ""
         if self._is_shipped(method, seed):
             learned = self.shipped_id
         arch_ids = tuple(architecture.arch_id for architecture in sample.architectures)

@@ -12,6 +12,7 @@ from dass.fidelity import FIDELITIES, NOISE, ONE_BATCH, SIZE, Fidelity
 from dass.multi_fidelity.features import anchored, by_thirds
 from dass.multi_fidelity.gaussian_process import Sample, TaskProcess
 from dass.proxies.collector import Collector, Progress
+from dass.proxies.registry import proxies_at
 from dass.proxies.table import Column, ProxyTable, joined
 from dass.space.architecture import Architecture
 from dass.tasks.task import Task
@@ -222,14 +223,12 @@ def gather(
         fidelity: fidelity of the measurement.
         progress: called with students done and in all, by its own measurement where it takes long.
     """
-    parts = [collector.size(architectures)]
-    if fidelity.level >= NOISE.level:
-        parts.append(collector.noise(architectures))
-    if fidelity.level >= ONE_BATCH.level:
-        parts.append(collector.one_batch(architectures, progress if fidelity == ONE_BATCH else None))
-    if fidelity.kind == "steps":
-        parts.append(collector.k_step(architectures, fidelity.steps, progress))
-    return joined(parts)
+    return joined(
+        [
+            collector.measure(proxy, architectures, progress if proxy.fidelity == fidelity else None)
+            for proxy in proxies_at(fidelity)
+        ]
+    )
 
 
 def _pooled(means: Sequence[Floats], variances: Sequence[Floats]) -> tuple[Floats, Floats]:

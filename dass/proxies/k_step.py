@@ -1,13 +1,13 @@
 """Proxies of a second: the first steps of distillation."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dass.config import DistillationRecipe
@@ -17,7 +17,8 @@ from dass.device import deterministic, resolve_precision
 from dass.fidelity import STEPS, Fidelity
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
-from dass.proxies.table import Column, Measure
+from dass.proxies.proxy import InWorker, StoredProxy, Subject
+from dass.proxies.table import Column, Floats, Measure
 from dass.space.architecture import Architecture
 from dass.training.batches import PRECISIONS, Batch, epoch_batches
 from dass.training.evaluation import forward
@@ -28,18 +29,54 @@ HELD_OUT = 256
 SHARE = 0.2  # of the training images, at most, are held out
 MEASURES: tuple[Measure, ...] = ("kd_loss", "accuracy", "loss")
 
-Load = Callable[[], TaskData]
 
+class KStep(StoredProxy):
+    """Losses and accuracy on held-out training images after 5, 10, 20 and 50 steps of distillation, up to a number.
 
-def columns(steps: int) -> tuple[Column, ...]:
-    """Columns of a training of `steps` steps: of all lengths up to it."""
-    lengths = [Fidelity("steps", length) for length in STEPS if length <= steps]
-    return tuple(Column(f"{length.key}_{name}", length, name) for length in lengths for name in MEASURES)
+    Args:
+        steps: number of steps, one of `STEPS`; the longer training of a student in a file serves too.
+    """
 
+    fidelity = Fidelity("steps", STEPS[0])
+    name = "sprint"  # as the files of version 0.1 are named
+    images = HELD_OUT
+    students_per_job = (1, 1)
 
-def steps_of(count: int) -> int:
-    """Steps of a training that has so many columns."""
-    return STEPS[count // len(MEASURES) - 1]
+    def __init__(self, steps: int) -> None:
+        self.fidelity = Fidelity("steps", steps)
+
+    @classmethod
+    def at(cls, fidelity: Fidelity) -> Self | None:
+        """See `Proxy.at`."""
+        return cls(fidelity.steps) if fidelity.kind == "steps" else None
+
+    def columns(self, stages: int) -> tuple[Column, ...]:
+        """See `Proxy.columns`: those of all lengths up to the number of steps."""
+        lengths = [Fidelity("steps", length) for length in STEPS if length <= self.fidelity.steps]
+        return tuple(Column(f"{length.key}_{name}", length, name) for length in lengths for name in MEASURES)
+
+    def part(self, count: int) -> float:
+        """See `StoredProxy.part`: by the number of steps."""
+        return self.fidelity.steps / STEPS[count // len(MEASURES) - 1]
+
+    def prepare(self, in_worker: InWorker) -> Tensor:
+        """See `StoredProxy.prepare`: the teacher's logits for the batches, [steps, b, classes]."""
+        return in_worker(self._logits)
+
+    def _logits(self, subject: Subject) -> Tensor:
+        data = subject.load().to(subject.device)
+        return teacher_logits(subject.teacher, data, subject.recipe, self.fidelity.steps, subject.seed)
+
+    def rows(self, subject: Subject, architectures: Sequence[Architecture]) -> Floats:
+        """See `Proxy.rows`."""
+        assert subject.shared is not None  # of `prepare`
+        data, labels = subject.load().to(subject.device), subject.shared.to(subject.device)
+        return np.array(
+            [
+                k_step(subject.teacher, one, data, subject.recipe, soft_labels=labels, seed=subject.seed)
+                for one in architectures
+            ]
+        )
 
 
 @deterministic()
@@ -51,7 +88,7 @@ def k_step(
     *,
     soft_labels: Tensor,
     seed: int,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Takes the first steps of a student's distillation, at the recipe's full rate.
 
     Read after 5, 10, 20 and 50 steps: the mean distillation loss of the last half of the steps so far, and accuracy
@@ -67,7 +104,7 @@ def k_step(
         seed: random seed of batch order and augmentation.
 
     Returns:
-        [f], one value for each of `columns(steps)`.
+        [f], one value for each of the columns of `KStep`.
     """
     precision = resolve_precision(recipe.precision, teacher.device)
     shown, held_out = divide(data, recipe.batch_size, precision)
@@ -88,32 +125,23 @@ def k_step(
     return np.array(read)
 
 
-def k_step_job(
-    architectures: Sequence[Architecture],
-    *,
-    teacher: ElasticResNet,
-    load: Load,
-    recipe: DistillationRecipe,
-    soft_labels: Tensor,
-    seed: int,
-    device: torch.device,
-) -> NDArray[np.float64]:
-    """`k_step` as a job of a worker process: [n, f] for n students."""
-    teacher = teacher.to(device).to(memory_format=torch.channels_last).eval()
-    data, soft_labels = load().to(device), soft_labels.to(device)
-    rows = [k_step(teacher, one, data, recipe, soft_labels=soft_labels, seed=seed) for one in architectures]
-    return np.array(rows)
-
-
 @deterministic()
 @torch.no_grad()
-def soft_labels_job(
-    *, teacher: ElasticResNet, load: Load, recipe: DistillationRecipe, steps: int, seed: int, device: torch.device
-) -> Tensor:
-    """The teacher's logits for the batches of a short training, the same for all students: [steps, b, classes]."""
-    teacher = teacher.to(device).to(memory_format=torch.channels_last).eval()
-    precision = resolve_precision(recipe.precision, device)
-    shown, _ = divide(load().to(device), recipe.batch_size, precision)
+def teacher_logits(teacher: ElasticResNet, data: TaskData, recipe: DistillationRecipe, steps: int, seed: int) -> Tensor:
+    """The teacher's logits for the batches of a short training.
+
+    Args:
+        teacher: trained network of the teacher, in eval mode.
+        data: the task, on the teacher's device.
+        recipe: recipe of the distillation.
+        steps: number of batches.
+        seed: random seed of batch order and augmentation.
+
+    Returns:
+        float32 [steps, b, classes], on the CPU.
+    """
+    precision = resolve_precision(recipe.precision, teacher.device)
+    shown, _ = divide(data, recipe.batch_size, precision)
     first = islice(batches(shown, recipe, seed, precision), steps)
     return torch.stack([forward(teacher, batch.images, precision).cpu() for batch in first])
 

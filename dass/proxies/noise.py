@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dass.fidelity import NOISE
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import embed
-from dass.proxies.table import Column
+from dass.proxies.proxy import Proxy, Subject
+from dass.proxies.table import Column, Floats
 from dass.space.architecture import Architecture
 
 COLUMNS = tuple(
@@ -18,9 +18,23 @@ COLUMNS = tuple(
 )
 
 
+class Noise(Proxy):
+    """How near a remapped student's response to the fixed noise image is to the teacher's."""
+
+    fidelity = NOISE
+
+    def columns(self, stages: int) -> tuple[Column, ...]:
+        """See `Proxy.columns`."""
+        return COLUMNS
+
+    def rows(self, subject: Subject, architectures: Sequence[Architecture]) -> Floats:
+        """See `Proxy.rows`."""
+        return noise_rows(subject.teacher, architectures, subject.noise)
+
+
 def noise_rows(
     teacher: ElasticResNet, architectures: Sequence[Architecture], noise: Tensor, *, dtype: torch.dtype = torch.float32
-) -> NDArray[np.float64]:
+) -> Floats:
     """How near the remapped student's response to the fixed noise image is to the teacher's.
 
     The cosine between both embeddings; the logarithm of their norms' ratio; the norm of their difference over the

@@ -5,7 +5,7 @@ of one batch the remapped student sees something before any training, and what i
 distillation will lead.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -13,10 +13,8 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
-from dass.config import DistillationRecipe
 from dass.datasets.augment import normalize
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
@@ -25,26 +23,46 @@ from dass.families.family import Family
 from dass.fidelity import ONE_BATCH
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.run_block import relu_, run_block
-from dass.proxies.table import Column, Measure
+from dass.proxies.proxy import StoredProxy, Subject
+from dass.proxies.table import Column, Floats, Measure
 from dass.space.architecture import Architecture
 from dass.training.batches import PRECISIONS
 from dass.training.evaluation import predict
 from dass.training.losses import distillation_loss
 
 IMAGES = 256
+ACCURACY, LOSS = 0, 1  # indices of these columns
+MEASURES: tuple[Measure, ...] = ("accuracy", "loss", "kd_loss", "agreement")
 
 
-ACCURACY, LOSS = 0, 1  # places of these columns
+class OneBatch(StoredProxy):
+    """Accuracy, losses and likeness to the teacher of remapped students on one batch."""
 
+    fidelity = ONE_BATCH
+    name = "recalibrated"  # as the files of version 0.1 are named
+    images = IMAGES
+    students_per_job = (16, 64)  # enough to share what is common, few enough to lose little
 
-def columns(stages: int) -> tuple[Column, ...]:
-    """Columns for networks of so many stages."""
-    measures: tuple[Measure, ...] = ("accuracy", "loss", "kd_loss", "agreement")
-    return (
-        *(Column(f"one_batch_{measure}", ONE_BATCH, measure) for measure in measures),
-        *Column.for_stages("similarity", ONE_BATCH, stages),
-        Column("one_batch_error", ONE_BATCH),
-    )
+    def columns(self, stages: int) -> tuple[Column, ...]:
+        """See `Proxy.columns`."""
+        return (
+            *(Column(f"one_batch_{measure}", ONE_BATCH, measure) for measure in MEASURES),
+            *Column.for_stages("similarity", ONE_BATCH, stages),
+            Column("one_batch_error", ONE_BATCH),
+        )
+
+    def rows(self, subject: Subject, architectures: Sequence[Architecture]) -> Floats:
+        """See `Proxy.rows`."""
+        recipe = subject.recipe
+        return one_batch_rows(
+            subject.teacher,
+            architectures,
+            subject.load(),
+            alpha=recipe.alpha,
+            temperature=recipe.temperature,
+            precision=recipe.precision,
+            seed=subject.seed,
+        )
 
 
 @torch.inference_mode()
@@ -58,7 +76,7 @@ def one_batch_rows(
     images: int = IMAGES,
     seed: int = 0,
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
-) -> NDArray[np.float64]:
+) -> Floats:
     """Accuracy, losses and likeness to the teacher of remapped students on one batch.
 
     Columns: accuracy (0..1), cross entropy, distillation loss, share of images on which student and teacher agree,
@@ -78,7 +96,7 @@ def one_batch_rows(
         precision: number format of convolutions: `auto`, `float32` or `bfloat16`.
 
     Returns:
-        [n, f], columns `columns`.
+        [n, f], columns as of `OneBatch`.
     """
     device = teacher.device
     resolved = resolve_precision(precision, device)
@@ -90,7 +108,7 @@ def one_batch_rows(
 
     whole = walk.go(teacher.architecture).pooled
     reference, last = [_centered_gram(pooled) for pooled in whole], whole[-1]
-    rows = np.empty((len(architectures), len(columns(teacher.architecture.family.stages))))
+    rows = np.empty((len(architectures), len(MEASURES) + len(whole) + 1))
     order = sorted(range(len(architectures)), key=lambda i: (str(architectures[i].family), architectures[i].widths))
     for index in order:
         seen = walk.go(architectures[index])
@@ -106,27 +124,6 @@ def one_batch_rows(
         ]
         rows[index] = torch.stack([value.double() for value in measured]).cpu().numpy()
     return rows
-
-
-def one_batch_job(
-    architectures: Sequence[Architecture],
-    *,
-    teacher: ElasticResNet,
-    load: Callable[[], TaskData],
-    recipe: DistillationRecipe,
-    device: torch.device,
-    seed: int,
-) -> NDArray[np.float64]:
-    """`one_batch_rows` as a job of a worker process, with the losses of a recipe."""
-    return one_batch_rows(
-        teacher.to(device).to(memory_format=torch.channels_last),
-        architectures,
-        load(),
-        alpha=recipe.alpha,
-        temperature=recipe.temperature,
-        precision=recipe.precision,
-        seed=seed,
-    )
 
 
 @dataclass(frozen=True)

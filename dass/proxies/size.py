@@ -3,23 +3,31 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dass.fidelity import SIZE
-from dass.proxies.table import Column
+from dass.proxies.proxy import Proxy, Subject
+from dass.proxies.table import Column, Floats
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 
 
-def columns(stages: int) -> tuple[Column, ...]:
-    """Columns for networks of so many stages."""
-    whole = (Column(name, SIZE) for name in ("log_parameters", "log_macs"))
-    return (*whole, *Column.for_stages("depth", SIZE, stages), *Column.for_stages("width", SIZE, stages))
+class Size(Proxy):
+    """Logarithms of parameters and MACs, depths and mean widths of the stages."""
+
+    fidelity = SIZE
+
+    def columns(self, stages: int) -> tuple[Column, ...]:
+        """See `Proxy.columns`."""
+        whole = (Column(name, SIZE) for name in ("log_parameters", "log_macs"))
+        return (*whole, *Column.for_stages("depth", SIZE, stages), *Column.for_stages("width", SIZE, stages))
+
+    def rows(self, subject: Subject, architectures: Sequence[Architecture]) -> Floats:
+        """See `Proxy.rows`."""
+        data, full = subject.load(), [stage[-1] for stage in subject.teacher.architecture.widths]
+        return size_rows(architectures, data.resolution, len(data.classes), full)
 
 
-def size_rows(
-    architectures: Sequence[Architecture], resolution: int, classes: int, full: Sequence[int]
-) -> NDArray[np.float64]:
+def size_rows(architectures: Sequence[Architecture], resolution: int, classes: int, full: Sequence[int]) -> Floats:
     """Logarithms of parameters and MACs; of each stage its depth, and the mean width of its blocks as a ratio.
 
     Args:
@@ -29,7 +37,7 @@ def size_rows(
         full: the teacher's width of each stage.
 
     Returns:
-        [n, f], columns `columns`.
+        [n, f], columns as of `Size`.
     """
     rows = []
     for architecture in architectures:

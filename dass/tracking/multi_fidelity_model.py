@@ -12,7 +12,7 @@ from dass.errors import UsageError
 from dass.fidelity import Fidelity
 from dass.multi_fidelity.checkpoint import MultiFidelityCard, load_multi_fidelity
 from dass.multi_fidelity.predictor import MultiFidelityPredictor
-from dass.proxies.columns import read_columns
+from dass.proxies.registry import read_columns
 from dass.proxies.table import ProxyTable
 
 FILE = "predictor.safetensors"

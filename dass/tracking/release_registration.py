@@ -132,11 +132,11 @@ def _example(card: ReleaseCard) -> tuple["pd.DataFrame", Mapping[str, Any]]:
     import pandas as pd
 
     from dass.fidelity import SIZE
-    from dass.proxies import size
+    from dass.proxies.registry import columns_at
     from dass.tracking.multi_fidelity_model import CLASSES, FIDELITY, TEACHER_ACCURACY, TEST_IMAGES
 
     stages = 4
-    names = [column.name for column in size.columns(stages)]
+    names = [column.name for column in columns_at(SIZE, stages)]
     rows = [[14.0, 18.0, *[3.0] * stages, *[1.0] * stages]] + [[13.0, 17.0, *[2.0] * stages, *[0.5] * stages]] * 2
     return pd.DataFrame(rows, columns=pd.Index(names, dtype=object)), {
         TEACHER_ACCURACY: 80.0,

@@ -55,7 +55,7 @@ class LearnedScore:
         full = [stage[-1] for stage in teacher.architecture.widths]
         members = [*table.architectures, teacher.architecture]
         rows = size.size_rows(members, teacher.resolution, len(teacher.classes), full)
-        shape = by_thirds(ProxyTable(size.columns(len(full)), rows[:-1], rows[-1]))
+        shape = by_thirds(ProxyTable(size.Size().columns(len(full)), rows[:-1], rows[-1]))
         seen = np.stack(
             [
                 table.losses[:, reading] / uniform,

@@ -23,6 +23,7 @@ from dass.datasets.importing import import_dataset
 from dass.datasets.packed import load_target, open_packed
 from dass.datasets.splits import load_split, make_splits, write_split
 from dass.datasets.task_data import TaskData
+from dass.fidelity import Fidelity
 from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelity
 from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask
 from dass.networks.checkpoint import save_teacher
@@ -32,8 +33,8 @@ from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
 from dass.project import Project
-from dass.proxies import k_step, noise, one_batch, size
 from dass.proxies.recipe_facts import recipe_facts
+from dass.proxies.registry import columns_at
 from dass.proxies.table import ProxyTable
 from dass.space.search_space import SearchSpace
 from dass.training.user_teacher import TeacherFile, bring_in_teacher
@@ -183,10 +184,7 @@ def fill(root: Path) -> None:
 
 def _multi_fidelity(project: Project) -> None:
     """A multi-fidelity predictor that has learned from random numbers."""
-    columns, rng = (
-        (*size.columns(4), *noise.COLUMNS, *one_batch.columns(4), *k_step.columns(50)),
-        np.random.default_rng(0),
-    )
+    columns, rng = columns_at(Fidelity("steps", 50), 4), np.random.default_rng(0)
     proxies = [ProxyTable(columns, rng.normal(size=(8, len(columns))), np.ones(len(columns))) for _ in range(3)]
     recipe = project.params.distillation
     multi_fidelity = MultiFidelityPredictor(alpha=recipe.alpha, temperature=recipe.temperature).fit(

@@ -56,6 +56,11 @@ def test_imports_are_followed_through_helpers_and_functions(project: Path) -> No
     assert code_of("probe", project) == ["dass/rooms/late.py", "dass/whole", "flows/helper.py", "flows/probe.py"]
 
 
+def test_a_module_that_is_chosen_when_the_program_runs_may_be_any_of_its_package(project: Path) -> None:
+    (project / "flows" / "helper.py").write_text("def work(name):\n    import_module(f'dass.whole.{name}')\n")
+    assert code_of("probe", project) == ["dass/whole", "flows/helper.py", "flows/probe.py"]
+
+
 def test_what_no_stage_imports_makes_none_stale() -> None:
     """Only a search estimates latencies, and only registering measures them."""
     using = {stage for stage in STAGES if {"dass/search", "dass/search/latency.py"} & set(code_of(stage))}

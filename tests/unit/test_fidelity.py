@@ -27,9 +27,9 @@ def test_other_keys_are_refused(key: str) -> None:
 
 
 def test_steps_are_of_trainings_alone() -> None:
-    for kind, steps in (("steps", 0), ("noise", 5)):
-        with pytest.raises(UsageError, match="steps"):
-            Fidelity(kind, steps)  # type: ignore[arg-type]
+    for kind, steps in (("steps", 0), ("noise", 5), ("guess", 0)):
+        with pytest.raises(UsageError, match=f"{kind}.* {steps} steps"):
+            Fidelity(kind, steps)
 
 
 def test_params_of_earlier_versions_are_read() -> None:

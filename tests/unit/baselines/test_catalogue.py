@@ -1,59 +1,94 @@
-"""The catalogue has what the comparison promises, made as params.yaml says."""
+"""Methods are made as params.yaml says; a new one needs its class and an entry."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any, Self
 
-from dass.baselines.catalogue import CATALOGUE, Settings
-from dass.baselines.few_shot import FewShot
-from dass.baselines.meta_predictors import MetaPredictorRanker
-from dass.baselines.remapped import RemappedAccuracy
-from dass.baselines.zero_cost import ZeroCost
-from dass.fidelity import FIDELITIES
-from dass.method_names import FEW_SHOT, META, METHODS
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dass import method_names
+from dass.baselines import catalogue
+from dass.baselines.catalogue import make_ranker
+from dass.baselines.methods.few_shot import FewShot
+from dass.baselines.methods.meta_predictors import MetaPredictorRanker
+from dass.baselines.methods.remapped import RemappedAccuracy
+from dass.baselines.methods.zero_cost import PROXIES, ZeroCost
+from dass.baselines.ranker import Ranker, Settings
+from dass.config.evaluation import Evaluation
+from dass.errors import UsageError
+from dass.method_names import METHODS, Method
 from dass.params_file import load_params
+from dass.space.architecture import Architecture
+from dass.tasks.ranking import RankingTask
 
-PRESETS = Path(__file__).parents[3] / "presets"
-
-
-def test_every_promised_method_is_there() -> None:
-    groups = {
-        group: [name for name, method in CATALOGUE.items() if method.group == group]
-        for group in ("meta", "zero-cost", "trivial", "multi_fidelity", "few-shot")
-    }
-    assert {"dass", "dass_unguided", "maml", "meta_sgd", "metad2a", "tans"} <= set(groups["meta"])
-    assert groups["zero-cost"] == [
-        "grad_norm", "snip", "grasp", "fisher", "plain", "synflow", "naswot",
-        "diswot", "diswot_trained_teacher", "diswot_remapped_student",
-    ]  # fmt: skip
-    assert groups["few-shot"] == [f"few_shot_{shots}" for shots in (1, 3, 5, 10, 20)]
-    assert set(groups["trivial"]) == {
-        "parameters", "macs", "depth", "random", "remapped_accuracy", "remapped_loss",
-        "one_batch_accuracy", "one_batch_loss",
-    }  # fmt: skip
-    assert groups["multi_fidelity"] == [f"multifidelity_{one.key}" for one in FIDELITIES]
-    assert sum(map(len, groups.values())) == len(CATALOGUE)
+ROOT = Path(__file__).parents[3]
+PARAMS = load_params(ROOT / "presets" / "small.yaml")
+SETTINGS = Settings(PARAMS.predictor, PARAMS.distillation, seed=7, device="cpu")
 
 
-def test_params_are_checked_against_the_same_names() -> None:
-    assert set(METHODS) == set(CATALOGUE)
-    assert len(set(METHODS)) == len(METHODS)
-    page = (PRESETS.parent / "docs" / "evaluation.md").read_text()
-    assert [name for name in METHODS if f"`{name}`" not in page] == []
-    assert set(META) == {name for name, method in CATALOGUE.items() if method.group == "meta"}
-    assert set(FEW_SHOT) == {name for name, method in CATALOGUE.items() if method.group == "few-shot"}
+@pytest.mark.parametrize("key", METHODS)
+def test_each_method_is_made_and_on_the_page(key: str) -> None:
+    assert isinstance(make_ranker(key, SETTINGS), Ranker)
+    assert f"`{key}`" in (ROOT / "docs" / "evaluation.md").read_text()
+
+
+def test_keys_and_labels_name_one_method_each() -> None:
+    assert [method.key for method in METHODS.values()] == list(METHODS)
+    assert len({method.label for method in METHODS.values()}) == len(METHODS)
+    assert {method.options["proxy"] for method in METHODS.values() if "proxy" in method.options} == set(PROXIES)
+
+
+def test_an_unknown_method_is_named() -> None:
+    with pytest.raises(UsageError, match="luck"):
+        make_ranker("luck", SETTINGS)
 
 
 def test_settings_reach_the_methods() -> None:
-    params = load_params(PRESETS / "small.yaml")
-    settings = Settings(params.predictor, params.distillation, seed=7, device="cpu")
-    meta = CATALOGUE["maml"].make(settings)
+    meta = make_ranker("maml", SETTINGS)
     assert isinstance(meta, MetaPredictorRanker)
-    assert (meta.variant, meta.episodes, meta.seed, meta.device) == ("maml", params.predictor.episodes, 7, "cpu")
-    start = CATALOGUE["one_batch_loss"].make(settings)
-    assert isinstance(start, RemappedAccuracy)
-    assert (start.measure, start.recalibrate, start.temperature) == ("loss", True, params.distillation.temperature)
-    proxy = CATALOGUE["fisher"].make(settings)
+    assert (meta.variant, meta.episodes, meta.seed, meta.device) == ("maml", PARAMS.predictor.episodes, 7, "cpu")
+    remapped = make_ranker("one_batch_loss", SETTINGS)
+    assert isinstance(remapped, RemappedAccuracy)
+    assert (remapped.measure, remapped.recalibrate) == ("loss", True)
+    assert remapped.temperature == PARAMS.distillation.temperature
+    proxy = make_ranker("fisher", SETTINGS)
     assert isinstance(proxy, ZeroCost)
     assert (proxy.proxy, proxy.seed) == ("fisher", 7)
-    few = CATALOGUE["few_shot_5"].make(settings)
+    few = make_ranker("few_shot_5", SETTINGS)
     assert isinstance(few, FewShot)
-    assert (few.shots, few.meta.variant) == (5, "dass")
+    assert (few.shots, few.meta.variant, few.meta.shots) == (5, "dass", 5)
+
+
+class Widest(Ranker):
+    """A new method: the widest block."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    @classmethod
+    def of(cls, settings: Settings, **options: Any) -> Self:
+        """See `Ranker.of`."""
+        return cls(settings.seed)
+
+    def score(self, task: RankingTask, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        """See `Ranker.score`."""
+        return np.array([max(map(max, one.widths)) for one in architectures], dtype=np.float64)
+
+
+def test_a_new_method_is_a_class_and_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("dass.baselines.methods.widest")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(module, "Widest", Widest, raising=False)
+    methods = {**METHODS, "widest": Method("widest", "widest block", "trivial", "widest:Widest")}
+    for user in (method_names, catalogue, sys.modules["dass.config.evaluation"]):
+        monkeypatch.setattr(user, "METHODS", methods)
+    ranker = make_ranker("widest", SETTINGS)
+    assert isinstance(ranker, Widest)
+    assert ranker.seed == 7
+    block = PARAMS.evaluation.model_dump() | {"methods": ("dass", "widest"), "picks": ("widest",)}
+    assert Evaluation.model_validate(block).picks == ("widest",)
+    assert method_names.method_label("widest") == "widest block"

@@ -1,4 +1,4 @@
-"""One suite over every method of the catalogue: a new method joins by its line there."""
+"""One suite over every method of the catalogue: a new method joins by its entry."""
 
 import copy
 from dataclasses import dataclass, replace
@@ -10,11 +10,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dass.baselines.catalogue import CATALOGUE, Method, Settings
-from dass.baselines.few_shot import reveal
-from dass.baselines.ranker import Ranker
+from dass.baselines.catalogue import make_ranker
+from dass.baselines.methods.few_shot import reveal
+from dass.baselines.ranker import Ranker, Settings
 from dass.config import Predictor
 from dass.errors import UsageError
+from dass.method_names import METHODS, Method
 from dass.space.architecture import Architecture
 from dass.tasks.ranking import RankingTask
 from tests.samples import RECIPE
@@ -49,11 +50,11 @@ def proxies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("evidence")
 
 
-@pytest.fixture(scope="module", params=reversed(CATALOGUE))  # longest trainings first: they serve the shorter ones too
+@pytest.fixture(scope="module", params=reversed(METHODS))  # longest trainings first: they serve the shorter ones too
 def case(request: pytest.FixtureRequest, sources: list[RankingTask], target: RankingTask, proxies: Path) -> Case:
-    method = CATALOGUE[request.param]
+    method = METHODS[request.param]
     settings = replace(SETTINGS, proxies=proxies)
-    ranker = method.make(settings)
+    ranker = make_ranker(method.key, settings)
     assert not [name for name in vars(ranker) if name.endswith("_")]  # the constructor only stores its arguments
     if method.group == "multi_fidelity":  # it trains each student for a moment: a few of two tasks are enough
         sources = [
@@ -104,7 +105,7 @@ def test_nothing_is_disturbed(case: Case) -> None:
 
 def test_fitting_again_gives_the_same(case: Case) -> None:
     state = torch.get_rng_state()
-    again = case.method.make(case.settings).fit(case.sources[:-1], case.sources[-1:])
+    again = make_ranker(case.method.key, case.settings).fit(case.sources[:-1], case.sources[-1:])
     assert torch.equal(torch.get_rng_state(), state)
     np.testing.assert_array_equal(
         again.score(case.task, case.students[:2]), case.ranker.score(case.task, case.students[:2])
@@ -123,7 +124,7 @@ def test_nothing_of_the_target_is_looked_at_that_truth_comes_from(case: Case, ta
     np.testing.assert_allclose(case.ranker.score(task, case.students[:3]), case.scores[:3], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name, method in CATALOGUE.items() if method.learns])
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.learns])
 def test_a_method_that_learns_says_so_before_it_has(name: str, target: RankingTask) -> None:
     with pytest.raises(UsageError, match="call fit"):
-        CATALOGUE[name].make(SETTINGS).score(target, target.architectures)
+        make_ranker(name, SETTINGS).score(target, target.architectures)

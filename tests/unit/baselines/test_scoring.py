@@ -11,13 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from dass.baselines import scoring as module
-from dass.baselines.catalogue import CATALOGUE, Method, Settings
-from dass.baselines.meta_predictors import MetaPredictorRanker
+from dass.baselines.catalogue import make_ranker
+from dass.baselines.methods.meta_predictors import MetaPredictorRanker
 from dass.baselines.picks import picks_of
-from dass.baselines.ranker import Ranker
+from dass.baselines.ranker import Ranker, Settings
 from dass.baselines.scores import ScoreDatabase, Scores, score_arrays, time_rows
 from dass.baselines.scoring import Scoring, TargetSample
 from dass.errors import DassError
+from dass.method_names import METHODS, Method
 from dass.params_file import load_params
 from dass.predictor.scorer import MetaPredictor
 from dass.proxies.store import ProxyStore
@@ -94,7 +95,8 @@ class Broken(Ranker):
 def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Ranker]]:
     """Methods of these names in the catalogue."""
     methods: dict[str, Ranker] = {}
-    monkeypatch.setattr(module, "CATALOGUE", {**CATALOGUE, "broken": Method("trivial", lambda _: methods["broken"])})
+    monkeypatch.setattr(module, "METHODS", {**METHODS, "broken": Method("broken", "broken", "trivial", "")})
+    monkeypatch.setattr(module, "make_ranker", lambda name, settings: methods.get(name) or make_ranker(name, settings))
     yield methods
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dass.baselines.zero_cost import PROXIES
+from dass.baselines.methods.zero_cost import PROXIES
 from dass.config import Augmentation, DistillationRecipe
 from dass.datasets.importing import import_dataset
 from dass.datasets.packed import load_target

@@ -9,11 +9,10 @@ from dass.errors import UsageError
 from dass.fidelity import NOISE, ONE_BATCH, SIZE, Fidelity
 from dass.multi_fidelity.features import THIRDS, anchored, by_thirds
 from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask
-from dass.proxies import k_step, noise, one_batch, size
-from dass.proxies.columns import read_columns
+from dass.proxies.registry import columns_at, read_columns
 from dass.proxies.table import ProxyTable
 
-COLUMNS = (*size.columns(4), *noise.COLUMNS, *one_batch.columns(4), *k_step.columns(10))
+COLUMNS = columns_at(Fidelity("steps", 10), 4)
 NAMES = [column.name for column in COLUMNS]
 ALPHA, TEMPERATURE = 0.5, 6.0
 

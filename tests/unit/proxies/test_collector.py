@@ -14,8 +14,11 @@ from dass.fidelity import Fidelity
 from dass.multi_fidelity.predictor import gather
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import fixed_noise
-from dass.proxies import k_step, one_batch
 from dass.proxies.collector import Collector
+from dass.proxies.k_step import KStep
+from dass.proxies.noise import Noise
+from dass.proxies.one_batch import OneBatch, one_batch_rows
+from dass.proxies.size import Size
 from dass.proxies.store import ProxyStore, Row
 from dass.space.search_space import SearchSpace
 from dass.training.workers import Workers
@@ -44,21 +47,21 @@ def test_rows_are_those_of_the_measurement_and_the_teachers_is_the_largest_stude
     collector: Collector, teacher: ElasticResNet, space: SearchSpace, data: TaskData, recipe: DistillationRecipe
 ) -> None:
     students = space.sample(20, np.random.default_rng(0))
-    found = collector.one_batch(students)
+    found = collector.measure(OneBatch(), students)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as workers have: the order of sums depends on it
     try:
-        expected = one_batch.one_batch_rows(
+        expected = one_batch_rows(
             teacher, [*students, space.largest], data, alpha=recipe.alpha, temperature=recipe.temperature,
             precision=recipe.precision,
         )  # fmt: skip
     finally:
         torch.set_num_threads(threads)
     np.testing.assert_allclose(np.vstack([found.values, found.teacher]), expected, rtol=1e-6)
-    assert found.columns == one_batch.columns(4)
-    size = collector.size(students)
+    assert found.columns == OneBatch().columns(4)
+    size = collector.measure(Size(), students)
     assert list(size.values[:, size.names.index("depth_1")]) == [len(one.widths[0]) for one in students]
-    assert collector.noise(students).teacher[0] == pytest.approx(1)
+    assert collector.measure(Noise(), students).teacher[0] == pytest.approx(1)
 
 
 def test_nothing_is_measured_twice_and_a_longer_sprint_serves_for_a_shorter(
@@ -66,22 +69,22 @@ def test_nothing_is_measured_twice_and_a_longer_sprint_serves_for_a_shorter(
 ) -> None:
     students = space.sample(3, np.random.default_rng(0))
     calls: list[tuple[int, int]] = []
-    first = collector.k_step(students, 10, lambda done, total: calls.append((done, total)))
+    first = collector.measure(KStep(10), students, lambda done, total: calls.append((done, total)))
     assert calls[-1] == (4, 4)  # with the teacher
     calls.clear()
-    again = collector.k_step(students[::-1], 5, lambda done, total: calls.append((done, total)))
+    again = collector.measure(KStep(5), students[::-1], lambda done, total: calls.append((done, total)))
     assert calls == []
-    np.testing.assert_array_equal(again.values, first.values[::-1, : len(k_step.columns(5))])
+    np.testing.assert_array_equal(again.values, first.values[::-1, : len(KStep(5).columns(4))])
     assert len(list((tmp_path / "evidence").glob("rows-sprint-*.parquet"))) == 1
 
 
 def test_a_damaged_file_is_named(collector: Collector, space: SearchSpace, tmp_path: Path) -> None:
     students = space.sample(2, np.random.default_rng(0))
-    collector.one_batch(students)
+    collector.measure(OneBatch(), students)
     [path] = (tmp_path / "evidence").glob("*.parquet")
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DassError, match=rf"{path.name} is damaged"):
-        collector.one_batch(students)
+        collector.measure(OneBatch(), students)
 
 
 def test_a_store_without_a_folder_keeps_nothing() -> None:
@@ -93,11 +96,11 @@ def test_a_store_without_a_folder_keeps_nothing() -> None:
 def test_seconds_are_those_of_measuring_whenever_that_was(collector: Collector, space: SearchSpace) -> None:
     students = space.sample(3, np.random.default_rng(0))
     started = time.perf_counter()
-    first = collector.k_step(students, 10)
+    first = collector.measure(KStep(10), students)
     assert 0.5 * (time.perf_counter() - started) < 3 * first.seconds < time.perf_counter() - started
-    assert collector.k_step(students, 10).seconds == first.seconds
-    assert collector.k_step(students, 5).seconds == pytest.approx(first.seconds / 2)
-    start = collector.one_batch(students)
+    assert collector.measure(KStep(10), students).seconds == first.seconds
+    assert collector.measure(KStep(5), students).seconds == pytest.approx(first.seconds / 2)
+    start = collector.measure(OneBatch(), students)
     together = gather(collector, students, Fidelity("steps", 10))
     assert together.seconds > start.seconds + first.seconds > first.seconds
     assert together.seconds < start.seconds + first.seconds + 1
@@ -107,11 +110,11 @@ def test_rows_of_a_file_that_does_not_say_what_they_took_are_measured_again(
     collector: Collector, space: SearchSpace, tmp_path: Path
 ) -> None:
     students = space.sample(2, np.random.default_rng(0))
-    first = collector.one_batch(students)
+    first = collector.measure(OneBatch(), students)
     [path] = (tmp_path / "evidence").glob("*.parquet")
     pq.write_table(pq.read_table(path).drop_columns(["seconds"]).replace_schema_metadata(), path)
     calls: list[int] = []
-    again = collector.one_batch(students, lambda done, _: calls.append(done))
+    again = collector.measure(OneBatch(), students, lambda done, _: calls.append(done))
     assert calls == [3]
     np.testing.assert_array_equal(again.values, first.values)
     assert "seconds" in pq.read_table(path).column_names
@@ -122,23 +125,20 @@ def test_a_worker_that_dies_is_an_error_once_the_rest_is_measured_and_a_rerun_me
 ) -> None:
     students = space.sample(2, np.random.default_rng(0))
     killer = (
-        "import os\nfrom dass.proxies.k_step import k_step_job as real\n\n\ndef k_step_job(some, **given):\n"
-        "    if some[0] == given['teacher'].architecture:\n        os._exit(3)\n    return real(some, **given)\n"
+        "import os\nfrom dass.proxies.k_step import KStep\n\n\nclass Killer(KStep):\n"
+        "    def rows(self, subject, architectures):\n"
+        "        if architectures[0] == subject.teacher.architecture:\n            os._exit(3)\n"
+        "        return super().rows(subject, architectures)\n"
     )
     (tmp_path / "killer.py").write_text(killer)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    import killer as killing  # type: ignore[import-not-found]
+    from killer import Killer  # type: ignore[import-not-found]
 
-    line = (
-        "1 of 3 architectures of rows were lost while 'sprint' was measured, first .* (worker exited with code 3): "
-        "the same command goes on from what was measured"
-    )
     with Workers(1) as fresh, monkeypatch.context() as patched:
-        patched.setattr(k_step, "k_step_job", killing.k_step_job)
         patched.setattr(collector, "_workers", fresh)
-        with pytest.raises(DassError, match=line.replace("(", r"\(").replace(")", r"\)")):
-            collector.k_step(students, 5)
+        with pytest.raises(DassError, match=r"1 of 3 architectures of rows .*steps5.* exited with code 3.* goes on"):
+            collector.measure(Killer(5), students)
     calls: list[tuple[int, int]] = []
-    assert np.isfinite(collector.k_step(students, 5, lambda *call: calls.append(call)).values).all()
+    assert np.isfinite(collector.measure(KStep(5), students, lambda *call: calls.append(call)).values).all()
     assert calls == [(1, 1)]

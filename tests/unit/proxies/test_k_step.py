@@ -6,7 +6,7 @@ import torch
 from dass.config import DistillationRecipe
 from dass.datasets.task_data import TaskData
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.proxies.k_step import columns, k_step, soft_labels_job
+from dass.proxies.k_step import KStep, k_step, teacher_logits
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 
@@ -14,14 +14,12 @@ from dass.space.search_space import SearchSpace
 def run(
     teacher: ElasticResNet, architecture: Architecture, data: TaskData, recipe: DistillationRecipe, steps: int
 ) -> np.ndarray:
-    labels = soft_labels_job(
-        teacher=teacher, load=lambda: data, recipe=recipe, steps=steps, seed=0, device=torch.device("cpu")
-    )
+    labels = teacher_logits(teacher, data, recipe, steps, seed=0)
     return k_step(teacher, architecture, data, recipe, soft_labels=labels, seed=0)
 
 
 def test_columns_are_those_of_the_readings_on_the_way() -> None:
-    assert tuple(column.name for column in columns(10)) == (
+    assert tuple(column.name for column in KStep(10).columns(4)) == (
         "steps5_kd_loss", "steps5_accuracy", "steps5_loss",
         "steps10_kd_loss", "steps10_accuracy", "steps10_loss",
     )  # fmt: skip
@@ -30,7 +28,11 @@ def test_columns_are_those_of_the_readings_on_the_way() -> None:
 def test_a_student_learns_in_it(
     teacher: ElasticResNet, space: SearchSpace, data: TaskData, recipe: DistillationRecipe
 ) -> None:
-    row = dict(zip([column.name for column in columns(50)], run(teacher, space.largest, data, recipe, 50), strict=True))
+    row = dict(
+        zip(
+            [column.name for column in KStep(50).columns(4)], run(teacher, space.largest, data, recipe, 50), strict=True
+        )
+    )
     assert row["steps50_kd_loss"] < row["steps5_kd_loss"]
     assert 0.9 < row["steps50_accuracy"] <= 1  # a quarter by chance
 

@@ -8,11 +8,11 @@ from dass.datasets.augment import normalize
 from dass.datasets.task_data import TaskData
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
-from dass.proxies.one_batch import columns, one_batch_rows
+from dass.proxies.one_batch import OneBatch, one_batch_rows
 from dass.space.search_space import SearchSpace
 from dass.training.losses import distillation_loss
 
-NAMES = [column.name for column in columns(4)]
+NAMES = [column.name for column in OneBatch().columns(4)]
 
 
 def measure(teacher: ElasticResNet, architectures: list, data: TaskData, images: int = 256) -> np.ndarray:

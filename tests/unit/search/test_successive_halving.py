@@ -10,8 +10,8 @@ from dass.fidelity import FIDELITIES, NOISE, ONE_BATCH, Fidelity
 from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, Prediction
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.predictor.embeddings import fixed_noise
-from dass.proxies import k_step, noise, one_batch, size
 from dass.proxies.collector import Collector
+from dass.proxies.registry import columns_at
 from dass.proxies.store import ProxyStore
 from dass.proxies.table import ProxyTable
 from dass.search import successive_halving as climbing
@@ -26,7 +26,7 @@ from tests.factories import teacher_card
 from tests.samples import RECIPE
 
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
-COLUMNS = (*size.columns(4), *noise.COLUMNS, *one_batch.columns(4), *k_step.columns(50))
+COLUMNS = columns_at(Fidelity("steps", 50), 4)
 NAMES = [column.name for column in COLUMNS]
 
 
@@ -67,7 +67,7 @@ def collector() -> Collector:
 
 def task_of(collector: Collector) -> Task:
     """The collector's task; its teacher gets 60% of 500 test images right."""
-    data, teacher = collector._data, collector._teacher
+    data, teacher = collector._data, collector._subject.teacher
     return Task(data, teacher, teacher_card(teacher, data, 60.0), left_out=500 - len(data.test_labels))
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from dass.errors import UsageError
+from dass.fidelity import SIZE
 from dass.multi_fidelity.checkpoint import load_multi_fidelity
-from dass.proxies import size
+from dass.proxies.registry import columns_at
 from dass.shipped.build import build
 from dass.shipped.card import Release
 from dass.shipped.fixture import Fixture
@@ -38,7 +39,7 @@ def test_a_release_is_registered_once_with_its_card_and_predicts_from_there(
     model = mlflow.pyfunc.load_model(f"models:/{version.name}/{version.version}")
     import pandas as pd
 
-    names = [column.name for column in size.columns(4)]
+    names = [column.name for column in columns_at(SIZE, 4)]
     rows = np.array([[9.0, 12.0, 2, 2, 2, 2, 1, 1, 1, 1], [8.0, 11.0, 1, 2, 1, 2, 0.5, 1, 0.5, 1]])
     made = model.predict(
         pd.DataFrame(rows, columns=pd.Index(names, dtype=object)),

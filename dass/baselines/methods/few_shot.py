@@ -7,13 +7,13 @@ of each source task are the support, and others the query.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dass.baselines.meta_predictors import MetaPredictorRanker
-from dass.baselines.ranker import Ranker, not_fitted
+from dass.baselines.methods.meta_predictors import MetaPredictorRanker
+from dass.baselines.ranker import Ranker, Settings, not_fitted
 from dass.device import resolve_precision
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
@@ -22,8 +22,6 @@ from dass.predictor.scorer import score_candidates
 from dass.space.architecture import Architecture
 from dass.tasks.ranking import RankingTask
 from dass.training.evaluation import evaluate
-
-SHOTS = (1, 3, 5, 10, 20)
 
 
 class FewShot(Ranker):
@@ -46,6 +44,11 @@ class FewShot(Ranker):
         """
         self.shots = shots
         self.meta = meta
+
+    @classmethod
+    def of(cls, settings: Settings, **options: Any) -> Self:
+        """See `Ranker.of`."""
+        return cls(**options, meta=MetaPredictorRanker.of(settings, **options))
 
     def fit(self, training: Sequence[RankingTask], validation: Sequence[RankingTask]) -> Self:
         """Meta-trains the predictor, unless that was done before."""

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dass.baselines.few_shot import FewShot, few_shot_curve, reveal
-from dass.baselines.meta_predictors import MetaPredictorRanker
+from dass.baselines.methods.few_shot import FewShot, few_shot_curve, reveal
+from dass.baselines.methods.meta_predictors import MetaPredictorRanker
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.predictor.scorer import score_candidates

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from dass.baselines.probes import probe_batch, random_network, scratch_copy
+from dass.baselines.methods.probes import probe_batch, random_network, scratch_copy
 from dass.datasets.augment import normalize
 from dass.tasks.ranking import RankingTask
 

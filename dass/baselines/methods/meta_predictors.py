@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dass.baselines.ranker import Ranker, not_fitted
+from dass.baselines.ranker import Ranker, Settings, not_fitted
 from dass.config import Statistics
 from dass.errors import UsageError
 from dass.predictor.meta import MetaLearner
@@ -118,6 +118,25 @@ class MetaPredictorRanker(Ranker):
         self.precision = precision
         self.device = device
         self.checkpoint = checkpoint
+
+    @classmethod
+    def of(cls, settings: Settings, **options: Any) -> Self:
+        """See `Ranker.of`."""
+        block = settings.predictor
+        return cls(
+            **options,
+            episodes=block.episodes,
+            query=block.query,
+            inner_steps=block.inner_steps,
+            inner_rate=block.inner_rate,
+            learning_rate=block.learning_rate,
+            validate_every=block.validate_every,
+            statistics=block.statistics,
+            unit=block.unit,
+            seed=settings.seed,
+            device=settings.device,
+            checkpoint=settings.checkpoint,
+        )
 
     def fit(self, training: Sequence[RankingTask], validation: Sequence[RankingTask]) -> Self:
         """Meta-trains on the tasks' embeddings.

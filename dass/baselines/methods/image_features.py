@@ -2,7 +2,7 @@
 
 MetaD2A and TANS take 512 features of a ResNet-18 pretrained on ImageNet. No such weights can be fetched offline, so the
 features here are what a network pools that was trained on source images: the teacher of a source task. It knows nothing
-of a target's teacher, as in the paper; `dass.baselines.set_conditioned` has both.
+of a target's teacher, as in the paper; `dass.baselines.methods.set_conditioned` has both.
 """
 
 from dataclasses import dataclass

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dass.baselines.probes import random_network
-from dass.baselines.set_conditioned import SetConditionedNetwork, SetConditionedRanker
+from dass.baselines.methods.probes import random_network
+from dass.baselines.methods.set_conditioned import SetConditionedNetwork, SetConditionedRanker
 from dass.predictor.embeddings import embed
 from dass.space.architecture import Architecture
 from dass.tasks.ranking import RankingTask
@@ -24,6 +24,8 @@ MARGIN = 0.2
 
 class TANS(SetConditionedRanker):
     """Knows the dataset and what a student is, but nothing of the teacher's weights in it."""
+
+    published_rate = 1e-2
 
     def build(self, features: int, description: int) -> SetConditionedNetwork:
         """See `SetConditionedRanker.build`."""

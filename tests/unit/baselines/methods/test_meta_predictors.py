@@ -2,7 +2,7 @@
 
 import pytest
 
-from dass.baselines.meta_predictors import VARIANTS, MetaPredictorRanker
+from dass.baselines.methods.meta_predictors import VARIANTS, MetaPredictorRanker
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.tasks.ranking import RankingTask

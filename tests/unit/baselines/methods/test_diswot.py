@@ -5,8 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dass.baselines.diswot import STARTS, DisWOT, look, relation, semantic
-from dass.baselines.probes import probe_batch, random_network, scratch_copy
+from dass.baselines.methods.diswot import STARTS, DisWOT, look, relation, semantic
+from dass.baselines.methods.probes import probe_batch, random_network, scratch_copy
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
 from dass.families.ofa_resnet import OfaResNet

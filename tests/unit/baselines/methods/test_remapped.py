@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dass.baselines.probes import probe_batch
-from dass.baselines.remapped import RemappedAccuracy, recalibrate
+from dass.baselines.methods.probes import probe_batch
+from dass.baselines.methods.remapped import RemappedAccuracy, recalibrate
 from dass.datasets.augment import normalize
 from dass.errors import UsageError
 from dass.networks.remapping import remap

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dass.baselines.image_features import ClassFeatures, class_features
-from dass.baselines.ranker import Ranker, not_fitted
+from dass.baselines.methods.image_features import ClassFeatures, class_features
+from dass.baselines.ranker import Ranker, Settings, not_fitted
 from dass.device import resolve_device, resolve_precision
 from dass.errors import DassError, UsageError
 from dass.evaluation.correlation import spearman
@@ -61,6 +61,7 @@ class SetConditionedRanker(Ranker):
     and deviation over all source students.
 
     Attributes:
+        published_rate: learning rate of Adam that the authors publish, above 0.
         network_: what was learned, after `fit`.
         extractor_: what looks at images of all tasks, after `fit`; None where each task's teacher does.
         scale_: of its predictions, after `fit`.
@@ -68,6 +69,7 @@ class SetConditionedRanker(Ranker):
         best_: the look at which the weights were taken.
     """
 
+    published_rate: ClassVar[float]
     network_: SetConditionedNetwork | None = None
     extractor_: ElasticResNet | None = None
     scale_: TargetScale
@@ -113,6 +115,20 @@ class SetConditionedRanker(Ranker):
         self.seed = seed
         self.precision = precision
         self.device = device
+
+    @classmethod
+    def of(cls, settings: Settings, **options: Any) -> Self:
+        """See `Ranker.of`: with the authors' learning rate."""
+        block = settings.predictor
+        return cls(
+            **options,
+            episodes=block.episodes,
+            query=block.query,
+            learning_rate=cls.published_rate,
+            validate_every=block.validate_every,
+            seed=settings.seed,
+            device=settings.device,
+        )
 
     @abstractmethod
     def build(self, features: int, description: int) -> SetConditionedNetwork:

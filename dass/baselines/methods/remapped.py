@@ -6,15 +6,15 @@ images, is therefore not used.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from dass.baselines.probes import probe_batch
-from dass.baselines.ranker import Ranker
+from dass.baselines.methods.probes import probe_batch
+from dass.baselines.ranker import Ranker, Settings
 from dass.device import resolve_precision
 from dass.errors import UsageError
 from dass.networks.elastic_resnet import ElasticResNet
@@ -65,6 +65,18 @@ class RemappedAccuracy(Ranker):
         self.temperature = temperature
         self.seed = seed
         self.precision = precision
+
+    @classmethod
+    def of(cls, settings: Settings, **options: Any) -> Self:
+        """See `Ranker.of`: with the loss and the precision of the distillation."""
+        recipe = settings.distillation
+        return cls(
+            **options,
+            alpha=recipe.alpha,
+            temperature=recipe.temperature,
+            seed=settings.seed,
+            precision=recipe.precision,
+        )
 
     def score(self, task: RankingTask, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         """Percent of the training images, or the negative loss.

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dass.baselines.probes import probe_batch, random_network
-from dass.baselines.zero_cost import PROXIES, ZeroCost, fisher, grad_norm, grasp, naswot, plain, snip, synflow
+from dass.baselines.methods.probes import probe_batch, random_network
+from dass.baselines.methods.zero_cost import PROXIES, ZeroCost, fisher, grad_norm, grasp, naswot, plain, snip, synflow
 from dass.errors import UsageError
 from dass.networks import elastic_resnet
 from dass.networks.elastic_resnet import ElasticResNet

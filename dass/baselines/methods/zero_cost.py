@@ -10,6 +10,7 @@ train mode, so that they use the batch's own statistics. Scores keep their sign.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -17,8 +18,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dass.baselines.probes import probe_batch, random_network, scratch_copy
-from dass.baselines.ranker import Ranker
+from dass.baselines.methods.probes import probe_batch, random_network, scratch_copy
+from dass.baselines.ranker import Ranker, Settings
 from dass.errors import UsageError
 from dass.families.blocks import Conv
 from dass.networks.elastic_resnet import ElasticResNet, Modules, Trunk
@@ -152,6 +153,11 @@ class ZeroCost(Ranker):
         self.proxy = proxy
         self.batch_size = batch_size
         self.seed = seed
+
+    @classmethod
+    def of(cls, settings: Settings, **options: Any) -> Self:
+        """See `Ranker.of`."""
+        return cls(**options, seed=settings.seed)
 
     def score(self, task: RankingTask, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         """The proxy's values.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dass.baselines.image_features import ClassFeatures, class_features, pooled_features
+from dass.baselines.methods.image_features import ClassFeatures, class_features, pooled_features
 from dass.datasets.augment import normalize
 from dass.errors import DassError
 from dass.tasks.ranking import RankingTask

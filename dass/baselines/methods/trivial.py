@@ -1,11 +1,12 @@
 """Methods that look at the architecture alone. One that does not beat them has shown nothing."""
 
 from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dass.baselines.ranker import Ranker
+from dass.baselines.ranker import Ranker, Settings
 from dass.space.architecture import Architecture
 from dass.tasks.ranking import RankingTask
 
@@ -43,6 +44,11 @@ class Random(Ranker):
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
+
+    @classmethod
+    def of(cls, settings: Settings, **options: Any) -> Self:
+        """See `Ranker.of`."""
+        return cls(settings.seed, **options)
 
     def score(self, task: RankingTask, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         """Uniform in 0..1, a function of seed and architecture."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dass.baselines.trivial import Depth, Macs, Parameters, Random
+from dass.baselines.methods.trivial import Depth, Macs, Parameters, Random
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.tasks.ranking import RankingTask
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dass.baselines.metad2a import AttentionBlock, MetaD2A, MetaD2ANetwork, SetPool
-from dass.baselines.probes import random_network
-from dass.baselines.set_conditioned import SetConditionedRanker
-from dass.baselines.tans import TANS, TANSNetwork, contrast
+from dass.baselines.methods.metad2a import AttentionBlock, MetaD2A, MetaD2ANetwork, SetPool
+from dass.baselines.methods.probes import random_network
+from dass.baselines.methods.set_conditioned import SetConditionedRanker
+from dass.baselines.methods.tans import TANS, TANSNetwork, contrast
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.networks.remapping import remap

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dass.baselines.set_conditioned import SetConditionedNetwork, SetConditionedRanker
+from dass.baselines.methods.set_conditioned import SetConditionedNetwork, SetConditionedRanker
 
 SIZE = 56
 HEADS = 4
@@ -17,6 +17,8 @@ HEADS = 4
 
 class MetaD2A(SetConditionedRanker):
     """Knows the dataset, but neither the teacher nor what a student makes of its weights."""
+
+    published_rate = 1e-4
 
     def build(self, features: int, description: int) -> SetConditionedNetwork:
         """See `SetConditionedRanker.build`."""

@@ -6,7 +6,7 @@ training images without augmentation; batch norms of teacher and student alike u
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dass.baselines.probes import probe_batch, random_network, scratch_copy
-from dass.baselines.ranker import Ranker
+from dass.baselines.methods.probes import probe_batch, random_network, scratch_copy
+from dass.baselines.ranker import Ranker, Settings
 from dass.errors import UsageError
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
@@ -64,6 +64,11 @@ class DisWOT(Ranker):
         self.start = start
         self.batch_size = batch_size
         self.seed = seed
+
+    @classmethod
+    def of(cls, settings: Settings, **options: Any) -> Self:
+        """See `Ranker.of`."""
+        return cls(**options, seed=settings.seed)
 
     def score(self, task: RankingTask, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         """Similarities, at most 0.

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dass.baselines.ranker import Ranker, not_fitted
+from dass.baselines.ranker import Ranker, Settings, not_fitted
 from dass.config import DistillationRecipe
 from dass.device import resolve_device
 from dass.fidelity import Fidelity
@@ -58,6 +58,18 @@ class MultiFidelityRanker(Ranker):
         self.device = device
         self.store = store
         self.workers = workers
+
+    @classmethod
+    def of(cls, settings: Settings, **options: Any) -> Self:
+        """See `Ranker.of`."""
+        return cls(
+            **options,
+            recipe=settings.distillation,
+            seed=settings.seed,
+            device=settings.device,
+            store=settings.proxies,
+            workers=settings.workers,
+        )
 
     def fit(self, training: Sequence[RankingTask], validation: Sequence[RankingTask]) -> Self:
         """Learns from the proxies and the accuracies of all source tasks: nothing is left for validation to choose."""
