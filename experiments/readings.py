@@ -10,6 +10,7 @@ The choice rests on the left-out source tasks alone. It goes on where it was sto
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from prefect import flow, task
@@ -103,7 +104,9 @@ def rank_all(project: Project, seeds: int, parts: Sequence[Part]) -> dict[Readin
 def rank_part(project: Project, reading: Reading, name: str, seeds: int, part: Part) -> dict[str, Draws]:
     """The SRC of one method that learns from some source tasks, on each of some others."""
     params, (sources, samples) = project.params, part
-    # What neither looks at the noise nor takes the unit is the same under every reading.
+    # What does not look at the noise, or takes no unit, is the same under several readings.
+    if name in VARIANTS and not (VARIANTS[name].use_student or VARIANTS[name].use_teacher):
+        reading = replace(reading, statistics="running")
     folder = project.root / ".state" / "readings" / (reading.name if name in VARIANTS else "any")
     scoring = Scoring(
         ScoreDatabase(folder / "scores"),
