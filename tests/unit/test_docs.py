@@ -13,8 +13,8 @@ import yaml
 from typer.main import get_command
 
 from dass.cli.main import app
-from experiments.page_tables import PAGES as WITH_TABLES
-from experiments.page_tables import names, with_tables
+from experiments.page_tables.pages import PAGES as WITH_TABLES
+from experiments.page_tables.pages import names, with_tables
 from tests.unit.test_layers import LAYERS
 
 ROOT = Path(__file__).parents[2]
