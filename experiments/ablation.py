@@ -25,10 +25,10 @@ from dass.files import write_json
 from dass.project import Project
 from dass.tasks.ranking import RankingTask
 from experiments.readings import Part, left_out, rank_part
-from flows.compute import device
-from flows.runtime import Progress
-from flows.slots import gpu_slot
-from flows.stage import run_stage
+from flows.infrastructure.runtime import Progress
+from flows.infrastructure.slots import gpu_slot
+from flows.infrastructure.stage import run_stage
+from flows.stages.compute import device
 
 VARIANTS = ("dass", "dass_unguided", "dass_without_student", "dass_without_code", "maml", "meta_sgd")
 RIDGE = "ridge_on_code"

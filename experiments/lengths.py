@@ -31,12 +31,12 @@ from dass.proxies.store import ProxyStore
 from dass.proxies.table import ProxyTable
 from dass.space.architecture import Architecture
 from dass.students.plan import StudentJob
-from flows.compute import device, workers
-from flows.database import fill_database, student_workers
-from flows.multi_fidelity import highest
-from flows.runtime import logger
-from flows.slots import gpu_slot
-from flows.stage import run_stage
+from flows.infrastructure.runtime import logger
+from flows.infrastructure.slots import gpu_slot
+from flows.infrastructure.stage import run_stage
+from flows.stages.compute import device, workers
+from flows.stages.multi_fidelity import highest
+from flows.stages.student_database import fill_database, student_workers
 
 TITLE = "Spearman's correlation with accuracy after so many steps of distillation"
 LOWER_IS_BETTER = ("loss", "error")

@@ -30,10 +30,10 @@ from dass.evaluation.tables import MEAN, CorrelationRow, Table, correlation_tabl
 from dass.files import content_id, write_text
 from dass.project import Project
 from dass.tasks.ranking import RankingTask, SourceTasks, source_tasks
-from flows.compute import device
-from flows.runtime import Progress, logger
-from flows.slots import gpu_slot
-from flows.stage import run_stage
+from flows.infrastructure.runtime import Progress, logger
+from flows.infrastructure.slots import gpu_slot
+from flows.infrastructure.stage import run_stage
+from flows.stages.compute import device
 
 LEFT_OUT = "left-out source tasks"
 

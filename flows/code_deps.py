@@ -14,8 +14,7 @@ from io import StringIO
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# How a stage is started and ended, where its workers are and what its page shows.
-CARRIES_OUT = tuple(f"flows/{name}.py" for name in ("cluster", "exits", "processes", "runtime", "slots", "stage"))
+CARRIES_OUT = "flows/infrastructure/"  # how a stage is started and ended, and what its page shows
 RECORDS = "dass/tracking/"  # what MLflow is told
 TRACKED = ("register", "evaluate")  # stages whose outputs hold what MLflow answered
 CODE = re.compile(r"(dass|flows)/")
@@ -31,11 +30,12 @@ def code_of(stage: str, root: Path = ROOT) -> list[str]:
         root: the project.
     """
     reached: set[str] = set()
-    waiting = [f"flows/{stage}.py"]
+    flow = f"flows/stages/{stage}.py"
+    waiting = [flow if (root / flow).exists() else f"flows/{stage}.py"]  # one that needs no Prefect is a command
     while waiting:
         path = waiting.pop()
         recorded = path.startswith(RECORDS) and stage not in TRACKED
-        if path not in reached and path not in CARRIES_OUT and not recorded:
+        if path not in reached and not path.startswith(CARRIES_OUT) and not recorded:
             reached.add(path)
             waiting += imported(root, path)
     return _folded(reached, root)

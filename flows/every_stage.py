@@ -6,21 +6,21 @@ python -m flows.run every_stage
 from dass.params_file import find_root
 from dass.project import Project
 from dass.tracking.store import prepare
-from flows.dataset import dataset
-from flows.distil import distil
-from flows.evaluate import evaluate
-from flows.meta_train import meta_train
-from flows.multi_fidelity import multi_fidelity
+from flows.infrastructure.stage import run_stage
 from flows.names import main as names
-from flows.rank import rank
-from flows.register import register
-from flows.search import search
-from flows.splits import splits
-from flows.stage import run_stage
-from flows.students import students
-from flows.target_students import target_students
-from flows.teacher import teacher
-from flows.teachers import teachers
+from flows.stages.dataset import dataset
+from flows.stages.distil import distil
+from flows.stages.evaluate import evaluate
+from flows.stages.meta_train import meta_train
+from flows.stages.multi_fidelity import multi_fidelity
+from flows.stages.rank import rank
+from flows.stages.register import register
+from flows.stages.search import search
+from flows.stages.splits import splits
+from flows.stages.students import students
+from flows.stages.target_students import target_students
+from flows.stages.teacher import teacher
+from flows.stages.teachers import teachers
 
 
 def every_stage() -> None:

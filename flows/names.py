@@ -5,7 +5,7 @@ It needs neither Prefect nor torch, and runs only when names have changed.
 
 from dass.files import write_json, write_text
 from dass.project import Project
-from flows.exits import exit_with_line
+from flows.infrastructure.exits import exit_with_line
 
 
 def main() -> None:

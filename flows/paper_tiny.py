@@ -28,7 +28,7 @@ from dass.errors import DassError, UsageError
 from dass.files import write_text
 from dass.params_file import find_root, read_yaml
 from dass.project import Project
-from flows.exits import exit_with_line
+from flows.infrastructure.exits import exit_with_line
 
 IMAGES = "DASS_PAPER_IMAGES"
 PER_CLASS = 40  # training images of a source class
@@ -83,10 +83,10 @@ def main() -> None:
     parts = [f"# All tables at the smallest size, on {'real' if images else 'rendered'} images\n"]
     for preset, changes in (("paper", PAPER), ("imagenet", OFA)):
         project = make_project(root, home / preset, preset, changes, images)
-        run(project, "every_stage")
+        run(project, "flows.run", "every_stage")
         reports = ["tables.md"]
         if preset == "paper":
-            run(project, "readings", "1")
+            run(project, "experiments.readings", "1")
             reports.append("readings.md")
         for name in reports:
             parts += [f"## {preset}: {name}\n", (project.reports / name).read_text(encoding="utf-8")]
@@ -164,7 +164,12 @@ def imagenet_layout(project: Project) -> Path:
 
 
 def run(project: Project, module: str, *arguments: str) -> None:
-    """Runs a module of this package in a project.
+    """Runs a module of this repository in a project.
+
+    Args:
+        project: the throw-away project, which has no code of its own.
+        module: full name of the module.
+        arguments: of its command line.
 
     Raises:
         DassError: it failed; what it said stands before.
@@ -174,7 +179,7 @@ def run(project: Project, module: str, *arguments: str) -> None:
     for outside in ("MLFLOW_TRACKING_URI", "PREFECT_HOME"):  # a throw-away project has its own
         environment.pop(outside, None)
     environment["PREFECT_HOME"] = str(project.root / ".prefect")
-    command = [sys.executable, "-m", "flows.run", module, *arguments]
+    command = [sys.executable, "-m", module, *arguments]
     if subprocess.run(command, cwd=project.root, env=environment, check=False).returncode:
         raise DassError(f"{' '.join(command[1:])} failed in {project.root}: see its lines above")
 

@@ -1,4 +1,4 @@
-"""`python -m flows.run STAGE`: a stage of dvc.yaml, or another module of this package, under the project's server.
+"""`python -m flows.run STAGE`: a stage of dvc.yaml, or another module of `flows`, under the project's server.
 
 Which dataset or target a stage is about comes from DVC's variable DVC_STAGE (`teacher@digits`), not from its command:
 what params.yaml says never passes a shell. By hand: `python -m flows.run teacher digits`.
@@ -14,11 +14,13 @@ from pathlib import Path
 from dass.errors import UsageError
 from dass.params_file import find_root
 from dass.project import keep_state_in, let_threads_sleep
-from flows.exits import exit_with_line, raise_when_terminated
-from flows.http_proxies import settle_proxies
-from flows.processes import behind_shell, end_with_parent
-from flows.server import prefect_server
-from flows.warm import run_forked
+from flows.infrastructure.exits import exit_with_line, raise_when_terminated
+from flows.infrastructure.http_proxies import settle_proxies
+from flows.infrastructure.processes import behind_shell, end_with_parent
+from flows.infrastructure.server import prefect_server
+from flows.infrastructure.warm import run_forked
+
+FOLDERS = ("stages", "deployments", "infrastructure", ".")  # where a module is looked for by its name, in this order
 
 
 def main() -> None:
@@ -39,7 +41,7 @@ def carry_out(module: str, arguments: Sequence[str]) -> None:
     """Runs a module in this process, as its main program.
 
     Args:
-        module: by its name in this package.
+        module: its name, without its folder.
         arguments: of its command line.
     """
     raise_when_terminated()
@@ -53,7 +55,7 @@ def carry_out(module: str, arguments: Sequence[str]) -> None:
             if "prefect.context" in sys.modules:  # imported ahead, when the server was not known
                 sys.modules["prefect.context"].refresh_global_settings_context()
             sys.argv[1:] = arguments
-            name = f"flows.{module}"
+            name = full_name(module)
             sys.modules.pop(name, None)
             runpy.run_module(name, run_name="__main__", alter_sys=True)
 
@@ -69,11 +71,25 @@ def asked(words: Sequence[str], environment: Mapping[str, str]) -> tuple[str, li
         UsageError: there is no such module.
     """
     module, *arguments = words or [""]
-    if not re.fullmatch(r"[a-z_]+", module) or not Path(__file__).with_name(f"{module}.py").exists():
-        raise UsageError(f"there is no stage {module!r}: for example `python -m flows.run splits`")
+    full_name(module)
     name = environment.get("DVC_STAGE", "")
     item = re.fullmatch(rf"(?:.*:)?{module}@(.*)", name, re.DOTALL)
     return module, arguments or ([item[1]] if item else [])
+
+
+def full_name(module: str) -> str:
+    """The name by which Python imports a module of `flows`, such as `flows.stages.splits`.
+
+    Args:
+        module: its name, without its folder.
+
+    Raises:
+        UsageError: there is no such module.
+    """
+    for folder in FOLDERS if re.fullmatch(r"[a-z_]+", module) else ():
+        if (Path(__file__).parent / folder / f"{module}.py").exists():
+            return ".".join(["flows", *Path(folder).parts, module])
+    raise UsageError(f"there is no stage {module!r}: for example `python -m flows.run splits`")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from dass.errors import DassError
 from dass.params_file import find_root
 from dass.tracking.runs import PAGES
-from flows.exits import exit_with_line, when_stopped
-from flows.http_proxies import settle_proxies
-from flows.lost_runs import HEARTBEATS, watch_for_silence
-from flows.processes import run_group
-from flows.server import prefect_server
+from flows.infrastructure.exits import exit_with_line, when_stopped
+from flows.infrastructure.http_proxies import settle_proxies
+from flows.infrastructure.lost_runs import HEARTBEATS, watch_for_silence
+from flows.infrastructure.processes import run_group
+from flows.infrastructure.server import prefect_server
+from flows.infrastructure.worker import create_pool
 from flows.ui import mlflow_pages
-from flows.worker import create_pool
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
         deploy(root, environment)
         print(f"Prefect  {api.removesuffix('/api')}/deployments\nMLflow   {environment[PAGES]}", flush=True)
         print("Start runs from the first page; Ctrl-C stops them and what was started here.", flush=True)
-        run_group([sys.executable, "-m", "flows.worker", str(os.getpid())], environment)
+        run_group([sys.executable, "-m", "flows.infrastructure.worker", str(os.getpid())], environment)
 
 
 def deploy(root: Path, environment: Mapping[str, str]) -> None:

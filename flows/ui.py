@@ -13,9 +13,9 @@ from dass.errors import DassError
 from dass.params_file import find_root
 from dass.tracking.address import page_address
 from dass.tracking.store import open_store
-from flows.exits import exit_with_line, when_stopped
-from flows.processes import end_family
-from flows.server import START_SECONDS, address_of, answers, listen, prefect_server
+from flows.infrastructure.exits import exit_with_line, when_stopped
+from flows.infrastructure.processes import end_family
+from flows.infrastructure.server import START_SECONDS, address_of, answers, listen, prefect_server
 
 MLFLOW_PORT = 5000
 
@@ -46,7 +46,7 @@ def mlflow_pages(root: Path) -> Iterator[str]:
     with listen(MLFLOW_PORT) as listener, log.open("ab") as output:
         address = address_of(listener)
         server = subprocess.Popen(
-            [sys.executable, "-m", "flows.mlflow_pages", str(listener.fileno()), str(os.getpid())],
+            [sys.executable, "-m", "flows.infrastructure.mlflow_pages", str(listener.fileno()), str(os.getpid())],
             cwd=root,
             pass_fds=[listener.fileno()],
             stdin=subprocess.DEVNULL,

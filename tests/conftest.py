@@ -51,7 +51,8 @@ def file_size_limit() -> Callable[[int], AbstractContextManager[None]]:
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One real Prefect server for all tests that need no more, as `make repro` starts one for all stages."""
     with pytest.MonkeyPatch.context() as patch:
-        from flows.server import prefect_server  # Prefect takes seconds to import, and most tests need none
+        # Prefect takes seconds to import, and most tests need none.
+        from flows.infrastructure.server import prefect_server
 
         patch.delenv("PREFECT_API_URL", raising=False)
         with prefect_server(tmp_path_factory.mktemp("prefect")) as api:

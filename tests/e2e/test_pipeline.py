@@ -239,14 +239,14 @@ def check_what_an_evaluation_stands(sandbox: Sandbox) -> None:
         if (item["method"], item["sample"], item["seed"]) == ("dass", "students", 1):
             item |= {"values": [], "failure": "meta-training diverged"}
     path.write_text(json.dumps([sealed({key: one for key, one in item.items() if key != SEAL}) for item in items]))
-    sandbox.run("python", "-m", "flows.evaluate")
+    sandbox.run("python", "-m", "flows.stages.evaluate")
     with table.open() as file:
         methods = {row["method"] for row in csv.DictReader(file) if (row["target"], row["metric"]) == ("digits", "src")}
     assert "maml" in methods and "dass" not in methods
     assert "meta-training diverged" in (sandbox.root / "reports/tables.md").read_text()
     path.write_bytes(before)
     elsewhere = sandbox.environment | {"MLFLOW_TRACKING_URI": "sqlite:///elsewhere.db"}
-    said = replace(sandbox, environment=elsewhere).run("python", "-m", "flows.evaluate")
+    said = replace(sandbox, environment=elsewhere).run("python", "-m", "flows.stages.evaluate")
     assert "does not know the search of digits: `dvc repro -f -s register@digits` files it" in said.stdout + said.stderr
 
 

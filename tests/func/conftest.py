@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flows.server import prefect_server
+from flows.infrastructure.server import prefect_server
 from tests.e2e.sandbox import Sandbox, new_project
 from tests.func.served import Served, fill, serving
 from tests.func.students_stage import EACH, Stage

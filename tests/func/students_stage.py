@@ -26,7 +26,7 @@ class Stage:
     sandbox: Sandbox
     api: str
 
-    def start(self, module: str = "flows.students", **environment: str) -> subprocess.Popen[str]:
+    def start(self, module: str = "flows.stages.students", **environment: str) -> subprocess.Popen[str]:
         """Starts the stage, or another."""
         return subprocess.Popen(
             [sys.executable, "-m", module], cwd=self.sandbox.root, text=True,
@@ -34,7 +34,7 @@ class Stage:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
-    def run(self, module: str = "flows.students", **environment: str) -> tuple[int, str]:
+    def run(self, module: str = "flows.stages.students", **environment: str) -> tuple[int, str]:
         """Runs the stage, or another; gives its exit code and what it said."""
         stage = self.start(module, **environment)
         out, _ = stage.communicate(timeout=800)

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import pytest
 
 from dass.errors import UsageError
-from flows.cluster import Cluster
-from flows.processes import end_family
+from flows.infrastructure.cluster import Cluster
+from flows.infrastructure.processes import end_family
 from tests.func.served import free_port, until
 from tests.func.students_stage import EACH, TASKS, Stage, last_line
 
@@ -62,7 +62,7 @@ def test_resources_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch) ->
 def test_without_an_address_or_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DASS_DASK", raising=False)
     assert Cluster.from_environment() is None
-    monkeypatch.setattr("flows.cluster.find_spec", lambda name: None)
+    monkeypatch.setattr("flows.infrastructure.cluster.find_spec", lambda name: None)
     with pytest.raises(UsageError, match="prefect-dask"):
         Cluster("tcp://127.0.0.1:1")
 

@@ -228,7 +228,8 @@ def test_the_pipeline_runs_until_a_stage_and_its_stages_runs_are_found_by_its_na
 
 def test_the_slot_of_a_killed_run_is_freed_by_one_command(served: Served) -> None:
     hold = (
-        "import time\nfrom flows.slots import dvc_slot\nwith dvc_slot():\n print('held', flush=True)\n time.sleep(99)"
+        "import time\nfrom flows.infrastructure.slots import dvc_slot\n"
+        "with dvc_slot():\n print('held', flush=True)\n time.sleep(99)"
     )
     environment = {**served.sandbox.environment, "PREFECT_API_URL": f"{served.prefect}/api"}
     holder = subprocess.Popen(
@@ -241,8 +242,8 @@ def test_the_slot_of_a_killed_run_is_freed_by_one_command(served: Served) -> Non
         holder.wait()
     assert served.active_slots("dvc") == 1
     said = subprocess.run(
-        [sys.executable, "-m", "flows.slots"], cwd=served.sandbox.root, env=environment, capture_output=True,
-        text=True, check=True,
+        [sys.executable, "-m", "flows.infrastructure.slots"], cwd=served.sandbox.root, env=environment,
+        capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert said.stdout == "freed: dvc\n"
     assert served.active_slots("dvc") == 0

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from dass.files import file_sha256
-from flows.server import answers, prefect_server, read_note
+from flows.infrastructure.server import answers, prefect_server, read_note
 from tests.func.served import free_port, until
 from tests.func.students_stage import EACH, TASKS, Stage, last_line
 
@@ -94,7 +94,7 @@ def test_a_damaged_database_stops_the_stage_and_a_damaged_teacher_is_trained_aga
             code, out = stage.run()
             assert code == 1
             assert last_line(out).startswith(f"error: {folder / 'split1.safetensors'}")
-        code, out = stage.run("flows.teachers")
+        code, out = stage.run("flows.stages.teachers")
         assert code == 0, out
         found = {path.name: (file_sha256(path), path.stat().st_mtime_ns) for path in folder.glob("*.safetensors")}
         if attempt == "trained":

@@ -6,8 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.lost_runs import NAME, SILENT_SECONDS
-from flows.server import prefect_server
+from flows.infrastructure.lost_runs import NAME, SILENT_SECONDS
+from flows.infrastructure.server import prefect_server
 from tests.e2e.sandbox import new_project
 from tests.func.served import fill, serving, until
 
@@ -31,7 +31,7 @@ def test_a_run_whose_worker_was_killed_is_ended(tmp_path: Path, monkeypatch: pyt
             beat = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}}
             until(lambda: served.ask("events/filter", beat)["total"] > 0, 200, "a heartbeat")
             children = psutil.Process(pid).children(recursive=True)
-            [worker] = [process for process in children if "flows.worker" in process.cmdline()]
+            [worker] = [process for process in children if "flows.infrastructure.worker" in process.cmdline()]
             worker.send_signal(signal.SIGKILL)
             ended = served.wait(run, SILENT_SECONDS + 120)
             assert ended["state_type"] == "CRASHED"

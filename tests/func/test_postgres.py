@@ -18,7 +18,7 @@ from dass.tracking.lineage import lineage
 from dass.tracking.promotion import promote
 from dass.tracking.runs import RunContent, record_run
 from dass.tracking.store import open_store
-from flows.server import answers
+from flows.infrastructure.server import answers
 from tests.func.served import free_port, until
 from tests.func.test_tracking import CHAMPION, _data, _register
 

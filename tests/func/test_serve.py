@@ -26,7 +26,7 @@ def at_work_in(root: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("killed", ["flows.serve", "flows.worker", "flows.prefect_pages"])
+@pytest.mark.parametrize("killed", ["flows.serve", "flows.infrastructure.worker", "flows.infrastructure.prefect_pages"])
 def test_after_a_kill_nothing_stays(tmp_path: Path, killed: str) -> None:
     sandbox = new_project(tmp_path / "project", DASS_IDLE_SECONDS="3")
     log = tmp_path / "log"
@@ -40,7 +40,7 @@ def test_after_a_kill_nothing_stays(tmp_path: Path, killed: str) -> None:
     assert len(processes) == 4, processes  # itself, two servers, a worker: no job runners
     [pid] = [process.pid for process in psutil.process_iter() if _is(process, killed, sandbox.root)]
     psutil.Process(pid).send_signal(signal.SIGKILL)
-    if killed == "flows.prefect_pages":  # the worker looks for it for a while; a person stops it
+    if killed == "flows.infrastructure.prefect_pages":  # the worker looks for it for a while; a person stops it
         until(lambda: psutil.pid_exists(serve.pid), 1, "the command to be there")
         serve.terminate()
     serve.wait(60)

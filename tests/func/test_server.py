@@ -16,8 +16,8 @@ import pytest
 
 from dass.errors import DassError, UsageError
 from flows import server
-from flows.processes import run_group
-from flows.server import listen, prefect_server
+from flows.infrastructure.processes import run_group
+from flows.infrastructure.server import listen, prefect_server
 from tests.func.served import until
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ PROXY = {"HTTP_PROXY": NOBODY, "http_proxy": NOBODY, "ALL_PROXY": "socks5://127.
 USE = """
 import os, signal, sys
 from pathlib import Path
-from flows.server import prefect_server
+from flows.infrastructure.server import prefect_server
 with prefect_server(Path(sys.argv[1])) as api:
     print(api, flush=True)
     if sys.stdin.readline() == "die\\n":
@@ -182,7 +182,7 @@ def test_a_server_that_was_killed_is_replaced(tmp_path: Path, another_user: Call
 # Starts a process that is to end with it, and one more below that; says their numbers.
 FOLLOWED = """
 import os, subprocess, sys, time
-from flows.processes import behind_shell, end_with_parent
+from flows.infrastructure.processes import behind_shell, end_with_parent
 if sys.argv[1] == "child":
     below = subprocess.Popen(["sleep", "300"])
     print(below.pid, flush=True)
@@ -214,7 +214,7 @@ STAGE = """
 import sys
 from prefect import flow, task
 from dass.errors import UsageError
-from flows.stage import run_stage
+from flows.infrastructure.stage import run_stage
 
 @task
 def look(name):

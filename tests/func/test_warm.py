@@ -106,7 +106,7 @@ def project(tmp_path: Path, prefect_api: str) -> Probed:
         copy_code(HERE / part, root / part)
     for part in ("params.yaml", "prefect.toml"):
         shutil.copy(HERE / part, root / part)
-    (root / "flows" / "probe.py").write_text(PROBE)
+    (root / "flows" / "stages" / "probe.py").write_text(PROBE)
     command = "python -m flows.run probe"
     one, two = {"cmd": command, "outs": ["one.json"]}, {"cmd": command, "deps": ["one.json"], "outs": ["two.json"]}
     (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"one": one, "two": two}}))
@@ -169,7 +169,8 @@ def test_a_stage_whose_watcher_was_killed_is_stopped_and_said_to_be(project: Pro
 @pytest.mark.service
 def test_code_that_changes_between_stages_is_imported_anew(project: Probed) -> None:
     change = (
-        "path = pathlib.Path('flows/probe.py'); path.write_text(path.read_text().replace('VERSION = 1', 'VERSION=22'))"
+        "path = pathlib.Path('flows/stages/probe.py'); "
+        "path.write_text(path.read_text().replace('VERSION = 1', 'VERSION=22'))"
     )
     code, _, err = project.repro({"one": change, "two": ""})
     assert code == 0, err

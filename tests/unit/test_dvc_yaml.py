@@ -28,16 +28,16 @@ def test_the_data_of_a_stage_stay_when_its_code_is_written() -> None:
     text = 'stages:\n  splits:\n    deps: [\n      data/names, "data/${key}",\n      dass/gone.py,\n    ]\n'
     deps = yaml.safe_load(written(text))["stages"]["splits"]["deps"]
     assert deps[:2] == ["data/names", "data/${key}"]
-    assert "flows/splits.py" in deps and "dass/gone.py" not in deps
+    assert "flows/stages/splits.py" in deps and "dass/gone.py" not in deps
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A stage that imports a helper, which imports `late` within a function; `types` is for the type checker."""
     files = {
-        "flows/probe.py": "from flows.helper import work\nfrom flows.stage import run_stage\n",
+        "flows/stages/probe.py": "from flows.helper import work\nfrom flows.infrastructure.stage import run_stage\n",
         "flows/helper.py": "def work():\n    from dass.rooms import late\n    import dass.whole.one, dass.whole.two\n",
-        "flows/stage.py": "import dass.rooms.other\n",
+        "flows/infrastructure/stage.py": "import dass.rooms.other\n",
         "dass/rooms/late.py": "import sys\nif TYPE_CHECKING:\n    from dass.rooms.types import T\n",
         "dass/rooms/types.py": "T = int\n",
         "dass/rooms/other.py": "",
@@ -53,12 +53,12 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_imports_are_followed_through_helpers_and_functions(project: Path) -> None:
-    assert code_of("probe", project) == ["dass/rooms/late.py", "dass/whole", "flows/helper.py", "flows/probe.py"]
+    assert code_of("probe", project) == ["dass/rooms/late.py", "dass/whole", "flows/helper.py", "flows/stages/probe.py"]
 
 
 def test_a_module_that_is_chosen_when_the_program_runs_may_be_any_of_its_package(project: Path) -> None:
     (project / "flows" / "helper.py").write_text("def work(name):\n    import_module(f'dass.whole.{name}')\n")
-    assert code_of("probe", project) == ["dass/whole", "flows/helper.py", "flows/probe.py"]
+    assert code_of("probe", project) == ["dass/whole", "flows/helper.py", "flows/stages/probe.py"]
 
 
 def test_what_no_stage_imports_makes_none_stale() -> None:

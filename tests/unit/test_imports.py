@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.run import full_name
+
 ROOT = Path(__file__).parents[2]
 COMPUTING = frozenset({
     "torch", "torchvision", "mlflow", "prefect", "scipy", "sklearn", "matplotlib", "pyarrow", "pandas", "fastapi",
@@ -83,7 +85,7 @@ def test_every_stage_is_looked_at() -> None:
 
 @pytest.mark.parametrize("stages", STAGES, ids=" ".join)
 def test_stages_import_what_they_need(stages: tuple[str, ...]) -> None:
-    assert intruders(f"import {', '.join(f'flows.{stage}' for stage in stages)}", STAGES[stages]) == {}
+    assert intruders(f"import {', '.join(map(full_name, stages))}", STAGES[stages]) == {}
 
 
 def test_what_starts_a_stage_imports_little() -> None:

@@ -1,0 +1,1 @@
+"""What a person starts from Prefect's page: the flows of prefect.yaml, and what they share."""

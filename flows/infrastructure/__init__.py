@@ -1,0 +1,1 @@
+"""What carries a flow out: servers, pages, worker, slots, processes. No output of a stage depends on it."""

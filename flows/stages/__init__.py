@@ -1,0 +1,1 @@
+"""One Prefect flow for each stage of dvc.yaml, and what stages share."""
