@@ -10,7 +10,7 @@ gradient per task and weight makes an episode several times faster, and leaves a
 meta-gradient is exact, second order included.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from dass.predictor.model import Batch, DassPredictor
 # for each output of the layer; measured on a CPU, where it is the traffic of the formed weights that costs.
 SMALL = 128
 WORTH = 2
+BLOCK = 2**17  # numbers of all tasks' weights at a time: half of a core's cache in float32, on GPUs a kernel's worth
 
 
 class AdaptedLayers:
@@ -133,7 +134,8 @@ def adapt(
 class _DescendedWeight(torch.autograd.Function):
     """W - R * P^T D for each task, [T, inputs, outputs], in another dtype.
 
-    Written out so that no gradient of all tasks at once is ever formed: task by task the matrices stay in the cache.
+    Written out so that no gradient of all tasks at once is ever formed in float32: some rows of all tasks' matrices at
+    a time stay in the cache.
     """
 
     @staticmethod
@@ -142,24 +144,32 @@ class _DescendedWeight(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(rate, support, gradients)
         result = weight.new_empty((len(support), *weight.shape), dtype=dtype)
-        for task, rows, by_outputs in zip(result, support, gradients, strict=True):
-            task.copy_(torch.addcmul(weight, rate, rows.mT @ by_outputs, value=-1))
+        for rows in _blocks(result):
+            step = torch.bmm(support[:, :, rows].mT, gradients)
+            result[:, rows] = torch.addcmul(weight[rows], rate[rows], step, value=-1, out=step)
         return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, by_result: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor, None]:
         rate, support, gradients = ctx.saved_tensors
-        by_weight, by_rate = torch.zeros_like(rate), torch.zeros_like(rate)
-        by_gradients = torch.empty_like(gradients)
+        by_weight, by_rate = torch.empty_like(rate), torch.empty_like(rate)
+        by_gradients = torch.zeros_like(gradients)
         by_support = torch.empty_like(support) if ctx.needs_input_grad[2] else None  # a first layer's are constant
-        by_task, step = torch.empty_like(rate), torch.empty_like(rate)
-        for task in range(len(support)):
-            by_task.copy_(by_result[task])
-            by_weight += by_task
-            by_rate.addcmul_(by_task, torch.mm(support[task].mT, gradients[task], out=step), value=-1)
-            by_task *= rate
-            torch.mm(support[task], by_task, out=by_gradients[task])
+        for rows in _blocks(by_result):
+            part = by_result[:, rows].to(rate.dtype, copy=True)
+            torch.sum(part, 0, out=by_weight[rows])
+            step = torch.bmm(support[:, :, rows].mT, gradients).mul_(part)
+            torch.sum(step, 0, out=by_rate[rows])
+            part *= rate[rows]
+            by_gradients.baddbmm_(support[:, :, rows], part, alpha=-1)
             if by_support is not None:
-                torch.mm(gradients[task], by_task.mT, out=by_support[task]).neg_()
-        return by_weight, by_rate, by_support, by_gradients.neg_(), None
+                by_support[:, :, rows] = torch.bmm(gradients, part.mT)
+        return by_weight, by_rate.neg_(), None if by_support is None else by_support.neg_(), by_gradients, None
+
+
+def _blocks(matrices: Tensor) -> Iterator[slice]:
+    """Rows of matrices [T, inputs, outputs], some at a time."""
+    tasks, inputs, outputs = matrices.shape
+    size = max(1, BLOCK // (tasks * outputs))
+    return (slice(start, min(start + size, inputs)) for start in range(0, inputs, size))

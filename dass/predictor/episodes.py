@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from dass.predictor.model import Batch, DassPredictor
 from dass.predictor.tasks import TargetScale, TaskTensors
@@ -53,30 +52,31 @@ class Episodes:
         codes = torch.stack([task.teacher_code[None] for task in tasks]).to(device)
         self._guide = Batch(teachers, teachers[:, None], codes, scale.to_target(accuracies).to(device))
         self._teachers = teachers.to(dtype)
-        # Patches are kept, not embeddings: they take 9/4 of the memory at most and save every episode the cutting.
-        self._students = [predictor.patches(task.student_embeddings.to(device, dtype)) for task in tasks]
-        self._codes = [task.codes.to(device) for task in tasks]
-        self._targets = [scale.to_target(task.accuracies).to(device) for task in tasks]
-        self._buffer = torch.empty(len(tasks), query, *self._students[0].shape[1:], dtype=dtype, device=device)
+        self._counts = [len(task.codes) for task in tasks]
+        # All tasks' students lie one after the other, so that an episode's are gathered at once. Patches are kept, not
+        # embeddings: they take 9/4 of the memory at most and save every episode the cutting.
+        self._students = teachers.new_empty(sum(self._counts), *teachers.shape[1:], dtype=dtype)
+        for rows, task in zip(self._students.split(self._counts), tasks, strict=True):
+            rows.copy_(predictor.patches(task.student_embeddings.to(device, dtype)))
+        self._codes = torch.cat([task.codes for task in tasks]).to(device)
+        self._targets = torch.cat([scale.to_target(task.accuracies) for task in tasks]).to(device)
+        self._buffer = self._students.new_empty(len(tasks), query, *teachers.shape[1:])
         self._query = query
         self._shots = shots
 
     def draw(self, rng: np.random.Generator) -> Episode:
         """Random students of every task; where students are the support they are the first of those drawn."""
         shots = self._shots or 0
-        orders = [rng.permutation(len(codes))[: shots + self._query] for codes in self._codes]
-        picks = [torch.from_numpy(order[shots:]).to(self._buffer.device) for order in orders]
-        for row, students, pick in zip(self._buffer, self._students, picks, strict=True):
-            torch.index_select(students, 0, pick, out=row)
-        query = Batch(self._teachers, self._buffer, *self._labels(picks))
+        firsts = np.cumsum([0, *self._counts[:-1]])
+        orders = np.stack([
+            first + rng.permutation(count)[: shots + self._query]
+            for first, count in zip(firsts, self._counts, strict=True)
+        ])  # fmt: skip
+        drawn = torch.from_numpy(orders).to(self._buffer.device)
+        support, picked = drawn[:, :shots], drawn[:, shots:]
+        torch.index_select(self._students, 0, picked.flatten(), out=self._buffer.flatten(0, 1))
+        query = Batch(self._teachers, self._buffer, self._codes[picked], self._targets[picked])
         if self._shots is None:
             return Episode(self._guide, query)
-        shown = [torch.from_numpy(order[:shots]).to(self._buffer.device) for order in orders]
-        students = torch.stack([rows[pick] for rows, pick in zip(self._students, shown, strict=True)]).float()
-        return Episode(Batch(self._guide.teachers, students, *self._labels(shown)), query)
-
-    def _labels(self, picks: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Codes [T, n, L] and targets [T, n] of n students of each task."""
-        codes = torch.stack([codes[pick] for codes, pick in zip(self._codes, picks, strict=True)])
-        targets = torch.stack([targets[pick] for targets, pick in zip(self._targets, picks, strict=True)])
-        return codes, targets
+        students = self._students[support].float()
+        return Episode(Batch(self._guide.teachers, students, self._codes[support], self._targets[support]), query)

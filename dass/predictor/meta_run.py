@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dass.predictor.scorer import MetaPredictor
 from dass.sealed import read_state, write_state
+from dass.training.adam import Adam
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Run:
         learned = [*self.weights.values(), *([] if fixed_rates else self.rates.values())]
         for rate in self.rates.values():
             rate.requires_grad_(not fixed_rates)
-        self.optimizer = torch.optim.Adam(learned, learning_rate, fused=True)
+        self.optimizer = Adam(learned, learning_rate)
         self.history: list[Validation] = []
         self._best: dict[str, dict[str, Tensor]] = {}
 
