@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from dass.datasets.task_data import TaskData
 from dass.networks.checkpoint import TeacherCard, weights_id
@@ -76,3 +77,11 @@ def make_record(architecture: Architecture = SPACE.largest, **changes: Any) -> S
     """The record of a student of a source task, with changes."""
     own = {"arch_id": architecture.arch_id, "architecture": json.dumps(architecture.to_json())}
     return replace(RECORD, **(own | changes))
+
+
+def torchvision_network(name: str, **settings: int) -> nn.Module:
+    """An untrained network of torchvision, which takes seconds to import: not for a process that only collects."""
+    from torchvision.models import get_model
+
+    network: nn.Module = get_model(name, weights=None, **settings)
+    return network

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torchvision
 from PIL import Image
+
+from tests.factories import torchvision_network
 
 NAMES = ("ant", "bee", "cat")
 
@@ -18,7 +19,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ResNet-18 and images of three classes, told apart by their colour; its outputs are wired to the colours."""
     folder = tmp_path_factory.mktemp("made")
     torch.manual_seed(0)
-    network = torchvision.models.resnet18(weights=None, num_classes=3).eval()
+    network = torchvision_network("resnet18", num_classes=3).eval()
     torch.save({"model": {f"module.{name}": tensor for name, tensor in network.state_dict().items()}}, folder / "t.pth")
     for part in ("train", "test"):
         for label, name in enumerate(NAMES):
@@ -37,7 +38,7 @@ def test_what_a_teacher_is(dass: Callable, made: Path) -> None:
     assert facts["family"] == "torchvision_resnet"
     assert facts["classes"] == 3
     assert facts["parameters"] == sum(
-        weight.numel() for weight in torchvision.models.resnet18(weights=None, num_classes=3).parameters()
+        weight.numel() for weight in torchvision_network("resnet18", num_classes=3).parameters()
     )
     assert 0 < facts["smallest_student_macs"] < facts["macs"]
     assert facts["resolution"] == 224
@@ -54,7 +55,7 @@ def test_its_accuracy_and_that_it_is_checked(dass: Callable, refuses: Callable, 
 
 
 def test_the_order_of_classes(dass: Callable, refuses: Callable, made: Path, tmp_path: Path) -> None:
-    network = torchvision.models.resnet18(weights=None, num_classes=3)
+    network = torchvision_network("resnet18", num_classes=3)
     weights = dict(network.state_dict())
     torch.save({"state_dict": weights, "classes": ["cat", "bee", "ant"]}, tmp_path / "named.pth")
     torch.save(weights, tmp_path / "plain.pth")

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-import torchvision
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -14,6 +13,7 @@ from dass.errors import DassError, UsageError
 from dass.families.blocks import HALF, IMAGENET
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.importing import import_network
+from tests.factories import torchvision_network
 from tests.unit.families.conftest import SPACES, make_teacher
 
 Weights = dict[str, Tensor]
@@ -46,7 +46,7 @@ def normalized(images: Tensor) -> Tensor:
 @pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "wide_resnet50_2"])
 def test_torchvision(tmp_path: Path, name: str) -> None:
     torch.manual_seed(0)
-    theirs = uneven(getattr(torchvision.models, name)(weights=None, num_classes=CLASSES))
+    theirs = uneven(torchvision_network(name, num_classes=CLASSES))
     torch.save(theirs.state_dict(), tmp_path / "teacher.pth")
     ours = import_network(tmp_path / "teacher.pth").network
     expected = theirs(normalized(pixels(64)))
@@ -141,11 +141,11 @@ def test_variants_of_one_checkpoint(tmp_path: Path, variant: Callable[[Weights],
 @pytest.mark.parametrize(
     ("make", "noun"),
     [
-        (lambda: torchvision.models.resnext50_32x4d(weights=None), "grouped"),
-        (lambda: torchvision.models.mobilenet_v2(weights=None), "MobileNet"),
-        (lambda: torchvision.models.vgg11_bn(weights=None), "VGG"),
-        (lambda: torchvision.models.densenet121(weights=None), "DenseNet"),
-        (lambda: torchvision.models.vit_b_16(weights=None), "transformer"),
+        (lambda: torchvision_network("resnext50_32x4d"), "grouped"),
+        (lambda: torchvision_network("mobilenet_v2"), "MobileNet"),
+        (lambda: torchvision_network("vgg11_bn"), "VGG"),
+        (lambda: torchvision_network("densenet121"), "DenseNet"),
+        (lambda: torchvision_network("vit_b_16"), "transformer"),
     ],
     ids=["groups", "mobilenet", "vgg", "densenet", "vit"],
 )
@@ -190,7 +190,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path, name: str, tensor: Tensor | 
 @torch.no_grad()
 def test_strides_and_pools_that_weights_cannot_tell_are_given(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    theirs = uneven(torchvision.models.resnet18(weights=None, num_classes=CLASSES))
+    theirs = uneven(torchvision_network("resnet18", num_classes=CLASSES))
     theirs.conv1.stride, theirs.maxpool = (1, 1), nn.Identity()
     torch.save(theirs.state_dict(), tmp_path / "teacher.pth")
     ours = import_network(tmp_path / "teacher.pth", layout={"stem_stride": 1, "max_pool": False}).network
@@ -203,13 +203,13 @@ def test_strides_and_pools_that_weights_cannot_tell_are_given(tmp_path: Path) ->
 
 @pytest.mark.parametrize("layout", [{"stem_stride": 3}, {"max_pool": 2}, {"depth": 1}, {"streams": 1}])
 def test_a_layout_that_is_none(tmp_path: Path, layout: dict[str, int]) -> None:
-    torch.save(torchvision.models.resnet18(weights=None, num_classes=3).state_dict(), tmp_path / "teacher.pth")
+    torch.save(torchvision_network("resnet18", num_classes=3).state_dict(), tmp_path / "teacher.pth")
     with pytest.raises(UsageError, match=r"layout|stride|max_pool"):
         import_network(tmp_path / "teacher.pth", layout=layout)
 
 
 def with_head(head: nn.Module) -> dict[str, Tensor]:
-    network = torchvision.models.resnet18(weights=None)
+    network = torchvision_network("resnet18")
     network.fc = head
     return network.state_dict()
 

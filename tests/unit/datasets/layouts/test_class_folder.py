@@ -1,5 +1,4 @@
 import pytest
-from torchvision.datasets import ImageFolder
 
 from dass.datasets.archives.opening import open_archive
 from dass.datasets.layouts.class_folder import read_class_folder
@@ -92,6 +91,8 @@ def test_a_class_with_one_image_cannot_be_split(class_files, put_folder, image_b
 
 
 def test_the_same_samples_as_torchvision(class_files, put_folder):
+    from torchvision.datasets import ImageFolder  # takes seconds to import
+
     folder = put_folder(class_files(classes=("b", "a", "C")))
     listing = _read(folder)
     for part, entries in (("train", listing.train), ("test", listing.test)):

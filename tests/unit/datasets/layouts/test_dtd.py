@@ -1,5 +1,4 @@
 import pytest
-from torchvision.datasets import DTD
 
 from dass.datasets.archives.opening import open_archive
 from dass.datasets.layouts.dtd import read_dtd
@@ -21,6 +20,8 @@ def files(image_bytes):
 
 
 def test_first_split_as_torchvision_reads_it(files, put_folder, tmp_path):
+    from torchvision.datasets import DTD  # takes seconds to import
+
     with open_archive(put_folder(files, "dtd")) as archive:
         listing = read_dtd(archive)
     assert listing.classes == ("banded", "blotchy")

@@ -3,7 +3,6 @@ import io
 import numpy as np
 import pytest
 import scipy.io
-from torchvision.datasets import StanfordCars
 
 from dass.datasets.archives.opening import open_archive
 from dass.datasets.layouts.stanford_cars import read_stanford_cars
@@ -40,6 +39,8 @@ def files(image_bytes):
 
 
 def test_official_split_as_torchvision_reads_it(files, put_folder, tmp_path):
+    from torchvision.datasets import StanfordCars  # takes seconds to import
+
     with open_archive(put_folder(files)) as archive:
         listing = read_stanford_cars(archive)
     assert listing.classes == tuple(CARS)
