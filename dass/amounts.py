@@ -89,9 +89,9 @@ def crossed(least: Limit | None, most: Limit | None) -> bool:
 
 
 def _in_units(amount: float | str, units: Mapping[str, float], usual: str, wrong: str) -> float:
-    found = _AMOUNT.fullmatch(str(amount).strip())
-    unit = found[2].lower().replace("µ", "u") or usual if found else ""
-    value = float(found[1]) * units[unit] if found and unit in units else math.nan
+    match = _AMOUNT.fullmatch(str(amount).strip())
+    unit = match[2].lower().replace("µ", "u") or usual if match else ""
+    value = float(match[1]) * units[unit] if match and unit in units else math.nan
     if isinstance(amount, bool) or not 0 < value < math.inf:
         raise UsageError(f"{amount!r:.60} is {wrong}")
     return value

@@ -76,10 +76,10 @@ def evaluate(network: ElasticResNet, data: TaskData, *, device: str = "auto") ->
     Raises:
         UsageError: the network has other classes than the task.
     """
-    place = resolve_device(device)
+    torch_device = resolve_device(device)
     _check_classes(network, data)
-    network.to(place).eval()
-    return evaluate_images(network, data.test_images.to(place), data.test_labels.to(place), "float32")
+    network.to(torch_device).eval()
+    return evaluate_images(network, data.test_images.to(torch_device), data.test_labels.to(torch_device), "float32")
 
 
 def rank_students(
@@ -112,7 +112,7 @@ def rank_students(
         UsageError: nothing fits the limits, a number is out of its range, or the teacher has other classes.
         DassError: every student diverged.
     """
-    place = resolve_device(device)
+    torch_device = resolve_device(device)
     check_limits(max_macs, max_params)
     for name, number, least in (("students", students, 1), ("seconds", seconds, 0), ("seed", seed, 0)):
         if number is not None and number < least:
@@ -122,7 +122,7 @@ def rank_students(
     card = TeacherCard(
         task=data.name, classes=data.classes, architecture=teacher.architecture, resolution=data.resolution,
         accuracy=reached.accuracy, loss=reached.loss, teacher_id=weights_id(teacher), data_id=data.data_id,
-        train_images=len(data.train_labels), recipe_id="", seed=0, seconds=0.0, device=str(place),
+        train_images=len(data.train_labels), recipe_id="", seed=0, seconds=0.0, device=str(torch_device),
     )  # fmt: skip
     task = Task(data, teacher, card)
     return search_by_race(
@@ -132,7 +132,7 @@ def rank_students(
         budget=Constraints.of(max_macs, max_params, task.teacher_cost),
         size=RaceSize(CANDIDATES_PER_STUDENT * students, students, seconds),
         seed=seed,
-        device=place,
+        device=torch_device,
     )
 
 
@@ -164,14 +164,14 @@ def distill(
         UsageError: an architecture does not fit the teacher, a number is out of its range, the teacher has other
             classes, or there are fewer training images than one batch.
     """
-    place = resolve_device(device)
+    torch_device = resolve_device(device)
     if recipe is None and not 1 <= epochs <= MOST_EPOCHS:
         raise UsageError(f"epochs is {epochs}: give 1 to {MOST_EPOCHS}")
     _check_classes(teacher, data)
     chosen = recipe or shrink_recipe(data, epochs)
-    resolve_precision(chosen.precision, place)  # refused before anything is trained
+    resolve_precision(chosen.precision, torch_device)  # refused before anything is trained
     several = [architectures] if isinstance(architectures, Architecture) else list(architectures)
-    return recipes.distill(teacher, several, data, chosen, seed=seed, device=place)
+    return recipes.distill(teacher, several, data, chosen, seed=seed, device=torch_device)
 
 
 def _check_classes(network: ElasticResNet, data: TaskData) -> None:

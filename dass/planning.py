@@ -243,7 +243,7 @@ def _learned_seeds(block: Evaluation, name: str) -> range:
 def assumed_datasets(project: Project) -> list[str]:
     """Datasets of params.yaml that are not here yet, so that the plan rests on assumed sizes."""
     away = [name for name in project.params.datasets if not (project.packed(name) / CARD).exists()]
-    return [name for name in away if not ((known := find_dataset(name)) and known.size)]
+    return [name for name in away if not ((dataset := find_dataset(name)) and dataset.size)]
 
 
 @dataclass(frozen=True)
@@ -341,9 +341,9 @@ def _size(project: Project, dataset: str, resolution: int | None = None) -> _Siz
     scale = ((resolution or project.params.data.resolution) / project.params.data.resolution) ** 2
     folder = project.packed(dataset, resolution)
     if not (folder / CARD).exists():
-        known = find_dataset(dataset)
-        if known and known.size:
-            return _Size(*known.size, scale)
+        known_dataset = find_dataset(dataset)
+        if known_dataset and known_dataset.size:
+            return _Size(*known_dataset.size, scale)
         return _Size(UNKNOWN_IMAGES, UNKNOWN_IMAGES // 2, UNKNOWN_CLASSES, scale)
     card = open_packed(folder).card
     return _Size(card.train_count, card.test_count, len(card.classes), scale)

@@ -16,10 +16,10 @@ def preset_paths() -> list[Path]:
     Raises:
         UsageError: there are none here.
     """
-    found = sorted(in_project(FOLDER).glob("*.yaml"))
-    if not found:
+    paths = sorted(in_project(FOLDER).glob("*.yaml"))
+    if not paths:
         raise UsageError(f"no {FOLDER}/*.yaml here: run from the project's root")
-    return found
+    return paths
 
 
 def preset_params(name: str) -> Params:

@@ -19,7 +19,7 @@ DAY = 86400.0
 
 
 @dataclass(frozen=True)
-class Place:
+class GrowingFolder:
     """A folder or file that grows.
 
     Attributes:
@@ -35,36 +35,36 @@ class Place:
     patterns: tuple[str, ...] = ()
 
 
-PLACES = (
-    Place(Path(".state/evidence"), "what was measured of students", "unused files", ("*.parquet",)),
-    Place(Path(".state/rankers"), "what compared methods have learned", "unused files", ("*",)),
-    Place(Path(".state/meta_train"), "meta-trainings started from a page", "unused files", ("**/*",)),
-    Place(Path(".state/downloads"), "archives that were fetched", "unused files", ("**/*",)),
-    Place(Path(".prefect"), "Prefect's database and logs", "unused logs and sockets", ("*.log", "warm-*.sock")),
-    Place(Path("mlartifacts"), "files of runs and models", "`mlflow gc`, after runs were deleted on its page"),
-    Place(Path(".dvc/cache"), "versions of what DVC tracks", "`dvc gc --workspace`"),
+FOLDERS = (
+    GrowingFolder(Path(".state/evidence"), "what was measured of students", "unused files", ("*.parquet",)),
+    GrowingFolder(Path(".state/rankers"), "what compared methods have learned", "unused files", ("*",)),
+    GrowingFolder(Path(".state/meta_train"), "meta-trainings started from a page", "unused files", ("**/*",)),
+    GrowingFolder(Path(".state/downloads"), "archives that were fetched", "unused files", ("**/*",)),
+    GrowingFolder(Path(".prefect"), "Prefect's database and logs", "unused logs and sockets", ("*.log", "warm-*.sock")),
+    GrowingFolder(Path("mlartifacts"), "files of runs and models", "`mlflow gc`, after runs were deleted on its page"),
+    GrowingFolder(Path(".dvc/cache"), "versions of what DVC tracks", "`dvc gc --workspace`"),
 )
 
 
 @dataclass(frozen=True)
-class Found:
-    """What lies in a place.
+class Usage:
+    """The size of a growing folder or file.
 
     Attributes:
-        place: device of the computation.
+        folder: folder or file that was measured.
         size: size in bytes.
         removable: files that may go.
         freed: size of the removable files, in bytes.
     """
 
-    place: Place
+    folder: GrowingFolder
     size: int
     removable: tuple[Path, ...]
     freed: int
 
 
-def look(root: Path, days: float, now: float | None = None) -> list[Found]:
-    """Looks at all places; removes nothing.
+def measure_usage(root: Path, days: float, now: float | None = None) -> list[Usage]:
+    """Measures all growing folders; removes nothing.
 
     Args:
         root: the project folder.
@@ -72,22 +72,22 @@ def look(root: Path, days: float, now: float | None = None) -> list[Found]:
         now: seconds since the epoch; None for the present.
     """
     before = (time.time() if now is None else now) - days * DAY
-    found = []
-    for place in PLACES:
-        folder = root / place.path
-        old = sorted({path for pattern in place.patterns for path in folder.glob(pattern) if _unused(path, before)})
-        found.append(Found(place, sum(map(_size, _files(folder))), tuple(old), sum(map(_size, old))))
-    return found
+    usages = []
+    for folder in FOLDERS:
+        path = root / folder.path
+        old = sorted({file for pattern in folder.patterns for file in path.glob(pattern) if _unused(file, before)})
+        usages.append(Usage(folder, sum(map(_size, _files(path))), tuple(old), sum(map(_size, old))))
+    return usages
 
 
-def remove(found: Found) -> int:
-    """Removes what may go of a place, but for files that a process holds; gives the bytes that it freed.
+def remove(usage: Usage) -> int:
+    """Removes what may go of a folder, but for files that a process holds; gives the bytes that it freed.
 
     Raises:
         DassError: a file cannot be removed.
     """
     freed = 0
-    for path in found.removable:
+    for path in usage.removable:
         with suppress(Timeout, FileNotFoundError):
             size = _size(path)
             lock = path.with_name(f".{path.stem}.lock")  # as `dass.proxies.store` takes it

@@ -55,7 +55,7 @@ def readings(seeds: int) -> None:
         raise UsageError(f"at least one seed is needed, found {seeds}")
     project = Project.open()
     targets = evaluated_targets(project, device())
-    counts = {target.name: target.truth.counts for target in targets}
+    counts = {target.name: target.ground_truth.counts for target in targets}
     whole, parts = left_out(project)
     left = [sample.task.name for _, samples in parts for sample in samples]
     found = rank_all(project, seeds, [*parts, (whole, [target.students() for target in targets])])

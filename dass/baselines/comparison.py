@@ -78,17 +78,17 @@ def wanted_scores(project: Project, target: EvaluatedTarget) -> list[Scores]:
         DassError: some are missing.
     """
     params = project.params
-    known = {scores.place: scores for scores in ScoreDatabase(project.scores).read(target.name)}
+    scores_by_identity = {scores.identity: scores for scores in ScoreDatabase(project.scores).read(target.name)}
     wanted = [(name, "students", seed) for name, seed in scored_methods(params)]
     if few_shot_methods(params):
         wanted += [(CURVE, "few-shot", seed) for seed in method_seeds(params, REFERENCE)]
     wanted += [(name, "candidates", params.seed) for name in scored_for_picks(params)]
-    missing = [key for key in wanted if key not in known]
+    missing = [key for key in wanted if key not in scores_by_identity]
     if missing:
         raise DassError(
             f"{target.name} has no scores by {method_label(missing[0][0])}, seed {missing[0][2]}: run the rank stage"
         )
-    return [known[key] for key in wanted]
+    return [scores_by_identity[key] for key in wanted]
 
 
 def target_picks(project: Project, target: EvaluatedTarget) -> list[Pick]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from dass.baselines.scoring import TargetSample
-from dass.evaluation.report import Truth
+from dass.evaluation.report import GroundTruth
 from dass.files import content_id
 from dass.project import Project
 from dass.search.result import SearchResult, load_search
@@ -23,14 +23,14 @@ class EvaluatedTarget:
 
     Attributes:
         stored: where it lies.
-        truth: its distilled students.
+        ground_truth: its distilled students.
         task: what methods may look at.
         key: what its records are filed under.
         search: the candidates and the pick.
     """
 
     stored: StoredTask
-    truth: Truth
+    ground_truth: GroundTruth
     task: RankingTask
     key: TaskKey
     search: SearchResult
@@ -46,14 +46,14 @@ class EvaluatedTarget:
         task = stored.open()
         key = student_key(stored, task, device)
         records = distilled_students(stored, key)
-        truth = Truth.of(name, records, project.params.seed, task.test_images, task.teacher_cost.macs)
+        ground_truth = GroundTruth.of(name, records, project.params.seed, task.test_images, task.teacher_cost.macs)
         search = load_search(project.search_file(name))
-        return cls(stored, truth, ranking_task(stored, task, truth.records, device), key, search)
+        return cls(stored, ground_truth, ranking_task(stored, task, ground_truth.records, device), key, search)
 
     @property
     def name(self) -> str:
         """The target's name in params.yaml."""
-        return self.truth.target
+        return self.ground_truth.target
 
     @property
     def candidates(self) -> tuple[Architecture, ...]:
@@ -62,7 +62,7 @@ class EvaluatedTarget:
 
     def students(self) -> TargetSample:
         """The distilled students, to be scored."""
-        seconds = tuple(record.seconds for record in self.truth.records)
+        seconds = tuple(record.seconds for record in self.ground_truth.records)
         return TargetSample(self.task, self._task_id(), "students", self.task.architectures, seconds)
 
     def searched(self) -> TargetSample:

@@ -33,19 +33,19 @@ def compare_methods(project: Project, targets: Sequence[EvaluatedTarget], scores
         targets: whose students were distilled.
         scores: that params.yaml asks for, of all targets.
     """
-    block, truths = project.params.evaluation, [target.truth for target in targets]
+    block, ground_truths = project.params.evaluation, [target.ground_truth for target in targets]
     architectures = {target.name: target.task.architectures for target in targets}
     resamples, confidence, seed = block.bootstrap, block.confidence, project.params.seed
     rows = compare(
-        truths, score_arrays(scores, architectures), resamples=resamples, confidence=confidence, seed=seed,
+        ground_truths, score_arrays(scores, architectures), resamples=resamples, confidence=confidence, seed=seed,
         budgets=block.budgets, reference=REFERENCE, simple=SIMPLE,
     )  # fmt: skip
-    rows += time_rows(scores, {truth.target: truth.counts for truth in truths})
-    rows += coverage_rows(scores, architectures, truths)
-    rows += ceiling_rows(truths, resamples=resamples, confidence=confidence, seed=seed)
+    rows += time_rows(scores, {ground_truth.target: ground_truth.counts for ground_truth in ground_truths})
+    rows += coverage_rows(scores, architectures, ground_truths)
+    rows += ceiling_rows(ground_truths, resamples=resamples, confidence=confidence, seed=seed)
     names = [name for name in block.methods if name not in FEW_SHOT]
     return Findings(
-        truths=truths,
+        ground_truths=ground_truths,
         teachers={target.name: target.task.teacher_accuracy for target in targets},
         meta=[name for name in names if METHODS[name].group == "meta"],
         others=[name for name in names if METHODS[name].group not in ("meta", "multi_fidelity")],
@@ -119,18 +119,18 @@ def summary_of(project: Project, findings: Findings) -> dict[str, Any]:
             "pick_parameters": picked.parameters,
         }
     values = {(row.method, row.target, row.metric): row for row in findings.rows}
-    for truth in findings.truths:
-        spread, ceiling = truth.spread, values.get((CEILING, truth.target, "src"))
-        summary["targets"][truth.target] |= {
+    for ground_truth in findings.ground_truths:
+        spread, ceiling = ground_truth.spread, values.get((CEILING, ground_truth.target, "src"))
+        summary["targets"][ground_truth.target] |= {
             "accuracy_mean": spread.mean, "accuracy_deviation": spread.deviation, "accuracy_error": spread.error,
-            "counts_in_mean": truth.counts, "noise_ceiling": ceiling.value if ceiling else None,
+            "counts_in_mean": ground_truth.counts, "noise_ceiling": ceiling.value if ceiling else None,
         }  # fmt: skip
-        if src := values.get((REFERENCE, truth.target, "src")):
-            summary["targets"][truth.target] |= {
+        if src := values.get((REFERENCE, ground_truth.target, "src")):
+            summary["targets"][ground_truth.target] |= {
                 "src": src.value, "src_low": src.low, "src_high": src.high, "students": src.n,
             }  # fmt: skip
-        if best := best_baseline(findings.rows, truth.target, findings.baselines):
-            summary["targets"][truth.target] |= {"best_baseline": best.method, "best_baseline_src": best.value}
+        if best := best_baseline(findings.rows, ground_truth.target, findings.baselines):
+            summary["targets"][ground_truth.target] |= {"best_baseline": best.method, "best_baseline_src": best.value}
     if mean := values.get((REFERENCE, MEAN, "src")):
         summary |= {"src_mean": mean.value, "src_mean_low": mean.low, "src_mean_high": mean.high}
     summary["methods_src_mean"] = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dass.baselines.methods.few_shot import FewShotPoint
 from dass.errors import DassError
-from dass.evaluation.report import Truth
+from dass.evaluation.report import GroundTruth
 from dass.evaluation.tables import COVERED, SECONDS, CorrelationRow
 from dass.files import read_json, write_text
 from dass.method_names import method_key
@@ -58,7 +58,7 @@ class Scores:
     failure: str = ""
 
     @property
-    def place(self) -> tuple[str, str, int]:
+    def identity(self) -> tuple[str, str, int]:
         """What a newer result of the same kind replaces."""
         return self.method, self.sample, self.seed
 
@@ -68,9 +68,9 @@ class Scores:
         Raises:
             DassError: one was not scored.
         """
-        known = dict(zip(self.arch_ids, self.values, strict=True))
+        values = dict(zip(self.arch_ids, self.values, strict=True))
         try:
-            return np.array([known[architecture.arch_id] for architecture in architectures], dtype=np.float64)
+            return np.array([values[architecture.arch_id] for architecture in architectures], dtype=np.float64)
         except KeyError as error:
             raise DassError(
                 f"{self.method} has no score of {self.target}'s architecture {error}: run the rank stage again"
@@ -104,7 +104,7 @@ class ScoreDatabase:
     def find(self, wanted: Scores) -> Scores | None:
         """What was found before under the same key; a failure is none: it is tried again."""
         for scores in self.read(wanted.target):
-            if scores.place == wanted.place and scores.key == wanted.key and not scores.failure:
+            if scores.identity == wanted.identity and scores.key == wanted.key and not scores.failure:
                 return scores
         return None
 
@@ -114,10 +114,10 @@ class ScoreDatabase:
         Raises:
             DassError: the file is damaged or cannot be written.
         """
-        kept = [other for other in self.read(scores.target) if other.place != scores.place]
+        others = [other for other in self.read(scores.target) if other.identity != scores.identity]
         lines = [
             json.dumps(sealed(_to_json(item)), allow_nan=False)
-            for item in sorted([*kept, scores], key=lambda s: s.place)
+            for item in sorted([*others, scores], key=lambda s: s.identity)
         ]
         write_text(self._path(scores.target), "[\n" + ",\n".join(lines) + "\n]\n")
 
@@ -167,7 +167,7 @@ def time_rows(scores: Sequence[Scores], counts: Mapping[str, bool]) -> list[Corr
 
 
 def coverage_rows(
-    scores: Sequence[Scores], architectures: Mapping[str, Sequence[Architecture]], truths: Sequence[Truth]
+    scores: Sequence[Scores], architectures: Mapping[str, Sequence[Architecture]], ground_truths: Sequence[GroundTruth]
 ) -> list[CorrelationRow]:
     """Of methods that give 80% intervals, the share of the students whose accuracy lies within theirs.
 
@@ -175,23 +175,23 @@ def coverage_rows(
 
     Args:
         scores: scores of any methods, targets and seeds.
-        architectures: architectures of each target, in the order of its truth.
-        truths: accuracies of the targets' students.
+        architectures: architectures of each target, in the order of its distilled students.
+        ground_truths: accuracies of the targets' students.
     """
     from scipy.stats import binomtest
 
     rows = []
     for item in scores:
         if item.sample == "students" and item.low:
-            [truth] = [one for one in truths if one.target == item.target]
+            [ground_truth] = [one for one in ground_truths if one.target == item.target]
             order = [item.arch_ids.index(one.arch_id) for one in architectures[item.target]]
             low, high = (np.array(ends)[order] for ends in (item.low, item.high))
-            inside = int(((low <= truth.accuracies) & (truth.accuracies <= high)).sum())
+            inside = int(((low <= ground_truth.accuracies) & (ground_truth.accuracies <= high)).sum())
             ends = binomtest(inside, len(order)).proportion_ci(method="wilson")
             rows.append(
                 CorrelationRow(
                     item.method, item.target, COVERED, inside / len(order), ends.low, ends.high, len(order),
-                    counts=truth.counts,
+                    counts=ground_truth.counts,
                 )
             )  # fmt: skip
     return rows

@@ -157,8 +157,8 @@ class Scoring:
 
     def _kept(self, wanted: Scores, work: Callable[[], Scores]) -> Scores:
         """What is on disk, else the outcome of the work, put there."""
-        if found := self.database.find(wanted):
-            return found
+        if stored := self.database.find(wanted):
+            return stored
         try:
             scores = work()
         except Exception as error:  # whatever a method raises is its own failure, not the comparison's

@@ -25,20 +25,20 @@ def clean(
     from rich.table import Table
 
     from dass.cli.tables import print_table
-    from dass.upkeep import look, remove
+    from dass.upkeep import measure_usage, remove
 
     root = find_root()
     if not (root / "params.yaml").is_file():
         raise UsageError(f"{root.resolve()} is no project: there is no params.yaml; only projects are cleaned")
-    found = look(root, days)
+    usages = measure_usage(root, days)
     table = Table()
     for column in ("folder", "holds", "MiB", "what keeps it small", "would go, MiB" if dry_run else "gone, MiB"):
         table.add_column(column, justify="right" if "MiB" in column else "left")
-    for one in found:
-        freed = one.freed if dry_run else remove(one)
-        place = one.place
-        table.add_row(str(place.path), place.holds, f"{one.size / MIB:.1f}", place.goes, f"{freed / MIB:.1f}")
+    for usage in usages:
+        freed = usage.freed if dry_run else remove(usage)
+        folder = usage.folder
+        table.add_row(str(folder.path), folder.holds, f"{usage.size / MIB:.1f}", folder.goes, f"{freed / MIB:.1f}")
     print_table(table)
     if dry_run:
-        for path in [path for one in found for path in one.removable]:
+        for path in [path for usage in usages for path in usage.removable]:
             print(path)

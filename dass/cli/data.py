@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dass.cli.paths import own
+from dass.cli.paths import project_default
 from dass.errors import UsageError
 from dass.params_file import in_project, load_params
 from dass.project import RAW
@@ -25,7 +25,7 @@ Resolution = Annotated[
     int | None,
     typer.Option(help="Side of the stored images in pixels.", show_default="data.resolution of params.yaml"),
 ]
-Into = Annotated[Path, typer.Option(help="Folder of the packed datasets.", callback=own(RAW))]
+Into = Annotated[Path, typer.Option(help="Folder of the packed datasets.", callback=project_default(RAW))]
 DOWNLOADS = Path(".state/downloads")
 
 
@@ -75,7 +75,7 @@ def download_(
     resolution: Resolution = None,
     into: Into = RAW,
     keep: Annotated[
-        Path, typer.Option(help="Folder where the fetched archive stays.", callback=own(DOWNLOADS))
+        Path, typer.Option(help="Folder where the fetched archive stays.", callback=project_default(DOWNLOADS))
     ] = DOWNLOADS,
 ) -> None:
     """Fetch a dataset from its publisher, verify and import it. A broken transfer goes on from where it stopped.
@@ -87,19 +87,19 @@ def download_(
     from dass.datasets.download import download
     from dass.datasets.importing import import_dataset
 
-    known = find_dataset(name)
-    if known is None:
+    dataset = find_dataset(name)
+    if dataset is None:
         raise UsageError(f"no dataset {name!r} in the catalogue: `dass data list` shows which there are")
-    if known.remote is None:
-        if known.make is not None:
+    if dataset.remote is None:
+        if dataset.make is not None:
             raise UsageError(f"{name} needs no download: `dass data import {name}` makes it")
         raise UsageError(
-            f"{name} cannot be fetched without you: get it at {known.page} and run "
-            f"`dass data import {name} PATH`, where PATH is {known.give}"
+            f"{name} cannot be fetched without you: get it at {dataset.page} and run "
+            f"`dass data import {name} PATH`, where PATH is {dataset.give}"
         )
     places = _places(name, resolution, into)
     with progress_bar(f"download {name}") as progress:
-        archive = download(known.remote, keep, progress)
+        archive = download(dataset.remote, keep, progress)
     for side, folder in places:
         with progress_bar(f"import {name}") as progress:
             packed = import_dataset(name, archive, into, side, progress, folder=folder)
@@ -120,8 +120,8 @@ def thin_(
     """
     from dass.datasets.thinning import thin
 
-    kept, there = thin(path, out, per_folder)
-    print(f"{out}: {kept:,} of {there:,} training images, {out.stat().st_size / 2**20:.1f} MiB")
+    written, there = thin(path, out, per_folder)
+    print(f"{out}: {written:,} of {there:,} training images, {out.stat().st_size / 2**20:.1f} MiB")
 
 
 @data_app.command("list")
@@ -133,9 +133,9 @@ def list_(into: Into = RAW) -> None:
     from dass.datasets.catalogue import all_datasets
     from dass.datasets.packed import open_packed
 
-    for known in all_datasets():
-        print(f"{known.name}: {known.title}\n  get it    {_way(known)}")
-        print(f"  licence   {known.licence}\n  cite      {known.citation}\n")
+    for dataset in all_datasets():
+        print(f"{dataset.name}: {dataset.title}\n  get it    {_way(dataset)}")
+        print(f"  licence   {dataset.licence}\n  cite      {dataset.citation}\n")
     cards = [
         open_packed(path.parent).card
         for path in sorted([*into.glob("*/dataset.json"), *into.glob("*/at-*/dataset.json")])
@@ -188,12 +188,12 @@ def _resolution(asked: int | None) -> int:
     return load_params(params).data.resolution
 
 
-def _way(known: "KnownDataset") -> str:
-    if known.make is not None:
-        return f"dass data import {known.name}"
-    if known.remote is not None:
-        return f"dass data download {known.name}"
-    return f"at {known.page}, then dass data import {known.name} PATH; PATH is {known.give}"
+def _way(dataset: "KnownDataset") -> str:
+    if dataset.make is not None:
+        return f"dass data import {dataset.name}"
+    if dataset.remote is not None:
+        return f"dass data download {dataset.name}"
+    return f"at {dataset.page}, then dass data import {dataset.name} PATH; PATH is {dataset.give}"
 
 
 def _counts(card: "DatasetCard") -> str:
@@ -214,8 +214,11 @@ def _print_report(report: "CheckReport") -> None:
     for count in report.counts:
         print(f"{count.train:8,}{count.test:8,}  {count.name}")
     print(f"in train and test: {len(report.duplicates)}")
-    for found in report.duplicates[:10]:
-        print(f"  train {found.train_index} ({found.train_class}) = test {found.test_index} ({found.test_class})")
+    for duplicate in report.duplicates[:10]:
+        print(
+            f"  train {duplicate.train_index} ({duplicate.train_class}) = "
+            f"test {duplicate.test_index} ({duplicate.test_class})"
+        )
     print(f"repeated within train: {report.repeated_train}; within test: {report.repeated_test}")
     print(f"skipped on import, since they do not decode: {len(report.skipped)}")
     for image in report.skipped[:10]:

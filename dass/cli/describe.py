@@ -47,15 +47,15 @@ def describe(
 
     if architecture is not None and depth is None and width is None:
         value = _read(architecture)
-        found = _first_space(preset, lambda space: _member(space, value), value)
+        choice = _first_space(preset, lambda space: _member(space, value), value)
     elif architecture is None and depth is not None and width is not None:
         depths, widths = _numbers("--depth", depth), _numbers("--width", width)
-        found = _first_space(preset, lambda space: space.from_depth_width(depths, widths))
+        choice = _first_space(preset, lambda space: space.from_depth_width(depths, widths))
     elif architecture is None and depth is None and width is None:
-        found = _first_space(preset, lambda space: space.largest)
+        choice = _first_space(preset, lambda space: space.largest)
     else:
         raise UsageError("describe: give a JSON file, or both --depth and --width, or none of them for the teacher's")
-    params, space, described = found
+    params, space, described = choice
     resolution = params.data.resolution if resolution is None else resolution
     named = params.preset if space else "none"
     costs = cost(described, resolution, classes)
@@ -85,7 +85,7 @@ def describe(
 
 
 def _first_space(
-    preset: str | None, member: Callable[["SearchSpace"], "Architecture"], given: "Architecture | None" = None
+    preset: str | None, member: Callable[["SearchSpace"], "Architecture"], architecture: "Architecture | None" = None
 ) -> tuple[Params, "SearchSpace | None", "Architecture"]:
     """The first space that has the architecture: params.yaml's, then each preset's; or just the one named.
 
@@ -102,8 +102,8 @@ def _first_space(
             return params, space, member(space)
         except UsageError as error:
             refusal = refusal or error
-    if given is not None and preset is None and given.family.name not in families:
-        return blocks[0], None, given
+    if architecture is not None and preset is None and architecture.family.name not in families:
+        return blocks[0], None, architecture
     where = f"the preset {preset}'s" if preset else "params.yaml's, and no preset's has it either"
     raise UsageError(f"{refusal} (space: {where})")
 

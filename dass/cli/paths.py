@@ -6,14 +6,14 @@ from pathlib import Path
 from dass.params_file import in_project
 
 
-def own(default: Path) -> Callable[[Path], Path]:
+def project_default(default: Path) -> Callable[[Path], Path]:
     """The callback of an option whose default is the project's, from whatever folder in it; a given path stays.
 
     Args:
         default: relative to the project.
     """
 
-    def place(path: Path) -> Path:
+    def resolve(path: Path) -> Path:
         return in_project(path) if path == default else path
 
-    return place
+    return resolve

@@ -137,12 +137,14 @@ def usual_choice(
     usual = method or (params.search.method if params else None)
     recipe = params.distillation if params else None
     # A method that the user says takes the project's own predictor as it is: what does not fit is told by name.
-    found = _in_project(params, teacher, resolution, method, passed_over)
-    known = choose(teacher, resolution, shipped, kind=usual, recipe=recipe, passed_over=passed_over)
-    if found is None and usual is not None and known is not None:
-        found = _released(known.release, f"predictor {known.release.card.name}: {known.why}")
-    if found is not None:
-        return replace(found, why="; ".join((*dict.fromkeys(passed_over), found.why)))
+    choice = _in_project(params, teacher, resolution, method, passed_over)
+    shipped_choice = choose(teacher, resolution, shipped, kind=usual, recipe=recipe, passed_over=passed_over)
+    if choice is None and usual is not None and shipped_choice is not None:
+        choice = _released(
+            shipped_choice.release, f"predictor {shipped_choice.release.card.name}: {shipped_choice.why}"
+        )
+    if choice is not None:
+        return replace(choice, why="; ".join((*dict.fromkeys(passed_over), choice.why)))
     if method is not None:
         why = "; ".join(dict.fromkeys(passed_over)) or f"there is no predictor at {_OWN[_kind(method)][0]}"
         raise UsageError(
@@ -151,8 +153,8 @@ def usual_choice(
     race = "race: students train, and nothing that was learned is needed"
     if usual == "race":
         race = "race: search.method of params.yaml"
-    elif known is not None:
-        race += f"; `--predictor {known.release.card.name}` fits this teacher, too"
+    elif shipped_choice is not None:
+        race += f"; `--predictor {shipped_choice.release.card.name}` fits this teacher, too"
     elif usual is not None:
         race = f"no predictor of search.method in params.yaml, {usual}, fits the teacher; {race}"
     return MethodChoice("race", None, False, "; ".join((*dict.fromkeys(passed_over), race)))

@@ -30,12 +30,12 @@ def list_() -> None:
     from dass.cli.tables import print_table
     from dass.shipped.library import releases
 
-    found = releases()
-    if not found:
+    shipped = releases()
+    if not shipped:
         print("no predictor comes with this version; `dass search --method race` needs none")
         return
     table = Table("name", "kind", "teachers", "pixels", "learned from", "mean SRC on targets", "what it is")
-    for release in found:
+    for release in shipped:
         card = release.card
         teachers = "any" if card.general else ", ".join(card.families)
         learned = f"{card.students} students of {sum(one.tasks for one in card.sources)} tasks"
@@ -102,9 +102,9 @@ def use(name: Name) -> None:
     from dass.project import USED_PREDICTOR
     from dass.shipped.card import write_release
 
-    release, place = _release(name), in_project(USED_PREDICTOR)
-    write_release(place, release.weights, replace(release.card, fixture="", expected={}))
-    print(f"{place}: predictor {release.card.name}")
+    release, path = _release(name), in_project(USED_PREDICTOR)
+    write_release(path, release.weights, replace(release.card, fixture="", expected={}))
+    print(f"{path}: predictor {release.card.name}")
 
 
 @predictors_app.command()

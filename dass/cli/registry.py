@@ -32,7 +32,7 @@ def promote(
     store = open_store(find_root())
     candidate = registered(store, model)
     reason = None if why is None else _given(why)
-    _say(promotion.promote(store, candidate) if reason is None else promotion.crown(store, candidate, reason))
+    _say(promotion.promote(store, candidate) if reason is None else promotion.make_champion(store, candidate, reason))
 
 
 def rollback(

@@ -30,24 +30,24 @@ def report(as_json: Annotated[bool, typer.Option("--json", help="Print reports/m
         table.add_column(column, justify="left" if column in {"target", "picked student"} else "right")
     table.add_column("SRC of DaSS [interval], students", justify="right")
     try:
-        for name, found in read_json(path)["targets"].items():
-            table.add_row(name, *_cells(found))
+        for name, target in read_json(path)["targets"].items():
+            table.add_row(name, *_cells(target))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DassError(f"{path} is no report ({error}): run `make repro` again") from error
     print_table(table)
     print("Tables and pictures: reports/. Runs and registered models: `make ui` (MLflow and Prefect pages).")
 
 
-def _cells(found: dict[str, Any]) -> list[str]:
+def _cells(target: dict[str, Any]) -> list[str]:
     src = "-"
-    if "src" in found:
-        src = f"{found['src']:.2f} [{found['src_low']:.2f}, {found['src_high']:.2f}], n={found['students']}"
+    if "src" in target:
+        src = f"{target['src']:.2f} [{target['src_low']:.2f}, {target['src_high']:.2f}], n={target['students']}"
     return [
-        f"{found['teacher_accuracy']:.2f}",
-        found["pick"],
-        "-" if found["pick_predicted"] is None else f"{found['pick_predicted']:.2f}",
-        f"{found['pick_accuracy']:.2f}",
-        f"{found['pick_macs'] / 1e6:.2f} M",
-        f"{found['pick_parameters'] / 1e3:.1f} k",
+        f"{target['teacher_accuracy']:.2f}",
+        target["pick"],
+        "-" if target["pick_predicted"] is None else f"{target['pick_predicted']:.2f}",
+        f"{target['pick_accuracy']:.2f}",
+        f"{target['pick_macs'] / 1e6:.2f} M",
+        f"{target['pick_parameters'] / 1e3:.1f} k",
         src,
     ]

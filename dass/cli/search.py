@@ -121,7 +121,7 @@ def search(
     }  # fmt: skip
     # A limit that is none is refused before any work; a batch may be that of the times that are shown, too.
     check_limits(**asked_limits | ({"latency_batch": 1} if timed else {}))
-    place = resolve_device(device)
+    torch_device = resolve_device(device)
     theirs = TeacherFile.of(
         teacher,
         normalization=normalization,
@@ -139,38 +139,38 @@ def search(
         seconds,
         resolution,
         keep_accuracy,
-        workers or usual_count(place),
+        workers or usual_count(torch_device),
         seed,
     )
-    way = open_method(choice, theirs, place, asked)
+    ranker = open_method(choice, theirs, torch_device, asked)
     task_at = open_task(
         data,
         theirs,
         raw=in_project(RAW),
-        resolution=way.resolution,
-        largest=way.space.largest,
-        device=place,
+        resolution=ranker.resolution,
+        largest=ranker.space.largest,
+        device=torch_device,
         tell=_tell,
     )
     with task_at as task:
         budget = Constraints.of(teacher=task.teacher_cost, **asked_limits)
-        for line in slack_lines(budget, task, place):
+        for line in slack_lines(budget, task, torch_device):
             _tell(line)
         with progress_bar("score") as progress:
-            found = way.rank(task, budget, progress)
-        size = (task.data.resolution, len(task.data.classes), place)
-        shown = front_of(found, front, *size, batch=latency_batch) if front else found.ranking[:top]
+            result = ranker.rank(task, budget, progress)
+        size = (task.data.resolution, len(task.data.classes), torch_device)
+        shown = front_of(result, front, *size, batch=latency_batch) if front else result.ranking[:top]
         times = [measure_latency(one.architecture, *size, batch=latency_batch) for one in shown if timed]
     if as_json:
-        print(json.dumps(to_json(found, shown, times, latency_batch) | {"method": choice.method, "why": choice.why}))
+        print(json.dumps(to_json(result, shown, times, latency_batch) | {"method": choice.method, "why": choice.why}))
         return
     which = f"Pareto front ({front})" if front else "best"
-    title = f"{found.target}: {which} of {len(found.ranking)} within {budget}; teacher {found.teacher_accuracy:.2f}%"
-    print_table(table_of(title, found, shown, times, task, place))
-    print("\n".join(pick_lines(found)))
+    title = f"{result.target}: {which} of {len(result.ranking)} within {budget}; teacher {result.teacher_accuracy:.2f}%"
+    print_table(table_of(title, result, shown, times, task, torch_device))
+    print("\n".join(pick_lines(result)))
     if choice.why:
         print(choice.why)
-    print(f"{found.seconds:.1f} s, {1000 * found.seconds / len(found.ranking):.2f} ms per candidate")
+    print(f"{result.seconds:.1f} s, {1000 * result.seconds / len(result.ranking):.2f} ms per candidate")
 
 
 def _tell(line: str) -> None:

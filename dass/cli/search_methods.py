@@ -69,13 +69,13 @@ class Asked:
     seed: int
 
 
-def open_method(choice: MethodChoice, teacher: TeacherFile, place: torch.device, asked: Asked) -> SearchMethod:
+def open_method(choice: MethodChoice, teacher: TeacherFile, device: torch.device, asked: Asked) -> SearchMethod:
     """Reads what a search needs.
 
     Args:
         choice: the method and its predictor.
         teacher: teacher whose students are ranked.
-        place: device that networks compute on.
+        device: device that networks compute on.
         asked: what the user asks of the search.
 
     Raises:
@@ -83,9 +83,9 @@ def open_method(choice: MethodChoice, teacher: TeacherFile, place: torch.device,
         DassError: the predictor or the teacher is damaged.
     """
     efforts = {"one_batch": asked.one_batch, "k_step": asked.k_step, "seconds": asked.seconds}
-    given = [f"--{name.replace('_', '-')}" for name, value in efforts.items() if value is not None]
-    if choice.method == "dass" and given:
-        raise UsageError(f"{', '.join(given)}: not with --method dass, which looks at all candidates")
+    options = [f"--{name.replace('_', '-')}" for name, value in efforts.items() if value is not None]
+    if choice.method == "dass" and options:
+        raise UsageError(f"{', '.join(options)}: not with --method dass, which looks at all candidates")
     if choice.file is not None and not choice.general and asked.resolution is not None:
         raise UsageError("--resolution: this predictor works at the resolution it was learned at")
     if choice.method == "race" and asked.keep_accuracy is not None:
@@ -99,13 +99,13 @@ def open_method(choice: MethodChoice, teacher: TeacherFile, place: torch.device,
         size = RaceSize.of(
             block, candidates=asked.candidates, one_batch=asked.one_batch, k_step=asked.k_step, seconds=asked.seconds
         )
-        return by_race(_students(teacher, asked), place, size, params, common)
+        return by_race(_students(teacher, asked), device, size, params, common)
     candidates = asked.candidates or CANDIDATES
     if choice.method == "dass":
-        return by_dass(choice.file, place, candidates, common)
+        return by_dass(choice.file, device, candidates, common)
     effort = SearchBudget.of(block, candidates, asked.seconds, one_batch=asked.one_batch, k_step=asked.k_step)
     anyone = _students(teacher, asked) if choice.general else None
-    return by_multi_fidelity(choice.file, place, asked.workers, effort, params, common, anyone)
+    return by_multi_fidelity(choice.file, device, asked.workers, effort, params, common, anyone)
 
 
 def _students(teacher: TeacherFile, asked: Asked) -> tuple[SearchSpace, int]:
@@ -114,23 +114,23 @@ def _students(teacher: TeacherFile, asked: Asked) -> tuple[SearchSpace, int]:
     return space, side if asked.resolution else packed_side(asked.data, in_project(RAW), side)
 
 
-def by_dass(file: Path, place: torch.device, candidates: int, common: Mapping[str, Any]) -> SearchMethod:
+def by_dass(file: Path, device: torch.device, candidates: int, common: Mapping[str, Any]) -> SearchMethod:
     """The paper's predictor.
 
     Args:
         file: its weights.
-        place: device that the predictor computes on.
+        device: device that the predictor computes on.
         candidates: largest number of architectures to score.
         common: further arguments of each method's search: `seed`.
 
     Raises:
         DassError: it is damaged.
     """
-    predictor, card = load_predictor(file, place)
+    predictor, card = load_predictor(file, device)
 
     def rank(task: Task, budget: Constraints, progress: Progress) -> SearchResult:
         return search_students(
-            predictor, card, file_id(file), task, budget=budget, count=candidates, device=place,
+            predictor, card, file_id(file), task, budget=budget, count=candidates, device=device,
             progress=progress, **common,
         )  # fmt: skip
 
@@ -139,7 +139,7 @@ def by_dass(file: Path, place: torch.device, candidates: int, common: Mapping[st
 
 def by_multi_fidelity(
     file: Path,
-    place: torch.device,
+    device: torch.device,
     count: int,
     effort: SearchBudget,
     params: Params | None,
@@ -150,7 +150,7 @@ def by_multi_fidelity(
 
     Args:
         file: what it has learned.
-        place: device that networks compute on.
+        device: device that networks compute on.
         count: number of worker processes.
         effort: numbers of proxies to collect.
         params: whose recipe it must have been learned for; None outside of any project, where it is the predictor's.
@@ -170,7 +170,7 @@ def by_multi_fidelity(
         with Workers(count) as workers:
             return search_by_multi_fidelity(
                 multi_fidelity, card, file_id(file), task, recipe, space=space, workers=workers,
-                store=ProxyStore(None), device=place, budget=budget, effort=effort,
+                store=ProxyStore(None), device=device, budget=budget, effort=effort,
                 progress=progress, **common,
             )  # fmt: skip
 
@@ -179,7 +179,7 @@ def by_multi_fidelity(
 
 def by_race(
     students: tuple[SearchSpace, int],
-    place: torch.device,
+    device: torch.device,
     size: RaceSize,
     params: Params | None,
     common: Mapping[str, Any],
@@ -188,7 +188,7 @@ def by_race(
 
     Args:
         students: their space, and the side of their images in pixels.
-        place: device that students train on.
+        device: device that students train on.
         size: numbers of candidates and of students that train.
         params: whose recipe they train by; None outside of any project, where it is that of `dass shrink`.
         common: as in `by_dass`.
@@ -197,6 +197,6 @@ def by_race(
 
     def rank(task: Task, budget: Constraints, progress: Progress) -> SearchResult:
         recipe = params.distillation if params else shrink_recipe(task.data)
-        return search_by_race(task, space, recipe, budget=budget, size=size, device=place, progress=progress, **common)
+        return search_by_race(task, space, recipe, budget=budget, size=size, device=device, progress=progress, **common)
 
     return SearchMethod(space, side, rank)

@@ -18,21 +18,21 @@ from dass.tasks.task import Task
 
 
 def front_of(
-    found: SearchResult, against: str, resolution: int, classes: int, place: torch.device, *, batch: int
+    result: SearchResult, against: str, resolution: int, classes: int, device: torch.device, *, batch: int
 ) -> Sequence[Candidate]:
     """The Pareto front; against latency as block times add up, since not every candidate can be run."""
     if against != "latency":
-        return pareto_front(found.ranking, attrgetter(f"cost.{against}"))
-    architectures = [candidate.architecture for candidate in found.ranking]
-    parts = measure_parts(architectures, resolution, classes, place, batch=batch)
-    return pareto_front(found.ranking, lambda candidate: parts.estimate(candidate.architecture))
+        return pareto_front(result.ranking, attrgetter(f"cost.{against}"))
+    architectures = [candidate.architecture for candidate in result.ranking]
+    parts = measure_parts(architectures, resolution, classes, device, batch=batch)
+    return pareto_front(result.ranking, lambda candidate: parts.estimate(candidate.architecture))
 
 
-def to_json(found: SearchResult, shown: Sequence[Candidate], times: Sequence[float], batch: int) -> dict[str, Any]:
+def to_json(result: SearchResult, shown: Sequence[Candidate], times: Sequence[float], batch: int) -> dict[str, Any]:
     """A result with the candidates that are shown, and their latencies in milliseconds where there are any.
 
     Args:
-        found: result of the search.
+        result: result of the search.
         shown: candidates, in this order.
         times: milliseconds of each; empty for none.
         batch: images in the passes that all latencies are of.
@@ -40,73 +40,73 @@ def to_json(found: SearchResult, shown: Sequence[Candidate], times: Sequence[flo
     rows = [candidate_json(candidate) for candidate in shown]
     for one, time in zip(rows, times, strict=False):
         one |= {"latency_ms": time, "latency_batch": batch}
-    pick = candidate_json(found.pick)
-    if found.latency is not None:
-        pick |= {"latency_ms": found.latency, "latency_batch": batch, "slower_ones_before_it": found.missed}
-    pick |= {} if found.probability is None else {"kept_probability": found.probability}
+    pick = candidate_json(result.pick)
+    if result.latency is not None:
+        pick |= {"latency_ms": result.latency, "latency_batch": batch, "slower_ones_before_it": result.missed}
+    pick |= {} if result.probability is None else {"kept_probability": result.probability}
     return {
-        "target": found.target, "teacher_accuracy": found.teacher_accuracy, "candidates": len(found.ranking),
-        "seconds": found.seconds, "budget": str(found.budget), "pick": pick, "ranking": rows,
+        "target": result.target, "teacher_accuracy": result.teacher_accuracy, "candidates": len(result.ranking),
+        "seconds": result.seconds, "budget": str(result.budget), "pick": pick, "ranking": rows,
     }  # fmt: skip
 
 
-def pick_lines(found: SearchResult) -> list[str]:
+def pick_lines(result: SearchResult) -> list[str]:
     """What is said of the pick."""
-    pick = found.pick
-    what = "of held-out training images" if found.predicted is None else "predicted"
+    pick = result.pick
+    what = "of held-out training images" if result.predicted is None else "predicted"
     first = (
         f"pick: {pick.architecture.stage_label}, {pick.predicted:.2f}% {what}, {pick.cost.macs / MILLION:.3f} M MACs, "
         f"{pick.cost.parameters / MILLION:.4f} M parameters"
     )
-    return [first, *constraint_lines(found)]
+    return [first, *constraint_lines(result)]
 
 
 def table_of(
     title: str,
-    found: SearchResult,
+    result: SearchResult,
     shown: Sequence[Candidate],
     times: Sequence[float],
     task: Task,
-    place: torch.device,
+    device: torch.device,
 ) -> Table:
     """Candidates as a table with the pick marked and the teacher below.
 
     Args:
         title: title above the table.
-        found: whose pick is marked.
+        result: whose pick is marked.
         shown: candidates, in this order.
         times: milliseconds of each for the batch of the limits; empty for no such column.
         task: the teacher, which is timed in the same way.
-        place: device of the computation.
+        device: device of the computation.
     """
-    table, batch = Table(title=title), found.budget.latency_batch
-    known = any(candidate.fidelity for candidate in shown)
+    table, batch = Table(title=title), result.budget.latency_batch
+    fidelities = any(candidate.fidelity for candidate in shown)
     intervals = any(candidate.low is not None for candidate in shown)
-    accuracy = "held-out %" if found.predicted is None else "predicted %"
-    columns = ["place", "depths / widths", accuracy, *(["80% interval"] * intervals), *(["fidelity"] * known)]
+    accuracy = "held-out %" if result.predicted is None else "predicted %"
+    columns = ["place", "depths / widths", accuracy, *(["80% interval"] * intervals), *(["fidelity"] * fidelities)]
     for column in (*columns, "M MACs", "M parameters", *([f"ms, batch {batch}"] if times else []), "arch_id"):
         table.add_column(column, justify="left" if column == "depths / widths" else "right")
 
     def add(
-        label: str, architecture: Architecture, percent: float, more: list[str], spent: Cost, ms: list[str]
+        label: str, architecture: Architecture, percent: float, more: list[str], price: Cost, ms: list[str]
     ) -> None:
         table.add_row(
-            label, architecture.stage_label, f"{percent:.2f}", *more, f"{spent.macs / MILLION:.3f}",
-            f"{spent.parameters / MILLION:.4f}", *ms, architecture.arch_id,
+            label, architecture.stage_label, f"{percent:.2f}", *more, f"{price.macs / MILLION:.3f}",
+            f"{price.parameters / MILLION:.4f}", *ms, architecture.arch_id,
         )  # fmt: skip
 
     for position, candidate in enumerate(shown, start=1):
         more = [f"{candidate.low:.1f}-{candidate.high:.1f}"] if intervals else []
-        more += [candidate.fidelity.label if candidate.fidelity else ""] if known else []
+        more += [candidate.fidelity.label if candidate.fidelity else ""] if fidelities else []
         ms = [f"{times[position - 1]:.2f}"] if times else []
-        label = f"pick {position}" if candidate == found.pick else str(position)
+        label = f"pick {position}" if candidate == result.pick else str(position)
         add(label, candidate.architecture, candidate.predicted, more, candidate.cost, ms)
     table.add_section()
-    empty = [""] * (intervals + known)
+    empty = [""] * (intervals + fidelities)
     teacher = task.teacher.architecture
     ms = []
     if times:
-        size = (task.data.resolution, len(task.data.classes), place)
+        size = (task.data.resolution, len(task.data.classes), device)
         ms.append(f"{measure_latency(teacher, *size, batch=batch):.2f}")
     add("teacher", teacher, task.card.accuracy, empty, task.teacher_cost, ms)
     return table

@@ -55,7 +55,7 @@ def shrink(
     from dass.shrink.front import front_rows
     from dass.shrink.whole import Options, result_lines, shrink_and_file
 
-    root, place = find_root(), resolve_device(device)
+    root, torch_device = find_root(), resolve_device(device)
     options = Options(
         data=data, teacher=str(teacher), max_macs=max_macs, max_params=max_params, max_size=max_size,
         max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy,
@@ -72,7 +72,7 @@ def shrink(
         raise typer.Exit(shrink_on_server(options, root, device))
     with (
         progress_bar("shrink") as progress,
-        shrink_and_file(options, root, device=place, tell=_tell, progress=progress) as made,
+        shrink_and_file(options, root, device=torch_device, tell=_tell, progress=progress) as made,
     ):
         lines, rows = result_lines(made), front_rows(made.task, made.shrunk)
     print_table(table_of_rows(f"{made.task.card.task}: within {made.request.budget}", rows))

@@ -43,7 +43,7 @@ def import_(task: Task, file: Annotated[Path, typer.Argument(help="A file of `da
     result = import_records(
         _database(task), file, lambda name: name.startswith("split") if task == "source" else name == task
     )
-    print(f"{result.added} records added, {result.known} known already, {len(result.conflicts)} in conflict")
+    print(f"{result.added} records added, {result.unchanged} known already, {len(result.conflicts)} in conflict")
     for conflict in result.conflicts:
         print(f"  {conflict}")
 
@@ -72,9 +72,9 @@ def remove(
     """
     from dass.students.record_check import problem
 
-    given = {"task": of, "arch_id": arch_id, "seed": seed, "teacher_id": teacher_id, "recipe_id": recipe_id,
+    filters = {"task": of, "arch_id": arch_id, "seed": seed, "teacher_id": teacher_id, "recipe_id": recipe_id,
              "data_id": data_id}  # fmt: skip
-    asked = {name: value for name, value in given.items() if value is not None}
+    asked = {name: value for name, value in filters.items() if value is not None}
     if not asked and not untrue:
         raise UsageError("say which records: give --task, --arch-id, --seed, --teacher-id, --recipe-id, --data-id")
 
@@ -123,13 +123,14 @@ def export_onnx_(
         f"within {difference:.1g} of torch on {len(images)} test images"
     )
     try:
-        found = export_int8(file, data, int8_path(file))
+        exported = export_int8(file, data, int8_path(file))
     except WorseError as error:  # what was asked for is there
         print(error)
         return
     print(
-        f"{int8_path(file)}: {found.int8:.2f} % of {found.images} test images, the other file {found.float32:.2f} %; "
-        f"{found.megabytes[1]:.2f} MB, the other {found.megabytes[0]:.2f} MB"
+        f"{int8_path(file)}: {exported.int8:.2f} % of {exported.images} test images, "
+        f"the other file {exported.float32:.2f} %; {exported.megabytes[1]:.2f} MB, the other "
+        f"{exported.megabytes[0]:.2f} MB"
     )
 
 

@@ -42,13 +42,12 @@ def restore(folder: Annotated[Path, typer.Argument(help="A folder that `dass stu
     """
     from dass.cli.study_restore import restore_study
 
-    found = restore_study(Project.open(), folder)
+    report = restore_study(Project.open(), folder)
     print(
-        f"{found.teachers} teachers, {found.records} student records, {found.predictors} predictors and the scores of "
-        f"{found.scores} targets restored; "
-        f"{found.known} were there already"
+        f"{report.teachers} teachers, {report.records} student records, {report.predictors} predictors and the scores "
+        f"of {report.scores} targets restored; {report.unchanged} were there already"
     )
-    if not found.teachers + found.known:
+    if not report.teachers + report.unchanged:
         print("the study holds no teachers, which `dass study save --teachers` keeps: they are trained anew")
-    for line in found.refused:
+    for line in report.refused:
         print(f"  kept: {line}")

@@ -61,13 +61,13 @@ def write_study(project: Project, folder: Path, *, teachers: bool = False) -> No
     shutil.copyfile(project.root / "params.yaml", folder / "params.yaml")
     shutil.copytree(project.splits, folder / "splits", ignore=shutil.ignore_patterns(".*"))
     (folder / "records").mkdir()
-    for name, found in records.items():
-        write_records(folder / "records" / f"{name}.parquet", found)
+    for name, of_task in records.items():
+        write_records(folder / "records" / f"{name}.parquet", of_task)
     if teachers:
         _copy_learned(project, folder)
     if (multi_fidelity := project.multi_fidelity_file.with_suffix(".json")).exists():
         write_json(folder / "multi_fidelity.json", read_json(multi_fidelity)["card"])
-    every = [record for found in records.values() for record in found]
+    every = [record for of_task in records.values() for record in of_task]
     write_text(folder / "README.md", "\n".join(_page(project, cards, every)) + "\n")
 
 
@@ -77,9 +77,9 @@ def _check_folder(project: Project, folder: Path) -> None:
     Raises:
         UsageError: such a folder.
     """
-    place, root = folder.resolve(), project.root.resolve()
+    target, root = folder.resolve(), project.root.resolve()
     own = [root / name for name in ("data", "reports", "dass", "flows", "presets", ".dvc", ".git")]
-    if place == root or place in root.parents or any(place == one or one in place.parents for one in own):
+    if target == root or target in root.parents or any(target == one or one in target.parents for one in own):
         raise UsageError(f"{folder} is a folder that the project uses itself: give another, such as docs/study/mine")
     if folder.is_file():
         raise UsageError(f"{folder} is a file: give a folder")
@@ -99,10 +99,10 @@ def _copy_learned(project: Project, folder: Path) -> None:
     for source, relative in files.items():
         if source.exists():
             for suffix in (".safetensors", ".json", ".curve.json"):
-                place = (folder / relative).with_suffix(suffix)
-                place.parent.mkdir(parents=True, exist_ok=True)
+                copy = (folder / relative).with_suffix(suffix)
+                copy.parent.mkdir(parents=True, exist_ok=True)
                 if source.with_suffix(suffix).exists():
-                    shutil.copyfile(source.with_suffix(suffix), place)
+                    shutil.copyfile(source.with_suffix(suffix), copy)
     for source in sorted(project.scores.glob("*.json")):
         (folder / SCORES).mkdir(exist_ok=True)
         shutil.copyfile(source, folder / SCORES / source.name)
@@ -115,10 +115,10 @@ def _records(project: Project, database: StudentDatabase, cards: Sequence[Teache
         recipe = project.params.distillation.for_images(card.train_images)
         ids = recipe_ids(recipe, "float32" if recipe.precision == "auto" else recipe.precision)
         keys |= {TaskKey(card.task, card.data_id, card.teacher_id, one) for one in ids}
-    found = [record for card in cards for record in database.read_all(card.task) if record.key in keys]
-    if not found:
+    records = [record for card in cards for record in database.read_all(card.task) if record.key in keys]
+    if not records:
         raise DassError(f"{database.folder} has no students of the present teachers and recipe: run `make repro` first")
-    return found
+    return records
 
 
 def _page(project: Project, cards: Sequence[TeacherCard], records: Sequence[StudentRecord]) -> Iterator[str]:
@@ -167,10 +167,10 @@ def _teachers(cards: Sequence[TeacherCard]) -> Iterator[str]:
 
 
 def _students(project: Project, records: Sequence[StudentRecord]) -> Iterator[str]:
-    found = read_json(project.reports / "metrics.json")["targets"]
+    targets = read_json(project.reports / "metrics.json")["targets"]
     yield "| target | students | mean % | deviation | error of one | deviation / error | in means | ceiling |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
-    for name, row in found.items():
+    for name, row in targets.items():
         if "students" not in row:
             continue
         ratio = row["accuracy_deviation"] / (row["accuracy_error"] or math.inf)

@@ -22,7 +22,7 @@ class Restored:
         records: number of student records that the project had not.
         predictors: number of predictors that the project had not.
         scores: files of what methods gave on a target, likewise.
-        known: teachers, records, predictors and files of scores that were there.
+        unchanged: teachers, records, predictors and files of scores that were there.
         refused: what was there with other content, in words; it stays.
     """
 
@@ -30,7 +30,7 @@ class Restored:
     records: int
     predictors: int
     scores: int
-    known: int
+    unchanged: int
     refused: tuple[str, ...] = ()
 
 
@@ -47,45 +47,45 @@ def restore_study(project: Project, folder: Path) -> Restored:
     """
     if not (folder / "records").is_dir():
         raise UsageError(f"{folder} holds no study: there is no folder `records`")
-    added = known = 0
+    added = unchanged = 0
     refused: list[str] = []
     for source in sorted((folder / TEACHERS).glob("*/*.safetensors")):
         _, card = load_teacher(source)  # whole, and the weights that its card describes
         own = source.parent.name == "source"
-        place = project.source_teacher_file(source.stem) if own else project.target_teacher_file(source.stem)
-        if not card_path(place).exists():  # weights without a card are of a restore that was killed
-            _copy(source, place)
+        path = project.source_teacher_file(source.stem) if own else project.target_teacher_file(source.stem)
+        if not card_path(path).exists():  # weights without a card are of a restore that was killed
+            _copy(source, path)
             added += 1
-        elif load_card(place).teacher_id == card.teacher_id:
-            known += 1
+        elif load_card(path).teacher_id == card.teacher_id:
+            unchanged += 1
         else:
-            refused.append(f"{place} is another teacher than the study's")
+            refused.append(f"{path} is another teacher than the study's")
     records = 0
     for source in sorted((folder / "records").glob("*.parquet")):
         students = project.source_students if source.stem == "source" else project.target_students(source.stem)
         report = import_records(StudentDatabase(students), source)
-        records, known = records + report.added, known + report.known
+        records, unchanged = records + report.added, unchanged + report.unchanged
         refused += [str(conflict) for conflict in report.conflicts]
     predictors, same = _predictors(project, folder, refused)
     scores, same_scores = _scores(project, folder)
-    return Restored(added, records, predictors, scores, known + same + same_scores, tuple(refused))
+    return Restored(added, records, predictors, scores, unchanged + same + same_scores, tuple(refused))
 
 
 def _predictors(project: Project, folder: Path, refused: list[str]) -> tuple[int, int]:
     """How many predictors were put back, and how many were there."""
-    added = known = 0
-    for place in (project.predictor_file, project.multi_fidelity_file):
-        source = folder / LEARNED / place.name
+    added = unchanged = 0
+    for path in (project.predictor_file, project.multi_fidelity_file):
+        source = folder / LEARNED / path.name
         if not source.exists():
             continue
-        if not place.with_suffix(".json").exists():
-            _copy(source, place)
+        if not path.with_suffix(".json").exists():
+            _copy(source, path)
             added += 1
-        elif file_sha256(place) == file_sha256(source):
-            known += 1
+        elif file_sha256(path) == file_sha256(source):
+            unchanged += 1
         else:
-            refused.append(f"{place} is another predictor than the study's")
-    return added, known
+            refused.append(f"{path} is another predictor than the study's")
+    return added, unchanged
 
 
 def _scores(project: Project, folder: Path) -> tuple[int, int]:
@@ -93,20 +93,20 @@ def _scores(project: Project, folder: Path) -> tuple[int, int]:
 
     Each score has the key of all that it depends on, so that none is taken for another.
     """
-    added = known = 0
+    added = unchanged = 0
     for source in sorted((folder / SCORES).glob("*.json")):
-        place = project.scores / source.name
-        if place.exists():
-            known += 1
+        path = project.scores / source.name
+        if path.exists():
+            unchanged += 1
         else:
-            write_bytes(place, source.read_bytes())
+            write_bytes(path, source.read_bytes())
             added += 1
-    return added, known
+    return added, unchanged
 
 
-def _copy(source: Path, place: Path) -> None:
+def _copy(source: Path, destination: Path) -> None:
     """Weights, curve and card, the card last, since without it the pipeline takes the weights for none."""
-    place.parent.mkdir(parents=True, exist_ok=True)
+    destination.parent.mkdir(parents=True, exist_ok=True)
     for suffix in (".safetensors", ".curve.json", ".json"):
         if (original := source.with_suffix(suffix)).exists():
-            write_bytes(place.with_suffix(suffix), original.read_bytes())
+            write_bytes(destination.with_suffix(suffix), original.read_bytes())

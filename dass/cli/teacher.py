@@ -40,7 +40,7 @@ def inspect(
     """
     from dass.training.user_teacher import TeacherFile
 
-    given = TeacherFile.of(
+    teacher = TeacherFile.of(
         file,
         normalization=normalization,
         classes=classes,
@@ -48,7 +48,7 @@ def inspect(
         layout=one_layout(layout),
         sort_channels=sort_channels,
     )
-    facts = _facts(given, data, resolution)
+    facts = _facts(teacher, data, resolution)
     if as_json:
         print(json.dumps(facts))
         return
@@ -62,7 +62,7 @@ def inspect(
     print_table(table)
 
 
-def _facts(given: Any, data: str | None, resolution: int | None) -> dict[str, Any]:
+def _facts(file: Any, data: str | None, resolution: int | None) -> dict[str, Any]:
     import torch
 
     from dass.families.normalization import normalization_name
@@ -74,12 +74,12 @@ def _facts(given: Any, data: str | None, resolution: int | None) -> dict[str, An
     from dass.tasks.user import open_task, packed_side
     from dass.training.class_order import order_of
 
-    read = import_network(given.path, normalization=given.normalization, layout=given.layout)
+    read = import_network(file.path, normalization=file.normalization, layout=file.layout)
     network, architecture = read.network, read.network.architecture
     side = architecture.family.usual_resolution or 64
     side = resolution or (side if data is None else packed_side(data, in_project(RAW), side))
     space = SearchSpace.below(architecture, RATIOS, "block")
-    spent = cost(architecture, side, network.classes)
+    price = cost(architecture, side, network.classes)
     limits = space.limits(None, None, resolution=side, classes=network.classes)
     facts: dict[str, Any] = {
         "family": architecture.family.name,
@@ -88,17 +88,17 @@ def _facts(given: Any, data: str | None, resolution: int | None) -> dict[str, An
         "class_names": list(read.classes) if read.classes else None,
         "normalization": normalization_name(network.normalization),
         "resolution": side,
-        "parameters": spent.parameters,
-        "macs": spent.macs,
+        "parameters": price.parameters,
+        "macs": price.macs,
         "smallest_student_parameters": limits.least_params,
         "smallest_student_macs": limits.least_macs,
         "students": space.size,
     }
     if data is not None:
-        with open_task(data, given, raw=in_project(RAW), resolution=side, device=torch.device("cpu")) as task:
+        with open_task(data, file, raw=in_project(RAW), resolution=side, device=torch.device("cpu")) as task:
             named = read.classes is not None and order_of(read.classes, task.data.classes) is not None
-            order = "as listed" if given.classes else "as the file lists them" if named else "alphabetical"
-            if read.classes and not named and not given.classes:
+            order = "as listed" if file.classes else "as the file lists them" if named else "alphabetical"
+            if read.classes and not named and not file.classes:
                 order += "; the names in the file are not those of the dataset and are not used"
             facts |= {
                 "order_of_classes": order, "accuracy": task.card.accuracy, "test_images": len(task.data.test_labels)

@@ -21,17 +21,17 @@ def trace(
     from dass.tracking.trace import trace as find_trace
 
     root = find_root()
-    found = find_trace(open_store(root), model, root)
+    history = find_trace(open_store(root), model, root)
     if as_json:
-        print(json.dumps(asdict(found), indent=2))
+        print(json.dumps(asdict(history), indent=2))
         return
-    print(f"model    {found.model} version {found.version} ({', '.join(found.aliases) or 'no alias'})")
-    print(f"run      {found.run_id} in experiment {found.experiment}")
-    print(f"commit   {found.commit}{' with uncommitted changes' if found.dirty else ''}")
-    for item in found.data:
+    print(f"model    {history.model} version {history.version} ({', '.join(history.aliases) or 'no alias'})")
+    print(f"run      {history.run_id} in experiment {history.experiment}")
+    print(f"commit   {history.commit}{' with uncommitted changes' if history.dirty else ''}")
+    for item in history.data:
         print(f"data     {item.md5}  {item.path}")
-    for name, value in found.details:
+    for name, value in history.details:
         print(f"         {name}: {value}")
     print("to bring that state back:")
-    for command in found.commands:
+    for command in history.commands:
         print(f"  {command}")

@@ -79,12 +79,12 @@ def check(packed: PackedDataset) -> CheckReport:
     duplicates = [
         Duplicate(
             train[digest][0],
-            place,
+            index,
             classes[packed.train_labels[train[digest][0]]],
-            classes[packed.test_labels[place]],
+            classes[packed.test_labels[index]],
         )
         for digest in train.keys() & test.keys()
-        for place in test[digest]
+        for index in test[digest]
     ]
     counts = zip(
         classes,
@@ -139,6 +139,6 @@ def _evenly(count: int, wanted: int) -> list[int]:
 def _places(images: np.ndarray) -> dict[bytes, list[int]]:
     """Digest of an image -> its places, ascending."""
     places: dict[bytes, list[int]] = defaultdict(list)
-    for place, image in enumerate(images):
-        places[hashlib.blake2b(image, digest_size=16).digest()].append(place)
+    for index, image in enumerate(images):
+        places[hashlib.blake2b(image, digest_size=16).digest()].append(index)
     return places

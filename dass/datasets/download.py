@@ -120,13 +120,13 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 
 def _verify(remote: Remote, path: Path) -> None:
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     size = path.stat().st_size
-    if found != remote.md5 or (remote.size is not None and size != remote.size):
+    if digest != remote.md5 or (remote.size is not None and size != remote.size):
         path.unlink()
         raise DassError(
             f"{path.name.removesuffix('.part')} from {remote.url} is not the expected file ({size:,} bytes, MD5 "
-            f"{found} for {remote.md5}); it was removed: run the same command again"
+            f"{digest} for {remote.md5}); it was removed: run the same command again"
         )
 
 

@@ -60,8 +60,8 @@ class _Masks:
         """Greys [CANVAS, CANVAS]: 255 where there is ink, the ink's box in the middle."""
         mask = Image.new("L", (CANVAS, CANVAS))
         left, top, right, bottom = self.fonts[face].getbbox(character)
-        place = ((CANVAS - left - right) / 2, (CANVAS - top - bottom) / 2)
-        ImageDraw.Draw(mask).text(place, character, fill=255, font=self.fonts[face])
+        corner = ((CANVAS - left - right) / 2, (CANVAS - top - bottom) / 2)
+        ImageDraw.Draw(mask).text(corner, character, fill=255, font=self.fonts[face])
         return mask
 
 

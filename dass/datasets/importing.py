@@ -74,17 +74,17 @@ def import_dataset(
         raise UsageError(f"dataset name {name!r}: use lower-case letters, digits, _ and -, at most 60")
     if resolution % 8 or not 16 <= resolution <= 256:
         raise UsageError(f"resolution {resolution}: use a multiple of 8 between 16 and 256")
-    known = find_dataset(name)
+    dataset = find_dataset(name)
     folder = folder or into / f"{name}-{resolution}"
-    if known is not None and known.make is not None:
+    if dataset is not None and dataset.make is not None:
         if path is not None:
             raise UsageError(f"{name} is made here and reads no file: leave out {path}, or choose another name for it")
-        return pack(known.make(), folder, name, resolution, source=known.title, progress=progress)
+        return pack(dataset.make(), folder, name, resolution, source=dataset.title, progress=progress)
     if path is None:
-        wanted = known.give if known else "a folder, zip or tar with train/CLASS/* and test/CLASS/*"
+        wanted = dataset.give if dataset else "a folder, zip or tar with train/CLASS/* and test/CLASS/*"
         raise UsageError(f"{name} needs a path: {wanted}")
     with open_archive(path, into, options.names) as archive:
-        listing = _list(known, _inside(archive, options.inside), options.labels)
+        listing = _list(dataset, _inside(archive, options.inside), options.labels)
         try:
             return pack(
                 listing,
@@ -111,15 +111,15 @@ def _inside(archive: Archive, folder: str) -> Archive:
     return archive.below(folder)
 
 
-def _list(known: KnownDataset | None, archive: Archive, labels: str) -> Listing:
+def _list(dataset: KnownDataset | None, archive: Archive, labels: str) -> Listing:
     """Chooses the reader: a set known by name is often passed on as a plain class folder."""
     notes: tuple[str, ...] = ()
     if labels:
         if labels not in archive.names:
             raise UsageError(f"--labels {labels}: {archive.label} has no such file")
         listing = read_label_tables(archive, (labels,))
-    elif known is not None and (known.is_published_as(archive) or not _has_test(archive)):
-        listing = known.read(archive)
+    elif dataset is not None and (dataset.is_published_as(archive) or not _has_test(archive)):
+        listing = dataset.read(archive)
         if not listing.passed_over:
             listing = replace(listing, passed_over=_not_listed(listing, archive))
     else:
@@ -156,9 +156,10 @@ def _has_test(archive: Archive) -> bool:
 def _resembling(archive: Archive) -> tuple[str, ...]:
     """A sentence on the catalogue's dataset whose layout the archive has."""
     return tuple(
-        f"this looks like {known.title} as published, whose own classes and parts are read under the name {known.name}"
-        for known in all_datasets()
-        if known.is_published_as(archive) and known.has_telling_markers
+        f"this looks like {dataset.title} as published, whose own classes and parts are read under the name "
+        f"{dataset.name}"
+        for dataset in all_datasets()
+        if dataset.is_published_as(archive) and dataset.has_telling_markers
     )
 
 

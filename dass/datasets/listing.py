@@ -64,8 +64,8 @@ class Listing:
             DassError: fewer than two classes, two with one name, or a class without train or test images.
         """
         if len(self.classes) < 2:
-            found = f"the class {self.classes[0]!r} only" if self.classes else "no classes"
-            raise DassError(f"{label} has {found}: a dataset needs two or more, each a folder of images")
+            classes = f"the class {self.classes[0]!r} only" if self.classes else "no classes"
+            raise DassError(f"{label} has {classes}: a dataset needs two or more, each a folder of images")
         if len(set(self.classes)) < len(self.classes):
             twice = next(name for name in self.classes if self.classes.count(name) > 1)
             raise DassError(f"{label} has two classes named {twice!r}: rename one")
@@ -110,8 +110,8 @@ def hash_split(
     for groups in by_class.values():
         order = sorted(groups, key=lambda name: hashlib.sha256(name.encode()).digest())
         chosen = _for_test([len(groups[name]) for name in order])
-        for place, name in enumerate(order):
-            (test if place in chosen else train).extend(groups[name])
+        for index, name in enumerate(order):
+            (test if index in chosen else train).extend(groups[name])
     return tuple(sorted(train)), tuple(sorted(test))
 
 
@@ -119,14 +119,14 @@ def _for_test(sizes: Sequence[int]) -> set[int]:
     """Places of the groups that become the test part: together as near to a fifth of the images as the order allows."""
     if len(sizes) < 2:
         return set()
-    wanted, found, chosen = max(1, round(sum(sizes) / 5)), 0, set[int]()
-    for place, size in enumerate(sizes):
-        if found + size <= wanted:
-            chosen.add(place)
-            found += size
-    left = [place for place in range(len(sizes)) if place not in chosen]
-    nearest = min(left, key=lambda place: (abs(found + sizes[place] - wanted), place)) if len(left) > 1 else None
-    if nearest is not None and (not chosen or abs(found + sizes[nearest] - wanted) < wanted - found):
+    wanted, count, chosen = max(1, round(sum(sizes) / 5)), 0, set[int]()
+    for index, size in enumerate(sizes):
+        if count + size <= wanted:
+            chosen.add(index)
+            count += size
+    left = [index for index in range(len(sizes)) if index not in chosen]
+    nearest = min(left, key=lambda index: (abs(count + sizes[index] - wanted), index)) if len(left) > 1 else None
+    if nearest is not None and (not chosen or abs(count + sizes[nearest] - wanted) < wanted - count):
         chosen.add(nearest)
     return chosen
 

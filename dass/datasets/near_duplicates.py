@@ -68,9 +68,10 @@ def near_duplicates(entries: Iterable[Entry], read: Read) -> dict[str, str]:
         seen = {name: look for name in names if (look := _look(name, read)) is not None}
         groups |= {name: name for name in names}
         if len(seen) > 1:
-            known = list(seen)
+            names_read = list(seen)
             groups |= {
-                name: known[first] for name, first in zip(known, _groups(np.stack(list(seen.values()))), strict=True)
+                name: names_read[first]
+                for name, first in zip(names_read, _groups(np.stack(list(seen.values()))), strict=True)
             }
     return groups
 
@@ -94,7 +95,7 @@ def _groups(looks: NDArray[np.float32]) -> Sequence[int]:
     else:
         if len(sizes) == 1:  # all are copies: there would be nothing to test on
             return range(len(looks))
-    first = {label: place for place, label in reversed(list(enumerate(labels.tolist())))}
+    first = {label: index for index, label in reversed(list(enumerate(labels.tolist())))}
     return [first[label] for label in labels.tolist()]
 
 
@@ -113,9 +114,9 @@ def _components(looks: NDArray[np.float32], flat: NDArray[np.bool_], threshold: 
             row, column = np.nonzero(np.maximum(part @ vectors[columns].T, part @ mirrored[columns].T) >= threshold)
             labels = _joined(labels, rows[row], columns[column])
     same: dict[bytes, int] = {}
-    known = np.flatnonzero(flat)
-    equal = [same.setdefault(looks[one].tobytes(), one) for one in known.tolist()]
-    return _joined(labels, known, np.array(equal, dtype=np.intp))
+    nonzero = np.flatnonzero(flat)
+    equal = [same.setdefault(looks[one].tobytes(), one) for one in nonzero.tolist()]
+    return _joined(labels, nonzero, np.array(equal, dtype=np.intp))
 
 
 def _along(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -158,9 +158,9 @@ class PackedDataset:
         """
         for array in fields(FileHashes):
             path = self.folder / f"{array.name}.npy"
-            known = path.stat()
-            found = _sha256(path.resolve(), known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns)
-            if found != getattr(self.card.sha256, array.name):
+            state = path.stat()
+            digest = _sha256(path.resolve(), state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+            if digest != getattr(self.card.sha256, array.name):
                 raise DassError(f"{path} is not what was packed (SHA-256 differs): {AGAIN}")
 
 

@@ -91,8 +91,8 @@ def pack(
                 skipped,
             )
         notes = (*listing.notes, *([DEEP_RULE.format(bits=written.deep_bits)] if written.deep_bits else []))
-        for part, kept in labels.items():
-            empty = set(range(len(listing.classes))) - set(kept)
+        for part, labels_of_part in labels.items():
+            empty = set(range(len(listing.classes))) - set(labels_of_part)
             if empty:
                 raise DassError(
                     f"{source}: no {part} image of class {listing.classes[min(empty)]!r} decodes: "

@@ -42,12 +42,12 @@ class TaskData:
         Images that would take more than half of a GPU's free memory stay where they are, on disk behind a memory map as
         a rule: what looks at them takes them batch by batch to where the labels are.
         """
-        kept = _too_many(self, device)
+        moved = _too_many(self, device)
         return replace(
             self,
-            train_images=self.train_images if kept else self.train_images.to(device),
+            train_images=self.train_images if moved else self.train_images.to(device),
             train_labels=self.train_labels.to(device),
-            test_images=self.test_images if kept else self.test_images.to(device),
+            test_images=self.test_images if moved else self.test_images.to(device),
             test_labels=self.test_labels.to(device),
         )
 
@@ -55,8 +55,8 @@ class TaskData:
 def _too_many(data: TaskData, device: "torch.device | str") -> bool:
     import torch
 
-    place = torch.device(device)
-    if place.type != "cuda":
+    target = torch.device(device)
+    if target.type != "cuda":
         return False
     new = sum(images.nbytes for images in (data.train_images, data.test_images) if images.device.type != "cuda")
-    return new > torch.cuda.mem_get_info(place)[0] / 2
+    return new > torch.cuda.mem_get_info(target)[0] / 2

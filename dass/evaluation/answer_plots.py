@@ -51,11 +51,13 @@ def mistakes_grid(answers: Answers, images: NDArray[np.uint8], title: str) -> Fi
     # One pair of axes for all images, in inches from the upper left: a pair for each takes half a second.
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    for place, index in enumerate(chosen):
-        left, upper = 1.5 * (place % COLUMNS) + 0.1, 1.9 * (place // COLUMNS) + 0.9
+    for cell, index in enumerate(chosen):
+        left, upper = 1.5 * (cell % COLUMNS) + 0.1, 1.9 * (cell // COLUMNS) + 0.9
         axes.imshow(images[index], interpolation="nearest", extent=(left, left + 1.3, upper + 1.3, upper))
-        given, truth = (_short(answers.classes[label]) for label in (answers.given[index], answers.labels[index]))
-        words = f"{given} {answers.probabilities[index].max():.0%}\nis {truth}"
+        predicted, right = (
+            _short(answers.classes[label]) for label in (answers.predicted[index], answers.labels[index])
+        )
+        words = f"{predicted} {answers.probabilities[index].max():.0%}\nis {right}"
         axes.text(left + 0.65, upper - 0.05, words, fontsize=7, ha="center", va="bottom", parse_math=False)
     axes.set(xlim=(0, 1.5 * COLUMNS), ylim=(0.5 + 1.9 * rows, 0), aspect="equal")
     return figure

@@ -58,14 +58,14 @@ class Answers:
     labels: NDArray[np.int64]
 
     @property
-    def given(self) -> NDArray[np.int64]:
+    def predicted(self) -> NDArray[np.int64]:
         """The most probable class of each image, [n]."""
         return self.probabilities.argmax(axis=1)
 
     @property
     def correct(self) -> NDArray[np.bool_]:
         """Which answers are right, [n]."""
-        return self.given == self.labels
+        return self.predicted == self.labels
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -76,7 +76,7 @@ class Answers:
     def confusion(self) -> NDArray[np.int64]:
         """[truth, answer]: how many images."""
         size = len(self.classes)
-        return np.bincount(self.labels * size + self.given, minlength=size * size).reshape(size, size)
+        return np.bincount(self.labels * size + self.predicted, minlength=size * size).reshape(size, size)
 
     def per_class(self) -> tuple[ClassResult, ...]:
         """Every class that has test images, the worst first."""

@@ -31,8 +31,8 @@ def kendall(counts: Floats, scores: Floats, accuracies: Floats) -> Floats:
     signs = [np.sign(values[:, None] - values[None, :]) for values in (scores, accuracies)]
 
     def pairs(table: Floats) -> Floats:
-        found: Floats = ((counts @ table) * counts).sum(-1)
-        return found
+        statistic: Floats = ((counts @ table) * counts).sum(-1)
+        return statistic
 
     agreement = pairs(signs[0] * signs[1])
     return _ratio(agreement, pairs(np.abs(signs[0])) * pairs(np.abs(signs[1])))

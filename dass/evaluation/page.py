@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from dass.evaluation.plots import few_shot_curve, method_bars, pick_scatter, price_curve
-from dass.evaluation.report import CEILING, SPREAD_RULE, Truth, best_baseline
+from dass.evaluation.report import CEILING, SPREAD_RULE, GroundTruth, best_baseline
 from dass.evaluation.tables import (
     MEAN,
     SECONDS,
@@ -37,7 +37,7 @@ class Findings:
     """Everything an evaluation found.
 
     Attributes:
-        truths: accuracies of the targets' students.
+        ground_truths: accuracies of the targets' students.
         teachers: accuracy of each target's teacher in percent.
         meta: methods of Table 2, in order.
         others: methods of Table 3, in order.
@@ -50,7 +50,7 @@ class Findings:
         failures: by (method and what it was to score, target) why there are no scores.
     """
 
-    truths: Sequence[Truth]
+    ground_truths: Sequence[GroundTruth]
     teachers: Mapping[str, float]
     meta: Sequence[str]
     others: Sequence[str]
@@ -68,111 +68,113 @@ class Findings:
         return [name for name in (*self.meta, *self.others) if name != self.reference and name not in self.variants]
 
 
-def tables(found: Findings) -> dict[str, Table]:
+def tables(findings: Findings) -> dict[str, Table]:
     """By file name, in the order of the page; multi-fidelity methods and Fig. 3 only where there are any."""
-    ceiling = [CEILING] if any(row.method == CEILING for row in found.rows) else []
+    ceiling = [CEILING] if any(row.method == CEILING for row in findings.rows) else []
     common = {"difference": "src_difference", "best": "src_best", "seconds": SECONDS}
     made = {
-        "targets": target_table(found),
+        "targets": target_table(findings),
         "table-2": correlation_table(
-            found.rows, "src", "Table 2. Meta-learned predictors: SRC on unseen targets",
-            methods=[*found.meta, *ceiling], **common,
+            findings.rows, "src", "Table 2. Meta-learned predictors: SRC on unseen targets",
+            methods=[*findings.meta, *ceiling], **common,
         ),
         "table-3": correlation_table(
-            found.rows, "src", "Table 3. Methods without source tasks: SRC on unseen targets",
-            methods=[found.reference, *found.others, *ceiling], **common,
+            findings.rows, "src", "Table 3. Methods without source tasks: SRC on unseen targets",
+            methods=[findings.reference, *findings.others, *ceiling], **common,
         ),
     }  # fmt: skip
-    if found.multi_fidelity:
+    if findings.multi_fidelity:
         made["multi_fidelity"] = correlation_table(
-            found.rows,
+            findings.rows,
             "src",
             "The multi-fidelity predictor: SRC on unseen targets",
-            methods=[found.reference, *found.multi_fidelity, *ceiling],
+            methods=[findings.reference, *findings.multi_fidelity, *ceiling],
             **common,
         )
-        if best := best_baseline(found.rows, MEAN, found.baselines):
-            beside = dict.fromkeys([found.reference, "parameters", best.method])
+        if best := best_baseline(findings.rows, MEAN, findings.baselines):
+            beside = dict.fromkeys([findings.reference, "parameters", best.method])
             made["multi-fidelity-means"] = multi_fidelity_table(
-                found.rows,
-                [*found.multi_fidelity, *beside],
+                findings.rows,
+                [*findings.multi_fidelity, *beside],
                 "The multi-fidelity predictor: what each proxy adds, on average",
             )
-    if found.curve:
-        made["figure-3"] = curve_table(found.curve, "Figure 3. Adapting to students that were really distilled")
-    made["table-4"] = pick_table(found.picks, "Tables 4, 5 and 7. Picks among the search's candidates, distilled")
+    if findings.curve:
+        made["figure-3"] = curve_table(findings.curve, "Figure 3. Adapting to students that were really distilled")
+    made["table-4"] = pick_table(findings.picks, "Tables 4, 5 and 7. Picks among the search's candidates, distilled")
     return made
 
 
-def pictures(found: Findings) -> dict[str, Figure]:
+def pictures(findings: Findings) -> dict[str, Figure]:
     """By file name under `reports/`: of Tables 2 to 4, of multi-fidelity where there are means, and of Fig. 3."""
     made = {
-        "figures/table-2.png": method_bars(found.rows, "src", found.meta, "Meta-learned predictors"),
+        "figures/table-2.png": method_bars(findings.rows, "src", findings.meta, "Meta-learned predictors"),
         "figures/table-3.png": method_bars(
-            found.rows, "src", [found.reference, *found.others], "Methods without source tasks"
+            findings.rows, "src", [findings.reference, *findings.others], "Methods without source tasks"
         ),
-        "figures/table-4.png": pick_scatter(found.picks, "Picks, distilled"),
+        "figures/table-4.png": pick_scatter(findings.picks, "Picks, distilled"),
     }
-    if found.multi_fidelity and best_baseline(found.rows, MEAN, found.baselines):
+    if findings.multi_fidelity and best_baseline(findings.rows, MEAN, findings.baselines):
         made["figures/multi_fidelity.png"] = price_curve(
-            found.rows, found.multi_fidelity, "What a better ranking costs"
+            findings.rows, findings.multi_fidelity, "What a better ranking costs"
         )
-    if found.curve:
-        made["figures/figure-3.png"] = few_shot_curve(found.curve, "Adapting to distilled students (star: guide)")
+    if findings.curve:
+        made["figures/figure-3.png"] = few_shot_curve(findings.curve, "Adapting to distilled students (star: guide)")
     return made
 
 
-def page(found: Findings, title: str) -> str:
+def page(findings: Findings, title: str) -> str:
     """The whole page."""
-    made = tables(found)
+    made = tables(findings)
     parts = [f"# {title}", made["targets"].markdown(), MARKS, made["table-2"].markdown(), made["table-3"].markdown()]
-    parts += ["**The best baseline on each target**", "\n".join(f"- {line}" for line in best_lines(found)), CAUTION]
+    parts += ["**The best baseline on each target**", "\n".join(f"- {line}" for line in best_lines(findings)), CAUTION]
     parts += [
         table.markdown()
         for name, table in made.items()
         if name in ("multi_fidelity", "multi-fidelity-means", "figure-3", "table-4")
     ]
-    if found.failures:
-        lines = [f"- {method} on {target}: {why}" for (method, target), why in found.failures.items()]
+    if findings.failures:
+        lines = [f"- {method} on {target}: {why}" for (method, target), why in findings.failures.items()]
         parts += ["**Without scores**", "\n".join(lines)]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-def best_lines(found: Findings) -> list[str]:
+def best_lines(findings: Findings) -> list[str]:
     """For each target and the mean, which baseline has the highest SRC and how it stands to the reference."""
     lines = []
-    for target in (*(truth.target for truth in found.truths), MEAN):
-        best = best_baseline(found.rows, target, found.baselines)
-        own = best_baseline(found.rows, target, [found.reference])
+    for target in (*(ground_truth.target for ground_truth in findings.ground_truths), MEAN):
+        best = best_baseline(findings.rows, target, findings.baselines)
+        own = best_baseline(findings.rows, target, [findings.reference])
         if best is None or own is None:
             continue
         [gap] = [
-            row for row in found.rows if (row.method, row.target, row.metric) == (best.method, target, "src_difference")
+            row
+            for row in findings.rows
+            if (row.method, row.target, row.metric) == (best.method, target, "src_difference")
         ]
         where = "mean over targets" if target == MEAN else f"{target}{'' if best.counts else '†'}"
         lines.append(
             f"{where}: {method_label(best.method)}, SRC {best.value:.2f} [{best.low:.2f}, {best.high:.2f}]; "
-            f"{method_label(found.reference)} {own.value:.2f}, difference {gap.value:+.2f} "
+            f"{method_label(findings.reference)} {own.value:.2f}, difference {gap.value:+.2f} "
             f"[{gap.low:+.2f}, {gap.high:+.2f}]: {_verdict(gap)}"
         )
     return lines
 
 
-def target_table(found: Findings) -> Table:
+def target_table(findings: Findings) -> Table:
     """Whether the students of each target differ by more than its test set can tell, and the noise ceiling."""
-    ceilings = {row.target: row for row in found.rows if (row.method, row.metric) == (CEILING, "src")}
+    ceilings = {row.target: row for row in findings.rows if (row.method, row.metric) == (CEILING, "src")}
     body = []
-    for truth in found.truths:
-        spread, ceiling = truth.spread, ceilings.get(truth.target)
+    for ground_truth in findings.ground_truths:
+        spread, ceiling = ground_truth.spread, ceilings.get(ground_truth.target)
         body.append(
             (
-                truth.target + ("" if truth.counts else "†"),
-                str(len(truth.records)),
-                f"{found.teachers[truth.target]:.2f}",
+                ground_truth.target + ("" if ground_truth.counts else "†"),
+                str(len(ground_truth.records)),
+                f"{findings.teachers[ground_truth.target]:.2f}",
                 f"{spread.mean:.2f}",
                 f"{spread.deviation:.2f}",
                 f"{spread.error:.2f}",
-                "yes" if truth.counts else "no",
+                "yes" if ground_truth.counts else "no",
                 f"{ceiling.value:.2f} [{ceiling.low:.2f}, {ceiling.high:.2f}] (n={ceiling.n})" if ceiling else "-",
             )
         )

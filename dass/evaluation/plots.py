@@ -86,7 +86,7 @@ def method_bars(rows: Sequence[CorrelationRow], metric: str, methods: Sequence[s
     targets = list(dict.fromkeys(row.target for row in chosen if row.target != MEAN))
     figure = _figure(height=1.6 + 0.26 * len(methods), width=8.0)
     axes = figure.add_subplot()
-    places = {method: place for place, method in enumerate(methods)}
+    places = {method: position for position, method in enumerate(methods)}
     means = [row for row in chosen if row.target == MEAN]
     if means:
         values = np.array([row.value for row in means])

@@ -32,7 +32,7 @@ CEILING = "noise ceiling"
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """A target's really distilled students.
 
     Attributes:
@@ -52,7 +52,7 @@ class Truth:
     @classmethod
     def of(
         cls, target: str, records: Sequence[StudentRecord], seed: int, test_images: int, teacher_macs: int
-    ) -> "Truth":
+    ) -> "GroundTruth":
         """Sorts the records of a target by seed; failed students are left out by the database.
 
         Raises:
@@ -102,11 +102,11 @@ class Truth:
         that is the same rule for an error that comes from the test set alone, since a quarter of the variance is then
         chance.
         """
-        found = self.spread
+        spread = self.spread
         if self.repeated >= FEWEST_REPEATED:
             there = np.isfinite(self.repeats)
             return bool(spearman(self.accuracies[there], self.repeats[there]) >= RELIABILITY_RULE)
-        return 0 < found.deviation >= SPREAD_RULE * found.error
+        return 0 < spread.deviation >= SPREAD_RULE * spread.error
 
     @property
     def repeated(self) -> int:
@@ -123,7 +123,7 @@ class Truth:
 
 
 def compare(
-    truths: Sequence[Truth],
+    ground_truths: Sequence[GroundTruth],
     scores: Mapping[str, Mapping[str, NDArray[np.float64]]],
     *,
     resamples: int,
@@ -139,7 +139,7 @@ def compare(
     and no mean where that target counts.
 
     Args:
-        truths: accuracies of the targets' students.
+        ground_truths: accuracies of the targets' students.
         scores: by method and target, [n] in the order of the target's records, or [seeds, n].
         resamples: number of resamples of the bootstrap over students, at least 1.
         confidence: confidence of the interval, in percent (0..100).
@@ -150,28 +150,32 @@ def compare(
     """
     drawn = {
         method: {
-            truth.target: _statistics(truth, by_target[truth.target], budgets, resamples, seed)
-            for truth in truths
-            if truth.target in by_target
+            ground_truth.target: _statistics(ground_truth, by_target[ground_truth.target], budgets, resamples, seed)
+            for ground_truth in ground_truths
+            if ground_truth.target in by_target
         }
         for method, by_target in scores.items()
     }
     base = drawn.get(reference, {})
     for method, by_target in drawn.items():
-        for target, found in by_target.items():
+        for target, scores_of_target in by_target.items():
             if method != reference and target in base:
-                found.update({f"{name}_difference": found[name] - base[target][name] for name in DIFFERENCES})
+                scores_of_target.update(
+                    {f"{name}_difference": scores_of_target[name] - base[target][name] for name in DIFFERENCES}
+                )
             if method != simple and target in drawn.get(simple, {}):
-                found["src_gain"] = found["src"] - drawn[simple][target]["src"]
+                scores_of_target["src_gain"] = scores_of_target["src"] - drawn[simple][target]["src"]
     rows: list[CorrelationRow] = []
-    counting = [truth.target for truth in truths if truth.counts]
+    counting = [ground_truth.target for ground_truth in ground_truths if ground_truth.counts]
     for method, by_target in drawn.items():
-        for truth in truths:
+        for ground_truth in ground_truths:
             rows += [
-                CorrelationRow.of(method, truth.target, name, draws.estimate(confidence), counts=truth.counts)
-                for name, draws in by_target.get(truth.target, {}).items()
+                CorrelationRow.of(
+                    method, ground_truth.target, name, draws.estimate(confidence), counts=ground_truth.counts
+                )
+                for name, draws in by_target.get(ground_truth.target, {}).items()
             ]
-            rows += _seed_rows(method, truth, scores[method].get(truth.target))
+            rows += _seed_rows(method, ground_truth, scores[method].get(ground_truth.target))
         if counting and all(target in by_target for target in counting):
             common = [name for name in by_target[counting[0]] if all(name in by_target[t] for t in counting)]
             rows += [
@@ -183,14 +187,18 @@ def compare(
     return rows
 
 
-def ceiling_rows(truths: Sequence[Truth], *, resamples: int, confidence: float, seed: int) -> list[CorrelationRow]:
+def ceiling_rows(
+    ground_truths: Sequence[GroundTruth], *, resamples: int, confidence: float, seed: int
+) -> list[CorrelationRow]:
     """The noise ceiling and the SRC of two seeds, as rows of a method `noise ceiling`, where they are known."""
     rows = []
-    for truth in truths:
-        found = truth.ceiling(resamples=resamples, confidence=confidence, seed=seed)
-        if found:
-            for metric, estimate in (("src", found.single), ("reliability", found.reliability)):
-                rows.append(CorrelationRow.of(CEILING, truth.target, metric, estimate, counts=truth.counts))
+    for ground_truth in ground_truths:
+        ceiling = ground_truth.ceiling(resamples=resamples, confidence=confidence, seed=seed)
+        if ceiling:
+            for metric, estimate in (("src", ceiling.single), ("reliability", ceiling.reliability)):
+                rows.append(
+                    CorrelationRow.of(CEILING, ground_truth.target, metric, estimate, counts=ground_truth.counts)
+                )
     return rows
 
 
@@ -207,50 +215,57 @@ def estimate_of(rows: Sequence[CorrelationRow], method: str, target: str, metric
 
 
 def _statistics(
-    truth: Truth, scores: NDArray[np.float64], budgets: Sequence[float], resamples: int, seed: int
+    ground_truth: GroundTruth, scores: NDArray[np.float64], budgets: Sequence[float], resamples: int, seed: int
 ) -> dict[str, Draws]:
     """Every statistic of a method on one target, the mean over its seeds, which are resampled with the students."""
-    by_seed = [_of_seed(truth, values, budgets, resamples, seed) for values in np.atleast_2d(scores)]
-    return {name: Draws.over_seeds([found[name] for found in by_seed], seed) for name in by_seed[0]}
+    by_seed = [_of_seed(ground_truth, values, budgets, resamples, seed) for values in np.atleast_2d(scores)]
+    return {name: Draws.over_seeds([draws[name] for draws in by_seed], seed) for name in by_seed[0]}
 
 
 def _of_seed(
-    truth: Truth, scores: NDArray[np.float64], budgets: Sequence[float], resamples: int, seed: int
+    ground_truth: GroundTruth, scores: NDArray[np.float64], budgets: Sequence[float], resamples: int, seed: int
 ) -> dict[str, Draws]:
     draw = partial(bootstrap, resamples=resamples, seed=seed)
     point = partial(without_interval, resamples=resamples)
-    accuracies = truth.accuracies
-    found = {
+    accuracies = ground_truth.accuracies
+    draws = {
         "src": draw(spearman, scores, accuracies),
         "kendall": draw(kendall, scores, accuracies),
         "pearson": draw(pearson, scores, accuracies),
-        "partial_src": draw(partial_spearman, scores, accuracies, truth.sizes),
-        "src_loss": draw(spearman, scores, -truth.losses),
-        "src_best": draw(spearman, scores, truth.best_accuracies),
+        "partial_src": draw(partial_spearman, scores, accuracies, ground_truth.sizes),
+        "src_loss": draw(spearman, scores, -ground_truth.losses),
+        "src_best": draw(spearman, scores, ground_truth.best_accuracies),
         "regret": point(top1_regret, scores, accuracies),
         f"precision_at_{TOP}": point(_precision, scores, accuracies),
     }
     for budget in budgets:
-        within = truth.sizes[:, 0] <= budget * truth.teacher_macs
+        within = ground_truth.sizes[:, 0] <= budget * ground_truth.teacher_macs
         if within.sum() >= 2:
-            found[f"regret_within_{budget:g}"] = point(top1_regret, scores[within], accuracies[within])
+            draws[f"regret_within_{budget:g}"] = point(top1_regret, scores[within], accuracies[within])
         if within.sum() > TOP:
-            found[f"precision_at_{TOP}_within_{budget:g}"] = point(_precision, scores[within], accuracies[within])
-    return found
+            draws[f"precision_at_{TOP}_within_{budget:g}"] = point(_precision, scores[within], accuracies[within])
+    return draws
 
 
 def _precision(scores: NDArray[np.float64], accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
     return precision_at_k(scores, accuracies, TOP)
 
 
-def _seed_rows(method: str, truth: Truth, scores: NDArray[np.float64] | None) -> list[CorrelationRow]:
+def _seed_rows(method: str, ground_truth: GroundTruth, scores: NDArray[np.float64] | None) -> list[CorrelationRow]:
     """How far the seeds of a method differ: deviation of their SRC, and the lowest and highest of them."""
     if scores is None or scores.ndim < 2 or len(scores) < 2:
         return []
-    src = spearman(scores, np.broadcast_to(truth.accuracies, scores.shape))
+    src = spearman(scores, np.broadcast_to(ground_truth.accuracies, scores.shape))
     low, high = float(src.min()), float(src.max())
     return [
         CorrelationRow(
-            method, truth.target, "src_seed_deviation", float(src.std(ddof=1)), low, high, len(src), counts=truth.counts
+            method,
+            ground_truth.target,
+            "src_seed_deviation",
+            float(src.std(ddof=1)),
+            low,
+            high,
+            len(src),
+            counts=ground_truth.counts,
         )
     ]

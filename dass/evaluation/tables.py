@@ -217,16 +217,16 @@ def multi_fidelity_table(rows: Sequence[CorrelationRow], methods: Sequence[str],
         "regret": "regret (points)",
     }
     means = {(row.method, row.metric): row for row in rows if row.target == MEAN}
-    kept = {name: heading for name, heading in metrics.items() if any(metric == name for _, metric in means)}
+    headings = {name: heading for name, heading in metrics.items() if any(metric == name for _, metric in means)}
     body = []
     for method in methods:
-        cells = [_cell(means[method, name]) if (method, name) in means else "-" for name in kept]
+        cells = [_cell(means[method, name]) if (method, name) in means else "-" for name in headings]
         covered = [row.value for row in rows if (row.method, row.metric) == (method, COVERED) and row.counts]
         times = [1000 * row.value for row in rows if (row.method, row.metric) == (method, SECONDS)]
         last = [f"{100 * sum(covered) / len(covered):.0f} %" if covered else "-"]
         last.append(f"{sum(times) / len(times):.1f}" if times else "-")
         body.append((method_label(method), *cells, *last))
-    return Table(title, ("method", *kept.values(), "within 80% intervals", "ms per architecture"), tuple(body))
+    return Table(title, ("method", *headings.values(), "within 80% intervals", "ms per architecture"), tuple(body))
 
 
 def curve_table(rows: Sequence[CurveRow], title: str) -> Table:

@@ -40,8 +40,8 @@ def lay_out(family: "Family", layout: Mapping[str, int | bool]) -> "Family":
     """
     for name in layout:
         if name not in family.layout:
-            known = ", ".join(family.layout) or "nothing"
-            raise UsageError(f"layout: weights of a {family.name} leave open {known}, not {name}")
+            forms = ", ".join(family.layout) or "nothing"
+            raise UsageError(f"layout: weights of a {family.name} leave open {forms}, not {name}")
     return replace(family, **layout)  # type: ignore[type-var]  # every family is a dataclass
 
 

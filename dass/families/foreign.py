@@ -21,13 +21,13 @@ def depths(shapes: Shapes, pattern: str, family: str) -> tuple[int, ...]:
     Raises:
         UsageError: a stage lacks a block between others.
     """
-    found: dict[int, set[int]] = {}
+    blocks: dict[int, set[int]] = {}
     for name in shapes:
         if match := re.fullmatch(pattern, name):
-            found.setdefault(int(match[1]), set()).add(int(match[2]))
+            blocks.setdefault(int(match[1]), set()).add(int(match[2]))
     counts = []
-    for stage in range(1, max(found, default=0) + 1):
-        positions = found.get(stage, set())
+    for stage in range(1, max(blocks, default=0) + 1):
+        positions = blocks.get(stage, set())
         missing = set(range(max(positions, default=0) + 1)) - positions
         if missing:
             raise UsageError(
@@ -44,11 +44,11 @@ def shape(shapes: Shapes, name: str, family: str) -> tuple[int, ...]:
     Raises:
         UsageError: they are missing or not those of a square convolution.
     """
-    found = shapes.get(name)
-    if found is None or len(found) != 4 or found[2] != found[3]:
-        what = "lacks it" if found is None else f"has the shape {list(found)}"
+    size = shapes.get(name)
+    if size is None or len(size) != 4 or size[2] != size[3]:
+        what = "lacks it" if size is None else f"has the shape {list(size)}"
         raise UsageError(f"the checkpoint looks like a {family} but where {name} should be a convolution it {what}")
-    return found
+    return size
 
 
 def head(shapes: Shapes, family: str) -> str:
@@ -58,19 +58,19 @@ def head(shapes: Shapes, family: str) -> str:
         UsageError: there is none, there are several, or it has no bias.
     """
     pattern = r"((?:fc|linear|classifier|head)(?:\.(?:\d+|fc))?)\.weight"
-    found = [match[1] for name, size in shapes.items() if (match := re.fullmatch(pattern, name)) and len(size) == 2]
-    if len(found) != 1:
+    names = [match[1] for name, size in shapes.items() if (match := re.fullmatch(pattern, name)) and len(size) == 2]
+    if len(names) != 1:
         what = (
-            f"a head of several linear layers ({', '.join(found)})" if found else "no linear layer called fc or linear"
+            f"a head of several linear layers ({', '.join(names)})" if names else "no linear layer called fc or linear"
         )
         raise UsageError(
             f"the checkpoint looks like a {family} but has {what}: heads of one linear layer are supported"
         )
-    if f"{found[0]}.bias" not in shapes:
+    if f"{names[0]}.bias" not in shapes:
         raise UsageError(
-            f"the checkpoint looks like a {family}, but its linear layer {found[0]} has no bias: one is needed"
+            f"the checkpoint looks like a {family}, but its linear layer {names[0]} has no bias: one is needed"
         )
-    return found[0]
+    return names[0]
 
 
 def check_stem(shapes: Shapes, family: str, kernels: Sequence[int]) -> tuple[int, ...]:
@@ -83,9 +83,9 @@ def check_stem(shapes: Shapes, family: str, kernels: Sequence[int]) -> tuple[int
     if stem[1] != IMAGE_CHANNELS:
         raise UsageError(f"the checkpoint takes images of {stem[1]} channels (conv1.weight); RGB images are supported")
     if stem[-1] not in kernels:
-        known = " and ".join(f"{kernel}x{kernel}" for kernel in kernels)
+        sizes = " and ".join(f"{kernel}x{kernel}" for kernel in kernels)
         raise UsageError(
-            f"the checkpoint looks like a {family} with a stem of {stem[-1]}x{stem[-1]} pixels: supported are {known}"
+            f"the checkpoint looks like a {family} with a stem of {stem[-1]}x{stem[-1]} pixels: supported are {sizes}"
         )
     return stem
 

@@ -43,7 +43,7 @@ def parse_normalization(text: str) -> Normalization:
 
 def normalization_name(normalization: Normalization) -> str:
     """The name that people know it by, else its six numbers."""
-    for name, known in KNOWN.items():
-        if known == normalization:
+    for name, numbers in KNOWN.items():
+        if numbers == normalization:
             return name
     return ",".join(f"{value:g}" for value in (*normalization.mean, *normalization.std))

@@ -97,28 +97,28 @@ class OfaResNet:
     def read(cls, shapes: Shapes) -> Reading | None:
         """See `Family.read`: our own names, those of the released supernet, and those of a network taken out of it."""
         theirs = _our_names(shapes)
-        known = {ours: shapes[name] for ours, name in theirs.items()}
-        if "stem.conv1.weight" not in known or "stage1.0.conv1.weight" not in known:
+        ours_to_shape = {ours: shapes[name] for ours, name in theirs.items()}
+        if "stem.conv1.weight" not in ours_to_shape or "stage1.0.conv1.weight" not in ours_to_shape:
             return None
-        depths = foreign.depths(known, r"stage(\d+)\.(\d+)\.conv1\.weight", cls.name)
+        depths = foreign.depths(ours_to_shape, r"stage(\d+)\.(\d+)\.conv1\.weight", cls.name)
         if len(depths) != cls.stages or not all(depths):
             raise UsageError(f"the checkpoint looks like a {cls.name} but has {len(depths)} stages, not {cls.stages}")
-        if "fc.weight" not in known:
+        if "fc.weight" not in ours_to_shape:
             raise UsageError(f"the checkpoint looks like a {cls.name} but has no linear layer")
 
         def leaving(name: str) -> int:
-            return foreign.shape(known, f"{name}.weight", cls.name)[0]
+            return foreign.shape(ours_to_shape, f"{name}.weight", cls.name)[0]
 
         family = cls(
             tuple(leaving(f"stage{stage + 1}.0.conv3") for stage in range(cls.stages)),
             (leaving("stem.conv1"), leaving("stem.conv3")),
-            "stem.conv2.weight" in known,
+            "stem.conv2.weight" in ours_to_shape,
         )
         widths = tuple(
             tuple(leaving(f"stage{stage}.{position}.conv1") for position in range(depth))
             for stage, depth in enumerate(depths, start=1)
         )
-        reading = foreign.reading(family, widths, known["fc.weight"][0], {})
+        reading = foreign.reading(family, widths, ours_to_shape["fc.weight"][0], {})
         return replace(reading, names={ours: theirs.get(ours, ours) for ours in reading.names})
 
 

@@ -88,10 +88,10 @@ class TaskProcess:
             assert values.grad is not None
             return float(loss.detach()), values.grad.numpy()
 
-        found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=[BOUNDS] * len(start))
-        if not np.isfinite(found.fun) or found.fun >= 1e12:
+        optimum = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=[BOUNDS] * len(start))
+        if not np.isfinite(optimum.fun) or optimum.fun >= 1e12:
             raise DassError("no variances explain the students' accuracies: are there at least two tasks?")
-        return self.condition(sample, dict(zip(self._names(), np.exp(found.x).tolist(), strict=True)))
+        return self.condition(sample, dict(zip(self._names(), np.exp(optimum.x).tolist(), strict=True)))
 
     def condition(self, sample: Sample, variances: dict[str, float]) -> "TaskProcess":
         """Takes variances found before, and keeps what prediction needs.

@@ -62,16 +62,16 @@ def leave_parts_out(parts: Sequence[MultiFidelityPredictor]) -> Mapping[Fidelity
     Returns:
         By fidelity; without those at which a measurement of some student broke down.
     """
-    found: dict[Fidelity, list[LeftOut]] = {}
+    by_fidelity: dict[Fidelity, list[LeftOut]] = {}
     for part in parts:
         others = [other for other in parts if other is not part]
         predictor = join(others) if len(others) > 1 else others[0]
         for fidelity in part.processes_:
             if fidelity in predictor.processes_:
-                found.setdefault(fidelity, []).extend(_left_out(part, predictor, fidelity))
+                by_fidelity.setdefault(fidelity, []).extend(_left_out(part, predictor, fidelity))
     return {
         fidelity: LeftOut(mean(one.src for one in results), mean(one.covered for one in results))
-        for fidelity, results in found.items()
+        for fidelity, results in by_fidelity.items()
         if results
     }
 

@@ -148,8 +148,8 @@ class MultiFidelityPredictor:
             UsageError: the fidelity was not learned.
         """
         if fidelity not in self.processes_:
-            known = ", ".join(one.key for one in self.processes_)
-            raise UsageError(f"the multi-fidelity predictor has not learned {fidelity.key}: it knows {known}")
+            keys = ", ".join(one.key for one in self.processes_)
+            raise UsageError(f"the multi-fidelity predictor has not learned {fidelity.key}: it knows {keys}")
         return MEMBERS.get(fidelity, (fidelity,))
 
     def relative(self, features: Mapping[Fidelity, Floats], *, source_dataset: bool) -> tuple[Floats, Floats]:
@@ -188,12 +188,12 @@ class MultiFidelityPredictor:
             for task in tasks
         ]
         features = np.concatenate([features for features, _ in parts])
-        known = np.isfinite(features).all(1)
+        complete = np.isfinite(features).all(1)
         sample = Sample(
-            features[known],
-            np.repeat(np.arange(len(tasks)), [len(task.accuracies) for task in tasks])[known],
-            np.concatenate(targets)[known],
-            np.concatenate([_sampling(task.accuracies / 100, task.test_images) for task in tasks])[known],
+            features[complete],
+            np.repeat(np.arange(len(tasks)), [len(task.accuracies) for task in tasks])[complete],
+            np.concatenate(targets)[complete],
+            np.concatenate([_sampling(task.accuracies / 100, task.test_images) for task in tasks])[complete],
         )
         return TaskProcess(parts[0][1]).fit(sample)
 

@@ -56,7 +56,7 @@ def leave_out(
             confidence=80.0,
             source_dataset=True,
         )
-        known = np.isfinite(made.mean)
+        finite = np.isfinite(made.mean)
         inside = (made.low <= task.accuracies) & (task.accuracies <= made.high)
-        results.append(LeftOut(float(spearman(made.mean, task.accuracies)), float(inside[known].mean())))
+        results.append(LeftOut(float(spearman(made.mean, task.accuracies)), float(inside[finite].mean())))
     return results

@@ -44,17 +44,17 @@ class SlicedConv:
         """The same without ReLU."""
         return self._convolve(features, bias)
 
-    def add_relu(self, features: Tensor, bias: Tensor, kept: Tensor, out: Tensor) -> None:
+    def add_relu(self, features: Tensor, bias: Tensor, added: Tensor, out: Tensor) -> None:
         """Fills `out` with ReLU of the convolution plus bias plus `kept`, which lacks the last channels or none.
 
         Args:
             features: feature maps, [n, h, w, c], contiguous.
             bias: bias of each channel, [width].
-            kept: [n, h / stride, w / stride, at most width].
+            added: [n, h / stride, w / stride, at most width].
             out: [n, h / stride, w / stride, width], contiguous.
         """
         output = self._convolve(features, bias)
-        output[..., : kept.shape[-1]] += kept
+        output[..., : added.shape[-1]] += added
         torch.clamp_min(output, 0, out=out)
 
     def _convolve(self, features: Tensor, bias: Tensor) -> Tensor:
@@ -107,10 +107,10 @@ class FusedConv(SlicedConv):
         )
         return output.permute(0, 2, 3, 1)
 
-    def add_relu(self, features: Tensor, bias: Tensor, kept: Tensor, out: Tensor) -> None:
+    def add_relu(self, features: Tensor, bias: Tensor, added: Tensor, out: Tensor) -> None:
         """See `SlicedConv.add_relu`."""
-        common = kept.shape[-1]
-        torch.add(kept, bias[:common], out=out[..., :common])
+        common = added.shape[-1]
+        torch.add(added, bias[:common], out=out[..., :common])
         out[..., common:] = bias[common:]
         weight = self._weight[: len(bias), : features.shape[-1]]
         stride, padding = [self._stride] * 2, [self._padding] * 2

@@ -202,7 +202,7 @@ class Modules:
         outputs: Tensor = self.trunk.module(conv.norm)(self.trunk.module(conv.name)(features))
         return outputs
 
-    def add_relu(self, conv: Conv, features: Tensor, kept: Tensor) -> Tensor:
+    def add_relu(self, conv: Conv, features: Tensor, added: Tensor) -> Tensor:
         """See `Apply.add_relu`."""
         outputs = self.linear(conv, features)
-        return F.relu(outputs + pad_channels(kept, outputs.shape[1]))
+        return F.relu(outputs + pad_channels(added, outputs.shape[1]))

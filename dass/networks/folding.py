@@ -166,13 +166,13 @@ class _Folded:
         convolution, bias = self._folded[conv.name]
         return convolution.linear(features.permute(0, 2, 3, 1), bias[: conv.leaving]).permute(0, 3, 1, 2)
 
-    def add_relu(self, conv: Conv, features: Tensor, kept: Tensor) -> Tensor:
+    def add_relu(self, conv: Conv, features: Tensor, added: Tensor) -> Tensor:
         """See `Apply.add_relu`."""
         convolution, bias = self._folded[conv.name]
         out = self._out
         if out is None:
-            out = kept.new_empty(kept.shape[0], *kept.shape[2:], conv.leaving)
-        convolution.add_relu(features.permute(0, 2, 3, 1), bias[: conv.leaving], kept.permute(0, 2, 3, 1), out)
+            out = added.new_empty(added.shape[0], *added.shape[2:], conv.leaving)
+        convolution.add_relu(features.permute(0, 2, 3, 1), bias[: conv.leaving], added.permute(0, 2, 3, 1), out)
         return out.permute(0, 3, 1, 2)
 
 
@@ -196,10 +196,10 @@ class _OwnStatistics:
         """See `Apply.linear`."""
         return self._convs[conv.name](features.permute(0, 2, 3, 1), conv.leaving).permute(0, 3, 1, 2)
 
-    def add_relu(self, conv: Conv, features: Tensor, kept: Tensor) -> Tensor:
+    def add_relu(self, conv: Conv, features: Tensor, added: Tensor) -> Tensor:
         """See `Apply.add_relu`."""
         total = self.linear(conv, features)
-        total[:, : kept.shape[1]] += kept
+        total[:, : added.shape[1]] += added
         if self._out is None:
             return total.relu_()
         return torch.clamp_min(total.permute(0, 2, 3, 1), 0, out=self._out).permute(0, 3, 1, 2)

@@ -20,7 +20,7 @@ class Apply(Protocol):
         """The same without ReLU."""
         ...
 
-    def add_relu(self, conv: Conv, features: Tensor, kept: Tensor) -> Tensor:
+    def add_relu(self, conv: Conv, features: Tensor, added: Tensor) -> Tensor:
         """ReLU of convolution and norm plus `kept`, which may lack the last channels: they count as zeros."""
         ...
 

@@ -81,8 +81,8 @@ def read_state_dict(path: Path) -> StateDict:
     """
     kind = file_kind(path)
     value = _read(path, kind)
-    found, key = _find_weights(path, value)
-    tensors = _weights(path, found)
+    weights, key = _find_weights(path, value)
+    tensors = _weights(path, weights)
     check_values(tensors, str(path))
     return StateDict(tensors, _classes(value), _facts(value), key)
 
@@ -202,25 +202,25 @@ def _refuse_object(path: Path, value: StandIn, key: str) -> None:
         )
 
 
-def _weights(path: Path, found: Mapping[Any, Any]) -> dict[str, Tensor]:
+def _weights(path: Path, mapping: Mapping[Any, Any]) -> dict[str, Tensor]:
     """The tensors of a state_dict under their own names."""
-    kept: dict[str, Tensor] = {}
-    for given, value in found.items():
-        name = WRAPPERS.sub("", str(given))
+    tensors: dict[str, Tensor] = {}
+    for key, value in mapping.items():
+        name = WRAPPERS.sub("", str(key))
         if name.rpartition(".")[2] in COUNTERS and not (isinstance(value, Tensor) and value.dim()):
             continue
         if isinstance(value, Tensor):
             _check_kind(path, name, value)
-            kept[name] = value
+            tensors[name] = value
         elif isinstance(value, StandIn):
             what = next((word for part, word in _OF_STAND_INS.items() if part in value.name), "")
             if _is_tensor(value) or name.endswith(("weight", "bias")):
                 raise _unusable(path, name, what or f"a {value.name}")
-    if any("_packed_params" in name for name in map(str, found)):
-        raise _unusable(path, next(name for name in map(str, found) if "_packed_params" in name), "quantised")
-    if not kept:
+    if any("_packed_params" in name for name in map(str, mapping)):
+        raise _unusable(path, next(name for name in map(str, mapping) if "_packed_params" in name), "quantised")
+    if not tensors:
         raise _no_state_dict(path)
-    return _without_prefixes(kept)
+    return _without_prefixes(tensors)
 
 
 def _check_kind(path: Path, name: str, tensor: Tensor) -> None:
@@ -253,8 +253,8 @@ def _classes(value: Any) -> tuple[str, ...] | None:
     for level in _levels(value):
         plain = {re.sub(r"[\s_-]", "", str(name)).lower(): one for name, one in level.items()}
         for name in (*CLASSES, *INDICES):
-            if (found := _names(plain.get(name))) is not None:
-                return found
+            if (names := _names(plain.get(name))) is not None:
+                return names
     return None
 
 

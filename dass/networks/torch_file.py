@@ -205,8 +205,8 @@ class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """What stands for a name of the file."""
         module = _OF_PYTHON_2.get(module, module)
-        if found := _FUNCTIONS.get((module, name)):
-            return found
+        if function := _FUNCTIONS.get((module, name)):
+            return function
         if module in {"torch", "torch.cuda", "torch.storage"} and name in _STORAGES:
             return _STORAGES[name]
         if module == "torch" and name in _DTYPES:
@@ -243,13 +243,13 @@ def read_zip(path: Path) -> Any:
             raise UnreadableFileError("its zip unpacks to far more than torch writes")
         if (order := f"{roots[0]}byteorder") in sizes and _record(path, archive, order) != b"little":
             raise UnreadableFileError("its numbers are stored in big-endian order")
-        known: dict[str, Tensor] = {}
+        storages: dict[str, Tensor] = {}
 
         def storage(pid: tuple[Any, ...]) -> _Storage:
             _, dtype, key, *_ = pid
-            if key not in known:
-                known[key] = _bytes(_record(path, archive, f"{roots[0]}data/{key}"))
-            return _Storage(known[key], _dtype(dtype))
+            if key not in storages:
+                storages[key] = _bytes(_record(path, archive, f"{roots[0]}data/{key}"))
+            return _Storage(storages[key], _dtype(dtype))
 
         return _Unpickler(io.BytesIO(_record(path, archive, f"{roots[0]}data.pkl")), storage).load()
 
@@ -274,14 +274,14 @@ def read_legacy(path: Path) -> Any:
         Exception: any other, of a damaged file.
     """
     largest = path.stat().st_size
-    known: dict[str, Tensor] = {}
+    storages: dict[str, Tensor] = {}
 
     def storage(pid: tuple[Any, ...]) -> _Storage:
         _, dtype, key, _, count, *view = pid
         size = _dtype(dtype).itemsize
         if not 0 <= count * size <= largest:
             raise UnreadableFileError("it is truncated or damaged: memory that is not in the file")
-        memory = known.setdefault(key, torch.empty(count * size, dtype=torch.uint8))
+        memory = storages.setdefault(key, torch.empty(count * size, dtype=torch.uint8))
         if view and view[0]:
             _, start, length = view[0]
             memory = memory[start * size : (start + length) * size]
@@ -293,7 +293,7 @@ def read_legacy(path: Path) -> Any:
             raise UnreadableFileError("its numbers are stored in big-endian order")
         for key in _Unpickler(file, storage).load():
             (count,) = struct.unpack("<q", file.read(8))
-            memory = known[key]
+            memory = storages[key]
             if count < 0 or (count and len(memory) % count):
                 raise UnreadableFileError("it is damaged: memory of another size")
             data = file.read(len(memory))

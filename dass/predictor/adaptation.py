@@ -123,8 +123,8 @@ def adapt(
             errors = predictor(support, record) - support.targets
             loss = errors.square().mean(1).sum()  # each task's mean; tasks share no output, so the sum keeps them apart
             second_order = differentiable and not first_order
-            found = torch.autograd.grad(loss, list(outputs.values()), create_graph=second_order)
-        gradients = dict(zip(outputs, found, strict=True))
+            slopes = torch.autograd.grad(loss, list(outputs.values()), create_graph=second_order)
+        gradients = dict(zip(outputs, slopes, strict=True))
         if not second_order:
             inputs = {name: rows.detach() for name, rows in inputs.items()}
         layers = layers.descend(inputs, gradients)

@@ -93,7 +93,7 @@ def embed(
     channels = network.blocks[-1].leaving
     for members in families.values():
         for chosen in _chunks([architectures[i] for i in members], teacher.architecture, noise, chunk):
-            indices = [members[place] for place in chosen]
+            indices = [members[member] for member in chosen]
             with torch.inference_mode():
                 embeddings = _embed_chunk(network, teacher.architecture, [architectures[i] for i in indices], noise)
                 embeddings = pad_channels(embeddings, channels)
@@ -174,7 +174,7 @@ def _run_stage(
         outputs = {}
         for width, group in groupby(active, key=lambda i: students[i][position]):
             members = list(group)
-            rows = {place: row for row, place in enumerate(dict.fromkeys(places[i] for i in members))}
+            rows = {row_of: row for row, row_of in enumerate(dict.fromkeys(places[i] for i in members))}
             block = described[students[members[0]]][position]
             outputs[position, width] = _run_block(network, block, sources, list(rows))
             for i in members:
@@ -215,7 +215,7 @@ def _gather(sources: dict[Source, Tensor], places: Sequence[Place]) -> Tensor:
     some = sources[places[0][0]]
     gathered = some.new_empty(len(places), *some.shape[1:])
     for source in dict.fromkeys(source for source, _ in places):
-        indices = [i for i, place in enumerate(places) if place[0] == source]
+        indices = [i for i, source_and_row in enumerate(places) if source_and_row[0] == source]
         rows = _rows(sources[source], [places[i][1] for i in indices])
         gathered.index_copy_(0, torch.tensor(indices, device=some.device), rows)
     return gathered

@@ -158,7 +158,7 @@ class MetaLearner:
                 src = _mean_src(run.meta_predictor(), held_out, self.shots, self.seed)
                 if not np.isfinite([loss, src]).all():
                     raise DassError(f"meta-training diverged before episode {episode + 1}: lower predictor.inner_rate")
-                run.look(Validation(episode + 1, loss, src))
+                run.record(Validation(episode + 1, loss, src))
                 if checkpoint is not None:
                     run.save(checkpoint, identity)
             if progress:
@@ -206,11 +206,11 @@ class MetaLearner:
 
 def _settings(learner: MetaLearner) -> dict[str, Any]:
     """A learner's settings, without what it has learned."""
-    kept = {name: value for name, value in vars(learner).items() if not name.endswith("_")}
-    del kept["unit"]  # in the scale of the targets
+    settings = {name: value for name, value in vars(learner).items() if not name.endswith("_")}
+    del settings["unit"]  # in the scale of the targets
     if learner.shots is None:  # as keys were before there was a choice
-        del kept["shots"]
-    return kept
+        del settings["shots"]
+    return settings
 
 
 def _check(training: Sequence[TaskTensors], validation: Sequence[TaskTensors], shots: int) -> None:

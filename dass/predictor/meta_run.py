@@ -66,7 +66,7 @@ class Run:
         """The first look with the highest SRC."""
         return max(self.history, key=lambda look: look.src)
 
-    def look(self, validation: Validation) -> None:
+    def record(self, validation: Validation) -> None:
         """Keeps the weights if they are the best so far."""
         self.history.append(validation)
         if self.best is validation:

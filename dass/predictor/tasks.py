@@ -50,9 +50,9 @@ class TaskTensors:
             "accuracies": (students,),
         }
         for field, shape in expected.items():
-            found = tuple(getattr(self, field).shape)
-            if found != shape:
-                raise DassError(f"task {self.name}: {field} has shape {list(found)}, expected {list(shape)}")
+            shape_of_field = tuple(getattr(self, field).shape)
+            if shape_of_field != shape:
+                raise DassError(f"task {self.name}: {field} has shape {list(shape_of_field)}, expected {list(shape)}")
         for field in ("teacher_embedding", "student_embeddings", "accuracies"):
             if not bool(torch.isfinite(getattr(self, field)).all()):
                 raise DassError(f"task {self.name}: {field} holds NaN or infinite values: leave out what failed")

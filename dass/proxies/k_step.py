@@ -121,7 +121,7 @@ def k_step(
         losses.append(member.step(batch, soft, loss, recipe.learning_rate, precision))
         if len(losses) in STEPS:
             tail = torch.stack(losses[len(losses) // 2 :]).mean()
-            read += [float(tail), *look(student, held_out, precision)]
+            read += [float(tail), *evaluate_held_out(student, held_out, precision)]
     return np.array(read)
 
 
@@ -147,12 +147,12 @@ def teacher_logits(teacher: ElasticResNet, data: TaskData, recipe: DistillationR
 
 
 @torch.no_grad()
-def look(student: ElasticResNet, held_out: Batch, precision: str) -> tuple[float, float]:
+def evaluate_held_out(student: ElasticResNet, held_out: Batch, precision: str) -> tuple[float, float]:
     """Accuracy and cross entropy, with the images' own statistics; the running ones are left as they are."""
-    kept = {name: buffer.clone() for name, buffer in student.named_buffers()}
+    buffers = {name: buffer.clone() for name, buffer in student.named_buffers()}
     logits = forward(student, held_out.images, precision)
     for name, buffer in student.named_buffers():
-        buffer.copy_(kept[name])
+        buffer.copy_(buffers[name])
     accuracy = (logits.argmax(1) == held_out.labels).double().mean()
     return float(accuracy), float(F.cross_entropy(logits, held_out.labels))
 

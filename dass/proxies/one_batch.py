@@ -214,10 +214,10 @@ class _BatchStatistics:
         scale, shift = norm.weight[: conv.leaving], norm.bias[: conv.leaving]
         return F.batch_norm(outputs, None, None, scale, shift, training=True, eps=norm.eps)
 
-    def add_relu(self, conv: Conv, features: Tensor, kept: Tensor) -> Tensor:
+    def add_relu(self, conv: Conv, features: Tensor, added: Tensor) -> Tensor:
         """See `Apply.add_relu`."""
         outputs = self.linear(conv, features)
-        outputs[:, : kept.shape[1]].add_(kept)  # the other channels have nothing to be added
+        outputs[:, : added.shape[1]].add_(added)  # the other channels have nothing to be added
         return relu_(outputs)
 
 

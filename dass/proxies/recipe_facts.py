@@ -11,14 +11,14 @@ def recipe_facts(recipe: DistillationRecipe) -> dict[str, Any]:
     return recipe.model_dump(mode="json", exclude={"epochs", "min_steps", "evaluations", "precision"})
 
 
-def other_settings(recipe: DistillationRecipe, known: Mapping[str, Any]) -> list[str]:
+def other_settings(recipe: DistillationRecipe, others: Mapping[str, Any]) -> list[str]:
     """Names in params.yaml of what differs between a recipe and the facts of another.
 
     Args:
         recipe: the recipe.
-        known: as `recipe_facts` gives them.
+        others: as `recipe_facts` gives them.
     """
     facts = recipe_facts(recipe)
     return [
-        f"distillation.{name}" for name in sorted(facts.keys() | known.keys()) if facts.get(name) != known.get(name)
+        f"distillation.{name}" for name in sorted(facts.keys() | others.keys()) if facts.get(name) != others.get(name)
     ]

@@ -126,13 +126,13 @@ class Constraints:
         asked |= {"latency_batch": self.latency_batch} if "max_latency" in asked else {}
         return asked | ({"keep_probability": self.keep_probability} if "keep_accuracy" in asked else {})
 
-    def allows(self, spent: Cost) -> bool:
+    def allows(self, price: Cost) -> bool:
         """Whether a cost is within the limits of MACs and parameters; at a limit is within."""
         return all(
             (least is None or amount >= least * MILLION) and (most is None or amount <= most * MILLION)
             for amount, least, most in (
-                (spent.macs, self.min_macs, self.max_macs),
-                (spent.parameters, self.min_params, self.max_params),
+                (price.macs, self.min_macs, self.max_macs),
+                (price.parameters, self.min_params, self.max_params),
             )
         )
 
@@ -268,8 +268,8 @@ def sample_candidates(
     if passes is None:
         return draw(count)
     most = limits["max_macs"] or cost(space.largest, resolution, classes).macs
-    found: list[Architecture] = []
-    while not found:
+    architectures: list[Architecture] = []
+    while not architectures:
         limits["max_macs"], number = most, max(count, FEWEST_DRAWN)
         try:
             drawn = draw(number)
@@ -277,12 +277,12 @@ def sample_candidates(
             if not passes.nearest:
                 raise
             raise UsageError(f"no student was found within {budget}; {passes.nearest}: widen the limit") from None
-        found = _passing(drawn, passes)
-        while found and len(found) < count and len(drawn) == number and number < WIDEST * count:
+        architectures = _passing(drawn, passes)
+        while architectures and len(architectures) < count and len(drawn) == number and number < WIDEST * count:
             number *= 2
-            found += _passing((drawn := draw(number))[number // 2 :], passes)
+            architectures += _passing((drawn := draw(number))[number // 2 :], passes)
         most /= SMALLER
-    return found[:count]
+    return architectures[:count]
 
 
 def _passing(architectures: Sequence[Architecture], passes: Passes) -> list[Architecture]:

@@ -3,28 +3,28 @@
 from dass.search.result import SearchResult
 
 
-def constraint_lines(found: SearchResult) -> list[str]:
+def constraint_lines(result: SearchResult) -> list[str]:
     """A line for each limit on latency and accuracy that a search was given."""
-    budget, lines = found.budget, []
-    if found.latency is not None:
-        more = f"; {found.missed} before it were slower when measured" if found.missed else ""
-        on = f" on {found.timed_on}" if found.timed_on else ""
+    budget, lines = result.budget, []
+    if result.latency is not None:
+        more = f"; {result.missed} before it were slower when measured" if result.missed else ""
+        on = f" on {result.timed_on}" if result.timed_on else ""
         lines.append(
-            f"latency: {found.latency:.3g} ms measured at batch {budget.latency_batch}{on}, asked for "
+            f"latency: {result.latency:.3g} ms measured at batch {budget.latency_batch}{on}, asked for "
             f"{budget.max_latency:g} ms{more}"
         )
     if budget.keep_accuracy is not None:
-        floor = found.teacher_accuracy - budget.keep_accuracy
+        floor = result.teacher_accuracy - budget.keep_accuracy
         asked = f"accuracy: at least {floor:.2f}% ({budget.keep_accuracy:g} points below the teacher) asked for"
-        if found.probability is None:
+        if result.probability is None:
             lines.append(
-                f"{asked}; {found.pick.predicted:.2f}% predicted; method {found.method} gives no intervals, and so no "
-                "probability: a prediction is reached about every other time"
+                f"{asked}; {result.pick.predicted:.2f}% predicted; method {result.method} gives no intervals, and so "
+                "no probability: a prediction is reached about every other time"
             )
         else:
-            few = "" if found.probability >= budget.keep_probability else "; NO candidate has that probability"
+            few = "" if result.probability >= budget.keep_probability else "; NO candidate has that probability"
             lines.append(
-                f"{asked} with a probability of {budget.keep_probability:.0%}; {found.pick.predicted:.2f}% predicted, "
-                f"probability {found.probability:.0%}{few}"
+                f"{asked} with a probability of {budget.keep_probability:.0%}; {result.pick.predicted:.2f}% predicted, "
+                f"probability {result.probability:.0%}{few}"
             )
     return lines

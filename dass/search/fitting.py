@@ -55,9 +55,11 @@ class Fitting:
     @property
     def nearest(self) -> str:
         """The smallest size and the lowest estimate of a latency so far, in words; empty before there was any."""
-        found = [] if self._smallest is None else [f"the smallest has {self._smallest:.3f} MB"]
-        found += [] if self._fastest is None else [f"the fastest takes about {self._fastest:.3g} ms on {self._device}"]
-        return ", ".join(found)
+        reasons = [] if self._smallest is None else [f"the smallest has {self._smallest:.3f} MB"]
+        reasons += (
+            [] if self._fastest is None else [f"the fastest takes about {self._fastest:.3g} ms on {self._device}"]
+        )
+        return ", ".join(reasons)
 
     def estimate(self, architectures: Sequence[Architecture]) -> list[float]:
         """Milliseconds of a forward pass of each, from the times of its blocks.
@@ -76,7 +78,7 @@ class Fitting:
         )
         if new:
             ordered = sorted(architectures, key=lambda one: cost(one, self._resolution, self._classes).macs)
-            chosen = {ordered[place * (len(ordered) - 1) // (TRIED - 1)] for place in range(TRIED)}
+            chosen = {ordered[index * (len(ordered) - 1) // (TRIED - 1)] for index in range(TRIED)}
             self._factor = statistics.median(self.measure(one) / parts.estimate(one) for one in chosen)
         return [self._factor * parts.estimate(one) for one in architectures]
 

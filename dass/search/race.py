@@ -21,7 +21,7 @@ from dass.evaluation.answers import share_interval
 from dass.fidelity import Fidelity
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
-from dass.proxies.k_step import batches, divide, look
+from dass.proxies.k_step import batches, divide, evaluate_held_out
 from dass.proxies.one_batch import LOSS, one_batch_rows
 from dass.search.candidates import Candidate, Constraints, sample_candidates
 from dass.search.fitting import fitting
@@ -173,9 +173,9 @@ def search_by_race(
         going.append(runner)
         done += steps
         if progress:
-            spent = time.perf_counter() - since
+            took = time.perf_counter() - since
             most = _all_steps(len(runners))
-            progress(done, most if math.isinf(left) else max(done, min(most, round(done * left / spent))))
+            progress(done, most if math.isinf(left) else max(done, min(most, round(done * left / took))))
     took_part, whole = going, _all_steps(len(going))
     while len(going) > 1:
         going = sorted(going, key=lambda runner: runner.loss)
@@ -277,7 +277,7 @@ class _Course:
             batch, soft = self._batch(step)
             runner.member.step(batch, soft, self._loss, self._recipe.learning_rate, self._precision)
         runner.steps = steps
-        accuracy, loss = look(runner.member.network, self._held_out, self._precision)
+        accuracy, loss = evaluate_held_out(runner.member.network, self._held_out, self._precision)
         runner.accuracy, runner.loss = 100 * accuracy, loss if math.isfinite(loss) else math.inf
 
     def _batch(self, step: int) -> tuple[Batch, Tensor]:

@@ -133,7 +133,7 @@ def _excess(candidate: Candidate, budget: Constraints) -> float:
     above = ((macs, budget.max_macs), (parameters, budget.max_params))
     below = ((macs, budget.min_macs), (parameters, budget.min_params))
     return max(
-        *(spent / limit for spent, limit in above if limit is not None),
-        *(limit / spent for spent, limit in below if limit is not None),
+        *(amount / limit for amount, limit in above if limit is not None),
+        *(limit / amount for amount, limit in below if limit is not None),
         0.0,
     )

@@ -16,11 +16,11 @@ def slack_lines(budget: Constraints, task: Task, device: torch.device) -> list[s
         task: task with its teacher and its images.
         device: where latency is measured, where there is a limit on it.
     """
-    architecture, classes, spent = task.teacher.architecture, len(task.data.classes), task.teacher_cost
+    architecture, classes, price = task.teacher.architecture, len(task.data.classes), task.teacher_cost
     size = weights_size(architecture, classes)
     limits = [
-        (budget.max_macs, spent.macs / MILLION, "M MACs"),
-        (budget.max_params, spent.parameters / MILLION, "M parameters"),
+        (budget.max_macs, price.macs / MILLION, "M MACs"),
+        (budget.max_params, price.parameters / MILLION, "M parameters"),
         (budget.max_size, size / MILLION, "MB"),
     ]
     if budget.max_latency is not None:

@@ -259,8 +259,8 @@ class _Ascent:
                 )
 
     def best(self, architectures: Sequence[Architecture], count: int) -> list[Architecture]:
-        known = [self.found[one] for one in architectures if one in self.found]
-        return [candidate.architecture for candidate in rank(known)[:count]]
+        candidates = [self.found[one] for one in architectures if one in self.found]
+        return [candidate.architecture for candidate in rank(candidates)[:count]]
 
 
 def _look(
@@ -278,5 +278,5 @@ def _look(
 
 def trained_fidelities(learned: Collection[Fidelity]) -> list[Fidelity]:
     """The short trainings that a search takes, shortest first, of all that a multi-fidelity predictor has learned."""
-    known = [fidelity for fidelity in FIDELITIES if fidelity.kind == "steps" and fidelity in learned]
-    return [fidelity for fidelity in known if fidelity in HALVING] or known
+    trained = [fidelity for fidelity in FIDELITIES if fidelity.kind == "steps" and fidelity in learned]
+    return [fidelity for fidelity in trained if fidelity in HALVING] or trained

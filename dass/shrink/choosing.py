@@ -62,7 +62,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Kept:
+class FloorCheck:
     """How a student stands to the accuracy that was asked for.
 
     Attributes:
@@ -83,7 +83,7 @@ class Kept:
         return self.probability >= self.asked
 
     @classmethod
-    def of(cls, student: TrainedStudent, floor: float, images: int, asked: float) -> "Kept":
+    def of(cls, student: TrainedStudent, floor: float, images: int, asked: float) -> "FloorCheck":
         """What held-out images say, by Jeffreys' rule for shares.
 
         Args:
@@ -117,18 +117,18 @@ def in_time(
     """
     if fitting is None:
         return list(architectures[:count]), {}
-    found: list[Architecture] = []
+    trained: list[Architecture] = []
     latencies: dict[str, float] = {}
     for architecture in architectures[:MEASURED]:
         latency = fitting.latency(architecture)
-        if len(found) < count and fitting.holds(latency):
-            found.append(architecture)
+        if len(trained) < count and fitting.holds(latency):
+            trained.append(architecture)
             latencies |= {} if latency is None else {architecture.arch_id: latency}
-        if len(found) == count:
+        if len(trained) == count:
             break
-    if not found:
+    if not trained:
         raise UsageError("every student of the search is slower than the limit when measured: widen --max-latency")
-    return found, latencies
+    return trained, latencies
 
 
 def best_first(distilled: Sequence[Distilled]) -> list[Distilled]:

@@ -156,14 +156,15 @@ def _export(shrunk: Shrunk, data: TaskData, folder: Path) -> tuple[tuple[Path, .
     except UsageError:  # the extra is not installed
         return (), "", None
     try:
-        found = export_int8(file, data, int8_path(file))
+        exported = export_int8(file, data, int8_path(file))
     except WorseError as error:
         return (file,), str(error), None
-    said = (
-        f"{found.int8:.2f}% of {found.images} test images, float32 {found.float32:.2f}%: {found.difference:+.2f} points"
+    lost = -exported.difference > MAX_LOSS  # of so few images, two may be more than a point
+    line = (
+        f"{exported.int8:.2f}% of {exported.images} test images, float32 {exported.float32:.2f}%: "
+        f"{exported.difference:+.2f} points{', MORE than one point lost' if lost else ''}"
     )
-    lost = -found.difference > MAX_LOSS  # of so few images, two may be more than a point
-    return (file, int8_path(file)), said + (", MORE than one point lost" if lost else ""), found
+    return (file, int8_path(file)), line, exported
 
 
 def _latency(architecture: Architecture, task: Task, device: torch.device) -> tuple[float, float]:

@@ -36,8 +36,8 @@ def front_rows(task: Task, shrunk: Shrunk) -> list[Row]:
         rows.append(_row(what, label, student.final_accuracy, ends, "held-out images (95%)", *cost))
     teacher, count = task.card.accuracy, len(task.data.test_labels)
     ends, label = share_interval(round(teacher / 100 * count), count), task.teacher.architecture.stage_label
-    spent = task.teacher_cost
-    return [*rows, _row("teacher", label, teacher, ends, "test images (95%)", spent.macs, spent.parameters)]
+    price = task.teacher_cost
+    return [*rows, _row("teacher", label, teacher, ends, "test images (95%)", price.macs, price.parameters)]
 
 
 def _row(what: str, label: str, percent: float, ends: tuple[float, float], of: str, macs: int, weights: int) -> Row:
@@ -60,12 +60,12 @@ def front_figure(task: Task, shrunk: Shrunk) -> "Figure":
         shrunk: result of the shrinking.
     """
     search = shrunk.search
-    place = {candidate: index for index, candidate in enumerate(search.ranking)}
+    index_of = {candidate: index for index, candidate in enumerate(search.ranking)}
     chosen = next(index for index, one in enumerate(search.ranking) if one.architecture == shrunk.chosen.architecture)
     return pareto(
         [candidate.cost.macs / MILLION for candidate in search.ranking],
         [candidate.predicted for candidate in search.ranking],
-        [place[candidate] for candidate in search.front],
+        [index_of[candidate] for candidate in search.front],
         title=f"{search.target}: students of the search",
         picked=chosen,
         max_macs=search.budget.max_macs,

@@ -114,12 +114,12 @@ def page(task: Task, request: Request, shrunk: Shrunk, filed: Filed, command: st
 def _asked(request: Request, shrunk: Shrunk, filed: Filed) -> list[str]:
     """What was asked for beyond MACs and parameters, what was expected, and what was reached."""
     budget, rows = request.budget, []
-    if shrunk.kept is not None:
-        kept = shrunk.kept
+    if shrunk.floor_check is not None:
+        check = shrunk.floor_check
         rows.append(
             (
-                f"accuracy of at least {kept.floor:.2f}% with a probability of {kept.asked:.0%}",
-                f"{kept.predicted:.2f}% of held-out images, so with a probability of {kept.probability:.0%}",
+                f"accuracy of at least {check.floor:.2f}% with a probability of {check.asked:.0%}",
+                f"{check.predicted:.2f}% of held-out images, so with a probability of {check.probability:.0%}",
                 f"{shrunk.test.accuracy:.2f}% of the test images",
             )
         )
@@ -140,7 +140,7 @@ def _distilled(shrunk: Shrunk) -> str:
     epochs = "one epoch" if shrunk.epochs == 1 else f"{shrunk.epochs} epochs"
     if len(shrunk.distilled) == 1:
         return f"One student was distilled, for {epochs}."
-    if shrunk.kept is not None:
+    if shrunk.floor_check is not None:
         return (
             f"Each was distilled for {epochs}, and the next one was smaller or larger as held-out "
             "training images showed it accurate enough or not. The smallest that is accurate enough comes first."

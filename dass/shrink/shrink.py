@@ -22,7 +22,7 @@ from dass.search.fitting import Fitting, fitting
 from dass.search.race import RaceSize, search_by_race
 from dass.search.result import SearchResult, load_search, save_search
 from dass.search.slack import slack_lines
-from dass.shrink.choosing import Distilled, Kept, Plan, best_first, in_time, smallest_keeping
+from dass.shrink.choosing import Distilled, FloorCheck, Plan, best_first, in_time, smallest_keeping
 from dass.shrink.recipe import (
     FEWEST_EPOCHS,
     MOST_STUDENTS,
@@ -82,7 +82,7 @@ class Shrunk:
         epochs: for which each was distilled.
         seconds: seconds that this call took.
         held_out: training images that chose between the students.
-        kept: how it stands to the accuracy that was asked for; None where none was.
+        floor_check: how it stands to the accuracy that was asked for; None where none was.
         latency: milliseconds of the chosen one as measured before it was distilled; None without a limit on it.
     """
 
@@ -95,7 +95,7 @@ class Shrunk:
     epochs: int
     seconds: float
     held_out: int
-    kept: Kept | None = None
+    floor_check: FloorCheck | None = None
     latency: float | None = None
 
     @property
@@ -188,13 +188,15 @@ def shrink(
     by_id = {one.architecture.arch_id: one.architecture for one in search.ranking}
     order = [by_id[name] for name in plan.names]
 
-    def kept(student: TrainedStudent, floor: float) -> Kept:
-        return Kept.of(student, floor, len(data.test_labels), request.budget.keep_probability)
+    def check_floor(student: TrainedStudent, floor: float) -> FloorCheck:
+        return FloorCheck.of(student, floor, len(data.test_labels), request.budget.keep_probability)
 
     if floor is None:
         distilled = best_first([distil_one(architecture) for architecture in order])
     else:
-        distilled = smallest_keeping(order, plan.students, lambda student: kept(student, floor).likely, distil_one)
+        distilled = smallest_keeping(
+            order, plan.students, lambda student: check_floor(student, floor).likely, distil_one
+        )
     with _goes_on(folder):
         network = load_student(distilled[0].path)[0]
     logits, theirs = step(
@@ -205,7 +207,7 @@ def shrink(
     test = summarize(logits, task.data.test_labels)
     return Shrunk(
         search, tuple(distilled), network, test, logits, agreement, plan.epochs, time.perf_counter() - started,
-        len(data.test_labels), None if floor is None else kept(distilled[0].student, floor),
+        len(data.test_labels), None if floor is None else check_floor(distilled[0].student, floor),
         plan.latencies.get(distilled[0].student.architecture.arch_id),
     )  # fmt: skip
 
@@ -255,13 +257,13 @@ def _search(
     if file.exists():
         return load_search(file)
     size = RaceSize(CANDIDATES, STUDENTS, SEARCH_SHARE * 60 * request.minutes)
-    found = search_by_race(
+    result = search_by_race(
         task, space, shrink_recipe(task.data), budget=request.budget, size=size, seed=request.seed, device=device,
         progress=progress,
     )  # fmt: skip
     file.parent.mkdir(parents=True, exist_ok=True)
-    save_search(file, found)
-    return found
+    save_search(file, result)
+    return result
 
 
 def _plan(

@@ -106,8 +106,8 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Made:
-    """What was made.
+class ShrinkResult:
+    """What `dass shrink` came to.
 
     Attributes:
         task: task with its images and its teacher.
@@ -135,7 +135,7 @@ def shrink_and_file(
     tell: Tell = lambda line: None,
     progress: Progress | None = None,
     step: Step = at_once,
-) -> Iterator[Made]:
+) -> Iterator[ShrinkResult]:
     """Reads images and teacher, searches, distils, chooses, registers, exports, measures and writes the page.
 
     Args:
@@ -147,7 +147,7 @@ def shrink_and_file(
         step: carries out a step, by its name.
 
     Yields:
-        What was made, while its images are at hand.
+        The result, while its images are at hand.
 
     Raises:
         UsageError: nothing fits the limits, an option is not as described, or there are too few images.
@@ -155,12 +155,12 @@ def shrink_and_file(
     """
     started = time.perf_counter()
     options.check()
-    given = options.teacher_file()
-    family = import_network(given.path, layout=given.layout).network.architecture.family
+    file = options.teacher_file()
+    family = import_network(file.path, layout=file.layout).network.architecture.family
     side = options.resolution or packed_side(
         options.data, root / RAW, family.usual_resolution or options.usual_resolution
     )
-    with open_task(options.data, given, raw=root / RAW, resolution=side, device=device, tell=tell) as task:
+    with open_task(options.data, file, raw=root / RAW, resolution=side, device=device, tell=tell) as task:
         tell(f"teacher: {family.name}, {task.card.accuracy:.2f}% of {len(task.data.test_labels)} test images")
         request = Request(options.budget(task.teacher_cost), options.minutes, options.seed)
         folder = shrink_folder(task, request, root / "data" / "shrink", device)
@@ -171,30 +171,30 @@ def shrink_and_file(
         report, took = folder / "report.html", time.perf_counter() - started
         write_text(report, page(task, request, shrunk, filed, options.command, took))
         step("record the report", lambda: add_report(root, filed.run_id, report))
-        yield Made(task, request, shrunk, filed, report, took)
+        yield ShrinkResult(task, request, shrunk, filed, report, took)
 
 
-def result_lines(made: Made) -> list[str]:
+def result_lines(result: ShrinkResult) -> list[str]:
     """What is said at the end: what was asked for and what was reached."""
-    task, shrunk, budget = made.task, made.shrunk, made.request.budget
+    task, shrunk, budget = result.task, result.shrunk, result.request.budget
     lines = [f"student: {shrunk.test.accuracy:.2f}% of the test images, teacher {task.card.accuracy:.2f}%"]
-    if shrunk.kept is not None:
-        kept = shrunk.kept
-        verdict = "reached" if shrunk.test.accuracy >= kept.floor else "NOT reached"
+    if shrunk.floor_check is not None:
+        check = shrunk.floor_check
+        verdict = "reached" if shrunk.test.accuracy >= check.floor else "NOT reached"
         lines.append(
-            f"accuracy: at least {kept.floor:.2f}% asked for with a probability of {kept.asked:.0%}; "
-            f"{kept.predicted:.2f}% of held-out images, which gives it a probability of {kept.probability:.0%}; "
+            f"accuracy: at least {check.floor:.2f}% asked for with a probability of {check.asked:.0%}; "
+            f"{check.predicted:.2f}% of held-out images, which gives it a probability of {check.probability:.0%}; "
             f"{verdict} on the test images"
         )
     if shrunk.latency is not None:
         lines.append(
-            f"latency: {shrunk.latency:.3g} ms measured at batch {budget.latency_batch} on {made.filed.timed_on}, "
+            f"latency: {shrunk.latency:.3g} ms measured at batch {budget.latency_batch} on {result.filed.timed_on}, "
             f"asked for {budget.max_latency:g} ms"
         )
     if budget.max_size is not None:
-        size = made.filed.weights.stat().st_size / 1e6
+        size = result.filed.weights.stat().st_size / 1e6
         lines.append(f"size: {size:.3f} MB, at most {budget.max_size:g} MB asked for")
-    if made.filed.int8:
-        lines.append(f"8-bit integers: {made.filed.int8}")
-    lines.append(f"{made.filed.model} is {made.filed.alias}: {made.filed.reason}")
+    if result.filed.int8:
+        lines.append(f"8-bit integers: {result.filed.int8}")
+    lines.append(f"{result.filed.model} is {result.filed.alias}: {result.filed.reason}")
     return lines

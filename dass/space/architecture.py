@@ -98,8 +98,8 @@ class Architecture:
                 value = json.loads(value)
             except (ValueError, RecursionError) as error:
                 raise UsageError(f"architecture is not valid JSON: {error}") from error
-        known = isinstance(value, dict) and set(value) - {"family"} == {"widths"}
-        if not known or not isinstance(value["widths"], list):
+        well_formed = isinstance(value, dict) and set(value) - {"family"} == {"widths"}
+        if not well_formed or not isinstance(value["widths"], list):
             raise UsageError(f'architecture must look like {{"widths": [[..], [..], [..], [..]]}}, found {shown!r:.80}')
         if not all(isinstance(stage, list) for stage in value["widths"]):
             raise UsageError(f"architecture: each stage must be a list of block widths, found {shown!r:.80}")

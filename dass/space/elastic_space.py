@@ -153,18 +153,18 @@ class ElasticSpace(SearchSpace):
         spent = partial(cost, resolution=cast(int, resolution), classes=cast(int, classes))
         least, most = (spent(end) if limited else None for end in (self.smallest, self.largest))
         fruitless = PATIENCE if least and most and not _within(least, most, limits) else 0  # then no draw fits
-        found: dict[Architecture, None] = {}
-        while len(found) < min(n, self.size) and fruitless < PATIENCE:
+        architectures: dict[Architecture, None] = {}
+        while len(architectures) < min(n, self.size) and fruitless < PATIENCE:
             drawn = self._draw(rng)
-            if drawn in found or (limited and not _within(own := spent(drawn), own, limits)):
+            if drawn in architectures or (limited and not _within(own := spent(drawn), own, limits)):
                 fruitless += 1
             else:
-                found[drawn] = None
+                architectures[drawn] = None
                 fruitless = 0
-        if len(found) < n and not (fewer and found):
+        if len(architectures) < n and not (fewer and architectures):
             both = (in_words(end.macs, end.parameters) for end in (least, most) if end)
-            raise too_few(n, len(found), cast(tuple[str, str], tuple(both)) if limited else None)
-        return list(found)
+            raise too_few(n, len(architectures), cast(tuple[str, str], tuple(both)) if limited else None)
+        return list(architectures)
 
     @property
     def _family(self) -> OfaResNet:

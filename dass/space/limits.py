@@ -90,9 +90,9 @@ class Limits:
         positions = self._positions(stage, options)
         total = np.zeros((len(options), 2), dtype=np.int64)
         before = np.zeros(len(options), dtype=np.int64)  # at the first block it makes no difference
-        for table, place in zip(self._tables[stage], positions.T, strict=True):
-            total += table[before, place]
-            before = place
+        for table, position in zip(self._tables[stage], positions.T, strict=True):
+            total += table[before, position]
+            before = position
         return total
 
     def _least(self, stage: int, count: int) -> NDArray[np.int64]:

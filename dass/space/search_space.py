@@ -337,8 +337,8 @@ class SearchSpace:
         for depth, number in enumerate(self._options_per_depth[stage], start=1):
             mine = np.flatnonzero((options >= first) & (options < first + number))
             rest, free = options[mine] - first, self._free(depth)
-            for place in range(free):
-                positions[mine, place] = (rest // count ** (free - 1 - place) % count).astype(np.int64)
+            for block in range(free):
+                positions[mine, block] = (rest // count ** (free - 1 - block) % count).astype(np.int64)
             if self.granularity == "stage" and free:
                 positions[mine, :depth] = positions[mine, :1]
             if self.family.ends_full:
@@ -359,15 +359,15 @@ class SearchSpace:
 
     def _sample_by_draws(self, n: int, rng: np.random.Generator, fits: Limits | None) -> list[tuple[int, ...]]:
         """Draws option numbers [<= n, stages] until n distinct ones are there or no new ones come."""
-        found: dict[tuple[int, ...], None] = {}
+        rows_drawn: dict[tuple[int, ...], None] = {}
         fruitless = 0
         for rows in self._draws(rng):
-            if len(found) >= n or fruitless >= PATIENCE:
+            if len(rows_drawn) >= n or fruitless >= PATIENCE:
                 break
-            before = len(found)
-            found.update(dict.fromkeys(map(tuple, (rows if fits is None else rows[fits(rows)]).tolist())))
-            fruitless = 0 if len(found) > before else fruitless + 1
-        return list(found)[:n]
+            before = len(rows_drawn)
+            rows_drawn.update(dict.fromkeys(map(tuple, (rows if fits is None else rows[fits(rows)]).tolist())))
+            fruitless = 0 if len(rows_drawn) > before else fruitless + 1
+        return list(rows_drawn)[:n]
 
     def _draws(self, rng: np.random.Generator) -> Iterator[NDArray[Any]]:
         """Option numbers [DRAWS, stages]: each depth with equal chance, then each choice with equal chance."""
@@ -413,16 +413,16 @@ def is_limited(*limits: float | None, resolution: int | None, classes: int | Non
     return limited
 
 
-def too_few(wanted: int, found: int, ends: tuple[str, str] | None) -> UsageError:
+def too_few(wanted: int, available: int, ends: tuple[str, str] | None) -> UsageError:
     """What is said where a space has fewer members than are asked for.
 
     Args:
         wanted: number that is wanted.
-        found: number that there are.
+        available: number that there are.
         ends: cost of the smallest and of the largest member, in words; None without limits on cost.
     """
     within = f" within the limits; the smallest member has {ends[0]}, the largest {ends[1]}" if ends else ""
     return UsageError(
-        f"asked for {wanted} distinct architectures, but the search space has only {found} that can be found{within}: "
-        "ask for fewer or widen the space or the limits"
+        f"asked for {wanted} distinct architectures, but the search space has only {available} that can be found"
+        f"{within}: ask for fewer or widen the space or the limits"
     )

@@ -174,13 +174,13 @@ def _within_memory(
     try:
         return work(architectures), ""
     except (MemoryError, RuntimeError) as error:
-        told = " ".join(str(error).split())
-        if not (isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in told):
+        message = " ".join(str(error).split())
+        if not (isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in message):
             raise
     # Only here, past the exception and what its frames held, can memory be freed.
     gc.collect()
     torch.cuda.empty_cache()
-    return [], told[:200] or "no more was given"
+    return [], message[:200] or "no more was given"
 
 
 def student_record(result: StudentResult, key: TaskKey, data: TaskData, device: torch.device) -> StudentRecord:

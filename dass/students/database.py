@@ -51,16 +51,16 @@ class StudentDatabase:
         Raises:
             DassError: the file is damaged.
         """
-        known = {}
+        records = {}
         for record in self.read_all(key.task):
             if key.covers(record.key):
                 student = (record.arch_id, record.seed)
-                if student not in known or record.key == key:
-                    known[student] = record
+                if student not in records or record.key == key:
+                    records[student] = record
         if jobs is None:
-            return list(known.values())
+            return list(records.values())
         wanted = {(job.architecture.arch_id, job.seed) for job in jobs}
-        return [record for student, record in known.items() if student in wanted]
+        return [record for student, record in records.items() if student in wanted]
 
     def read_all(self, task: str) -> list[StudentRecord]:
         """Every record of a task, whatever it was measured under, failed ones included.
@@ -168,7 +168,7 @@ class TaskWriter:
         """
         gone = [record for record in self._records if wanted(record)]
         if gone:
-            kept = [record for record in self._records if not wanted(record)]
-            write_records(self._path, kept)
-            self._records = kept
+            remaining = [record for record in self._records if not wanted(record)]
+            write_records(self._path, remaining)
+            self._records = remaining
         return gone

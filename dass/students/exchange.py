@@ -18,12 +18,12 @@ class ImportReport:
 
     Attributes:
         added: records that are new here.
-        known: records that were here with the same values.
+        unchanged: records that were here with the same values.
         conflicts: records that were here with other values; those here were kept.
     """
 
     added: int
-    known: int
+    unchanged: int
     conflicts: tuple[Conflict, ...]
 
 
@@ -62,11 +62,11 @@ def import_records(
         raise UsageError(
             f"{path} holds records of {strangers[0]}, which do not belong into {database.folder}: name their own task"
         )
-    if wrong := [(record, found) for record in records if (found := problem(record))]:
-        record, found = wrong[0]
+    if wrong := [(record, reason) for record in records if (reason := problem(record))]:
+        record, reason = wrong[0]
         raise DassError(
             f"{path}: {len(wrong)} of {len(records)} records cannot be true, the first is {record.task!r:.60} "
-            f"{record.arch_id!r:.20}: {found}; nothing was imported: export them anew where they were made"
+            f"{record.arch_id!r:.20}: {reason}; nothing was imported: export them anew where they were made"
         )
     merges = []
     for task in sorted({record.task for record in records}):
@@ -74,6 +74,6 @@ def import_records(
             merges.append(writer.merge([record for record in records if record.task == task]))
     return ImportReport(
         added=sum(merge.added for merge in merges),
-        known=sum(merge.known for merge in merges),
+        unchanged=sum(merge.unchanged for merge in merges),
         conflicts=tuple(conflict for merge in merges for conflict in merge.conflicts),
     )

@@ -76,13 +76,13 @@ def with_resize(student: bytes, resolution: int, opset: int) -> bytes:
     from onnx.compose import merge_models
 
     core = onnx.load_model_from_string(student)
-    kept = {entry.key: entry.value for entry in core.metadata_props}
+    properties = {entry.key: entry.value for entry in core.metadata_props}
     resize = onnx.load_model_from_string(_exported(resolution, opset))
     resize.ir_version = core.ir_version
     merged = merge_models(resize, core, io_map=[("square", "images")], prefix2="student_")
     del merged.opset_import[:], merged.metadata_props[:]  # of both, some twice
     merged.opset_import.extend(core.opset_import)
-    for key, value in kept.items():
+    for key, value in properties.items():
         entry = merged.metadata_props.add()
         entry.key, entry.value = key, value
     _rename(merged, "student_probabilities", "probabilities")
@@ -94,12 +94,12 @@ def _rename(model: object, before: str, after: str) -> None:
     """Gives an output of a model another name."""
     graph = model.graph  # type: ignore[attr-defined]
     for node in graph.node:
-        for place, name in enumerate(node.output):
+        for index, name in enumerate(node.output):
             if name == before:
-                node.output[place] = after
-        for place, name in enumerate(node.input):
+                node.output[index] = after
+        for index, name in enumerate(node.input):
             if name == before:
-                node.input[place] = after
+                node.input[index] = after
     for output in graph.output:
         if output.name == before:
             output.name = after

@@ -102,20 +102,20 @@ class Conflict:
     """Two records of one student that disagree.
 
     Attributes:
-        kept: the one already there.
+        existing: the one already there.
         refused: the other.
         fields: names of the fields that differ.
     """
 
-    kept: StudentRecord
+    existing: StudentRecord
     refused: StudentRecord
     fields: tuple[str, ...]
 
     def __str__(self) -> str:
         values = ", ".join(
-            f"{name} {getattr(self.kept, name)} kept, {getattr(self.refused, name)} refused" for name in self.fields
+            f"{name} {getattr(self.existing, name)} kept, {getattr(self.refused, name)} refused" for name in self.fields
         )
-        return f"{self.kept.task} {self.kept.arch_id} seed {self.kept.seed}: {values}"
+        return f"{self.existing.task} {self.existing.arch_id} seed {self.existing.seed}: {values}"
 
 
 @dataclass(frozen=True)
@@ -125,20 +125,20 @@ class Merge:
     Attributes:
         records: all, sorted by architecture and seed, no identity twice.
         added: number of new records.
-        known: number of records that were there already, with the same values.
+        unchanged: number of records that were there already, with the same values.
         conflicts: those that were there with other values; what was there stays.
     """
 
     records: tuple[StudentRecord, ...]
     added: int
-    known: int
+    unchanged: int
     conflicts: tuple[Conflict, ...]
 
 
 def merge(existing: Sequence[StudentRecord], new: Iterable[StudentRecord]) -> Merge:
     """Adds records to others; what is there already is never changed and never doubled."""
     joined = {record.identity: record for record in existing}
-    added = known = 0
+    added = unchanged = 0
     conflicts = []
     for record in new:
         present = joined.setdefault(record.identity, record)
@@ -147,9 +147,9 @@ def merge(existing: Sequence[StudentRecord], new: Iterable[StudentRecord]) -> Me
         elif fields := present.differences(record):
             conflicts.append(Conflict(present, record, fields))
         else:
-            known += 1
+            unchanged += 1
     ordered = sorted(joined.values(), key=lambda record: (record.arch_id, record.seed, *vars(record.key).values()))
-    return Merge(tuple(ordered), added, known, tuple(conflicts))
+    return Merge(tuple(ordered), added, unchanged, tuple(conflicts))
 
 
 def _same(one: object, other: object) -> bool:

@@ -51,12 +51,12 @@ def _architecture(record: StudentRecord) -> Iterator[str]:
         yield f"architecture {record.architecture[:40]!r}... is too long"
         return
     try:
-        found = Architecture.from_json(record.architecture).arch_id
+        arch_id = Architecture.from_json(record.architecture).arch_id
     except UsageError as error:
         yield f"architecture: {error}"
         return
-    if found != record.arch_id:
-        yield f"arch_id {record.arch_id} is not that of its architecture, {found}"
+    if arch_id != record.arch_id:
+        yield f"arch_id {record.arch_id} is not that of its architecture, {arch_id}"
 
 
 def _numbers(record: StudentRecord) -> Iterator[str]:

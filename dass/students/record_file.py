@@ -48,10 +48,10 @@ def read_records(path: Path) -> list[StudentRecord]:
         ) from error
     version = (table.schema.metadata or {}).get(VERSION_KEY)
     if version != VERSION or not table.schema.equals(SCHEMA):
-        found = (
+        contents = (
             "no student records" if version is None else f"student records of form {version.decode(errors='replace')}"
         )
         raise DassError(
-            f"{path} holds {found}, expected form {VERSION.decode()}: left as it is; use the version that wrote it"
+            f"{path} holds {contents}, expected form {VERSION.decode()}: left as it is; use the version that wrote it"
         )
     return [StudentRecord(**row) for row in table.to_pylist()]

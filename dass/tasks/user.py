@@ -131,5 +131,5 @@ def task_name(path: Path) -> str:
     stem = path.resolve().name.lower()
     stem = stem.removesuffix(max((ending for ending in ENDINGS if stem.endswith(ending)), key=len, default=""))
     name = re.sub(r"[^a-z0-9_-]+", "-", stem).strip("-_")[:50] or "images"
-    known = find_dataset(name)
-    return f"my-{name}" if known is not None and known.make is not None else name
+    dataset = find_dataset(name)
+    return f"my-{name}" if dataset is not None and dataset.make is not None else name

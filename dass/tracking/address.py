@@ -8,7 +8,7 @@ _PLAIN_HOST = re.compile(r"(\[[^\]]*\]|[^:\s]*)(:\d{0,5})?")
 _WHOLE_WORDS = 4  # a shorter secret is replaced only where it stands alone, or it would be found in every word
 
 
-def shown(uri: str) -> str:
+def masked(uri: str) -> str:
     """An address as far as it is surely no secret: scheme, host and path; nothing where these cannot be told apart.
 
     Secrets are what stands before an `@`, also with blanks, `/` or `?` in it, and the values behind a `?`.
@@ -22,15 +22,15 @@ def shown(uri: str) -> str:
     query = start.start() if start else len(rest)
     if before and ("@" in before or query < len(before)):  # which of the signs ends the password?
         return scheme + HIDDEN
-    place = rest[len(before) + 1 if before else 0 : query]
-    if not _PLAIN_HOST.fullmatch(place.partition("/")[0]):
+    host = rest[len(before) + 1 if before else 0 : query]
+    if not _PLAIN_HOST.fullmatch(host.partition("/")[0]):
         return scheme + HIDDEN
-    return f"{scheme}{HIDDEN + '@' if before else ''}{place}{rest[query] + HIDDEN if start else ''}"
+    return f"{scheme}{HIDDEN + '@' if before else ''}{host}{rest[query] + HIDDEN if start else ''}"
 
 
 def without_secrets(text: str, uri: str) -> str:
     """A text, such as a library's message, without what an address keeps secret, in whatever spelling."""
-    text = text.replace(uri, shown(uri))
+    text = text.replace(uri, masked(uri))
     for secret in sorted(_secrets(uri), key=len, reverse=True):
         pattern = re.escape(secret)
         text = re.sub(pattern if len(secret) > _WHOLE_WORDS else rf"(?<!\w){pattern}(?!\w)", HIDDEN, text)
@@ -61,12 +61,12 @@ def _secrets(uri: str) -> set[str]:
     scheme, rest = _split(uri.strip())
     if scheme.startswith(("sqlite", "file")):
         return set()
-    known, _, _ = rest.rpartition("@")
-    user, _, password = known.partition(":")
-    if shown(uri) == scheme + HIDDEN:  # no telling which part is which
+    credentials, _, _ = rest.rpartition("@")
+    user, _, password = credentials.partition(":")
+    if masked(uri) == scheme + HIDDEN:  # no telling which part is which
         user, _, password = rest.partition(":")
         password = password or rest
-    parts = {known, password, *re.split(r"[/?#@:;=&\s]", password)}
+    parts = {credentials, password, *re.split(r"[/?#@:;=&\s]", password)}
     _, _, query = rest.partition("?")
     parts |= {value for _, value in parse_qsl(query.replace(";", "&"))} | {
         part.partition("=")[2] for part in query.split("&")

@@ -9,8 +9,8 @@ LOCAL = ("127.0.0.1", "localhost")
 
 def to_this_machine() -> dict[str, str]:
     """What to add to an environment, so that this machine's servers are reached directly."""
-    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    value = ",".join(dict.fromkeys(filter(None, (*known.split(","), *LOCAL))))
+    exceptions = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    value = ",".join(dict.fromkeys(filter(None, (*exceptions.split(","), *LOCAL))))
     return {"no_proxy": value, "NO_PROXY": value}
 
 

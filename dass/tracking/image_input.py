@@ -43,8 +43,8 @@ Sent = bytes | NDArray[Any]
 class UnclearImagesError(ValueError):
     """Why images are not taken: one sentence that says what was expected and what was found."""
 
-    def __init__(self, found: str) -> None:
-        super().__init__(f"{EXPECTED}; found {found}")
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{EXPECTED}; found {problem}")
 
 
 def pixel_batches(sent: Any, side: int, size: int) -> Iterator[NDArray[np.uint8]]:

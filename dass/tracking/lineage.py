@@ -22,12 +22,12 @@ class DataHash:
     Attributes:
         path: relative to the project folder, with forward slashes.
         md5: DVC's hash; it ends in `.dir` for a folder.
-        kept: whether DVC has a copy, as of what stages make; of what people bring it knows the hash alone.
+        tracked: whether DVC has a copy, as of what stages make; of what people bring it knows the hash alone.
     """
 
     path: str
     md5: str
-    kept: bool = True
+    tracked: bool = True
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Lineage:
             "git.commit": self.commit,
             "git.branch": self.branch,
             "git.dirty": str(self.dirty).lower(),
-            **{f"{'dvc' if item.kept else 'brought'}.{_tag_part(item.path)}": item.md5 for item in self.data},
+            **{f"{'dvc' if item.tracked else 'brought'}.{_tag_part(item.path)}": item.md5 for item in self.data},
         }
 
 
@@ -97,15 +97,15 @@ def _read_lock(path: Path) -> str:
 
 def _matching(recorded: tuple[DataHash, ...], root: Path, paths: Iterable[Path | str]) -> tuple[DataHash, ...]:
     """Those of `recorded` that are or hold one of `paths`, sorted by path and without repeats."""
-    known = {item.path: item for item in recorded}
-    found = set()
+    by_path = {item.path: item for item in recorded}
+    outputs = set()
     for path in paths:
         # DVC writes paths relative to dvc.lock; one outside the project stays absolute and matches nothing.
-        place = PurePosixPath(os.path.relpath(root / path, root))
-        tracked = next((str(folder) for folder in (place, *place.parents) if str(folder) in known), None)
+        relative = PurePosixPath(os.path.relpath(root / path, root))
+        tracked = next((str(folder) for folder in (relative, *relative.parents) if str(folder) in by_path), None)
         if tracked is not None:
-            found.add(known[tracked])
-    return tuple(sorted(found, key=lambda item: item.path))
+            outputs.add(by_path[tracked])
+    return tuple(sorted(outputs, key=lambda item: item.path))
 
 
 def parse_lock(text: str, where: str) -> tuple[DataHash, ...]:
@@ -117,7 +117,7 @@ def parse_lock(text: str, where: str) -> tuple[DataHash, ...]:
     try:
         stages: Sequence[dict[str, Any]] = list(yaml.safe_load(text)["stages"].values())
         entries = {
-            item["path"]: DataHash(item["path"], item["md5"], kept=side == "outs")
+            item["path"]: DataHash(item["path"], item["md5"], tracked=side == "outs")
             for side in ("deps", "outs")  # outs last: what a stage made overrules what another one read
             for stage in stages
             for item in stage.get(side, [])

@@ -51,10 +51,10 @@ _ADVICE = "bring it back from a copy, or move it away to begin anew"
 
 def database_advice(error: BaseException) -> str:
     """What to do about an error of a sqlite database."""
-    said = str(error)
-    if "locked" in said:
+    message = str(error)
+    if "locked" in message:
         return "another program is writing to it: wait for that to end or stop it, then run the same command again"
-    if "readonly" in said or "unable to open" in said or "disk" in said.replace("disk image", ""):
+    if "readonly" in message or "unable to open" in message or "disk" in message.replace("disk image", ""):
         return "free space or fix permissions of it and its folder, then run the same command again"
     return _ADVICE
 
@@ -82,7 +82,7 @@ def _old_places(database: sqlite3.Connection, path: Path) -> list[str]:
         "select distinct artifact_location from experiments where name = 'Default' or name like 'dass/%'"
     )
     places = {str(location).rpartition("/")[0] for (location,) in rows if location}
-    return sorted(place for place in places if place.endswith(f"/{_FOLDER}") and place != _place(path))
+    return sorted(address for address in places if address.endswith(f"/{_FOLDER}") and address != _place(path))
 
 
 def _place(path: Path) -> str:

@@ -48,10 +48,10 @@ class MultiFidelityModel:
         Raises:
             UsageError: a parameter is missing, there are no students, or the rows lack the proxies.
         """
-        given = dict(params or {})
-        if OLD_FIDELITY in given:
-            given.setdefault(FIDELITY, given.pop(OLD_FIDELITY))
-        missing = [name for name in (TEACHER_ACCURACY, CLASSES, TEST_IMAGES, FIDELITY) if name not in given]
+        options = dict(params or {})
+        if OLD_FIDELITY in options:
+            options.setdefault(FIDELITY, options.pop(OLD_FIDELITY))
+        missing = [name for name in (TEACHER_ACCURACY, CLASSES, TEST_IMAGES, FIDELITY) if name not in options]
         if missing:
             raise UsageError(f"params lack {', '.join(missing)}")
         if len(rows) < 2:
@@ -59,10 +59,10 @@ class MultiFidelityModel:
         values = rows.to_numpy(np.float64)
         made = self.predictor.predict(
             ProxyTable(read_columns([str(name) for name in rows.columns]), values[1:], values[0]),
-            Fidelity.parse(str(given[FIDELITY])),
-            teacher_accuracy=float(given[TEACHER_ACCURACY]),
-            classes=int(given[CLASSES]),
-            test_images=int(given[TEST_IMAGES]),
+            Fidelity.parse(str(options[FIDELITY])),
+            teacher_accuracy=float(options[TEACHER_ACCURACY]),
+            classes=int(options[CLASSES]),
+            test_images=int(options[TEST_IMAGES]),
         )
         return pd.DataFrame({PREDICTED: made.mean, LOW: made.low, HIGH: made.high})
 

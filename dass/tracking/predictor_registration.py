@@ -34,7 +34,7 @@ def adapted_name(target: str) -> str:
 def register_predictor(store: Store, run_id: str, *, checkpoint: Path, lineage: Lineage) -> RegisteredVersion:
     """Files a meta-learned predictor, inner rates included, as a new version of `dass-predictor`, without an alias.
 
-    It has no test images to be promoted by: `crown` makes it champion.
+    It has no test images to be promoted by: `make_champion` makes it champion.
 
     Args:
         store: tracking store (runs and registry) that is written to.

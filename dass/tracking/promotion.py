@@ -58,7 +58,7 @@ def promote(store: Store, candidate: RegisteredVersion) -> Verdict:
         candidate: version that may become champion.
 
     Raises:
-        UsageError: the version keeps no test images, as a predictor: only `crown` decides there.
+        UsageError: the version keeps no test images, as a predictor: only `make_champion` decides there.
         DassError: the store failed.
     """
     with store.alone(f"model {candidate.name}"), store.errors(f"promote {candidate.uri}"):
@@ -75,7 +75,7 @@ def promote(store: Store, candidate: RegisteredVersion) -> Verdict:
                 return _settle(store, candidate, CHAMPION if better else CHALLENGER, int(champion.version), reason)
 
 
-def crown(store: Store, candidate: RegisteredVersion, why: str) -> Verdict:
+def make_champion(store: Store, candidate: RegisteredVersion, why: str) -> Verdict:
     """Makes a version champion whatever the rule says: a person's decision, or a model that has no test images.
 
     Args:

@@ -102,8 +102,8 @@ def model_version(store: Store, uri: str) -> "ModelVersion":
     if name not in models:
         raise UsageError(f"there is no registered model {name!r}: there are {', '.join(sorted(models)) or 'none'}")
     if alias is not None and alias not in models[name].aliases:
-        known = ", ".join(sorted(models[name].aliases)) or "none"
-        raise UsageError(f"{name} has no alias {alias!r}: it has {known}")
+        aliases = ", ".join(sorted(models[name].aliases)) or "none"
+        raise UsageError(f"{name} has no alias {alias!r}: it has {aliases}")
     try:
         return store.client.get_model_version(name, number or str(models[name].aliases[alias]))
     except MlflowException as error:
@@ -168,8 +168,8 @@ def register_model(
     write_text(package.folder / "card.md", card)
     write_json(package.folder / "card.json", every)
     with store.alone(f"model {name}"), store.errors(f"register {name}"):
-        if (found := find_version(store, name, key)) is not None:
-            return found
+        if (version := find_version(store, name, key)) is not None:
+            return version
         from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
         model_id, location = _log_model(store, run_id, name, package)

@@ -80,14 +80,14 @@ def download_predictor(store: Store, uri: str, folder: Path) -> Path:
     from mlflow.artifacts import download_artifacts
 
     version = registered(store, uri)
-    place = folder / f"{version.name}-{version.version}-{content_id([store.uri, version.run_id])}"
-    if not place.exists():
+    target = folder / f"{version.name}-{version.version}-{content_id([store.uri, version.run_id])}"
+    if not target.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as temporary, store.errors(f"fetch {uri}"):
             source = store.client.get_model_version_download_uri(version.name, str(version.version))
-            found = Path(download_artifacts(artifact_uri=source, dst_path=temporary, tracking_uri=store.uri))
-            found.rename(place)
-    weights = sorted(place.rglob("predictor.safetensors"))
+            downloaded = Path(download_artifacts(artifact_uri=source, dst_path=temporary, tracking_uri=store.uri))
+            downloaded.rename(target)
+    weights = sorted(target.rglob("predictor.safetensors"))
     if not weights:
         raise DassError(f"{uri} holds no predictor: give a version of {PREDICTOR}")
     return weights[0]
@@ -107,8 +107,8 @@ def _register_multi_fidelity(store: Store, run_id: str, release: Release, lineag
         "licence": card.licence,
     }
     key = content_id(tags)
-    if (found := find_version(store, PREDICTOR, key)) is not None:
-        return found
+    if (version := find_version(store, PREDICTOR, key)) is not None:
+        return version
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "predictor"
         save_multi_fidelity_model(folder, release.weights)

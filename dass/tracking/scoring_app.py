@@ -65,8 +65,8 @@ class ScoringApp:
         """The model that a path is about; None for another page."""
         if path == "/invocations" and len(self._scorers) == 1:
             return next(iter(self._scorers))
-        found = ONE.fullmatch(path)
-        return found[1] if found and found[1] in self._scorers else None
+        match = ONE.fullmatch(path)
+        return match[1] if match and match[1] in self._scorers else None
 
     async def _answer(self, scope: Message, receive: Receive, name: str | None) -> Answer | None:
         """The answer; None where nobody waits for it any more."""
@@ -108,15 +108,15 @@ class ScoringApp:
 
     def _check_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
         """Refuses by what is announced, before anything is read."""
-        given = {name: value.decode("latin-1").strip() for name, value in headers}
-        kind, _, more = given.get(b"content-type", "").partition(";")
+        values = {name: value.decode("latin-1").strip() for name, value in headers}
+        kind, _, more = values.get(b"content-type", "").partition(";")
         charset = more.strip().lower().replace('"', "")
         if kind.strip().lower() != JSON or charset not in ("", "charset=utf-8"):
-            reason = f"send Content-Type: {JSON} in UTF-8, found {given.get(b'content-type', 'none')!r:.80}"
+            reason = f"send Content-Type: {JSON} in UTF-8, found {values.get(b'content-type', 'none')!r:.80}"
             raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, reason, last=True)
-        if given.get(b"content-encoding", "identity").lower() != "identity":
+        if values.get(b"content-encoding", "identity").lower() != "identity":
             raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send JSON that is not compressed", last=True)
-        announced = given.get(b"content-length", "")
+        announced = values.get(b"content-length", "")
         if announced.isdigit() and (len(announced) > 18 or int(announced) > self._max_bytes):
             raise too_large(self._max_bytes)
 

@@ -40,9 +40,9 @@ def load_app(store: Store, addresses: Sequence[str], max_bytes: int) -> ScoringA
     """
     models: dict[str, PyFuncModel] = {}
     for address in addresses:
-        found = NAMED.fullmatch(address)
-        uri = found[2] if found else address
-        name = found[1] if found else registered(store, uri).name
+        match = NAMED.fullmatch(address)
+        uri = match[2] if match else address
+        name = match[1] if match else registered(store, uri).name
         if name in models:
             raise UsageError(f"two models are named {name}: give one another name, such as other={uri}")
         models[name] = _load(store, uri)
@@ -74,8 +74,8 @@ def bind(host: str, port: int) -> socket.socket:
         UsageError: there is no such address here, or another process has it.
     """
     try:
-        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(place[:2], family=family, backlog=2048)
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         remedy = "another process has it: give another --port" if taken else f"{error.strerror or error}: give --host"

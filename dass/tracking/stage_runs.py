@@ -189,10 +189,10 @@ def log_predictor(
 
 def flat(block: Block) -> dict[str, Scalar]:
     """A block of params.yaml as run parameters, nested names joined with a dot."""
-    found: dict[str, Scalar] = {}
+    scalars: dict[str, Scalar] = {}
     for name, value in block:
         if isinstance(value, Block):
-            found |= {f"{name}.{inner}": scalar for inner, scalar in flat(value).items()}
+            scalars |= {f"{name}.{inner}": scalar for inner, scalar in flat(value).items()}
         else:
-            found[name] = value
-    return found
+            scalars[name] = value
+    return scalars

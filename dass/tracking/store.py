@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from dass.errors import DassError
 from dass.files import content_id
-from dass.tracking.address import shown, without_secrets
+from dass.tracking.address import masked, without_secrets
 from dass.tracking.http_proxies import by_way_of, is_here, proxies_for, to_this_machine
 from dass.tracking.local_database import check_database, database_advice
 
@@ -73,7 +73,7 @@ class Store:
                 experiment = self.client.get_experiment_by_name(name)  # another process was faster
                 if experiment is None:
                     raise DassError(
-                        f"cannot create experiment {name} in {shown(self.uri)}: {_reason(error, self.uri)}"
+                        f"cannot create experiment {name} in {masked(self.uri)}: {_reason(error, self.uri)}"
                     ) from error
         if experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
@@ -123,7 +123,7 @@ class Store:
             yield
         except (MlflowException, requests.RequestException, OSError) as error:
             raise DassError(
-                f"cannot {doing} in {shown(self.uri)}: {_reason(error, self.uri)}; results already on disk are kept: "
+                f"cannot {doing} in {masked(self.uri)}: {_reason(error, self.uri)}; results already on disk are kept: "
                 "put the tracking store right, then run the same command again"
             ) from error
 
@@ -187,7 +187,7 @@ def open_store(root: Path) -> Store:
         client.search_experiments(max_results=1)
     except Exception as error:  # MLflow raises a dozen kinds here, from five libraries
         raise DassError(
-            f"cannot open the tracking store {shown(uri)}: {_reason(error, uri)}; {_advice(error, uri)}"
+            f"cannot open the tracking store {masked(uri)}: {_reason(error, uri)}; {_advice(error, uri)}"
         ) from error
     return Store(uri, _artifact_root(uri, root), client)
 
@@ -264,19 +264,20 @@ def _check_database_server(uri: str) -> None:
     if parts.scheme in {"http", "https"}:
         return
     try:
-        given = parts.port
+        stated_port = parts.port
     except ValueError:  # its text holds what stands where the port should, part of a password
         raise DassError(
             "MLFLOW_TRACKING_URI is no address of a database: in a password write # as %23, / as %2F, ? as %3F"
         ) from None
-    port = given or _PORTS.get(parts.scheme.split("+")[0])
+    port = stated_port or _PORTS.get(parts.scheme.split("+")[0])
     if parts.hostname is None or port is None:
         return
     try:
         socket.create_connection((parts.hostname, port), timeout=5).close()
     except OSError as error:
         raise DassError(
-            f"no database answers at {shown(uri)}: {error.strerror or error}; start it or set MLFLOW_TRACKING_URI right"
+            f"no database answers at {masked(uri)}: {error.strerror or error}; start it or set MLFLOW_TRACKING_URI "
+            "right"
         ) from error
 
 
@@ -300,8 +301,8 @@ def _reason(error: BaseException, uri: str) -> str:
     Nothing of it tells what the store's address keeps secret.
     """
     deepest = _deepest(error)
-    said = (deepest.strerror or str(deepest)) if isinstance(deepest, OSError) else str(error).split("\n", 1)[0]
-    text = " ".join(without_secrets(said, uri).split()) or type(error).__name__  # before anything is cut in two
+    message = (deepest.strerror or str(deepest)) if isinstance(deepest, OSError) else str(error).split("\n", 1)[0]
+    text = " ".join(without_secrets(message, uri).split()) or type(error).__name__  # before anything is cut in two
     return text if len(text) <= 300 else text[:297] + "..."
 
 

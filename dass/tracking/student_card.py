@@ -108,11 +108,11 @@ class StudentCard:
         names = ", ".join(cell(each) for each in self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
         side = self.resolution
         augmentation = self.recipe.augmentation
-        found = self.measures
-        rows = "".join(f"\n| {name} | {value} |" for name, value in (found.rows() if found else []))
-        reached = f"\n{found.classes()}\n" if found else ""
+        measures = self.measures
+        rows = "".join(f"\n| {name} | {value} |" for name, value in (measures.rows() if measures else []))
+        reached = f"\n{measures.classes()}\n" if measures else ""
         pictures = "".join(f"\n![{name}]({address})\n" for name, address in self.pictures)
-        calibrated = found.calibrated() if found else "Its probabilities are not calibrated."
+        calibrated = measures.calibrated() if measures else "Its probabilities are not calibrated."
         return f"""# {name}
 
 A small image classifier, distilled from a larger teacher for the task `{self.target}`.

@@ -184,7 +184,7 @@ def _agreement(answers: Answers, teacher: ElasticResNet, data: TaskData, device:
     chosen = np.linspace(0, count - 1, min(count, AGREEMENT_IMAGES)).round().astype(np.int64)
     images = data.test_images[torch.from_numpy(chosen)].to(device)
     theirs = predict(teacher.to(device), images, "float32").argmax(1).cpu().numpy()
-    return 100 * float((theirs == answers.given[chosen]).mean())
+    return 100 * float((theirs == answers.predicted[chosen]).mean())
 
 
 def _by_batch(name: str, values: tuple[float, float]) -> dict[str, float]:

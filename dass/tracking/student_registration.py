@@ -51,8 +51,8 @@ def task_name_for(store: Store, name: str, classes: tuple[str, ...]) -> str:
         DassError: the store failed.
     """
     for candidate in (name, f"{name}-{content_id(classes)[:6]}"):
-        known = _filed_classes(store, student_name(candidate))
-        if known is None or known == classes:
+        classes_filed = _filed_classes(store, student_name(candidate))
+        if classes_filed is None or classes_filed == classes:
             break
     return candidate
 
@@ -113,9 +113,9 @@ def register_student(
     with store.errors(f"name the student in run {run_id}"):
         store.client.set_tag(run_id, "student_arch_id", card.architecture.arch_id)
     key = content_id([FORM, weights_id(network), card.identity])
-    found = find_version(store, name, key)
-    if found is not None:
-        return found
+    present = find_version(store, name, key)
+    if present is not None:
+        return present
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "student"
         fit = calibrate(network, data, card.seed, seen=seen)

@@ -70,7 +70,7 @@ def log_target(
             **({f"latency_ms_batch{budget.latency_batch}": latency} if latency is not None else {}),
         },
         files=tuple(files),
-        table=pd.DataFrame([_row(place, candidate) for place, candidate in enumerate(ranking, start=1)]),
+        table=pd.DataFrame([_row(position, candidate) for position, candidate in enumerate(ranking, start=1)]),
         inputs=(Input(teacher.task, teacher.data_id, "evaluation"),),
         tags={
             "teacher_id": teacher.teacher_id,
@@ -92,12 +92,12 @@ def has_run(store: Store, run_id: str) -> bool:
 
     with store.errors(f"look up run {run_id}"):
         try:
-            found = store.client.get_run(run_id)
+            run = store.client.get_run(run_id)
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return False
             raise
-    return bool(found.info.lifecycle_stage == "active")
+    return bool(run.info.lifecycle_stage == "active")
 
 
 def add_correlation(store: Store, run_id: str, *, src: Estimate, files: Sequence[Path] = ()) -> None:
@@ -113,9 +113,9 @@ def add_correlation(store: Store, run_id: str, *, src: Estimate, files: Sequence
         DassError: the store failed.
     """
     with store.errors(f"add the correlation to run {run_id}"):
-        known = store.client.get_run(run_id).data.metrics
+        metrics = store.client.get_run(run_id).data.metrics
         for name, value in _estimate("src", src).items():
-            if known.get(name) != value:
+            if metrics.get(name) != value:
                 store.client.log_metric(run_id, name, value)
         for path in files:
             store.client.log_artifact(run_id, str(path))
@@ -242,9 +242,9 @@ def _estimate(name: str, estimate: Estimate) -> dict[str, float]:
     }
 
 
-def _row(place: int, candidate: Candidate) -> dict[str, str | int | float]:
+def _row(position: int, candidate: Candidate) -> dict[str, str | int | float]:
     return {
-        "place": place,
+        "place": position,
         "architecture": candidate.architecture.stage_label,
         "arch_id": candidate.architecture.arch_id,
         "predicted_accuracy": candidate.predicted,

@@ -62,11 +62,11 @@ def trace(store: Store, uri: str, root: Path) -> Trace:
         files = {item.path for item in store.client.list_artifacts(run.info.run_id)}
     tags = version.tags
     data = tuple(
-        DataHash(path, value, kept=kind == "dvc")
+        DataHash(path, value, tracked=kind == "dvc")
         for kind, path, value in sorted((*name.partition(".")[::2], value) for name, value in tags.items())
         if kind in ("dvc", "brought")
     )
-    known = Trace(
+    history = Trace(
         model=version.name,
         version=int(version.version),
         aliases=tuple(sorted(version.aliases)),
@@ -78,33 +78,33 @@ def trace(store: Store, uri: str, root: Path) -> Trace:
         details=tuple(sorted(item for item in tags.items() if item[0].split(".")[0] not in LINEAGE)),
         commands=(),
     )
-    return replace(known, commands=_commands(known, files, root))
+    return replace(history, commands=_commands(history, files, root))
 
 
-def _commands(known: Trace, files: set[str], root: Path) -> tuple[str, ...]:
-    if known.commit == UNKNOWN:
+def _commands(history: Trace, files: set[str], root: Path) -> tuple[str, ...]:
+    if history.commit == UNKNOWN:
         return ("# made outside a git repository: its code cannot be brought back",)
-    commands = [f"git checkout {known.commit}"]
-    download = f"mlflow artifacts download --run-id {known.run_id} --artifact-path"
-    if known.dirty and PATCH_FILE in files:
+    commands = [f"git checkout {history.commit}"]
+    download = f"mlflow artifacts download --run-id {history.run_id} --artifact-path"
+    if history.dirty and PATCH_FILE in files:
         commands += [f"{download} {PATCH_FILE} --dst-path .", f"git apply {PATCH_FILE}"]
-    elif known.dirty:
+    elif history.dirty:
         commands.append(
             "# tracked files had been changed, or git could not say, and no changes were kept: this may not be the code"
         )
-    brought = [item for item in known.data if not item.kept]
+    brought = [item for item in history.data if not item.tracked]
     commands += [f"# {item.path} was brought by hand ({item.md5}): DVC has no copy of it" for item in brought]
-    if paths := " ".join(shlex.quote(item.path) for item in known.data if item.kept):
-        if not _committed(known, root) and LOCK_FILE in files:
+    if paths := " ".join(shlex.quote(item.path) for item in history.data if item.tracked):
+        if not _committed(history, root) and LOCK_FILE in files:
             commands.append(f"{download} {LOCK_FILE} --dst-path .")
         commands += [f"dvc checkout {paths}", f"# not in the local cache? dvc pull {paths}"]
     return tuple(commands)
 
 
-def _committed(known: Trace, root: Path) -> bool:
+def _committed(history: Trace, root: Path) -> bool:
     """Whether the dvc.lock of the commit itself holds the recorded data."""
-    text = git(root, "show", f"{known.commit}:./dvc.lock")
+    text = git(root, "show", f"{history.commit}:./dvc.lock")
     try:
-        return bool(text) and set(known.data) <= set(parse_lock(text or "", "dvc.lock"))
+        return bool(text) and set(history.data) <= set(parse_lock(text or "", "dvc.lock"))
     except DassError:
         return False

@@ -59,12 +59,12 @@ def epoch_batches(data: TaskData, recipe: Recipe, seed: int, epoch: int, precisi
     generator = torch.Generator().manual_seed(
         int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
     )
-    place = data.train_labels.device
-    order = torch.randperm(len(data.train_labels), generator=generator).to(place)
+    device = data.train_labels.device
+    order = torch.randperm(len(data.train_labels), generator=generator).to(device)
     rows = data.train_images.permute(0, 2, 3, 1)  # whole rows of memory, which gather fastest
     for step in range(steps_per_epoch(data, recipe)):
         chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-        images = rows.index_select(0, chosen.to(rows.device)).to(place).permute(0, 3, 1, 2)
+        images = rows.index_select(0, chosen.to(rows.device)).to(device).permute(0, 3, 1, 2)
         if recipe.augmentation.flip or recipe.augmentation.crop_padding:
             images = augment(images, generator, recipe.augmentation.flip, recipe.augmentation.crop_padding)
         yield Batch(normalize(images, PRECISIONS[precision]), data.train_labels.index_select(0, chosen))

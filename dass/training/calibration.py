@@ -64,14 +64,14 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
-    values, truth = logits.double().numpy(), labels.numpy()
+    values, targets = logits.double().numpy(), labels.numpy()
 
     def cost(log_temperature: float) -> float:
-        likelihood = log_softmax(values / np.exp(log_temperature), axis=1)[np.arange(len(truth)), truth]
+        likelihood = log_softmax(values / np.exp(log_temperature), axis=1)[np.arange(len(targets)), targets]
         return float(-likelihood.sum() + log_temperature**2 / 8)
 
-    found = minimize_scalar(cost, bounds=tuple(np.log(RANGE)), method="bounded")
-    return float(np.exp(found.x))
+    optimum = minimize_scalar(cost, bounds=tuple(np.log(RANGE)), method="bounded")
+    return float(np.exp(optimum.x))
 
 
 def calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

@@ -41,9 +41,9 @@ def explicit_order(names: Sequence[str], classes: Sequence[str], where: str) -> 
     """
     order = order_of(names, classes)
     if order is None:
-        known, given = set(map(plain_name, classes)), set(map(plain_name, names))
-        missing = [name for name in classes if plain_name(name) not in given]
-        odd = [name for name in names if plain_name(name) not in known]
+        expected, named = set(map(plain_name, classes)), set(map(plain_name, names))
+        missing = [name for name in classes if plain_name(name) not in named]
+        odd = [name for name in names if plain_name(name) not in expected]
         parts = [f"lacks {missing[0]!r}" if missing else "", f"has the unknown {odd[0]!r}" if odd else ""]
         what = " and ".join(filter(None, parts)) or "names a class twice"
         raise UsageError(f"{where}: the list of {len(names)} classes {what}; the dataset has {len(classes)} classes")

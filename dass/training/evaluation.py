@@ -57,12 +57,12 @@ def predict(network: ElasticResNet, images: Tensor, precision: str) -> Tensor:
     Returns:
         float32 [n, classes].
     """
-    training, place = network.training, network.device
+    training, device = network.training, network.device
     network.eval()
     try:
         parts = (
-            normalize(part.to(place), PRECISIONS[precision])
-            for part in images.split(BATCH.get(place.type, LARGE_BATCH))
+            normalize(part.to(device), PRECISIONS[precision])
+            for part in images.split(BATCH.get(device.type, LARGE_BATCH))
         )
         return torch.cat([forward(network, part, precision) for part in parts])
     finally:

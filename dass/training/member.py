@@ -92,11 +92,11 @@ class Member:
     def unchanged(self) -> Iterator[None]:
         """Undoes what steps within do to weights, statistics and momentum."""
         tensors = list(self.network.state_dict().values())
-        kept = [tensor.clone() for tensor in tensors]
+        copies = [tensor.clone() for tensor in tensors]
         momenta = {parameter: buffer.clone() for parameter, buffer in self._momenta()}
         yield
         with torch.no_grad():
-            for tensor, value in zip(tensors, kept, strict=True):
+            for tensor, value in zip(tensors, copies, strict=True):
                 tensor.copy_(value)
             for parameter, buffer in self._momenta():
                 if parameter in momenta:

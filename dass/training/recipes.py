@@ -169,14 +169,16 @@ def train_and_save_teacher(
         DassError: training diverged, or a file is damaged or cannot be written.
         UsageError: fewer training images than one batch.
     """
-    data, place = load(), torch.device(device)
+    data, torch_device = load(), torch.device(device)
     partial = path.with_name(f"{path.name}.partial")
     teacher, result = train_teacher(
-        data, architecture, recipe, seed=seed, device=place, progress=progress, checkpoint=partial
+        data, architecture, recipe, seed=seed, device=torch_device, progress=progress, checkpoint=partial
     )
     if round_to_half(teacher):
-        seen = data.to(place)
-        reached = evaluate(teacher, seen.test_images, seen.test_labels, resolve_precision(recipe.precision, place))
+        seen = data.to(torch_device)
+        reached = evaluate(
+            teacher, seen.test_images, seen.test_labels, resolve_precision(recipe.precision, torch_device)
+        )
         result = replace(result, accuracy=reached.accuracy, loss=reached.loss)
     card = TeacherCard(
         task=data.name,
@@ -191,7 +193,7 @@ def train_and_save_teacher(
         recipe_id=result.recipe_id,
         seed=seed,
         seconds=result.seconds,
-        device=device_name(place),
+        device=device_name(torch_device),
     )
     save_curve(path, Curve(result.evaluations, result.losses))
     card = save_teacher(path, teacher, card)
@@ -230,7 +232,7 @@ def distill(
     """
     precision = resolve_precision(recipe.precision, device)
     data = data.to(device)
-    look = teacher_logits or live_teacher(teacher, precision, device)
+    logits_of = teacher_logits or live_teacher(teacher, precision, device)
     students = [remap(teacher, architecture) for architecture in architectures]
 
     def loss(logits: Tensor, labels: Tensor, soft: Tensor | None) -> Tensor:
@@ -238,7 +240,7 @@ def distill(
         return distillation_loss(logits, labels, soft, recipe.alpha, recipe.temperature)
 
     first = list(islice(epoch_batches(data, recipe, seed, 0, precision), START_BATCHES))
-    soft_labels = [look(0, step, batch.images) for step, batch in enumerate(first)]
+    soft_labels = [logits_of(0, step, batch.images) for step, batch in enumerate(first)]
     starts = [_start(student, data, first, soft_labels, loss, precision=precision) for student in students]
     runs = train(
         students,
@@ -248,7 +250,7 @@ def distill(
         seed=seed,
         device=device,
         evaluations=recipe.evaluations,
-        teacher=look,
+        teacher=logits_of,
         progress=progress,
     )
     results = []

@@ -53,9 +53,9 @@ def epoch_soft_labels(
         float32 [steps, b, classes] on the CPU.
     """
     precision = resolve_precision(recipe.precision, device)
-    look = live_teacher(teacher, precision, device)
+    logits_of = live_teacher(teacher, precision, device)
     batches = epoch_batches(data.to(device), recipe, seed, epoch, precision)
-    return torch.stack([look(epoch, step, batch.images).cpu() for step, batch in enumerate(batches)])
+    return torch.stack([logits_of(epoch, step, batch.images).cpu() for step, batch in enumerate(batches)])
 
 
 def live_teacher(teacher: ElasticResNet, precision: str, device: torch.device) -> TeacherLogits:

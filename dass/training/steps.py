@@ -74,9 +74,9 @@ class RecordedSteps:
 
     def take(self, members: Sequence[Member], batch: Batch, teacher_logits: Tensor | None, rate: float) -> None:
         """See `Steps.take`."""
-        given = _Inputs(batch, teacher_logits, torch.full((), rate, device=self._device))
+        inputs = _Inputs(batch, teacher_logits, torch.full((), rate, device=self._device))
         if self._read is None:
-            self._read = given.clone()
+            self._read = inputs.clone()
         for member in members:
             if member not in self._recordings:
                 self._recordings[member] = self._record(member, self._read)
@@ -85,7 +85,7 @@ class RecordedSteps:
         for recording in self._recordings.values():
             self._feeding.wait_stream(recording.stream)
         with torch.cuda.stream(self._feeding):
-            self._read.fill(given, self._feeding)
+            self._read.fill(inputs, self._feeding)
         for member in members:
             recording = self._recordings[member]
             recording.stream.wait_stream(self._feeding)
@@ -148,8 +148,8 @@ class _Inputs:
         logits = None if self.teacher_logits is None else self.teacher_logits.clone()
         return _Inputs(Batch(self.batch.images.clone(), self.batch.labels.clone()), logits, self.rate.clone())
 
-    def fill(self, given: "_Inputs", stream: torch.cuda.Stream) -> None:
+    def fill(self, inputs: "_Inputs", stream: torch.cuda.Stream) -> None:
         """Copies `given` to where these lie, on a stream that is the current one."""
-        for mine, theirs in zip(self.tensors(), given.tensors(), strict=True):
+        for mine, theirs in zip(self.tensors(), inputs.tensors(), strict=True):
             mine.copy_(theirs)
             theirs.record_stream(stream)  # not to be used anew before

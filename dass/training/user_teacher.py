@@ -212,18 +212,18 @@ def _check_accuracy(
         confirmed = accuracy <= teacher.expect_accuracy + margin or teacher.expect_accuracy == 0
         if accuracy >= teacher.expect_accuracy - margin and (confirmed or reordered <= accuracy + gain):
             return
-        found, remedy = f"{accuracy:.2f}%", ""
+        percent, remedy = f"{accuracy:.2f}%", ""
         if accuracy < teacher.expect_accuracy - margin:
-            found += f", {teacher.expect_accuracy - accuracy:.2f} points below the expected "
-            found += f"{teacher.expect_accuracy:g}% (allowed: {margin:.2f})"
+            percent += f", {teacher.expect_accuracy - accuracy:.2f} points below the expected "
+            percent += f"{teacher.expect_accuracy:g}% (allowed: {margin:.2f})"
     elif reordered > accuracy + gain:
-        found, remedy = f"{accuracy:.2f}%", ""
+        percent, remedy = f"{accuracy:.2f}%", ""
     elif accuracy / 100 > chance + min(
         ERRORS * math.sqrt(chance * (1 - chance) / max(1, count)), NEAR_CHANCE * (1 - chance)
     ):
         return
     else:
-        found = f"{accuracy:.2f}%, which is chance with {len(data.classes)} classes"
+        percent = f"{accuracy:.2f}%, which is chance with {len(data.classes)} classes"
         remedy = f"; if that is what it reaches, say so: expect_accuracy {accuracy:.1f}"
     named = "as listed" if teacher.classes else "as the file lists them" if order else "alphabetical, as the dataset's"
     causes = (
@@ -232,4 +232,4 @@ def _check_accuracy(
     )
     if reordered > accuracy + 10 and reordered > 200 * chance:
         remedy = f"; in another order of classes its outputs would reach {reordered:.1f}%: give its list of classes"
-    raise DassError(f"{teacher.path} reaches {found} of {count} test images: check {causes}{remedy}")
+    raise DassError(f"{teacher.path} reaches {percent} of {count} test images: check {causes}{remedy}")

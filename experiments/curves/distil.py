@@ -14,7 +14,7 @@ from dass.device import deterministic, device_name, resolve_precision
 from dass.networks.checkpoint import weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
-from dass.proxies.k_step import look
+from dass.proxies.k_step import evaluate_held_out
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.training.batches import PRECISIONS, Batch, epoch_batches, steps_per_epoch
@@ -141,7 +141,7 @@ def distil_network(
             done = len(losses)
             if done in READINGS or done == total:
                 tail = float(torch.stack(losses[done // 2 :]).mean())
-                accuracy, cross_entropy = look(student, held_out, precision)
+                accuracy, cross_entropy = evaluate_held_out(student, held_out, precision)
                 readings.append(Reading(done, tail, 100 * accuracy, cross_entropy))
             if done in quarters:
                 student.eval()

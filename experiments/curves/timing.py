@@ -10,7 +10,7 @@ import torch
 from dass.datasets.augment import normalize
 from dass.networks.remapping import remap
 from dass.predictor.embeddings import embed, fixed_noise
-from dass.proxies.k_step import look
+from dass.proxies.k_step import evaluate_held_out
 from dass.proxies.one_batch import one_batch_rows
 from dass.space.cost import cost
 from dass.training.batches import PRECISIONS, Batch, epoch_batches
@@ -49,7 +49,7 @@ def measure(study: Study) -> tuple[Clock, list[float], list[float]]:
                 member.step(batch, logits, loss, recipe.learning_rate, "float32")
 
         def see(member: Member = member) -> None:
-            look(member.network, held_out, "float32")
+            evaluate_held_out(member.network, held_out, "float32")
 
         sizes.append(float(cost(architecture, test.resolution, len(test.classes)).macs))
         steps.append(_seconds(train) / STEPS)

@@ -17,7 +17,7 @@ from dass.config import Predictor
 from dass.errors import UsageError
 from dass.files import content_id
 from dass.project import Project
-from dass.tracking.promotion import crown
+from dass.tracking.promotion import make_champion
 from flows.deployments.arguments import Count
 from flows.deployments.repro import lay, repro, stage_names
 from flows.infrastructure.slots import dvc_slot
@@ -110,5 +110,5 @@ def meta_train(
     folder = project.meta_trained / content_id(block.model_dump(mode="json"))
     store, version = learn(project, folder)  # goes on from what a run of the same settings has left there
     if champion:
-        crown(store, version, "asked for when it was trained")
+        make_champion(store, version, "asked for when it was trained")
     shutil.rmtree(folder)

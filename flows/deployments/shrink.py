@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from dass.params_file import find_root
 from dass.shrink.front import embedded, front_figure, front_rows
-from dass.shrink.whole import Made, Options, result_lines, shrink_and_file
+from dass.shrink.whole import Options, ShrinkResult, result_lines, shrink_and_file
 from dass.tracking.runs import file_page
 from dass.tracking.store import open_store
 from flows.infrastructure.runtime import Progress, logger, run_link
@@ -59,24 +59,24 @@ def shrink_here(options: Options, root: Path) -> list[str]:
         gpu_slot(place),
         shrink_and_file(
             options, root, device=place, tell=logger().info, progress=Progress("steps of students", 0, 1), step=as_task
-        ) as made,
+        ) as result,
     ):
-        show(made, root)
-        return [*result_lines(made), f"report: {made.report}"]
+        show(result, root)
+        return [*result_lines(result), f"report: {result.report}"]
 
 
-def show(made: Made, root: Path) -> None:
+def show(result: ShrinkResult, root: Path) -> None:
     """Put front, picture and result on the run's page."""
-    name = made.task.card.task.replace("_", "-")
+    name = result.task.card.task.replace("_", "-")
     create_table_artifact(
-        front_rows(made.task, made.shrunk), key=f"front-{name}", description=f"Within {made.request.budget}"
+        front_rows(result.task, result.shrunk), key=f"front-{name}", description=f"Within {result.request.budget}"
     )
-    store, run_id = open_store(root), made.filed.run_id
+    store, run_id = open_store(root), result.filed.run_id
     picture = file_page(store, run_id, "front.png")
-    create_image_artifact(picture or embedded(front_figure(made.task, made.shrunk)), key=f"front-picture-{name}")
-    report = file_page(store, run_id, made.report.name)
-    lines = [*result_lines(made), run_link(store, run_id)]
-    lines.append(f"[report]({report})" if report else f"report: `{made.report}`")
+    create_image_artifact(picture or embedded(front_figure(result.task, result.shrunk)), key=f"front-picture-{name}")
+    report = file_page(store, run_id, result.report.name)
+    lines = [*result_lines(result), run_link(store, run_id)]
+    lines.append(f"[report]({report})" if report else f"report: `{result.report}`")
     create_markdown_artifact("\n\n".join(lines), key=f"shrink-{name}")
 
 

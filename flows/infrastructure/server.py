@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from dass.errors import DassError
 from dass.files import write_json
-from dass.tracking.address import shown
+from dass.tracking.address import masked
 from dass.tracking.http_proxies import by_way_of, proxies_for, to_this_machine
 from flows.infrastructure.processes import Process, end_family
 
@@ -53,7 +53,7 @@ def prefect_server(root: Path, *, linger: bool = False) -> Iterator[str]:
         if not answers(given):
             way = f" ({by_way_of(named)})" if (named := proxies_for(given)) else ""
             raise DassError(
-                f"no Prefect server answers at PREFECT_API_URL={shown(given)}{way}: start it or unset the variable"
+                f"no Prefect server answers at PREFECT_API_URL={masked(given)}{way}: start it or unset the variable"
             )
         yield given
         return

@@ -69,13 +69,13 @@ def draw(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequence[
     """Draw every table, and the scatter of DaSS on each target; gives the files' names under `reports/`."""
     figures = pictures(found)
     wanted = (REFERENCE, "students", project.params.seed)
-    own = {item.target: item for item in scores if item.place == wanted}
+    own = {item.target: item for item in scores if item.identity == wanted}
     estimates = reference_estimates(found)
     for target in targets:
         if target.name in estimates:
-            truth, values = target.truth, own[target.name].of(target.task.architectures)
+            ground_truth, values = target.ground_truth, own[target.name].of(target.task.architectures)
             figures[f"scatter/{target.name}.png"] = scatter(
-                values, truth.accuracies, estimates[target.name], target.name
+                values, ground_truth.accuracies, estimates[target.name], target.name
             )
     for name, figure in figures.items():
         save(figure, project.reports / name)

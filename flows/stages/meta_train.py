@@ -19,7 +19,7 @@ from dass.tasks.ranking import source_task
 from dass.tasks.stored import StoredTask, stored_sources
 from dass.tracking.lineage import lineage
 from dass.tracking.predictor_registration import register_predictor
-from dass.tracking.promotion import crown
+from dass.tracking.promotion import make_champion
 from dass.tracking.registry import RegisteredVersion
 from dass.tracking.stage_runs import log_predictor
 from dass.tracking.store import Store, open_store
@@ -34,7 +34,7 @@ def meta_train() -> None:
     """Embed every recorded student and teacher once, then meta-learn the predictor."""
     project = Project.open()
     store, version = learn(project, project.predictor)
-    crown(store, version, "the predictor of the present params.yaml")
+    make_champion(store, version, "the predictor of the present params.yaml")
 
 
 def learn(project: Project, folder: Path) -> tuple[Store, RegisteredVersion]:

@@ -15,7 +15,7 @@ from dass.tasks.stored import stored_target
 from dass.tasks.task import Task
 from dass.tracking.lineage import Lineage, lineage
 from dass.tracking.predictor_registration import register_adapted
-from dass.tracking.promotion import Verdict, crown, promote
+from dass.tracking.promotion import Verdict, make_champion, promote
 from dass.tracking.registry import RegisteredVersion, model_card
 from dass.tracking.store import Store, open_store
 from dass.tracking.student_card import StudentCard
@@ -114,7 +114,7 @@ def file_student(
             store, run_id, checkpoint=project.predictor_file, teacher=given.teacher.cpu(),
             teacher_card=teacher, lineage=came_from,
         )  # fmt: skip
-        crown(store, adapted, "adapted from the present predictor")
+        make_champion(store, adapted, "adapted from the present predictor")
     logger().info("%s version %d is %s: %s", version.name, version.version, verdict.alias, verdict.reason)
     create_markdown_artifact(model_card(store, version), key=f"student-{data.name.replace('_', '-')}")
     return version, verdict

@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from dass.cli.main import main
 from dass.project import Project
-from dass.upkeep import DAY, PLACES, look, remove
+from dass.upkeep import DAY, FOLDERS, measure_usage, remove
 
 ROOT = Path(__file__).parents[2]
 OLD = (
@@ -40,20 +40,20 @@ def left(root: Path) -> set[str]:
 def test_unused_files_that_can_be_made_again_go_unless_a_process_holds_them(tmp_path: Path) -> None:
     fill(tmp_path)
     with FileLock(tmp_path / ".state/evidence/.held.lock"):
-        found = look(tmp_path, days=30)
+        found = measure_usage(tmp_path, days=30)
         assert {str(path.relative_to(tmp_path)) for one in found for path in one.removable} == set(OLD)
         assert left(tmp_path) >= {*OLD, *KEPT, *YOUNG}
         freed = sum(remove(one) for one in found)
     assert freed == 1000 * (len(OLD) - 1)
     assert left(tmp_path) - {".state/evidence/.held.lock"} == {*KEPT, *YOUNG, ".state/evidence/held.parquet"}
-    assert not [one for one in look(tmp_path, days=50) if one.removable]
+    assert not [one for one in measure_usage(tmp_path, days=50) if one.removable]
 
 
 def test_a_file_that_was_read_lately_is_in_use(tmp_path: Path) -> None:
     fill(tmp_path)
     path = tmp_path / OLD[0]
     os.utime(path, (time.time(), path.stat().st_mtime))
-    assert path not in [one for found in look(tmp_path, days=30) for one in found.removable]
+    assert path not in [one for found in measure_usage(tmp_path, days=30) for one in found.removable]
 
 
 def test_the_command_says_what_would_go_and_removes_only_when_told(tmp_path: Path, monkeypatch, capsys) -> None:
@@ -67,7 +67,7 @@ def test_the_command_says_what_would_go_and_removes_only_when_told(tmp_path: Pat
             assert end.code == 0
         assert (tmp_path / OLD[0]).exists() == there
         said = capsys.readouterr().out
-        assert all(str(place.path) in said for place in PLACES)
+        assert all(str(folder.path) in said for folder in FOLDERS)
         assert (str(tmp_path / OLD[0]) in said) == there
 
 
@@ -87,6 +87,6 @@ def test_a_folder_that_is_no_project_is_left_alone(tmp_path: Path, monkeypatch, 
 def test_the_places_are_those_that_the_project_writes(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "presets" / "demo.yaml").read_bytes())
     project = Project.open(tmp_path)
-    known = {place.path for place in PLACES}
+    known = {folder.path for folder in FOLDERS}
     for folder in (project.proxies, project.learned, project.meta_trained):
         assert folder.relative_to(project.root) in known

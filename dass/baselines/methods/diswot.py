@@ -85,20 +85,20 @@ class DisWOT(Ranker):
             teacher = random_network(task.teacher.architecture, classes, self.seed + 1, device)
         else:
             teacher = scratch_copy(task.teacher)
-        target = look(teacher, batch)
+        target = view_of(teacher, batch)
         scores = []
         for architecture in architectures:
             if self.start == "remapped":
                 student = remap(task.teacher, architecture).train()
             else:
                 student = random_network(architecture, classes, self.seed, device)
-            seen = look(student, batch)
+            seen = view_of(student, batch)
             scores.append(relation(target.features, seen.features) + semantic(target.gradient, seen.gradient))
         return np.array(scores, dtype=np.float64)
 
 
 @torch.no_grad()
-def look(network: ElasticResNet, batch: Batch) -> View:
+def view_of(network: ElasticResNet, batch: Batch) -> View:
     """Features and classifier gradient, the latter in closed form: (softmax - one-hot)^T pooled / b.
 
     Args:

@@ -117,8 +117,8 @@ def reveal(task: RankingTask, count: int, seed: int) -> Revealed:
         )
     order = np.random.default_rng(seed).permutation(len(task.accuracies))
     shown, held_out = order[:count], np.sort(order[count:])
-    known = tuple(task.architectures[i] for i in shown), tuple(task.accuracies[i] for i in shown)
-    return Revealed(replace(task, architectures=known[0], accuracies=known[1]), shown, held_out)
+    students = tuple(task.architectures[i] for i in shown), tuple(task.accuracies[i] for i in shown)
+    return Revealed(replace(task, architectures=students[0], accuracies=students[1]), shown, held_out)
 
 
 @dataclass(frozen=True)

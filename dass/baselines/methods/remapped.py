@@ -117,10 +117,10 @@ def recalibrate(network: ElasticResNet, batch: Batch, precision: str) -> None:
         precision: number format of convolutions, `float32` or `bfloat16`.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    kept = [norm.momentum for norm in norms]
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 1.0  # nothing of the old remains
     forward(network.train(), batch.images.to(PRECISIONS[precision]), precision)
     network.eval()
-    for norm, momentum in zip(norms, kept, strict=True):
+    for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

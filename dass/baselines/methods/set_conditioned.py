@@ -226,8 +226,8 @@ class SetConditionedRanker(Ranker):
 
     def _features(self, task: RankingTask, device: torch.device) -> ClassFeatures:
         precision = resolve_precision(self.precision, task.teacher.device)
-        found = class_features(task, self.extractor_ or task.teacher, self.per_class, self.seed, precision)
-        return ClassFeatures(tuple(features.to(device) for features in found.classes))
+        features_by_class = class_features(task, self.extractor_ or task.teacher, self.per_class, self.seed, precision)
+        return ClassFeatures(tuple(features.to(device) for features in features_by_class.classes))
 
 
 def _encode(network: SetConditionedNetwork, sets: Sequence[Tensor]) -> Tensor:

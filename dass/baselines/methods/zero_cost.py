@@ -212,8 +212,8 @@ class _Watched(Modules):
         self._show(outputs)
         return outputs
 
-    def add_relu(self, conv: Conv, features: Tensor, kept: Tensor) -> Tensor:
+    def add_relu(self, conv: Conv, features: Tensor, added: Tensor) -> Tensor:
         """See `Modules.add_relu`."""
-        outputs = super().add_relu(conv, features, kept)
+        outputs = super().add_relu(conv, features, added)
         self._show(outputs)
         return outputs

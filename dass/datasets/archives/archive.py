@@ -92,10 +92,10 @@ class Archive:
             DassError: there is no such file or folder.
         """
         ending = f"/{marker}"
-        found = [name for name in self.names + self.folders if f"/{name}".endswith(ending)]
-        if not found:
+        names = [name for name in self.names + self.folders if f"/{name}".endswith(ending)]
+        if not names:
             raise DassError(f"{self.label} has no {marker}: pass the folder or archive as its publisher gives it")
-        nearest = min(found, key=lambda name: (name.count("/"), name))
+        nearest = min(names, key=lambda name: (name.count("/"), name))
         return self.below(nearest[: -len(ending)] if nearest != marker else "")
 
 
@@ -111,10 +111,10 @@ def visible(names: Iterable[str]) -> tuple[str, ...]:
 
 def with_parents(names: Iterable[str], folders: Iterable[str]) -> set[str]:
     """All folders: those that are listed, and those that a listed file or folder lies in."""
-    found: set[str] = set()
+    parents: set[str] = set()
     for name in (*names, *folders):
         for parent in PurePosixPath(name).parents:
-            if str(parent) in found:
+            if str(parent) in parents:
                 break
-            found.add(str(parent))
-    return (found | set(folders)) - {".", ""}
+            parents.add(str(parent))
+    return (parents | set(folders)) - {".", ""}

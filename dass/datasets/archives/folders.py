@@ -57,23 +57,23 @@ def read_folder(root: Path, names: str | None = None) -> Archive:
 
     raw = [os.fsencode(path) for path in (*files, *folders)]
     encoding = choose_encoding(raw, "latin-1", names)
-    places: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for path in files:
         spelt = spell(os.fsencode(path), encoding)
-        if spelt in places:
+        if spelt in paths:
             raise DassError(f"{root} holds {spelt} twice, in two spellings of its letters: rename or remove one")
-        places[spelt] = path
+        paths[spelt] = path
 
     def read(name: str, limit: int) -> bytes:
-        place = root / places[name]
-        if place.is_symlink() and not place.exists():
-            raise DassError(f"{place} is a link that leads nowhere: bring back what it points to or remove it")
-        with place.open("rb") as file:
+        path = root / paths[name]
+        if path.is_symlink() and not path.exists():
+            raise DassError(f"{path} is a link that leads nowhere: bring back what it points to or remove it")
+        with path.open("rb") as file:
             return file.read(limit)
 
     return Archive(
         str(root),
-        tuple(sorted(places)),
+        tuple(sorted(paths)),
         tuple(sorted({spell(os.fsencode(path), encoding) for path in folders})),
         read,
         dict(special),

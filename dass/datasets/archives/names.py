@@ -63,8 +63,8 @@ def encoding_note(names: Iterable[bytes], encoding: str) -> tuple[str, ...]:
     """A sentence for the user where the encoding was a guess; none for names of UTF-8."""
     if encoding == "utf-8" or all(name.isascii() for name in names):
         return ()
-    known = "GBK" if encoding == "gb18030" else encoding
-    return (f"file names are not UTF-8 and were read as {known}; --names ENCODING reads them otherwise",)
+    usual_name = "GBK" if encoding == "gb18030" else encoding
+    return (f"file names are not UTF-8 and were read as {usual_name}; --names ENCODING reads them otherwise",)
 
 
 def _fits(name: bytes, encoding: str) -> bool:

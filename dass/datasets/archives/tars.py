@@ -74,7 +74,7 @@ def _unpacked(path: Path, store: IO[bytes], names: str | None) -> Archive:
 
     raw = [*places, *folders]
     encoding = choose_encoding(raw, "latin-1", names)
-    files = {safe_name(spell(name, encoding), str(path)): place for name, place in places.items()}
+    files = {safe_name(spell(name, encoding), str(path)): offset_and_size for name, offset_and_size in places.items()}
     inside = {safe_name(spell(name, encoding), str(path)) for name in folders} - {""}
     if len(files) < len(places):
         raise DassError(f"{path} holds a file twice, in two spellings of its name: make the tar again")

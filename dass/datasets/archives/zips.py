@@ -83,11 +83,11 @@ def _listed(zipped: zipfile.ZipFile, path: Path, names: str | None) -> Archive:
 
     def read(name: str, limit: int) -> bytes:
         left = members[name].file_size if limit < 0 else min(limit, members[name].file_size)
-        found = io.BytesIO()
+        listing = io.BytesIO()
         with zipped.open(members[name]) as file:  # by parts: zipfile holds what it is asked for three times
             while left > 0 and (chunk := file.read(min(left, _CHUNK))):
-                left -= found.write(chunk)
-        return found.getvalue()
+                left -= listing.write(chunk)
+        return listing.getvalue()
 
     return Archive(
         label, visible(members), visible(with_parents(members, folders)), read, notes=encoding_note(raw, encoding)

@@ -69,14 +69,14 @@ def images_by_stem(archive: Archive) -> dict[str, str]:
     Raises:
         DassError: two images have one bare name.
     """
-    found: dict[str, str] = {}
+    images: dict[str, str] = {}
     for name in archive.names:
         if is_image(name):
             stem = name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-            if stem in found:
-                raise DassError(f"{archive.label} has both {found[stem]} and {name}: remove one")
-            found[stem] = name
-    return found
+            if stem in images:
+                raise DassError(f"{archive.label} has both {images[stem]} and {name}: remove one")
+            images[stem] = name
+    return images
 
 
 def images_in(archive: Archive, folder: str) -> dict[str, str]:

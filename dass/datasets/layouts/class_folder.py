@@ -33,7 +33,7 @@ class _Level:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Split:
     """Classes and images, named from the level, how the parts were told apart, and what is not used, with why."""
 
     classes: tuple[str, ...]
@@ -65,25 +65,25 @@ def read_class_folder(
     """
     pictures = find_pictures(archive)
     level = _find_level(make_tree(pictures.images, archive.folders), archive.label)
-    found = _read_parts(level, group, archive.label) if level.parts else _read_classes(level, group, archive.label)
+    split = _read_parts(level, group, archive.label) if level.parts else _read_classes(level, group, archive.label)
     start = f"{level.folder.path}/" if level.folder.path else ""
     read = archive.below(level.folder.path).read
-    if look and found.rule == HASH_RULE:
-        found = _kept_together(found, read)
-    used = {start + entry.name for entry in (*found.train, *found.test)}
-    counts = {name: len(list(level.folder.folders[name].all_images())) for name in found.unused}
+    if look and split.rule == HASH_RULE:
+        split = _kept_together(split, read)
+    used = {start + entry.name for entry in (*split.train, *split.test)}
+    counts = {name: len(list(level.folder.folders[name].all_images())) for name in split.unused}
     notes = [
-        *found.notes,
-        *(f"{name}/ is not used: {counts[name]:,} image(s){why}" for name, why in found.unused.items()),
+        *split.notes,
+        *(f"{name}/ is not used: {counts[name]:,} image(s){why}" for name, why in split.unused.items()),
     ]
     if loose := len(pictures.images) - len(used) - sum(counts.values()):
         notes.append(f"{loose:,} image(s) lie outside of the class folders and are not used")
     listing = Listing(
-        found.classes,
-        found.train,
-        found.test,
+        split.classes,
+        split.train,
+        split.test,
         read,
-        found.rule,
+        split.rule,
         count_endings(name for name in archive.names if name not in used),
         tuple(notes),
     )
@@ -92,35 +92,35 @@ def read_class_folder(
     except DassError as error:
         others = ", ".join(f"{count:,} {ending}" for ending, count in count_endings(pictures.others).items())
         message = f"{error} (files that are no images: {others})" if others else str(error)
-        raise (NoClassFoldersError if len(found.classes) < 2 else DassError)(message) from error
+        raise (NoClassFoldersError if len(split.classes) < 2 else DassError)(message) from error
     return listing
 
 
-def _kept_together(found: _Found, read: Read) -> _Found:
+def _kept_together(split: _Split, read: Read) -> _Split:
     """Splits anew with near-duplicates on one side; where there are none, nothing changes."""
-    train, test, rule, notes = split_apart((*found.train, *found.test), found.classes, read)
-    return replace(found, train=train, test=test, rule=rule, notes=(*found.notes, *notes))
+    train, test, rule, notes = split_apart((*split.train, *split.test), split.classes, read)
+    return replace(split, train=train, test=test, rule=rule, notes=(*split.notes, *notes))
 
 
-def _read_classes(level: _Level, group: Callable[[str], str], label: str) -> _Found:
+def _read_classes(level: _Level, group: Callable[[str], str], label: str) -> _Split:
     _refuse_copies(level.folder, label)
     classes, entries = _entries(level.folder, level.folder.path)
-    return _Found(classes, *hash_split(entries, group), HASH_RULE)
+    return _Split(classes, *hash_split(entries, group), HASH_RULE)
 
 
-def _read_parts(level: _Level, group: Callable[[str], str], label: str) -> _Found:
+def _read_parts(level: _Level, group: Callable[[str], str], label: str) -> _Split:
     train_root = _train_folder(level, label).innermost()
     test_root, unused = _test_folder(level, train_root, label)
     classes, train = _entries(train_root, level.folder.path)
     if test_root is None:
         unused |= _beside_parts(level, train_root, label)
-        return _Found(classes, *hash_split(train, group), HASH_RULE, unused)
+        return _Split(classes, *hash_split(train, group), HASH_RULE, unused)
     test_name = _inside(test_root, level)
     test_classes, test = _entries(test_root, level.folder.path)
     _refuse_other_classes(classes, test_classes, test_name, label)
     notes = (f"{test_name}/ is the test part",) if unused else ()  # where another may have been meant
     unused |= _beside_parts(level, train_root, label)
-    return _Found(classes, train, test, f"as given: {_inside(train_root, level)}/ and {test_name}/", unused, notes)
+    return _Split(classes, train, test, f"as given: {_inside(train_root, level)}/ and {test_name}/", unused, notes)
 
 
 def _find_level(folder: Folder, label: str) -> _Level:
@@ -173,11 +173,11 @@ def _test_folder(level: _Level, train: Folder, label: str) -> tuple[Folder | Non
     chosen: Folder | None = None
     unused: dict[str, str] = {}
     for part in (*HELD_OUT, *_NEVER_USED):
-        found = [name for name, one in level.parts.items() if one == part]
-        labelled = [name for name in found if _has_classes(level.folder.folders[name], train)]
+        names = [name for name, one in level.parts.items() if one == part]
+        labelled = [name for name in names if _has_classes(level.folder.folders[name], train)]
         if len(labelled) > 1 and part not in _NEVER_USED:
             raise DassError(f"{label}: {_these(labelled)} both look like the {part} part: remove one")
-        for name in found:
+        for name in names:
             if name not in labelled:
                 unused[name] = " without class folders"
             elif chosen is not None or part in _NEVER_USED:
@@ -233,8 +233,8 @@ def _refuse_copies(root: Folder, label: str) -> None:
                 f"remove one of the two, or say which by --inside {_inside_of(root, name)}"
             )
     names = sorted(above)
-    for place, first in enumerate(names):
-        for second in names[place + 1 :]:
+    for index, first in enumerate(names):
+        for second in names[index + 1 :]:
             same = above[first] & above[second]
             if len(same) > 1 and len(same) * 2 >= min(len(above[first]), len(above[second])):
                 raise DassError(

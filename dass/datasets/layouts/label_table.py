@@ -132,7 +132,7 @@ def read_label_tables(archive: Archive, names: tuple[str, ...]) -> Listing:
 
 
 def _tables(archive: Archive, names: Iterable[str]) -> list[_Table]:
-    found = []
+    tables = []
     for name in names:
         if name.lower().endswith(_ENDINGS) and "submission" not in name.lower():  # which holds no true labels
             try:
@@ -148,8 +148,8 @@ def _tables(archive: Archive, names: Iterable[str]) -> list[_Table]:
                     _Row(spell(_text(row, file)), spell(_text(row, label)), _text(row, part) if part else "")
                     for row in rows
                 ]
-                found.append(_Table(name, file, tuple(row for row in read if row.file and row.label)))
-    return found
+                tables.append(_Table(name, file, tuple(row for row in read if row.file and row.label)))
+    return tables
 
 
 def _decoded(data: bytes) -> str:
@@ -177,14 +177,14 @@ def _plain(column: object) -> str:
 
 def _part_of(table: str, row: _Row, label: str) -> Part | None:
     if row.part:
-        known = find_parts([row.part])
-        if not known:
+        parts = find_parts([row.part])
+        if not parts:
             raise DassError(f"{label}: {table} has the part {row.part!r}: train, test and val are known")
-        return known[row.part]
+        return parts[row.part]
     path = PurePosixPath(table)
     for name in (_TABLE_WORDS.sub("", path.stem), *(parent.name for parent in path.parents)):
-        if found := find_parts([name]):
-            return found[name]
+        if parts_of_name := find_parts([name]):
+            return parts_of_name[name]
     return None
 
 
@@ -203,15 +203,15 @@ class _Finder:
     def __call__(self, file: str) -> str | None:
         """The image; None where there is none, or where several fit equally."""
         wanted = file.replace("\\", "/").removeprefix("./").strip("/")
-        found = [
+        matches = [
             image
             for image in self._named.get(PurePosixPath(wanted).name, ())
             if f"/{image}".endswith(f"/{wanted}") or f"/{image.rpartition('.')[0]}".endswith(f"/{wanted}")
         ]
-        exact = [image for image in found if image == f"{self._folder}/{wanted}".removeprefix("/")]
-        near = [image for image in found if image.startswith(self._near)]
-        trains = [image for image in found if "train" in find_parts(image.split("/")[:-1]).values()]
-        return next((some[0] for some in (exact, found, near, trains) if len(some) == 1), None)
+        exact = [image for image in matches if image == f"{self._folder}/{wanted}".removeprefix("/")]
+        near = [image for image in matches if image.startswith(self._near)]
+        trains = [image for image in matches if "train" in find_parts(image.split("/")[:-1]).values()]
+        return next((some[0] for some in (exact, matches, near, trains) if len(some) == 1), None)
 
 
 def _by_number(label: str) -> tuple[bool, int, str]:

@@ -36,11 +36,11 @@ def find_parts(names: Iterable[str]) -> dict[str, Part]:
     Returns:
         Name -> part, for those that mean one.
     """
-    seen = {name: found for name in names if (found := _read(name))}
+    readings = {name: reading for name in names if (reading := _read(name))}
     parts_of: dict[tuple[str, ...], set[Part]] = {}
-    for part, rest in seen.values():
+    for part, rest in readings.values():
         parts_of.setdefault(rest, set()).add(part)
-    return {name: part for name, (part, rest) in seen.items() if not rest or len(parts_of[rest]) > 1}
+    return {name: part for name, (part, rest) in readings.items() if not rest or len(parts_of[rest]) > 1}
 
 
 def _read(name: str) -> tuple[Part, tuple[str, ...]] | None:

@@ -22,13 +22,13 @@ def read_quickdraw(archive: Archive) -> Listing:
     """As `read_quickdraw_full`, but of each class only the first `TRAINING` drawings of its train part."""
     whole = read_quickdraw_full(archive)
     seen: Counter[int] = Counter()
-    kept = []
+    entries = []
     for entry in whole.train:
         seen[entry.label] += 1
         if seen[entry.label] <= TRAINING:
-            kept.append(entry)
+            entries.append(entry)
     rule = f"{whole.split_rule}; of the others the first {TRAINING} train"
-    return replace(whole, train=tuple(kept), split_rule=rule)
+    return replace(whole, train=tuple(entries), split_rule=rule)
 
 
 def read_quickdraw_full(archive: Archive) -> Listing:

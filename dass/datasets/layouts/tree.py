@@ -45,13 +45,13 @@ class Folder:
 def make_tree(images: Iterable[str], folders: Iterable[str]) -> Folder:
     """Builds the tree of an archive's folders (the empty ones too) and images."""
     top = Folder("")
-    known = {"": top}
+    made = {"": top}
 
     def find(path: str) -> Folder:
-        if path not in known:
+        if path not in made:
             above, _, name = path.rpartition("/")
-            known[path] = find(above).folders.setdefault(name, Folder(path))
-        return known[path]
+            made[path] = find(above).folders.setdefault(name, Folder(path))
+        return made[path]
 
     for path in folders:
         find(path)

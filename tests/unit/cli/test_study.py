@@ -47,7 +47,7 @@ def test_what_a_killed_restore_left_is_made_whole_and_another_teacher_stays(proj
     found = restore_study(here, study)
     assert (found.teachers, found.refused) == (1, ())
     assert load_card(place).teacher_id == load_card(study / "teachers" / "source" / "split0.safetensors").teacher_id
-    assert restore_study(here, study).known == 1
+    assert restore_study(here, study).unchanged == 1
     shutil.rmtree(place.parent)
     mine = teacher(place, seed=1)
     found = restore_study(here, study)

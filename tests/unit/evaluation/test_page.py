@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dass.evaluation.page import Findings, best_lines, page, pictures, tables
-from dass.evaluation.report import Truth, ceiling_rows, compare
+from dass.evaluation.report import GroundTruth, ceiling_rows, compare
 from dass.evaluation.tables import COVERED, SECONDS, CorrelationRow, CurveRow, PickRow
 from tests.unit.evaluation.test_report import records
 
@@ -13,26 +13,26 @@ from tests.unit.evaluation.test_report import records
 def found() -> Findings:
     accuracies = np.random.default_rng(0).uniform(20, 60, size=30)
     both = records(accuracies) + records(accuracies + 0.5, seed=1)
-    truths = [
-        Truth.of("dtd", both, 0, 10_000, 2000),
-        Truth.of("flat", records(50 + accuracies / 1000), 0, 300, 2000),
+    ground_truths = [
+        GroundTruth.of("dtd", both, 0, 10_000, 2000),
+        GroundTruth.of("flat", records(50 + accuracies / 1000), 0, 300, 2000),
     ]
     noise = np.random.default_rng(1).normal(scale=20, size=30)
     scores = {
-        "dass": {t.target: np.stack([accuracies, accuracies + noise / 9]) for t in truths},
-        "dass_first_order": {t.target: accuracies for t in truths},
-        "maml": {t.target: accuracies + noise for t in truths},
+        "dass": {t.target: np.stack([accuracies, accuracies + noise / 9]) for t in ground_truths},
+        "dass_first_order": {t.target: accuracies for t in ground_truths},
+        "maml": {t.target: accuracies + noise for t in ground_truths},
         "naswot": {"dtd": noise},
-        "parameters": {t.target: t.sizes[:, 1] for t in truths},
-        "multifidelity_size": {t.target: accuracies + noise / 3 for t in truths},
-        "multifidelity_one_batch": {t.target: accuracies + noise / 20 for t in truths},
+        "parameters": {t.target: t.sizes[:, 1] for t in ground_truths},
+        "multifidelity_size": {t.target: accuracies + noise / 3 for t in ground_truths},
+        "multifidelity_one_batch": {t.target: accuracies + noise / 20 for t in ground_truths},
     }
-    rows = compare(truths, scores, resamples=100, confidence=95, seed=0, reference="dass", simple="parameters")
+    rows = compare(ground_truths, scores, resamples=100, confidence=95, seed=0, reference="dass", simple="parameters")
     rows += [CorrelationRow("multifidelity_one_batch", "dtd", COVERED, 0.8, 0.7, 0.9, 30)]
-    rows += ceiling_rows(truths, resamples=100, confidence=95, seed=0)
+    rows += ceiling_rows(ground_truths, resamples=100, confidence=95, seed=0)
     rows += [CorrelationRow("naswot", "dtd", SECONDS, 0.0123, 0.0123, 0.0123, 30)]
     return Findings(
-        truths=truths,
+        ground_truths=ground_truths,
         teachers={"dtd": 44.4, "flat": 51.0},
         meta=["dass", "dass_first_order", "maml"],
         others=["naswot", "parameters"],

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dass.errors import DassError
 from dass.evaluation.correlation import spearman
 from dass.evaluation.intervals import bootstrap
-from dass.evaluation.report import Truth, best_baseline, ceiling_rows, compare, estimate_of
+from dass.evaluation.report import GroundTruth, best_baseline, ceiling_rows, compare, estimate_of
 from dass.evaluation.tables import MEAN
 from dass.students.record import StudentRecord
 from tests.factories import make_record
@@ -39,8 +39,8 @@ def records(accuracies: Sequence[float], seed: int = 0) -> list[StudentRecord]:
     ]
 
 
-def truth(accuracies: Sequence[float], target: str = "dtd", test_images: int = 10_000) -> Truth:
-    return Truth.of(target, records(accuracies), 0, test_images, 2000)
+def ground_truth(accuracies: Sequence[float], target: str = "dtd", test_images: int = 10_000) -> GroundTruth:
+    return GroundTruth.of(target, records(accuracies), 0, test_images, 2000)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def accuracies() -> Floats:
 def test_records_are_sorted_and_second_seeds_put_beside_them(accuracies: Floats) -> None:
     first, second, other = records(accuracies), records(accuracies[:4] + 1, seed=1), records([50.0], seed=7)
     shuffled = [*second, *reversed(first), *other]
-    found = Truth.of("dtd", shuffled, 0, 100, 2000)
+    found = GroundTruth.of("dtd", shuffled, 0, 100, 2000)
     assert found.records == tuple(first)
     assert found.accuracies.tolist() == accuracies.tolist()
     assert found.repeats[:4].tolist() == (accuracies[:4] + 1).tolist()
@@ -62,33 +62,33 @@ def test_records_are_sorted_and_second_seeds_put_beside_them(accuracies: Floats)
 def test_a_target_without_students_is_named() -> None:
     for none in ([], records([50.0, 60.0], seed=1)):
         with pytest.raises(DassError, match=r"dtd .*target_students"):
-            Truth.of("dtd", none, 0, 100, 2000)
+            GroundTruth.of("dtd", none, 0, 100, 2000)
 
 
 def test_a_ranking_counts_if_students_differ_more_than_the_test_set_errs() -> None:
     # 50% of 100 images: the standard error is 5 points.
-    assert truth([39.9, 60.1], test_images=100).counts
-    assert not truth([40.1, 59.9], test_images=100).counts
-    assert truth([40.1, 59.9], test_images=400).counts
-    assert not truth([100.0, 100.0], test_images=100).counts
-    assert truth([40.0, 60.0], test_images=100).spread.error == pytest.approx(5)
+    assert ground_truth([39.9, 60.1], test_images=100).counts
+    assert not ground_truth([40.1, 59.9], test_images=100).counts
+    assert ground_truth([40.1, 59.9], test_images=400).counts
+    assert not ground_truth([100.0, 100.0], test_images=100).counts
+    assert ground_truth([40.0, 60.0], test_images=100).spread.error == pytest.approx(5)
 
 
 def test_two_seeds_decide_where_enough_students_have_them(accuracies: Floats) -> None:
     alike = 95 + accuracies / 300  # a deviation far below the error of 100 test images
-    assert not truth(alike, test_images=100).counts
+    assert not ground_truth(alike, test_images=100).counts
     for second, counts in ((alike, True), (alike[::-1], False)):
         both = records(alike) + records(second, seed=1)
-        assert Truth.of("dtd", both, 0, 100, 2000).counts is counts
+        assert GroundTruth.of("dtd", both, 0, 100, 2000).counts is counts
     few = records(alike) + records(alike[:9], seed=1)
-    assert not Truth.of("dtd", few, 0, 100, 2000).counts
+    assert not GroundTruth.of("dtd", few, 0, 100, 2000).counts
 
 
 def test_the_ceiling_needs_three_second_seeds(accuracies: Floats) -> None:
     ends = {}
     for count in (0, 2, 3, 30):
         both = records(accuracies) + records(accuracies[:count] ** 2 / 60, seed=1)
-        ends[count] = Truth.of("dtd", both, 0, 100, 2000).ceiling(resamples=50, confidence=95, seed=0)
+        ends[count] = GroundTruth.of("dtd", both, 0, 100, 2000).ceiling(resamples=50, confidence=95, seed=0)
     assert ends[0] is None
     assert ends[2] is None
     assert ends[3] is not None and ends[3].reliability.n == 3
@@ -96,13 +96,13 @@ def test_the_ceiling_needs_three_second_seeds(accuracies: Floats) -> None:
 
 
 def test_every_statistic_of_every_method_on_every_target(accuracies: Floats) -> None:
-    truths = [truth(accuracies), truth(accuracies[::-1], "cub")]
+    ground_truths = [ground_truth(accuracies), ground_truth(accuracies[::-1], "cub")]
     noise = np.random.default_rng(1).normal(scale=8, size=30)
     scores = {
         "ours": {"dtd": accuracies + noise, "cub": accuracies[::-1] ** 3},
-        "macs": {t.target: t.sizes[:, 0] for t in truths},
+        "macs": {t.target: t.sizes[:, 0] for t in ground_truths},
     }
-    rows = compare(truths, scores, resamples=300, confidence=90, seed=0)
+    rows = compare(ground_truths, scores, resamples=300, confidence=90, seed=0)
     keys = [(row.method, row.target, row.metric) for row in rows]
     assert len(set(keys)) == len(keys)
     assert set(keys) == {(m, t, s) for m in scores for t in ("dtd", "cub", MEAN) for s in METRICS}
@@ -137,18 +137,20 @@ def test_every_statistic_of_every_method_on_every_target(accuracies: Floats) -> 
 def test_methods_share_the_resamples(accuracies: Floats) -> None:
     """So that the interval of a method does not depend on which others are there."""
     one, two = accuracies * 2, accuracies + np.arange(30)
-    rows = compare([truth(accuracies)], {"a": {"dtd": one}, "b": {"dtd": two}}, resamples=200, confidence=95, seed=3)
-    [alone, *_] = compare([truth(accuracies)], {"b": {"dtd": two}}, resamples=200, confidence=95, seed=3)
+    rows = compare(
+        [ground_truth(accuracies)], {"a": {"dtd": one}, "b": {"dtd": two}}, resamples=200, confidence=95, seed=3
+    )
+    [alone, *_] = compare([ground_truth(accuracies)], {"b": {"dtd": two}}, resamples=200, confidence=95, seed=3)
     assert alone == next(row for row in rows if row.method == "b")
     expected = bootstrap(spearman, two, accuracies, resamples=200, seed=3).estimate(95)
     assert estimate_of(rows, "b", "dtd") == expected
 
 
 def test_a_target_whose_students_are_alike_stays_out_of_the_mean(accuracies: Floats) -> None:
-    alike = truth(50 + accuracies / 1000, "alike", test_images=300)
-    truths = [truth(accuracies), alike]
+    alike = ground_truth(50 + accuracies / 1000, "alike", test_images=300)
+    ground_truths = [ground_truth(accuracies), alike]
     scores = {"ours": {"dtd": accuracies, "alike": -accuracies}}
-    rows = compare(truths, scores, resamples=100, confidence=95, seed=0)
+    rows = compare(ground_truths, scores, resamples=100, confidence=95, seed=0)
     assert estimate_of(rows, "ours", "alike").value == -1
     assert estimate_of(rows, "ours", MEAN).value == 1
     rows = compare([alike], {"ours": {"alike": -accuracies}}, resamples=100, confidence=95, seed=0)
@@ -159,20 +161,22 @@ def test_bad_and_constant_scores_are_told(accuracies: Floats) -> None:
     bad = accuracies.copy()
     bad[[3, 5]] = math.nan, math.inf
     scores = {"bad": {"dtd": bad}, "none": {"dtd": np.zeros(30)}}
-    rows = compare([truth(accuracies)], scores, resamples=100, confidence=95, seed=0)
+    rows = compare([ground_truth(accuracies)], scores, resamples=100, confidence=95, seed=0)
     assert estimate_of(rows, "bad", "dtd").invalid == 2
     none = estimate_of(rows, "none", "dtd")
     assert (none.value, none.constant) == (0, True)
 
 
 def test_fewer_students_than_five() -> None:
-    rows = compare([truth([50.0, 60.0])], {"ours": {"dtd": np.array([1.0, 2.0])}}, resamples=20, confidence=95, seed=0)
+    rows = compare(
+        [ground_truth([50.0, 60.0])], {"ours": {"dtd": np.array([1.0, 2.0])}}, resamples=20, confidence=95, seed=0
+    )
     assert estimate_of(rows, "ours", "dtd", "precision_at_5").value == 1
     assert estimate_of(rows, "ours", "dtd").n == 2
 
 
 def test_budgets_are_shares_of_the_teachers_macs(accuracies: Floats) -> None:
-    found = truth(accuracies)  # 1000 + i * i of 2000 MACs
+    found = ground_truth(accuracies)  # 1000 + i * i of 2000 MACs
     scores = {"ours": {"dtd": np.random.default_rng(3).normal(size=30)}}
     rows = compare([found], scores, resamples=50, confidence=95, seed=0, budgets=(0.4, 0.501, 0.512, 0.7))
     ours = scores["ours"]["dtd"]
@@ -190,20 +194,20 @@ def test_budgets_are_shares_of_the_teachers_macs(accuracies: Floats) -> None:
 
 def test_seeds_are_averaged_and_their_spread_told(accuracies: Floats) -> None:
     seeds = np.stack([accuracies, -accuracies, accuracies**3])
-    rows = compare([truth(accuracies)], {"ours": {"dtd": seeds}}, resamples=50, confidence=95, seed=0)
+    rows = compare([ground_truth(accuracies)], {"ours": {"dtd": seeds}}, resamples=50, confidence=95, seed=0)
     assert estimate_of(rows, "ours", "dtd").value == pytest.approx(1 / 3)
     [spread] = [row for row in rows if row.metric == "src_seed_deviation"]
     assert (spread.value, spread.low, spread.high, spread.n) == (pytest.approx(np.std([1, -1, 1], ddof=1)), -1, 1, 3)
 
 
 def test_differences_are_paired(accuracies: Floats) -> None:
-    truths = [truth(accuracies), truth(accuracies[::-1], "cub")]
+    ground_truths = [ground_truth(accuracies), ground_truth(accuracies[::-1], "cub")]
     noise = np.random.default_rng(1).normal(scale=5, size=30)
     scores = {
         "ours": {"dtd": accuracies + noise, "cub": accuracies[::-1] + noise},
         "like ours": {"dtd": 2 * (accuracies + noise), "cub": accuracies[::-1] - noise},
     }
-    rows = compare(truths, scores, resamples=200, confidence=95, seed=0, reference="ours")
+    rows = compare(ground_truths, scores, resamples=200, confidence=95, seed=0, reference="ours")
     assert not [row for row in rows if row.method == "ours" and "difference" in row.metric]
     for metric in ("src", "partial_src", "src_loss"):
         same = estimate_of(rows, "like ours", "dtd", f"{metric}_difference")
@@ -217,15 +221,15 @@ def test_differences_are_paired(accuracies: Floats) -> None:
 
 
 def test_a_method_that_lacks_a_target_has_no_mean(accuracies: Floats) -> None:
-    alike = truth(50 + accuracies / 1000, "alike", test_images=300)
-    truths = [truth(accuracies), truth(accuracies, "cub"), alike]
+    alike = ground_truth(50 + accuracies / 1000, "alike", test_images=300)
+    ground_truths = [ground_truth(accuracies), ground_truth(accuracies, "cub"), alike]
     scores = {
-        "ours": {t.target: accuracies for t in truths},
+        "ours": {t.target: accuracies for t in ground_truths},
         "lacks cub": {"dtd": accuracies, "alike": accuracies},
         "lacks alike": {"dtd": accuracies, "cub": accuracies},
         "lacks all": {},
     }
-    rows = compare(truths, scores, resamples=50, confidence=95, seed=0, reference="ours")
+    rows = compare(ground_truths, scores, resamples=50, confidence=95, seed=0, reference="ours")
     assert {row.method for row in rows if row.target == MEAN} == {"ours", "lacks alike"}
     assert {row.target for row in rows if row.method == "lacks cub"} == {"dtd", "alike"}
     assert {row.target for row in rows if not row.counts} == {"alike"}
@@ -233,13 +237,13 @@ def test_a_method_that_lacks_a_target_has_no_mean(accuracies: Floats) -> None:
 
 def test_the_best_baseline_and_the_ceiling(accuracies: Floats) -> None:
     both = records(accuracies) + records(accuracies, seed=1)
-    known = Truth.of("dtd", both, 0, 10_000, 2000)
+    known = GroundTruth.of("dtd", both, 0, 10_000, 2000)
     scores = {"ours": {"dtd": accuracies}, "a": {"dtd": -accuracies}, "b": {"dtd": accuracies + np.arange(30)}}
     rows = compare([known], scores, resamples=50, confidence=95, seed=0)
     best = best_baseline(rows, "dtd", ["a", "b"])
     assert best is not None and best.method == "b"
     assert best_baseline(rows, "cub", ["a", "b"]) is None
-    ceilings = ceiling_rows([known, truth(accuracies, "cub")], resamples=50, confidence=95, seed=0)
+    ceilings = ceiling_rows([known, ground_truth(accuracies, "cub")], resamples=50, confidence=95, seed=0)
     assert [(row.target, row.metric, row.value) for row in ceilings] == [
         ("dtd", "src", pytest.approx(1)), ("dtd", "reliability", pytest.approx(1)),
     ]  # fmt: skip

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dass.shrink.choosing import Distilled, Kept, Plan, best_first, smallest_keeping
+from dass.shrink.choosing import Distilled, FloorCheck, Plan, best_first, smallest_keeping
 from dass.space.architecture import Architecture
 from dass.students.trained import TrainedStudent
 
@@ -43,12 +43,12 @@ def test_where_none_is_accurate_enough_the_best_comes_first() -> None:
 
 
 def test_the_probability_follows_from_the_held_out_images() -> None:
-    few, many = (Kept.of(made(SIZES[0], 92.0).student, 90.0, images, 0.8) for images in (25, 2500))
+    few, many = (FloorCheck.of(made(SIZES[0], 92.0).student, 90.0, images, 0.8) for images in (25, 2500))
     assert not few.likely and many.likely  # so few images are no proof
     assert 0.5 < few.probability < 0.8
     assert many.probability > 0.999
-    assert Kept.of(made(SIZES[0], 88.0).student, 90.0, 2500, 0.8).probability < 0.01
-    assert Kept.of(made(SIZES[0], 50.0).student, -3.0, 10, 0.8).probability == 1.0
+    assert FloorCheck.of(made(SIZES[0], 88.0).student, 90.0, 2500, 0.8).probability < 0.01
+    assert FloorCheck.of(made(SIZES[0], 50.0).student, -3.0, 10, 0.8).probability == 1.0
 
 
 def test_a_plan_of_an_earlier_version_is_made_again(tmp_path: Path) -> None:

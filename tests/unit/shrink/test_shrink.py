@@ -161,12 +161,16 @@ def test_limits_of_size_latency_and_accuracy_are_kept_and_said(task: Task, tmp_p
     shrunk = shrink(task, asked, tmp_path, device=CPU)
     assert all(one.path.stat().st_size <= most * 1e6 for one in shrunk.distilled)
     assert shrunk.latency is not None and 0 < shrunk.latency < 10_000
-    assert shrunk.kept is not None and shrunk.kept.floor == pytest.approx(task.card.accuracy - 100)
-    assert shrunk.kept.predicted == shrunk.chosen.final_accuracy
+    assert shrunk.floor_check is not None and shrunk.floor_check.floor == pytest.approx(task.card.accuracy - 100)
+    assert shrunk.floor_check.predicted == shrunk.chosen.final_accuracy
     assert shrunk.chosen.macs == min(one.student.macs for one in shrunk.distilled)  # all are within 100 points
     filed = Filed("models:/x/1", "champion", "r", shrunk.distilled[0].path, (), "sqlite:///x", (1.0, 2.0), (0.5, 1.0))
     html = page(task, asked, shrunk, filed, "dass shrink", 60.0)
-    assert f"{most:g} MB" in html and f"{shrunk.latency:.3g} ms" in html and f"{shrunk.kept.probability:.0%}" in html
+    assert (
+        f"{most:g} MB" in html
+        and f"{shrunk.latency:.3g} ms" in html
+        and f"{shrunk.floor_check.probability:.0%}" in html
+    )
     assert shrink_folder(task, asked, tmp_path, CPU) != shrink_folder(task, Request(Constraints(), 0.05), tmp_path, CPU)
 
 

@@ -35,11 +35,11 @@ def test_two_databases_join_record_by_record(tmp_path: Path, records: list[Stude
     there = filled(tmp_path / "there", [replace(record, seconds=9.0) for record in records[1:]])
     assert export_records(there, tmp_path / "carried.parquet") == 7
     report = import_records(here, tmp_path / "carried.parquet")
-    assert (report.added, report.known, report.conflicts) == (5, 2, ())
+    assert (report.added, report.unchanged, report.conflicts) == (5, 2, ())
     assert here.tasks() == ["dtd", "split0"]
     assert len(here.read_all("split0")) == 4 and len(here.read_all("dtd")) == 4
     again = import_records(here, tmp_path / "carried.parquet")
-    assert (again.added, again.known) == (0, 7)
+    assert (again.added, again.unchanged) == (0, 7)
 
 
 def test_conflicting_values_are_reported_and_those_here_kept(tmp_path: Path, records: list[StudentRecord]) -> None:
@@ -47,7 +47,7 @@ def test_conflicting_values_are_reported_and_those_here_kept(tmp_path: Path, rec
     filled(tmp_path / "there", [replace(records[0], final_loss=2.5), records[1], records[2]])
     export_records(StudentDatabase(tmp_path / "there"), tmp_path / "carried.parquet")
     report = import_records(here, tmp_path / "carried.parquet")
-    assert (report.added, report.known) == (1, 1)
+    assert (report.added, report.unchanged) == (1, 1)
     assert [conflict.fields for conflict in report.conflicts] == [("final_loss",)]
     assert {record.final_loss for record in here.read_all("split0")} == {2.0}
 

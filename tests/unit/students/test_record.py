@@ -25,9 +25,9 @@ def test_merge_keeps_what_is_there_and_reports_what_disagrees() -> None:
     new = [record("b" * 12, seconds=99.0), record("a" * 12, seed=1, final_accuracy=1.0), record("a" * 12)]
     joined = merge(here, new)
     assert [(one.arch_id[0], one.seed) for one in joined.records] == [("a", 0), ("a", 1), ("b", 0)]
-    assert (joined.added, joined.known) == (1, 1)
+    assert (joined.added, joined.unchanged) == (1, 1)
     [conflict] = joined.conflicts
-    assert conflict.kept is here[1] and conflict.fields == ("final_accuracy",)
+    assert conflict.existing is here[1] and conflict.fields == ("final_accuracy",)
     assert str(conflict) == f"split0 {'a' * 12} seed 1: final_accuracy 39.5 kept, 1.0 refused"
 
 
@@ -47,7 +47,7 @@ def test_merging_never_doubles_and_never_changes(batches: list[list[tuple[str, i
         joined = merge(held, new)
         assert set(held) <= set(joined.records)
         assert len({one.identity for one in joined.records}) == len(joined.records)
-        assert joined.added + joined.known + len(joined.conflicts) == len(new)
+        assert joined.added + joined.unchanged + len(joined.conflicts) == len(new)
         assert len(joined.records) == len(held) + joined.added
         held = joined.records
     assert merge((), held).records == held

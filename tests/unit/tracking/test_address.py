@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from dass.tracking.address import page_address, shown, without_secrets
+from dass.tracking.address import masked, page_address, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ from dass.tracking.address import page_address, shown, without_secrets
     ],
 )
 def test_what_may_be_a_password_is_not_shown(uri: str, told: str) -> None:
-    assert shown(uri) == told
-    assert "hun" not in shown(uri)
+    assert masked(uri) == told
+    assert "hun" not in masked(uri)
     for part in ("hunter22", "hunter 22", "hun", "ter22"):  # what a library may have taken out of it
         if re.search(rf"(?<!\w){part}(?!\w)", uri):
             assert part not in without_secrets(f"bad {part!r} of {uri}: {part}", uri)

@@ -63,7 +63,7 @@ def test_a_clean_repository(repository: Path) -> None:
 
 def test_inputs_that_no_stage_makes_are_known_too(repository: Path) -> None:
     assert lineage(repository, ["data/checkpoints/mine.pt"]).data == (
-        DataHash("data/checkpoints", "bbb.dir", kept=False),
+        DataHash("data/checkpoints", "bbb.dir", tracked=False),
     )
 
 

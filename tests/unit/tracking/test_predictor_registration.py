@@ -21,7 +21,7 @@ from dass.tracking.adapted_model import AdaptedModel
 from dass.tracking.lineage import DataHash, Lineage
 from dass.tracking.predictor_model import load_predictor_model
 from dass.tracking.predictor_registration import register_adapted, register_predictor
-from dass.tracking.promotion import crown
+from dass.tracking.promotion import make_champion
 from dass.tracking.registry import RegisteredVersion
 from dass.tracking.runs import RunContent, record_run
 from dass.tracking.store import Store
@@ -62,9 +62,9 @@ def test_the_predictor_is_filed_with_its_rates_and_crowned(
     version = _register(store, checkpoint)
     assert (version.name, version.version) == ("dass-predictor", 1)
     assert _register(store, checkpoint) == version
-    assert crown(store, version, "meta-trained").alias == "champion"
+    assert make_champion(store, version, "meta-trained").alias == "champion"
     second = _register(store, make_predictor(seed=1))
-    assert crown(store, second, "meta-trained anew").champion == 2
+    assert make_champion(store, second, "meta-trained anew").champion == 2
     filed = store.client.get_model_version("dass-predictor", "2")
     assert filed.tags["promotion.previous"] == "1"
     assert filed.tags["git.commit"] == "c" * 40

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from dass.errors import UsageError
-from dass.tracking.promotion import crown, is_better, promote, rollback
+from dass.tracking.promotion import is_better, make_champion, promote, rollback
 from dass.tracking.store import Store
 
 NAME = "dass-student-pets"
@@ -101,7 +101,7 @@ def test_of_two_judged_at_once_on_two_machines_the_better_is_champion(
 
     def meanwhile(*rights: np.ndarray) -> tuple[bool, str]:
         if others:
-            crown(store, others.pop(), "judged meanwhile")
+            make_champion(store, others.pop(), "judged meanwhile")
         return is_better(*rights)
 
     monkeypatch.setattr("dass.tracking.promotion.is_better", meanwhile)
@@ -114,9 +114,9 @@ def test_a_person_can_decide(store: Store, register: Callable) -> None:
     promote(store, register(0))
     version = register(1)
     assert promote(store, version).alias == "challenger"
-    assert crown(store, version, "smaller").champion == 2
+    assert make_champion(store, version, "smaller").champion == 2
     assert _aliases(store) == {"champion": "2"}
-    assert crown(store, version, "again").reason == "it is champion already"
+    assert make_champion(store, version, "again").reason == "it is champion already"
     assert rollback(store, NAME, "a mistake").champion == 1
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dass.errors import DassError
-from dass.tracking.address import shown
+from dass.tracking.address import masked
 from dass.tracking.store import Store, may_pass, open_store, prepare, tracking_uri
 
 
@@ -24,7 +24,7 @@ def test_address_is_absolute_sqlite_in_the_project_unless_set(tmp_path: Path, mo
     assert tracking_uri(tmp_path) == f"sqlite:///{tmp_path}/elsewhere/runs.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:secret@host/path")
     assert tracking_uri(tmp_path) == "https://user:secret@host/path"
-    assert shown(tracking_uri(tmp_path)) == "https://***@host/path"
+    assert masked(tracking_uri(tmp_path)) == "https://***@host/path"
 
 
 @pytest.mark.parametrize("password", ["pa#ss", "pa/ss", "pa?ss"])

@@ -36,7 +36,7 @@ def test_what_was_brought_by_hand_is_told_and_not_checked_out(
     store: Store, data: TaskData, make_student: Callable, tmp_path: Path
 ) -> None:
     network, card = make_student(0)
-    brought = DataHash("data/checkpoints", "bbb.dir", kept=False)
+    brought = DataHash("data/checkpoints", "bbb.dir", tracked=False)
     came_from = Lineage("c" * 40, "work", False, (brought, DataHash("data/splits", "aaa.dir")))
     run_id = record_run(store, RunContent("targets", "pets", came_from))
     register_student(store, run_id, network=network, data=data, card=card, lineage=came_from)

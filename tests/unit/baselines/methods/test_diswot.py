@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dass.baselines.methods.diswot import STARTS, DisWOT, look, relation, semantic
+from dass.baselines.methods.diswot import STARTS, DisWOT, relation, semantic, view_of
 from dass.baselines.methods.probes import probe_batch, random_network, scratch_copy
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 def test_the_gradient_in_closed_form_is_autograds(target: RankingTask) -> None:
     batch = probe_batch(target.data, 12, 0, CPU)
     network = random_network(target.architectures[0], 3, 1, CPU)
-    view = look(network, batch)
+    view = view_of(network, batch)
     F.cross_entropy(network(batch.images), batch.labels).backward()
     torch.testing.assert_close(view.gradient, network.classifier.weight.grad, rtol=1e-4, atol=1e-6)
     assert view.features.shape == (12, 10, 2, 2)
@@ -57,10 +57,10 @@ def test_the_relation_term_by_loops() -> None:
 def test_starts_are_what_they_say(target: RankingTask) -> None:
     some = target.architectures[:3]
     batch = probe_batch(target.data, 12, 5, CPU)
-    trained = look(scratch_copy(target.teacher), batch)
-    untrained = look(random_network(target.space.largest, 3, 6, CPU), batch)
-    random = [look(random_network(a, 3, 5, CPU), batch) for a in some]
-    remapped = [look(remap(target.teacher, a).train(), batch) for a in some]
+    trained = view_of(scratch_copy(target.teacher), batch)
+    untrained = view_of(random_network(target.space.largest, 3, 6, CPU), batch)
+    random = [view_of(random_network(a, 3, 5, CPU), batch) for a in some]
+    remapped = [view_of(remap(target.teacher, a).train(), batch) for a in some]
     pairs = {"random": (untrained, random), "trained teacher": (trained, random), "remapped": (trained, remapped)}
     for start, (teacher, students) in pairs.items():
         expected = [relation(teacher.features, s.features) + semantic(teacher.gradient, s.gradient) for s in students]
