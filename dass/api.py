@@ -69,7 +69,7 @@ def evaluate(network: ElasticResNet, data: TaskData, *, device: str = "auto") ->
     """Measures a teacher or a student on the test images.
 
     Args:
-        network: of the task's classes.
+        network: network with an output for each class of the task.
         data: images and labels of the task.
         device: `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
 
@@ -96,7 +96,7 @@ def rank_students(
     """Ranks students of a teacher by successive halving, which needs nothing that was learned.
 
     Args:
-        teacher: of any supported family.
+        teacher: network of any supported family.
         data: the task that it was trained on; test images measure the teacher alone.
         max_macs: most multiply-accumulates in millions, or a share of the teacher's, such as "40%".
         max_params: most parameters, in millions or as a share of the teacher's.
@@ -149,11 +149,11 @@ def distill(
     """Distils students from their remapped starts.
 
     Args:
-        teacher: of the students' family.
+        teacher: network of the students' family.
         architectures: one, or several that are trained side by side on the same batches.
         data: images and labels of the task.
         recipe: how; None for the paper's recipe with `epochs` passes over the training images.
-        epochs: passes, where there is no recipe.
+        epochs: passes over the training images, at least 1, where there is no recipe.
         seed: random seed of batch order and augmentation.
         device: `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
 

@@ -95,9 +95,9 @@ def regular_file(path: Path, what: str, remedy: str) -> None:
     """Checks that a path that a user gave leads to a file: no folder, pipe or device, and a name that can exist.
 
     Args:
-        path: path as the user gave it.
-        what: it should be, for the message.
-        remedy: remedy, for the message.
+        path: path that the user gave.
+        what: kind of file that is wanted, for the message, such as `checkpoint`.
+        remedy: what to do instead, for the message.
 
     Raises:
         UsageError: it does not.

@@ -41,11 +41,11 @@ class StageEstimate:
     """What one stage takes from scratch.
 
     Attributes:
-        stage: its name in dvc.yaml.
+        stage: name of the stage in dvc.yaml.
         work: amount of work, in words and numbers.
         hours: wall time in hours.
         disk_mib: size of its files under data/, in MiB.
-        memory_mib: peak, of all its processes together.
+        memory_mib: peak of the memory of all processes together, in MiB.
     """
 
     stage: str
@@ -74,7 +74,7 @@ def make_plan(project: Project, device: torch.device, workers: int | None = None
 
     Args:
         project: whose params.yaml says how much work there is.
-        device: device that it would run on.
+        device: device that the pipeline would run on.
         workers: processes side by side; None for one per core, or one on a GPU.
     """
     params, space = project.params, SearchSpace.from_config(project.params.space)
@@ -194,7 +194,7 @@ def _ranking_estimate(
 
     Args:
         project: project whose params.yaml names the methods.
-        targets: those that are evaluated.
+        targets: targets whose students are distilled for the comparison.
         image: times of the largest network.
         share: share of its work that a student does on average.
         episode: seconds.

@@ -79,7 +79,7 @@ def read_state(path: Path, what: str) -> Any:
 
     Args:
         path: path of the file.
-        what: goes on from it, for the message.
+        what: work that goes on from the state, for the message, such as `training`.
 
     Raises:
         DassError: the file is damaged.

@@ -47,8 +47,8 @@ def open_scoring(project: Project, device: torch.device, workers: int) -> Scorin
     """All that methods need.
 
     Args:
-        project: gives settings, predictor and source tasks.
-        device: where methods compute.
+        project: project with settings, predictor and source tasks.
+        device: device that methods compute on.
         workers: processes that collect proxies.
 
     Raises:

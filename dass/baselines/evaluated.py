@@ -22,11 +22,11 @@ class EvaluatedTarget:
     """A target whose true ranking is known.
 
     Attributes:
-        stored: where it lies.
-        ground_truth: its distilled students.
-        task: what methods may look at.
-        key: what its records are filed under.
-        search: the candidates and the pick.
+        stored: files of the task in the project.
+        ground_truth: distilled students of the target and what they reached.
+        task: images, teacher and students, as methods see them.
+        key: key of the students' records in the database.
+        search: result of the search for the target: candidates and pick.
     """
 
     stored: StoredTask

@@ -30,7 +30,7 @@ def compare_methods(project: Project, targets: Sequence[EvaluatedTarget], scores
 
     Args:
         project: gives the settings, and what teachers and picks have reached.
-        targets: whose students were distilled.
+        targets: targets whose students were distilled.
         scores: that params.yaml asks for, of all targets.
     """
     block, ground_truths = project.params.evaluation, [target.ground_truth for target in targets]

@@ -55,7 +55,7 @@ class Fold:
     """Source tasks of one class group left out.
 
     Attributes:
-        left_out: its tasks, to be ranked.
+        left_out: tasks of the group, to be ranked.
         sources: the others; the next group's choose the weights.
     """
 
@@ -90,7 +90,7 @@ def agreement(means: Mapping[str, float]) -> float:
     """Spearman's correlation between methods' mean SRC and the paper's Table 2; methods that lack a mean are left out.
 
     Args:
-        means: by method.
+        means: mean SRC (-1..1) by key of the method.
     """
     shared = [name for name in PUBLISHED if np.isfinite(means.get(name, np.nan))]
     return float(spearman([means[name] for name in shared], [PUBLISHED[name] for name in shared]))

@@ -40,7 +40,7 @@ class TargetSample:
     Attributes:
         task: the target; methods are not shown the accuracies in it.
         task_id: content id of its data, its teacher and the noise.
-        sample: which of its architectures.
+        sample: `students` (distilled) or `candidates` (of the search).
         architectures: architectures of the sample.
         seconds: what each took to distil; known for `students` only, and read by few-shot curves.
     """

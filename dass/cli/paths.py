@@ -10,7 +10,7 @@ def project_default(default: Path) -> Callable[[Path], Path]:
     """The callback of an option whose default is the project's, from whatever folder in it; a given path stays.
 
     Args:
-        default: relative to the project.
+        default: default of the option, relative to the project.
     """
 
     def resolve(path: Path) -> Path:

@@ -51,7 +51,7 @@ def choose_predictor(
     Args:
         method: as the user says; None for that of params.yaml where it fits the teacher, else for what fits.
         name: name of the predictor, as the user says; None likewise.
-        teacher: network of the teacher.
+        teacher: file of the teacher's weights, and how to read it.
         resolution: side of its images in pixels, as the user says; None likewise.
         shipped: folder of the shipped predictors.
 
@@ -164,7 +164,7 @@ def students_of(teacher: TeacherFile, resolution: int | None) -> tuple[SearchSpa
     """The space of a teacher's students, and the side in pixels of its images.
 
     Args:
-        teacher: teacher of any supported family.
+        teacher: file of a teacher of any supported family.
         resolution: as the user says; None for that of the teacher's family, else of params.yaml, else 64.
     """
     architecture = import_network(teacher.path, layout=teacher.layout).network.architecture

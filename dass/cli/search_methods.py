@@ -118,7 +118,7 @@ def by_dass(file: Path, device: torch.device, candidates: int, common: Mapping[s
     """The paper's predictor.
 
     Args:
-        file: its weights.
+        file: file of the predictor's weights.
         device: device that the predictor computes on.
         candidates: largest number of architectures to score.
         common: further arguments of each method's search: `seed`.
@@ -149,7 +149,7 @@ def by_multi_fidelity(
     """The multi-fidelity predictor.
 
     Args:
-        file: what it has learned.
+        file: file of the multi-fidelity predictor.
         device: device that networks compute on.
         count: number of worker processes.
         effort: numbers of proxies to collect.

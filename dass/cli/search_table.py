@@ -34,7 +34,7 @@ def to_json(result: SearchResult, shown: Sequence[Candidate], times: Sequence[fl
     Args:
         result: result of the search.
         shown: candidates, in this order.
-        times: milliseconds of each; empty for none.
+        times: milliseconds of one forward pass of each candidate; empty where none was timed.
         batch: images in the passes that all latencies are of.
     """
     rows = [candidate_json(candidate) for candidate in shown]
@@ -73,11 +73,11 @@ def table_of(
 
     Args:
         title: title above the table.
-        result: whose pick is marked.
+        result: result of the search, whose pick is marked.
         shown: candidates, in this order.
         times: milliseconds of each for the batch of the limits; empty for no such column.
         task: the teacher, which is timed in the same way.
-        device: device of the computation.
+        device: device that latencies are measured on.
     """
     table, batch = Table(title=title), result.budget.latency_batch
     fidelities = any(candidate.fidelity for candidate in shown)

@@ -21,7 +21,7 @@ def table_of_rows(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
 
     Args:
         title: title above the table.
-        rows: at least one; cells by column.
+        rows: rows of the table, at least one: cells by column.
     """
     table = Table(title=title)
     for column, cell in rows[0].items():

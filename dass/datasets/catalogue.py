@@ -40,13 +40,13 @@ class KnownDataset:
     """One entry of the catalogue.
 
     Attributes:
-        name: what commands and params.yaml call it.
-        title: full name.
+        name: name of the dataset in commands and params.yaml.
+        title: full name, for people.
         licence: terms, as known; the publisher's page decides.
         citation: the publication to cite.
         page: address of the publisher's page.
         give: what to pass to `dass data import`; empty where it is made on the spot.
-        read: reads the publisher's layout.
+        read: function that reads the publisher's layout.
         markers: files or folders by which that layout is known, by the ends of their names; other archives are read as
             class folders.
         remote: the archive, where it may be fetched without registering.

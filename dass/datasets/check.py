@@ -30,7 +30,7 @@ class Duplicate:
 
     Attributes:
         train_index: its first place in the train part.
-        test_index: its place in the test part.
+        test_index: index of the test image, from 0.
         train_class: class of that training image.
         test_class: its class here; where the two differ, one label is wrong.
     """

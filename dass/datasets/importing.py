@@ -57,7 +57,7 @@ def import_dataset(
     name means images of the user's own, in class folders or with a table of labels.
 
     Args:
-        name: lower-case letters, digits, `_` and `-`.
+        name: name to give: lower-case letters, digits, `_` and `-`.
         path: folder, .zip or .tar; None for the datasets that need none.
         into: folder of the packed datasets.
         resolution: side of the stored squares in pixels, a multiple of 8 in 16..256.

@@ -37,7 +37,7 @@ class BrokenImagesError(DassError):
     """Too many images do not decode.
 
     Attributes:
-        skipped: all of them.
+        skipped: all images that do not decode.
     """
 
     def __init__(self, message: str, skipped: tuple[SkippedImage, ...]) -> None:

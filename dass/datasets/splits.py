@@ -23,8 +23,8 @@ class Split:
         dataset: name of the packed dataset.
         content: that dataset's content id, 12 hex digits.
         classes: its labels in the packed dataset, ascending; renumbered 0.. within the split.
-        train: ascending indices of its training half.
-        test: ascending indices of the other half.
+        train: indices of the training half, ascending.
+        test: indices of the test half, ascending.
     """
 
     index: int
@@ -48,7 +48,7 @@ def make_splits(packed: PackedDataset, groups: int, classes_per_group: int | Non
     is tested on half B, split 2i+1 the other way round.
 
     Args:
-        packed: the dataset.
+        packed: packed dataset that is cut into groups of classes.
         groups: number of class groups.
         classes_per_group: classes in each group; None for as many as there are.
         seed: chooses groups and halves; the same seed gives the same splits everywhere.

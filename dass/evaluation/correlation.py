@@ -48,7 +48,7 @@ def partial_spearman(scores: ArrayLike, accuracies: ArrayLike, covariates: Array
     Args:
         scores: scores of n students, [..., n].
         accuracies: accuracies of the n students, [..., n].
-        covariates: [..., n, k].
+        covariates: k numbers of each student whose effect is taken out, [..., n, k].
     """
     scores, accuracies = _checked(scores, accuracies)
     sizes = _centered(_ranks(np.asarray(covariates, dtype=np.float64), axis=-2), axis=-2)

@@ -85,7 +85,7 @@ class CurveRow:
         seconds: seconds that collecting the students took, mean over draws.
         src: Spearman correlation over the students never shown, mean over draws and seeds.
         deviation: its standard deviation over draws and seeds.
-        draws: draws times seeds.
+        draws: number of draws times number of seeds.
         n: number of students that were ranked.
     """
 
@@ -104,9 +104,9 @@ class Table:
 
     Attributes:
         title: title that says what is shown.
-        columns: headings.
+        columns: headings of the columns.
         rows: cells, as many in each row as there are columns.
-        notes: lines under it.
+        notes: lines under the table.
     """
 
     title: str

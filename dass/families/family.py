@@ -33,7 +33,7 @@ def lay_out(family: "Family", layout: Mapping[str, int | bool]) -> "Family":
 
     Args:
         family: as read by the usual rule.
-        layout: values by field, of `family.layout`.
+        layout: values of the fields that `family.layout` names.
 
     Raises:
         UsageError: the family has no such field, or not such a value.
@@ -121,7 +121,7 @@ class Family(Protocol):
             stage: number of the stage, from 0.
             position: in its stage, 0 for the first.
             entering: number of channels of the input.
-            width: elastic width in channels.
+            width: elastic width of the block, in channels, at least 1.
         """
         ...
 

@@ -57,7 +57,7 @@ def leave_parts_out(parts: Sequence[MultiFidelityPredictor]) -> Mapping[Fidelity
     """How each part's students are predicted by what the other parts have learned: means over all source tasks.
 
     Args:
-        parts: parts, as for `join`.
+        parts: two predictors or more, as for `join`.
 
     Returns:
         By fidelity; without those at which a measurement of some student broke down.

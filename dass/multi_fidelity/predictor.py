@@ -120,10 +120,10 @@ class MultiFidelityPredictor:
 
         Args:
             proxies: of the students; those of higher fidelities are not looked at.
-            fidelity: up to which proxies are used.
+            fidelity: costliest fidelity whose proxies are used.
             teacher_accuracy: accuracy of the teacher on the test images, in percent (0..100).
             classes: number of classes of the task.
-            test_images: of the accuracy to be measured.
+            test_images: number of test images that the accuracy will be measured on.
             confidence: confidence of the interval, in percent.
             source_dataset: whether the task is cut from the dataset of the source tasks.
 
@@ -220,7 +220,7 @@ def gather(
     Args:
         collector: collector of the task's proxies.
         architectures: architectures of the students.
-        fidelity: fidelity of the measurement.
+        fidelity: costliest fidelity that is collected.
         progress: called with students done and in all, by its own measurement where it takes long.
     """
     return joined(

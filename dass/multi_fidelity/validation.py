@@ -34,9 +34,9 @@ def leave_out(
     """Predicts every task by a multi-fidelity predictor that has learned from the tasks of other groups.
 
     Args:
-        tasks: source tasks.
+        tasks: two source tasks or more, with the proxies of their students.
         groups: class group of each task; tasks of the same classes share one, and are left out together.
-        fidelity: fidelity of the measurement.
+        fidelity: costliest fidelity whose proxies are used.
         alpha: weight of the labels in the distillation loss.
         temperature: temperature T of the distillation loss, above 0.
 

@@ -19,8 +19,8 @@ class SlicedConv:
     """Any device and dtype; padding keeps the resolution at stride 1.
 
     Args:
-        weight: [out, in, k, k], k odd.
-        stride: 1 or 2.
+        weight: weight of the convolution, [out, in, k, k], k odd.
+        stride: stride in pixels, 1 or 2.
     """
 
     def __init__(self, weight: Tensor, stride: int) -> None:

@@ -117,7 +117,7 @@ class _Normalized:
     """A convolution and the norm behind it, with the statistics of each image by itself.
 
     Args:
-        conv: at the teacher's width.
+        conv: convolution at the teacher's width.
         scale: scale of the batch norm, [width].
         shift: shift of the batch norm, [width].
         eps: epsilon of the batch norm, above 0.

@@ -31,7 +31,7 @@ def run_block(block: Block, features: Tensor, apply: Apply) -> Tensor:
     Args:
         block: description of the block.
         features: [n, entering, h, w].
-        apply: carries out its convolutions.
+        apply: implementation of the block's convolutions.
 
     Returns:
         [n, leaving, h / stride, w / stride], sizes rounded up.

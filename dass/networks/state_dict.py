@@ -92,7 +92,7 @@ def check_values(tensors: Mapping[str, Tensor], where: str) -> None:
 
     Args:
         tensors: by name; `running_var` ends the name of the variances that batch normalisation divides by.
-        where: they come from, for the message.
+        where: origin of the weights, for the message, such as a path.
 
     Raises:
         DassError: a number is not finite in float32, or a variance is negative or larger than squares can be.

@@ -95,12 +95,12 @@ def adapt(
 
     Args:
         predictor: predictor that gives the shape of the computation; its own weights are not used.
-        weights: the start, by layer.
-        rates: a learning rate for each weight.
+        weights: weights before the step, by layer, [inputs, outputs].
+        rates: learning rate of each weight, by layer, [inputs, outputs].
         support: the pairs, in the weights' dtype: so few rows that reduced precision would save nothing.
         steps: number of inner steps; 0 gives back the start.
         first_order: treat the inner gradient as a constant in the outer one (first-order MAML).
-        differentiable: keep the graph for the meta-gradient.
+        differentiable: whether to keep the graph for the meta-gradient.
     """
     layers = AdaptedLayers(weights, rates)
     for _ in range(steps):

@@ -28,7 +28,7 @@ class Episodes:
 
     Args:
         tasks: T tasks of the same shapes.
-        predictor: predictor that they are for.
+        predictor: predictor whose inputs are drawn.
         scale: unit of the predicted accuracies, in points.
         query: students of each task in an episode.
         shots: students of each that are the support, others than the query's; None for the guide's pair: the teacher

@@ -45,7 +45,7 @@ class MetaLearner:
     Attributes:
         result_: the meta-learned predictor, after `fit`.
         best_: the look at which its weights were taken.
-        history_: all looks.
+        history_: validations, in the order of the episodes.
     """
 
     def __init__(

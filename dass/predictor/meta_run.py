@@ -17,7 +17,7 @@ class Validation:
     """One look at the validation tasks.
 
     Attributes:
-        episode: episodes done.
+        episode: number of outer steps done, from 1.
         loss: mean query loss of the episodes since the last look, on the network's scale.
         src: mean Spearman correlation over the validation tasks.
     """
@@ -34,7 +34,7 @@ class Run:
 
     Args:
         start: the predictor before training; its rates are not looked at.
-        side: side of the embeddings.
+        side: side of the embeddings, in pixels.
         inner_rate: initial value of the inner learning rates, above 0.
         learning_rate: learning rate of Adam, above 0.
         fixed_rates: keep the inner rates as they start.

@@ -142,7 +142,7 @@ def score_candidates(
     """Predicts every candidate's accuracy; embeddings are used as they come and never all exist.
 
     Args:
-        predictor: adapted to this teacher.
+        predictor: predictor that was adapted to this teacher.
         teacher: teacher whose weights the candidates take.
         architectures: architectures of the N candidates.
         space: search space that gives the architecture codes.

@@ -46,8 +46,8 @@ class Collector:
         noise_image: the fixed input, float32 [1, 3, r, r].
         recipe: recipe of the distillation to be predicted.
         workers: worker processes that run the costly measurements.
-        store: store that keeps the measurements.
-        device: on which device of the workers.
+        store: store of measurements that were made before.
+        device: device that workers measure on.
         seed: random seed of batches.
     """
 

@@ -15,8 +15,8 @@ def other_settings(recipe: DistillationRecipe, others: Mapping[str, Any]) -> lis
     """Names in params.yaml of what differs between a recipe and the facts of another.
 
     Args:
-        recipe: the recipe.
-        others: as `recipe_facts` gives them.
+        recipe: recipe of the distillation to be predicted.
+        others: facts of the other recipe, as `recipe_facts` gives them.
     """
     facts = recipe_facts(recipe)
     return [

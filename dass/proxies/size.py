@@ -34,7 +34,7 @@ def size_rows(architectures: Sequence[Architecture], resolution: int, classes: i
         architectures: architectures of the n students.
         resolution: side of the images in pixels.
         classes: number of classes of the task.
-        full: the teacher's width of each stage.
+        full: full width of each stage of the teacher, in channels.
 
     Returns:
         [n, f], columns as of `Size`.

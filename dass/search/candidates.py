@@ -91,8 +91,8 @@ class Constraints:
             max_size: largest size of the weights' file, as `dass.amounts.megabytes` reads it.
             max_latency: on the device, as `dass.amounts.milliseconds` reads it.
             latency_batch: number of images in a forward pass.
-            keep_accuracy: points below the teacher.
-            keep_probability: as in `Budget`; None for `KEEP_PROBABILITY`.
+            keep_accuracy: most points of accuracy (0..100) below the teacher.
+            keep_probability: probability (0..1) of keeping that accuracy; None for `KEEP_PROBABILITY`.
 
         Raises:
             UsageError: neither a number above 0 nor a share of at most 100%, no time or size, a lower limit above the
@@ -168,7 +168,7 @@ def check_limits(
     """Refuses limits that are none before the teacher is known, which shares are of.
 
     Args:
-        max_macs: as in `Constraints.of`.
+        max_macs: limit as in `Constraints.of`.
         max_params: the largest number of parameters, in the same form.
         min_macs: the least multiply-accumulates, in the same form.
         min_params: the least number of parameters, in the same form.

@@ -95,7 +95,7 @@ def concluded(
 
     Args:
         task: task of the target.
-        predictor_id: what ranked; empty for a race.
+        predictor_id: id of the predictor that ranked; empty for a race.
         budget: limits on the cost of the pick.
         ranking: ranked candidates, the best first.
         fits: measures latency; None where there is no limit.

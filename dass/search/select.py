@@ -22,7 +22,7 @@ class Choice:
     """A pick.
 
     Attributes:
-        candidate: candidate to measure.
+        candidate: candidate that was chosen.
         latency: milliseconds measured on the device; None where there is no limit on it.
         missed: how many came before it and were slower than the limit when measured.
     """

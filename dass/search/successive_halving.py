@@ -39,7 +39,7 @@ class SearchBudget:
     """How many proxies a search may collect.
 
     Attributes:
-        candidates: architectures that are looked at all.
+        candidates: number of architectures that are ranked by size and noise, at least 1.
         one_batch: the best of them by size and noise, which are tried on one batch.
         k_step: the best of those, which train for 10 steps; half of them for 20, a quarter for 50, as far as the
             multi-fidelity predictor goes; for 5 where it goes no further.
@@ -90,8 +90,8 @@ class RungReport:
     """What a rung of a search took.
 
     Attributes:
-        fidelity: fidelity of the measurement.
-        candidates: how many were on it.
+        fidelity: fidelity that was measured.
+        candidates: number of candidates that were measured.
         seconds: seconds of proxies and prediction.
     """
 
@@ -125,7 +125,7 @@ def successive_halving(
     Args:
         predictor: predictor that was learned from source tasks.
         predictor_id: id of the predictor, for the result.
-        collector: of proxies of the target's students.
+        collector: collector of proxies of the target's students.
         space: search space that candidates come from.
         task: the target; over how many test images accuracies are is part of what intervals tell.
         budget: limits on the cost of candidates.
@@ -203,7 +203,7 @@ def search_by_multi_fidelity(
         recipe: recipe of the distillation to be predicted, see `check_fits`.
         space: search space of the candidates; None for the space that the multi-fidelity predictor has learned from.
         workers: worker processes that collect proxies.
-        store: what keeps it.
+        store: store of proxies that were measured before.
         device: device of the workers.
         budget: limits on the cost of candidates.
         effort: numbers of proxies to collect.

@@ -20,7 +20,7 @@ class Distilled:
 
     Attributes:
         student: what it is; accuracies are those of the held-out training images.
-        path: path of its weights.
+        path: path of the student's weights.
     """
 
     student: TrainedStudent
@@ -147,8 +147,8 @@ def smallest_keeping(
     Args:
         architectures: by ascending cost; accuracy is taken to rise with it.
         tries: students that are distilled at most, at least 1.
-        keeps: tells whether one is accurate enough.
-        distil: makes one.
+        keeps: function that tells whether a student is accurate enough.
+        distil: function that distils an architecture.
 
     Returns:
         Those that were distilled: the cheapest that is accurate enough first, else the most accurate.

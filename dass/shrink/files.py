@@ -36,12 +36,12 @@ class Filed:
     Attributes:
         model: its version in the registry, `models:/name/version`.
         alias: `champion`, or `challenger` where another student of the task is better.
-        reason: for the alias.
+        reason: reason for the alias, in one sentence.
         weights: its safetensors file.
         onnx: its ONNX files, that of 8-bit integers the second; none where the extra is not installed.
         tracking: address of the registry.
         teacher_latency: milliseconds of the teacher on this device, for batches of 1 and 32.
-        student_latency: of the student.
+        student_latency: milliseconds of one forward pass of the student, for batches of 1 and 32.
         run_id: id of the run in the registry that they belong to.
         timed_on: what latency was measured on.
         int8: what the file of 8-bit integers reaches beside the other, in words; empty where there is no ONNX.

@@ -32,7 +32,7 @@ def page(task: Task, request: Request, shrunk: Shrunk, filed: Filed, command: st
         request: request with limits and time.
         shrunk: result of the shrinking.
         filed: registered version.
-        command: that makes the same again.
+        command: command line that makes the same again.
         seconds: that the last run of the command took.
     """
     chosen, test = shrunk.chosen, shrunk.test

@@ -79,7 +79,7 @@ class Shrunk:
         test: what it reaches on the test images.
         logits: of the test images, [n, classes].
         agreement: percent of the test images on which it and its teacher say the same.
-        epochs: for which each was distilled.
+        epochs: number of epochs that each student was distilled for.
         seconds: seconds that this call took.
         held_out: training images that chose between the students.
         floor_check: how it stands to the accuracy that was asked for; None where none was.
@@ -137,7 +137,7 @@ def shrink(
     Args:
         task: task with its images and its teacher.
         request: request with limits and time.
-        folder: keeps every finished step.
+        folder: folder that keeps every finished step.
         device: device that students train on.
         tell: called with a line for each step.
         progress: called with steps done and in all of what is running.

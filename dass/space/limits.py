@@ -35,7 +35,7 @@ class Limits:
     Attributes:
         least_macs: fewest multiply-accumulates of a member.
         least_params: fewest parameters of a member, perhaps another one.
-        smallest: both, in words.
+        smallest: MACs and parameters of the smallest member, in words.
         largest: cost of the largest member, in words.
     """
 

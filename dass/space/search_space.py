@@ -417,8 +417,8 @@ def too_few(wanted: int, available: int, ends: tuple[str, str] | None) -> UsageE
     """What is said where a space has fewer members than are asked for.
 
     Args:
-        wanted: number that is wanted.
-        available: number that there are.
+        wanted: number of architectures that is wanted.
+        available: number of architectures that there are.
         ends: cost of the smallest and of the largest member, in words; None without limits on cost.
     """
     within = f" within the limits; the smallest member has {ends[0]}, the largest {ends[1]}" if ends else ""

@@ -144,7 +144,7 @@ class TaskWriter:
 
         Args:
             records: records to add.
-            strict: add nothing where something disagrees.
+            strict: whether to add nothing where a record disagrees.
 
         Raises:
             DassError: a record of another task, or the disk is full.
@@ -161,7 +161,7 @@ class TaskWriter:
         """Takes records out and gives them back.
 
         Args:
-            wanted: whether a record is to go.
+            wanted: function that tells whether a record is removed.
 
         Raises:
             DassError: the disk is full; then all are still there.

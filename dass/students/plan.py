@@ -29,9 +29,9 @@ def source_jobs(space: SearchSpace, count: int, seed: int, task: str) -> list[St
 
     Args:
         space: search space that they come from.
-        count: number that is wanted.
+        count: number of students that is wanted.
         seed: random seed of the run; shapes the sample and is the students' training seed.
-        task: the task's name; shapes the sample.
+        task: name of the task, on which the sample depends.
 
     Raises:
         UsageError: the space holds fewer.
@@ -45,7 +45,7 @@ def target_jobs(space: SearchSpace, count: int, seed: int, repeated: int = 0) ->
 
     Args:
         space: search space that they come from.
-        count: number that is wanted.
+        count: number of students that is wanted.
         seed: random seed of the run; shapes the sample and is the students' training seed.
         repeated: how many of them, the first, are trained once more under seed + 1 (the noise ceiling).
 

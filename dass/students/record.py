@@ -102,8 +102,8 @@ class Conflict:
     """Two records of one student that disagree.
 
     Attributes:
-        existing: the one already there.
-        refused: the other.
+        existing: record that was there already.
+        refused: record that was refused.
         fields: names of the fields that differ.
     """
 

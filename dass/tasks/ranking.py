@@ -82,8 +82,8 @@ def ranking_task(stored: StoredTask, task: Task, records: Sequence[StudentRecord
     """A task of params.yaml with its known students.
 
     Args:
-        stored: where it lies.
-        task: its images and teacher.
+        stored: files of the task in the project.
+        task: images and teacher of the task.
         records: records of the students.
         device: device that the teacher is put on.
     """

@@ -14,7 +14,7 @@ def student_jobs(stored: StoredTask, count: int | None = None) -> list[StudentJo
     """The students that a task is to have.
 
     Args:
-        stored: the task.
+        stored: files of the task in the project.
         count: how many architectures; None for the number in params.yaml.
 
     Raises:

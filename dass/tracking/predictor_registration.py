@@ -93,7 +93,7 @@ def register_adapted(
     Args:
         store: tracking store (runs and registry) that is written to.
         run_id: id of the target's MLflow run.
-        checkpoint: the meta-learned predictor.
+        checkpoint: file of the meta-learned predictor.
         teacher: teacher of the target.
         teacher_card: card of the teacher, whose accuracy is the guide.
         lineage: code and data that it came from.

@@ -155,7 +155,7 @@ def register_model(
         run_id: id of the MLflow run that it belongs to.
         name: name of the registered model, made when missing.
         key: `find_version` finds the version under it.
-        package: the model.
+        package: files of the model and what loading needs.
         about: what all versions of the model have in common, in a sentence; described so when the model is made.
         card: Markdown; the version's description, and `card.md` among the model's files.
         tags: tags of the version, beside those of the lineage; `card.json` among the files.
@@ -199,7 +199,7 @@ def add_metrics(
 
     Args:
         store: tracking store that holds the registered model.
-        version: the version.
+        version: version that the numbers belong to.
         metrics: numbers by their names.
         dataset: name and digest of the images that they were measured on.
 

@@ -39,7 +39,7 @@ class RequestCounters:
         Args:
             model: name of the model.
             status: of HTTP; None where nobody waited for the answer.
-            seconds: seconds that it took.
+            seconds: duration of the request, in seconds.
         """
         self._requests.labels(model, GONE if status is None else str(int(status))).inc()
         self._seconds.labels(model).observe(seconds)

@@ -76,7 +76,7 @@ class RunContent:
         curves: metrics over time.
         files: artifacts, kept at the top level under their own names.
         table: rows shown as a table.
-        inputs: datasets.
+        inputs: datasets that the run has read.
         note: Markdown shown with the run.
         tags: tags by which runs are found.
     """

@@ -39,7 +39,7 @@ class Answer:
 
     Attributes:
         status: status code of HTTP.
-        body: body of the request.
+        body: body of the request, JSON in UTF-8.
         kind: content type of the answer.
         last: whether the connection ends with it, since the request was not read to its end.
     """
@@ -133,7 +133,7 @@ def check_json(body: bytes, bytes_per_list: int) -> None:
     """Refuses, at the price of one look, what would cost a parser its stack, minutes or gigabytes.
 
     Args:
-        body: body of the request.
+        body: body of the request, JSON in UTF-8.
         bytes_per_list: that its lists have on average at least.
 
     Raises:
@@ -158,7 +158,7 @@ def check_texts(body: bytes) -> None:
     """Refuses what numpy, which gives each text of an array the room of the longest, would make gigabytes of.
 
     Args:
-        body: body of the request.
+        body: body of the request, JSON in UTF-8.
 
     Raises:
         RefusedError: many texts and one that is far longer.

@@ -68,7 +68,7 @@ def bind(host: str, port: int) -> socket.socket:
 
     Args:
         host: address to listen at.
-        port: port of the socket.
+        port: port to listen at, 0 for any free one.
 
     Raises:
         UsageError: there is no such address here, or another process has it.
@@ -86,7 +86,7 @@ def run_app(app: ScoringApp, listening: socket.socket) -> None:
     """Answers requests, see `ScoringApp`, until it is stopped.
 
     Args:
-        app: answers.
+        app: application that answers requests.
         listening: socket that `bind` returned.
     """
     host, port = listening.getsockname()[:2]

@@ -176,7 +176,7 @@ def log_evaluation(
         lineage: code and data that it came from.
         preset: name of the preset of params.yaml.
         reference: the method that the others are compared with.
-        methods: in the order of the tables.
+        methods: methods, in the order of the tables.
         rows: all methods on all targets; the outer run's table.
         picks: distilled picks; their mean accuracy is the metric `pick_accuracy/<target>`.
         files: pictures and tables.

@@ -13,8 +13,8 @@ class TrainingState:
     """A run at the end of an epoch.
 
     Attributes:
-        epoch: epochs done.
-        seconds: seconds spent so far.
+        epoch: number of epochs done, from 0.
+        seconds: seconds of training so far, those before a stop included.
         members: state of each network, its weights, its optimizer's state and what was seen of it.
     """
 

@@ -27,12 +27,12 @@ def is_current(
     """Whether the teacher at `path` is whole and was trained as it would be now.
 
     Args:
-        path: path of its weights.
+        path: path of the teacher's weights.
         data: images and labels of the task.
-        architecture: that it should have.
+        architecture: architecture that the teacher should have.
         recipe: recipe of its training.
         seed: random seed of its training.
-        device: that would train it.
+        device: device that would train the teacher.
         tell: called with a line about a teacher that is damaged.
     """
     if not card_path(path).exists():

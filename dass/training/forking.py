@@ -34,7 +34,7 @@ class Forker:
     """The program's end of a process that forks.
 
     Args:
-        requests: the connection to it.
+        requests: connection to the process that forks.
     """
 
     def __init__(self, requests: socket.socket) -> None:
@@ -52,7 +52,7 @@ class Forker:
 
         Args:
             file: number of the fork's end of a pipe.
-            threads: of torch, in the fork.
+            threads: number of torch threads in the fork, at least 1.
 
         Raises:
             OSError: the process that forks is gone.
@@ -76,7 +76,7 @@ class Forked:
     """A fork; to its user as a `subprocess.Popen`.
 
     Args:
-        forker: whose child it is.
+        forker: process that this one was forked from.
         pid: its number, which no other process gets before its exit code was asked for.
     """
 
@@ -115,7 +115,7 @@ def start(serve: Serve) -> Forker | None:
     """Forks the process that forks; to be called while this one has a single thread and has computed nothing.
 
     Args:
-        serve: what each fork does.
+        serve: function that each fork runs.
 
     Returns:
         The connection to it; None on systems that lack what it takes.

@@ -66,7 +66,7 @@ def train(
         networks: the group; left on `device` with channels-last weights.
         data: images and labels of the task.
         recipe: recipe with epochs, rates, augmentation and precision.
-        loss: what each network is trained towards.
+        loss: loss that each network minimises.
         seed: random seed of batch order and augmentation.
         device: device to train on.
         warmup_epochs: epochs of linear warm-up, within the recipe's.

@@ -34,7 +34,7 @@ def label_loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     Args:
         logits: outputs before softmax, float32 [b, classes].
         labels: class of each image of the batch, int64 [b].
-        smoothing: 0 for plain labels.
+        smoothing: share (0..1) of the label that is spread over all classes; 0 for plain labels.
 
     Returns:
         A scalar, averaged over the batch.

@@ -97,11 +97,11 @@ def train_teacher(
     """Trains a teacher from random weights on labels with smoothing.
 
     Args:
-        data: images and labels of the student's task.
-        architecture: architecture of the network.
-        recipe: recipe of the distillation.
+        data: images and labels of the teacher's task.
+        architecture: architecture of the teacher.
+        recipe: recipe of the training.
         seed: random seed of its weights, batch order and augmentation.
-        device: torch device of the computation.
+        device: device that the teacher is trained on.
         progress: called with steps done and in all.
         checkpoint: a file in which the run's state is kept while it lasts, so that a killed run goes on; removed by
             the caller once the result is safe. One left by other settings or data is replaced.
@@ -159,7 +159,7 @@ def train_and_save_teacher(
     Args:
         load: function that reads the task's data.
         architecture: architecture of the teacher.
-        recipe: recipe of the distillation.
+        recipe: recipe of the training.
         path: the weights' file, `<task>.safetensors`; the card goes beside it.
         seed: random seed of its weights, batch order and augmentation.
         device: torch's name of the device.
@@ -220,7 +220,7 @@ def distill(
         data: images and labels of the task.
         recipe: recipe of the distillation.
         seed: random seed of batch order and augmentation, the group's.
-        device: torch device of the computation.
+        device: device that the students are trained on.
         progress: called with steps done and in all.
         teacher_logits: the teacher's logits where they are known already; None to compute them, once per batch.
 

@@ -116,7 +116,7 @@ class _Recording:
     """A network's step.
 
     Attributes:
-        graph: replays it.
+        graph: CUDA graph of the step.
         stream: CUDA stream of the replay.
         loss: scalar, overwritten by each replay.
     """

@@ -109,7 +109,7 @@ def check_classes(outputs: int, data: TaskData, name: str) -> None:
     """Refuses a network that cannot have been trained on a task.
 
     Args:
-        outputs: outputs of the network.
+        outputs: number of outputs of the network.
         data: images and labels of the task.
         name: name of the network, for the message.
 
@@ -129,7 +129,7 @@ def bring_in_teacher(
     """Reads a checkpoint as the teacher of a task and measures it on the task's test images, in float32.
 
     Args:
-        teacher: path of the teacher's file.
+        teacher: file of the teacher's weights, and how to read it.
         data: images and labels of the task, on the CPU.
         device: device that it is measured on.
         largest: the architecture that it must have; None for any of a supported family.

@@ -90,8 +90,8 @@ class Revealed:
 
     Attributes:
         task: the target; it knows those that may be shown, in random order, and no others.
-        shown: which they are, in that order.
-        held_out: the others, ascending.
+        shown: indices of the students that may be shown, int64, in random order.
+        held_out: indices of the other students, int64, ascending.
     """
 
     task: RankingTask
@@ -127,7 +127,7 @@ class FewShotPoint:
 
     Attributes:
         target: name of the target.
-        draw: which draw of students was shown.
+        draw: number of the draw, from 0.
         shots: how many of it; 0 for the guide, the teacher's own pair.
         seconds: collecting them: the sum of their distillations, or the teacher's one pass over the test images.
         src: Spearman correlation over the students that no number of shots shows in this draw.

@@ -48,7 +48,7 @@ def class_features(
 
     Args:
         task: task whose training images are described.
-        extractor: the network that looks.
+        extractor: network that gives the features.
         per_class: most images of a class.
         seed: random seed of their choice.
         precision: number format of convolutions, `float32` or `bfloat16`.

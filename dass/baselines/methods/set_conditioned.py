@@ -64,7 +64,7 @@ class SetConditionedRanker(Ranker):
         published_rate: learning rate of Adam that the authors publish, above 0.
         network_: what was learned, after `fit`.
         extractor_: what looks at images of all tasks, after `fit`; None where each task's teacher does.
-        scale_: of its predictions, after `fit`.
+        scale_: scale of the predictions, after `fit`.
         history_: all looks at the validation tasks.
         best_: the look at which the weights were taken.
     """

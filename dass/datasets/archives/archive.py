@@ -14,7 +14,7 @@ class Archive:
     """Files by name, wherever they lie; nothing is unpacked to read one.
 
     Attributes:
-        label: name of it in messages.
+        label: name of the archive in messages.
         names: its files, sorted, with `/` between folders, in Unicode's composed form (NFC); hidden files are left out.
         folders: its folders, the empty ones too, sorted.
         open_bytes: reads one file, or as many bytes of its beginning as the second argument says (-1 for all).
