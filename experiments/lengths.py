@@ -63,9 +63,12 @@ def lengths(times: int, count: int, *names: str) -> None:
     for name in names:
         target = EvaluatedTarget.read(project, name, device())
         recipe = project.params.distillation.for_images(len(target.task.data.train_labels))
-        longer = replace(project, params=project.params.model_copy(
-            update={"distillation": recipe.model_copy(update={"epochs": times * recipe.epochs})}
-        ))  # fmt: skip
+        longer = replace(
+            project,
+            params=project.params.model_copy(
+                update={"distillation": recipe.model_copy(update={"epochs": times * recipe.epochs})}
+            ),
+        )
         known = dict(zip(target.task.architectures[:count], target.task.accuracies, strict=False))
         reached = distil_longer.with_options(task_run_name=f"students of {name}")(longer, target, tuple(known))
         both = tuple(architecture for architecture in known if architecture in reached)

@@ -122,13 +122,19 @@ def summary_of(project: Project, findings: Findings) -> dict[str, Any]:
     for ground_truth in findings.ground_truths:
         spread, ceiling = ground_truth.spread, values.get((CEILING, ground_truth.target, "src"))
         summary["targets"][ground_truth.target] |= {
-            "accuracy_mean": spread.mean, "accuracy_deviation": spread.deviation, "accuracy_error": spread.error,
-            "counts_in_mean": ground_truth.counts, "noise_ceiling": ceiling.value if ceiling else None,
-        }  # fmt: skip
+            "accuracy_mean": spread.mean,
+            "accuracy_deviation": spread.deviation,
+            "accuracy_error": spread.error,
+            "counts_in_mean": ground_truth.counts,
+            "noise_ceiling": ceiling.value if ceiling else None,
+        }
         if src := values.get((REFERENCE, ground_truth.target, "src")):
             summary["targets"][ground_truth.target] |= {
-                "src": src.value, "src_low": src.low, "src_high": src.high, "students": src.n,
-            }  # fmt: skip
+                "src": src.value,
+                "src_low": src.low,
+                "src_high": src.high,
+                "students": src.n,
+            }
         if best := best_baseline(findings.rows, ground_truth.target, findings.baselines):
             summary["targets"][ground_truth.target] |= {"best_baseline": best.method, "best_baseline_src": best.value}
     if mean := values.get((REFERENCE, MEAN, "src")):

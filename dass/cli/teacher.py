@@ -101,8 +101,10 @@ def _facts(file: Any, data: str | None, resolution: int | None) -> dict[str, Any
             if read.classes and not named and not file.classes:
                 order += "; the names in the file are not those of the dataset and are not used"
             facts |= {
-                "order_of_classes": order, "accuracy": task.card.accuracy, "test_images": len(task.data.test_labels)
-            }  # fmt: skip
+                "order_of_classes": order,
+                "accuracy": task.card.accuracy,
+                "test_images": len(task.data.test_labels),
+            }
     return facts
 
 

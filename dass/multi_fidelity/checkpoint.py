@@ -77,9 +77,11 @@ class _MultiFidelityFile:
 
 
 MULTI_FIDELITY_PREDICTORS = CardFormat(
-    _MultiFidelityFile, "the card of a multi-fidelity predictor",
-    "restore both with `dvc checkout` or run the `multi_fidelity` stage again", version=3,
-)  # fmt: skip
+    _MultiFidelityFile,
+    "the card of a multi-fidelity predictor",
+    "restore both with `dvc checkout` or run the `multi_fidelity` stage again",
+    version=3,
+)
 
 
 def save_multi_fidelity(path: Path, predictor: MultiFidelityPredictor, card: MultiFidelityCard) -> None:

@@ -80,9 +80,11 @@ class _PredictorFile:
 
 
 PREDICTORS = CardFormat(
-    _PredictorFile, "the card of a predictor", "restore both with `dvc checkout` or run the `meta_train` stage again",
+    _PredictorFile,
+    "the card of a predictor",
+    "restore both with `dvc checkout` or run the `meta_train` stage again",
     version=1,
-)  # fmt: skip
+)
 
 
 def save_predictor(path: Path, predictor: MetaPredictor, card: PredictorCard) -> None:

@@ -217,7 +217,7 @@ def _one_more_fits(students: int, seconds: float, left: float) -> bool:
     """Whether a first round of another student leaves time for the rounds that follow it.
 
     Args:
-        students: students that have finished the first round.
+        students: number of students that have taken the first round, at least 1.
         seconds: seconds that they took.
         left: seconds of all rounds together.
     """

@@ -245,9 +245,12 @@ class _Ascent:
     def predict(self, architectures: Sequence[Architecture], fidelity: Fidelity) -> Prediction:
         proxies = gather(self._collector, architectures, fidelity, self._progress)
         return self._predictor.predict(
-            proxies, fidelity, teacher_accuracy=self._task.teacher_accuracy,
-            classes=self._task.teacher.classes, test_images=self._task.test_images,
-        )  # fmt: skip
+            proxies,
+            fidelity,
+            teacher_accuracy=self._task.teacher_accuracy,
+            classes=self._task.teacher.classes,
+            test_images=self._task.test_images,
+        )
 
     def look(self, architectures: Sequence[Architecture], fidelity: Fidelity) -> None:
         made = self.predict(architectures, fidelity)

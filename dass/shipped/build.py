@@ -154,10 +154,13 @@ def _facts(kind: Kind, weights: Path) -> Mapping[str, Any]:
         }  # fmt: skip
     multi_fidelity = load_multi_fidelity(weights)[1]
     return {
-        "resolution": multi_fidelity.resolution, "students": multi_fidelity.students, "recipe": multi_fidelity.recipe,
-        "covered": multi_fidelity.covered, "left_out": multi_fidelity.left_out,
+        "resolution": multi_fidelity.resolution,
+        "students": multi_fidelity.students,
+        "recipe": multi_fidelity.recipe,
+        "covered": multi_fidelity.covered,
+        "left_out": multi_fidelity.left_out,
         "torch_version": multi_fidelity.torch_version,
-    }  # fmt: skip
+    }
 
 
 def _score(kind: Kind, weights: Path, target: Fixture, workers: Workers) -> TargetScore:
@@ -187,9 +190,12 @@ def _small(target: Fixture) -> Fixture:
     data = target.data
     images = data.train_images.permute(0, 2, 3, 1)[chosen].permute(0, 3, 1, 2)
     small = replace(
-        data, train_images=images, train_labels=data.train_labels[chosen], test_images=data.test_images[:0],
+        data,
+        train_images=images,
+        train_labels=data.train_labels[chosen],
+        test_images=data.test_images[:0],
         test_labels=data.test_labels[:0],
-    )  # fmt: skip
+    )
     # The same on processors with bfloat16 and without, so that a correlation can be held to its card everywhere.
     return replace(
         target,

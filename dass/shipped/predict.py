@@ -71,7 +71,10 @@ def predict(kind: Kind, weights: Path, task: Fixture, proxies: str, workers: Wor
         store=ProxyStore(None), device=CPU, seed=learned.seed,
     )  # fmt: skip
     made = multi_fidelity.predict(
-        gather(collector, task.architectures, fidelity), fidelity, teacher_accuracy=task.card.accuracy,
-        classes=len(task.data.classes), test_images=task.test_images,
-    )  # fmt: skip
+        gather(collector, task.architectures, fidelity),
+        fidelity,
+        teacher_accuracy=task.card.accuracy,
+        classes=len(task.data.classes),
+        test_images=task.test_images,
+    )
     return Predicted(made.mean, made.low, made.high)

@@ -99,10 +99,13 @@ class Options:
             UsageError: an option is not as described.
         """
         return TeacherFile.of(
-            Path(self.teacher), normalization=self.normalization,
-            classes=None if self.classes is None else Path(self.classes), expect_accuracy=self.expect_accuracy,
-            layout=self.layout, sort_channels=self.sort_channels,
-        )  # fmt: skip
+            Path(self.teacher),
+            normalization=self.normalization,
+            classes=None if self.classes is None else Path(self.classes),
+            expect_accuracy=self.expect_accuracy,
+            layout=self.layout,
+            sort_channels=self.sort_channels,
+        )
 
 
 @dataclass(frozen=True)

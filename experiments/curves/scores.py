@@ -120,10 +120,13 @@ def _learned(study: Study, task: str, records: Sequence[CurveRecord], root: Path
     teacher, fit, _ = opened(study, task)
     project = Project.open(root)
     target = Fixture(
-        teacher=teacher, card=load_card(study.teacher_file(task)), data=fit,
+        teacher=teacher,
+        card=load_card(study.teacher_file(task)),
+        data=fit,
         recipe=study.params.distillation.for_images(len(fit.train_labels)),
-        architectures=tuple(Architecture.from_json(one.architecture) for one in records), accuracies=(),
-    )  # fmt: skip
+        architectures=tuple(Architecture.from_json(one.architecture) for one in records),
+        accuracies=(),
+    )
     kinds: list[tuple[Kind, Path, str, str]] = []
     if project.predictor_file.exists():
         kinds.append(("dass", project.predictor_file, EMBEDDING, "embedding"))

@@ -66,9 +66,12 @@ def against_a_race() -> str:
     """Differences of predictors and rankings to a race of 8, under both limits."""
     rows = json.loads((LONG / "rows.json").read_text())
     chosen = [
-        "multi-fidelity, size and shape", "multi-fidelity, one batch", "multi-fidelity, 20 steps", "DaSS",
+        "multi-fidelity, size and shape",
+        "multi-fidelity, one batch",
+        "multi-fidelity, 20 steps",
+        "DaSS",
         "one batch, loss",
-    ]  # fmt: skip
+    ]
 
     def accuracies(name: str, size: str, limit: float) -> dict[str, float]:
         own = [row for row in rows if (row["method"], row["limit"]) == (name, limit) and row["size"].startswith(size)]
