@@ -16,8 +16,8 @@ from dass.families.ofa_resnet import OfaResNet, divisible
 from dass.families.registry import family_to_json
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost, cost
-from dass.space.limits import in_words
-from dass.space.search_space import SearchSpace, is_limited, too_few
+from dass.space.limits import in_words, is_limited, too_few
+from dass.space.search_space import SearchSpace
 
 PATIENCE = 20_000  # draws without a new architecture within the limits after which there are taken to be no more
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dass.errors import UsageError
 from dass.families.blocks import Block, halved, side_behind
 from dass.space.architecture import Architecture
 from dass.space.cost import blocks_cost, cost
@@ -149,3 +150,30 @@ def _with_stem(
         return (family.block(stage, 0, entering, width),)
     stem = family.stem(((width,), *largest.widths[1:]))
     return (*stem, family.block(0, 0, stem[-1].leaving, width))
+
+
+def is_limited(*limits: float | None, resolution: int | None, classes: int | None) -> bool:
+    """Whether there is a limit on MACs or parameters.
+
+    Raises:
+        UsageError: there is one, and the resolution or the number of classes, which costs depend on, is not given.
+    """
+    limited = any(limit is not None for limit in limits)
+    if limited and (resolution is None or classes is None):
+        raise UsageError("a limit on MACs or parameters needs the resolution and the number of classes")
+    return limited
+
+
+def too_few(wanted: int, available: int, ends: tuple[str, str] | None) -> UsageError:
+    """What is said where a space has fewer members than are asked for.
+
+    Args:
+        wanted: number of architectures that is wanted.
+        available: number of architectures that there are.
+        ends: cost of the smallest and of the largest member, in words; None without limits on cost.
+    """
+    within = f" within the limits; the smallest member has {ends[0]}, the largest {ends[1]}" if ends else ""
+    return UsageError(
+        f"asked for {wanted} distinct architectures, but the search space has only {available} that can be found"
+        f"{within}: ask for fewer or widen the space or the limits"
+    )

@@ -1,6 +1,6 @@
 """What a student may be: depth per stage, and a width ratio per stage or per block."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import prod
@@ -18,13 +18,11 @@ from dass.families.family import Family, lay_out
 from dass.families.paper_resnet import PAPER_RESNET
 from dass.families.registry import FAMILIES, family_from_json, family_to_json
 from dass.space.architecture import Architecture
-from dass.space.limits import Limits
+from dass.space.limits import Limits, is_limited, too_few
+from dass.space.sampling import WORD, sample_by_draws, sample_exactly
 
 ENUMERABLE = 2**21  # spaces up to this size are sampled exactly; the tables' space has 37^4 = 1,874,161
-DRAWS = 4096  # architectures drawn at a time from larger spaces
-PATIENCE = 256  # rounds without a new architecture after which a larger space counts as exhausted
 RATIOS = tuple(eighth / 8 for eighth in range(2, 9))  # of a space that neither params.yaml nor a predictor fixes
-WORD = 2**62  # option numbers up to this one are machine words, larger ones Python's integers
 
 
 @dataclass(frozen=True)
@@ -263,7 +261,7 @@ class SearchSpace:
             fits = self.limits(
                 max_macs, max_params, min_macs=min_macs, min_params=min_params, resolution=resolution, classes=classes
             )
-        chosen = self._sample_exactly(n, rng, fits) if self.size <= ENUMERABLE else self._sample_by_draws(n, rng, fits)
+        chosen = (sample_exactly if self.size <= ENUMERABLE else sample_by_draws)(self._options_per_depth, n, rng, fits)
         if fits and not len(chosen) and n:
             raise UsageError(
                 f"no member of the search space fits the limits: the smallest member has {fits.smallest}, the largest "
@@ -346,49 +344,6 @@ class SearchSpace:
             first += number
         return positions
 
-    def _sample_exactly(self, n: int, rng: np.random.Generator, fits: Limits | None) -> NDArray[np.int64]:
-        """Draws option numbers [<= n, stages] without replacement from the enumerated space."""
-        # The smallest of exponential variables divided by weights is a draw by weight; in ascending order they
-        # are successive draws without replacement.
-        weights = np.ones(())
-        for counts in self._options_per_depth:
-            weights = np.multiply.outer(weights, np.concatenate([np.full(count, 1 / count) for count in counts]))
-        keys = rng.standard_exponential(self.size) / weights.ravel()
-        rows = np.stack(np.unravel_index(np.argsort(keys, kind="stable"), self.stage_options), axis=1)
-        return (rows if fits is None else rows[fits(rows)])[:n]
-
-    def _sample_by_draws(self, n: int, rng: np.random.Generator, fits: Limits | None) -> list[tuple[int, ...]]:
-        """Draws option numbers [<= n, stages] until n distinct ones are there or no new ones come."""
-        rows_drawn: dict[tuple[int, ...], None] = {}
-        fruitless = 0
-        for rows in self._draws(rng):
-            if len(rows_drawn) >= n or fruitless >= PATIENCE:
-                break
-            before = len(rows_drawn)
-            rows_drawn.update(dict.fromkeys(map(tuple, (rows if fits is None else rows[fits(rows)]).tolist())))
-            fruitless = 0 if len(rows_drawn) > before else fruitless + 1
-        return list(rows_drawn)[:n]
-
-    def _draws(self, rng: np.random.Generator) -> Iterator[NDArray[Any]]:
-        """Option numbers [DRAWS, stages]: each depth with equal chance, then each choice with equal chance."""
-        stages = np.arange(len(self.widths))
-        kind = np.int64 if max(self.stage_options) <= WORD else object
-        counts = np.zeros((len(stages), max(self.depths)), dtype=kind)
-        first = np.zeros_like(counts)
-        for stage, per_depth in enumerate(self._options_per_depth):
-            counts[stage, : len(per_depth)] = per_depth
-            first[stage, 1 : len(per_depth)] = np.cumsum(np.array(per_depth[:-1], dtype=kind))
-        # One limit for all stages and an array of equal limits draw different numbers: samples must stay what they are.
-        deepest = self.depths[0] if len(set(self.depths)) == 1 else np.array(self.depths)
-        while True:
-            depth = rng.integers(0, deepest, (DRAWS, len(stages)))
-            options = counts[stages, depth]
-            if kind is np.int64:
-                yield first[stages, depth] + rng.integers(0, options)
-            else:  # more than a machine word holds: two draws, of which the second decides next to nothing
-                high, low = (rng.integers(0, 2**62, options.shape).astype(object) for _ in range(2))
-                yield first[stages, depth] + ((high << 62) + low) * options // 2**124
-
 
 SearchSpaceField = Annotated[
     SearchSpace, PlainValidator(SearchSpace.from_facts), PlainSerializer(lambda space: space.facts())
@@ -399,30 +354,3 @@ SearchSpaceField = Annotated[
 def _tuples(value: Any) -> Any:
     """Lists as tuples, also within one another."""
     return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
-
-
-def is_limited(*limits: float | None, resolution: int | None, classes: int | None) -> bool:
-    """Whether there is a limit on MACs or parameters.
-
-    Raises:
-        UsageError: there is one, and the resolution or the number of classes, which costs depend on, is not given.
-    """
-    limited = any(limit is not None for limit in limits)
-    if limited and (resolution is None or classes is None):
-        raise UsageError("a limit on MACs or parameters needs the resolution and the number of classes")
-    return limited
-
-
-def too_few(wanted: int, available: int, ends: tuple[str, str] | None) -> UsageError:
-    """What is said where a space has fewer members than are asked for.
-
-    Args:
-        wanted: number of architectures that is wanted.
-        available: number of architectures that there are.
-        ends: cost of the smallest and of the largest member, in words; None without limits on cost.
-    """
-    within = f" within the limits; the smallest member has {ends[0]}, the largest {ends[1]}" if ends else ""
-    return UsageError(
-        f"asked for {wanted} distinct architectures, but the search space has only {available} that can be found"
-        f"{within}: ask for fewer or widen the space or the limits"
-    )
