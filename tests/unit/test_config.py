@@ -7,41 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dass.config import Augmentation, Params, recipe_id
+from dass.config import Params
 from dass.errors import UsageError
 from dass.params_file import load_params, parse_params, read_yaml
 from flows.paper_tiny import OFA, PAPER, small_values
-from tests.samples import RECIPE
+from tests.demo_params import DEMO, Key, changed, refused
 
 ROOT = Path(__file__).parents[2]
 PRESETS = sorted(ROOT.glob("presets/*.yaml"))
-DEMO: dict[str, Any] = yaml.safe_load((ROOT / "presets" / "demo.yaml").read_text())
-Key = tuple[str | int, ...]
-
-
-def refused(values: object) -> str:
-    """The one line with which values are refused."""
-    with pytest.raises(UsageError) as caught:
-        parse_params(values, "params.yaml")
-    message = str(caught.value)
-    assert message.startswith("params.yaml: ")
-    assert "\n" not in message
-    return message
-
-
-def changed(key: Key, value: object) -> dict[str, Any]:
-    """The demo preset with another value at a key."""
-    values = copy.deepcopy(DEMO)
-    block: Any = values
-    for part in key[:-1]:
-        block = block[part]
-    block[key[-1]] = value
-    return values
 
 
 def keys_of(value: object, before: Key = ()) -> Iterator[Key]:
@@ -260,29 +237,6 @@ def test_parameters_cannot_be_changed() -> None:
         params.seed = 1  # type: ignore[misc]
 
 
-@given(count=st.integers(0, 10**6), min_steps=st.integers(0, 10**6))
-def test_a_small_dataset_gets_the_fewest_epochs_that_make_min_steps(count: int, min_steps: int) -> None:
-    recipe = RECIPE.model_copy(update={"min_steps": min_steps})
-    resolved = recipe.for_images(count)
-    steps = max(count // recipe.batch_size, 1)
-    assert resolved.epochs >= recipe.epochs
-    assert resolved.epochs * steps >= min_steps
-    assert resolved.epochs == recipe.epochs or (resolved.epochs - 1) * steps < min_steps
-    assert resolved.model_copy(update={"epochs": 3, "min_steps": min_steps}) == recipe
-    assert resolved.for_images(count) == resolved
-
-
-def test_a_recipes_id_names_everything_that_can_change_a_result() -> None:
-    names = {recipe_id(RECIPE, precision) for precision in ("float32", "bfloat16")}
-    for change in ({"epochs": 4}, {"temperature": 4.0}, {"augmentation": Augmentation(flip=True, crop_padding=2)}):
-        names.add(recipe_id(RECIPE.model_copy(update=change), "float32"))
-    assert len(names) == 5
-    assert recipe_id(RECIPE.model_copy(), "float32") in names
-    # What min_steps came to counts, not how it was written.
-    written = [RECIPE.model_copy(update={"min_steps": steps}).for_images(16) for steps in (0, 2, 3)]
-    assert len({recipe_id(recipe, "float32") for recipe in written}) == 1
-
-
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text((ROOT / "presets" / "demo.yaml").read_text() + "seed: 1\n")
@@ -308,47 +262,6 @@ def test_a_value_is_what_dvc_takes_it_for(tmp_path: Path, written: str) -> None:
     else:
         with pytest.raises(UsageError, match="seed"):
             load_params(path)
-
-
-@pytest.mark.parametrize("value", [0, "140%", "0%", "-5%", "%", "5", [1], True, float("inf")])
-def test_a_limit_is_millions_or_a_share(value: object) -> None:
-    assert refused(changed(("search", "max_macs"), value)).startswith("params.yaml: search.max_macs: ")
-
-
-@pytest.mark.parametrize("value", [0.5, 3, "40%", "12.5%", "100%", None])
-def test_limits_that_hold(value: object) -> None:
-    assert parse_params(changed(("search", "max_macs"), value), "params.yaml").search.max_macs == value
-
-
-@pytest.mark.parametrize("value", ["140%", -5, "%", "5", True])
-def test_a_lower_limit_is_zero_or_a_limit(value: object) -> None:
-    assert refused(changed(("search", "min_macs"), value)).startswith("params.yaml: search.min_macs: ")
-
-
-def test_a_targets_own_limits_replace_those_of_the_search_each_for_itself() -> None:
-    values = changed(("search", "min_macs"), 0.5)
-    values["search"]["max_macs"] = 1.3
-    values["targets"] = {
-        "low": {"dataset": "digits", "min_macs": 0, "max_macs": 0.4},
-        "common": {"dataset": "digits"},
-        "share": {"dataset": "digits", "max_macs": "40%"},
-    }
-    params = parse_params(values, "params.yaml")
-    found = {
-        name: tuple(target.limit(f"{end}_macs", params.search) for end in ("min", "max"))
-        for name, target in params.targets.items()
-    }
-    assert found == {"low": (0, 0.4), "common": (0.5, 1.3), "share": (0.5, "40%")}
-
-
-@pytest.mark.parametrize(
-    ("search", "target"), [({"min_macs": 2}, {}), ({"min_macs": 0.5}, {"max_macs": 0.4}), ({}, {"min_params": "50%"})]
-)
-def test_limits_that_leave_nothing_are_refused(search: dict[str, object], target: dict[str, object]) -> None:
-    values = copy.deepcopy(DEMO)
-    values["search"] |= {"max_macs": 1, "max_params": "40%"} | search
-    values["targets"] = {"digits": {"dataset": "digits"} | target}
-    assert "targets.digits: min_" in refused(values)
 
 
 SPACE = {"family": "cifar_resnet", "network": "resnet20", "ratios": [0.5, 1.0], "granularity": "block"}
@@ -381,37 +294,6 @@ def test_a_teacher_is_the_name_of_a_file(name: str) -> None:
     assert refused(changed(("targets",), target)).startswith("params.yaml: targets.digits.teacher: ")
     target["digits"]["teacher"] = "my weights, ä.pt"
     assert parse_params(changed(("targets",), target), "params.yaml").targets["digits"].teacher == "my weights, ä.pt"
-
-
-@pytest.mark.parametrize("block", ["search", "digits"])
-def test_further_limits_are_read_and_overridden(block: str) -> None:
-    values = copy.deepcopy(DEMO)
-    values["search"] |= {"max_latency": "5ms", "max_size": 2, "keep_accuracy": 1.0}
-    values["targets"]["digits"] |= {"max_latency": 0.25, "latency_batch": 8}
-    params = parse_params(values, "params.yaml")
-    names = ("max_latency", "max_size", "latency_batch", "keep_accuracy")
-    assert [params.targets["digits"].limit(name, params.search) for name in names] == [0.25, 2, 8, 1.0]
-    part = values["search"] if block == "search" else values["targets"]["digits"]
-    key = "search" if block == "search" else "targets.digits"
-    for name, wrong in (
-        ("max_latency", "5 weeks"),
-        ("max_size", 0),
-        ("max_size", [1]),
-        ("keep_accuracy", 101),
-        ("latency_batch", 0),
-    ):
-        before = part.get(name)
-        part[name] = wrong
-        assert refused(values).startswith(f"params.yaml: {key}.{name}: ")
-        part[name] = before if before is not None else (1 if name == "latency_batch" else None)
-
-
-def test_a_race_keeps_no_accuracy() -> None:
-    for place in ("search", "digits"):
-        values = copy.deepcopy(DEMO)
-        values["search"]["method"] = "race"
-        (values["search"] if place == "search" else values["targets"]["digits"])["keep_accuracy"] = 1
-        assert "keep_accuracy" in refused(values)
 
 
 @pytest.mark.parametrize("images", [None, Path("images")])
