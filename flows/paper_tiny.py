@@ -137,13 +137,13 @@ def zip_of(name: str, project: Project, images: Path | None) -> Path:
     if name == "imagenet":
         return imagenet_layout(project)
     assert images is not None
-    found = sorted(images.glob(f"{name}*.zip"))
-    if not found:
+    zips = sorted(images.glob(f"{name}*.zip"))
+    if not zips:
         raise UsageError(f"{IMAGES}: {images} has no {name}*.zip: add it, or leave the variable out")
     if name != project.params.source.dataset:
-        return found[0]
+        return zips[0]
     thinned = project.root / "source.zip"
-    thin(found[0], thinned, PER_CLASS)
+    thin(zips[0], thinned, PER_CLASS)
     return thinned
 
 

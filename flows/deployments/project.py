@@ -104,8 +104,8 @@ def meta_train(
         "learning_rate": learning_rate,
     }  # fmt: skip
     project = Project.open()
-    given = {name: value for name, value in wanted.items() if value is not None}
-    block = Predictor.model_validate(project.params.predictor.model_dump() | given)
+    changes = {name: value for name, value in wanted.items() if value is not None}
+    block = Predictor.model_validate(project.params.predictor.model_dump() | changes)
     project = replace(project, params=project.params.model_copy(update={"predictor": block}))
     folder = project.meta_trained / content_id(block.model_dump(mode="json"))
     store, version = learn(project, folder)  # goes on from what a run of the same settings has left there

@@ -147,15 +147,20 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 
 def _failure(seen: list[str], last_words: Sequence[str]) -> DassError:
-    told = [line for line in last_words if line.startswith(("error: ", "ERROR: "))] or list(last_words)[-1:]
+    lines = [line for line in last_words if line.startswith(("error: ", "ERROR: "))] or list(last_words)[-1:]
     if any(BUSY.search(line) for line in last_words):
-        return DvcBusyError(f"another dvc command is at work in this project: {told[-1]}")
+        return DvcBusyError(f"another dvc command is at work in this project: {lines[-1]}")
     stage = seen[-1] if seen else "dvc"
-    return DassError(f"{stage} failed: {told[0].removeprefix('error: ').removeprefix('ERROR: ')}")
+    return DassError(f"{stage} failed: {lines[0].removeprefix('error: ').removeprefix('ERROR: ')}")
 
 
 def _environment() -> dict[str, str]:
     """What stages run in: this environment, without what tells Prefect that this process is a flow run."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT__")}
-    path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
-    return kept | {"PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1", RUN_TAG: runtime.flow_run.name or ""}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT__")}
+    path = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
+    return environment | {
+        "PATH": path,
+        "DVC_NO_ANALYTICS": "1",
+        "PYTHONUNBUFFERED": "1",
+        RUN_TAG: runtime.flow_run.name or "",
+    }

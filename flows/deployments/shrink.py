@@ -54,11 +54,16 @@ def shrink_here(options: Options, root: Path) -> list[str]:
     Returns:
         What is said at the end.
     """
-    place = device()
+    torch_device = device()
     with (
-        gpu_slot(place),
+        gpu_slot(torch_device),
         shrink_and_file(
-            options, root, device=place, tell=logger().info, progress=Progress("steps of students", 0, 1), step=as_task
+            options,
+            root,
+            device=torch_device,
+            tell=logger().info,
+            progress=Progress("steps of students", 0, 1),
+            step=as_task,
         ) as result,
     ):
         show(result, root)

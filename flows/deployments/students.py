@@ -146,36 +146,36 @@ def search_students(
         expect_accuracy=expect_accuracy, layout=layout,
     )  # fmt: skip
     with (
-        open_user_task(project, dataset, theirs, any_family=chosen == "race") as given,
+        open_user_task(project, dataset, theirs, any_family=chosen == "race") as user_task,
         scratch_folder() as folder,
     ):
-        name = given.data.name
+        name = user_task.data.name
         count = candidates or project.params.search.candidates
-        budget = Constraints.of(teacher=given.teacher_cost, **asked_limits)
-        found = rank_candidates(project, given, budget, count, seed, method, seconds)
-        save_search(folder / "search.json", found)
-        draw(found, given, folder / "pareto.png")
-        show(found, top)
-        inputs = [*user_files(project, given, teacher), *predictors(project, found)]
-        store, run_id, came_from = record_search(project, given, found, top=top, folder=folder, inputs=inputs)
-        show_picture(found, file_page(store, run_id, "pareto.png") or embedded(folder / "pareto.png"))
-        fidelity = found.pick.fidelity
+        budget = Constraints.of(teacher=user_task.teacher_cost, **asked_limits)
+        result = rank_candidates(project, user_task, budget, count, seed, method, seconds)
+        save_search(folder / "search.json", result)
+        draw(result, user_task, folder / "pareto.png")
+        show(result, top)
+        inputs = [*user_files(project, user_task, teacher), *predictors(project, result)]
+        store, run_id, came_from = record_search(project, user_task, result, top=top, folder=folder, inputs=inputs)
+        show_picture(result, file_page(store, run_id, "pareto.png") or embedded(folder / "pareto.png"))
+        fidelity = result.pick.fidelity
         after_training = f"of held-out training images after {fidelity.label if fidelity else 'no steps'}"
         lines = [
-            f"Best of {len(found.ranking)} candidates for {name} ({found.budget}): **{found.pick.predicted:.2f}%** "
-            f"{'predicted' if found.predictor_id else after_training} at "
-            f"{found.pick.cost.macs / MILLION:.2f} M MACs, teacher {given.card.accuracy:.2f}%.",
-            *constraint_lines(found),
+            f"Best of {len(result.ranking)} candidates for {name} ({result.budget}): **{result.pick.predicted:.2f}%** "
+            f"{'predicted' if result.predictor_id else after_training} at "
+            f"{result.pick.cost.macs / MILLION:.2f} M MACs, teacher {user_task.card.accuracy:.2f}%.",
+            *constraint_lines(result),
             run_link(store, run_id),
         ]
         if then != "rank":
             path = folder / f"{name}.safetensors"
-            record = distil_student(project, given, found.pick.architecture, seed, path)
+            record = distil_student(project, user_task, result.pick.architecture, seed, path)
             record_student(store, run_id, record, path)
             lines.append(f"Distilled: **{record.final_accuracy:.2f}%** of the test images.")
         if then == "register":
             version, verdict = file_student(
-                store, run_id, project, given, path, dataset=name, found=found, came_from=came_from
+                store, run_id, project, user_task, path, dataset=name, result=result, came_from=came_from
             )
             lines.append(f"`{version.uri}` is {verdict.alias}: {verdict.reason}.")
         create_markdown_artifact("\n\n".join(lines), key=f"search-{name.replace('_', '-')}")
@@ -212,20 +212,20 @@ def distil_one(
         Path(teacher), normalization=normalization, classes=project.root / classes if classes else None,
         expect_accuracy=expect_accuracy,
     )  # fmt: skip
-    with open_user_task(project, dataset, theirs) as given, scratch_folder() as folder:
-        name = given.data.name
+    with open_user_task(project, dataset, theirs) as user_task, scratch_folder() as folder:
+        name = user_task.data.name
         path = folder / f"{name}.safetensors"
-        record = distil_student(project, given, student, seed, path)
-        inputs = user_files(project, given, teacher)
+        record = distil_student(project, user_task, student, seed, path)
+        inputs = user_files(project, user_task, teacher)
         store, run_id, came_from = record_distilled(project, record, path, inputs)
         lines = [
             f"{student.stage_label} reached **{record.final_accuracy:.2f}%** of {name}'s test images; its teacher "
-            f"has {given.card.accuracy:.2f}%, its remapped start had {record.init_accuracy:.2f}%.",
+            f"has {user_task.card.accuracy:.2f}%, its remapped start had {record.init_accuracy:.2f}%.",
             run_link(store, run_id),
         ]
         if then == "register":
             version, verdict = file_student(
-                store, run_id, project, given, path, dataset=name, found=None, came_from=came_from
+                store, run_id, project, user_task, path, dataset=name, result=None, came_from=came_from
             )
             lines.append(f"`{version.uri}` is {verdict.alias}: {verdict.reason}.")
         create_markdown_artifact("\n\n".join(lines), key=f"distil-{name.replace('_', '-')}")

@@ -50,25 +50,25 @@ def open_user_task(project: Project, dataset: str, teacher: TeacherFile, *, any_
     with open_task(
         dataset, teacher, raw=project.raw, largest=largest, device=device(), resolution=resolution,
         tell=logger().info,
-    ) as given:  # fmt: skip
-        yield given
+    ) as opened:  # fmt: skip
+        yield opened
 
 
-def user_files(project: Project, given: Task, teacher: str) -> list[Path]:
+def user_files(project: Project, user_task: Task, teacher: str) -> list[Path]:
     """What a run was given and DVC may know: the teacher's file, and the packed images where it read such."""
-    return [project.root / teacher, *([given.packed] if given.packed else [])]
+    return [project.root / teacher, *([user_task.packed] if user_task.packed else [])]
 
 
 @task(name="record the search", **RECORDING)
 def record_search(
-    project: Project, given: Task, found: SearchResult, *, top: int, folder: Path, inputs: Sequence[Path]
+    project: Project, user_task: Task, result: SearchResult, *, top: int, folder: Path, inputs: Sequence[Path]
 ) -> tuple[Store, str, Lineage]:
     """Record a search as a run, with the files that lie in `folder`.
 
     Args:
         project: gives the store.
-        given: the task.
-        found: the search.
+        user_task: the task.
+        result: the search.
         top: how many of the ranking to keep.
         folder: of search.json and pareto.png.
         inputs: what it came from.
@@ -78,9 +78,9 @@ def record_search(
     """
     store, came_from = open_store(project.root), lineage(project.root, inputs)
     run_id = log_target(
-        store, came_from, teacher=given.card, predictor_id=found.predictor_id, candidates=len(found.ranking),
-        budget=found.budget, ranking=found.ranking[:top], pick=found.pick, seconds=found.seconds,
-        latency=found.latency,
+        store, came_from, teacher=user_task.card, predictor_id=result.predictor_id, candidates=len(result.ranking),
+        budget=result.budget, ranking=result.ranking[:top], pick=result.pick, seconds=result.seconds,
+        latency=result.latency,
         files=[folder / "pareto.png", folder / "search.json"],
     )  # fmt: skip
     return store, run_id, came_from

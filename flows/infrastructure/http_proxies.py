@@ -25,7 +25,7 @@ def settle_proxies(api: str) -> None:
     try:
         httpx.Client().close()
     except (ImportError, ValueError, httpx.InvalidURL) as error:
-        named = [name for known in _NAMES for name in (known, known.upper()) if os.environ.get(name)]
+        named = [name for variable in _NAMES for name in (variable, variable.upper()) if os.environ.get(name)]
         tracking = os.environ.get("MLFLOW_TRACKING_URI", "")
         if is_here(api) and (not tracking.strip().lower().startswith("http") or is_here(tracking)):
             for name in named:

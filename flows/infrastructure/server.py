@@ -48,14 +48,14 @@ def prefect_server(root: Path, *, linger: bool = False) -> Iterator[str]:
     Raises:
         DassError: the server does not start, or PREFECT_API_URL names one that does not answer.
     """
-    given = os.environ.get("PREFECT_API_URL")
-    if given:
-        if not answers(given):
-            way = f" ({by_way_of(named)})" if (named := proxies_for(given)) else ""
+    address = os.environ.get("PREFECT_API_URL")
+    if address:
+        if not answers(address):
+            by = f" ({by_way_of(named)})" if (named := proxies_for(address)) else ""
             raise DassError(
-                f"no Prefect server answers at PREFECT_API_URL={masked(given)}{way}: start it or unset the variable"
+                f"no Prefect server answers at PREFECT_API_URL={masked(address)}{by}: start it or unset the variable"
             )
-        yield given
+        yield address
         return
     home = root.resolve() / ".prefect"
     joined = datetime.now(UTC)

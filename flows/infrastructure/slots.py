@@ -28,21 +28,21 @@ def dvc_slot() -> Iterator[None]:
 
 
 @contextmanager
-def gpu_slot(place: torch.device) -> Iterator[None]:
+def gpu_slot(device: torch.device) -> Iterator[None]:
     """Waits for the one slot of a GPU of this machine; on a CPU there is nothing to wait for.
 
     Each GPU has a limit of its own, whose page may allow more, where several runs fit on it.
     """
-    if place.type != "cuda":
+    if device.type != "cuda":
         yield
         return
-    with _slot(gpu_limit(place), 1):
+    with _slot(gpu_limit(device), 1):
         yield
 
 
-def gpu_limit(place: torch.device) -> str:
+def gpu_limit(device: torch.device) -> str:
     """Name of the limit of one of this machine's GPUs."""
-    return f"{GPU}{socket.gethostname()}-{place.index or 0}"
+    return f"{GPU}{socket.gethostname()}-{device.index or 0}"
 
 
 def free_slots() -> list[str]:

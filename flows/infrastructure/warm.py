@@ -63,8 +63,8 @@ def run_forked(words: Sequence[str], dvc: int) -> int | None:
 def is_mine(connection: socket.socket) -> bool:
     """Whether the process at the other end of a Unix socket belongs to the same user."""
     credentials = struct.Struct("3i")  # process, user, group
-    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
-    return credentials.unpack(found)[1] == os.getuid()
+    peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
+    return credentials.unpack(peer)[1] == os.getuid()
 
 
 @contextmanager
@@ -74,18 +74,18 @@ def _connection(dvc: int) -> Iterator[socket.socket]:
     Raises:
         OSError: there can be none.
     """
-    place = _place(dvc)
+    address = _place(dvc)
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(START_SECONDS)
         try:
-            connection.connect(str(place))
+            connection.connect(str(address))
         except (FileNotFoundError, ConnectionRefusedError):  # none yet, or it was killed
-            _start(place, dvc)
-            connection.connect(str(place))
+            _start(address, dvc)
+            connection.connect(str(address))
         if is_mine(connection):
             yield connection
         else:
-            raise PermissionError(f"{place} is another user's")
+            raise PermissionError(f"{address} is another user's")
 
 
 def _place(dvc: int) -> Path:
@@ -97,7 +97,7 @@ def _place(dvc: int) -> Path:
     return FOLDER / f"warm-{dvc}-{content_id([code, environment, Process.of(dvc).started])}.sock"
 
 
-def _start(place: Path, dvc: int) -> None:
+def _start(address: Path, dvc: int) -> None:
     """Starts a warm process, which may not answer yet, and takes away the sockets of those that no longer serve."""
     FOLDER.mkdir(exist_ok=True)
     for old in FOLDER.glob("warm-*.sock"):
@@ -107,11 +107,11 @@ def _start(place: Path, dvc: int) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         before = os.umask(0o177)  # nobody else may connect
         try:
-            listener.bind(str(place))
+            listener.bind(str(address))
         finally:
             os.umask(before)
         listener.listen()
-        arguments = [str(listener.fileno()), str(place), str(dvc)]
+        arguments = [str(listener.fileno()), str(address), str(dvc)]
         command = [sys.executable, "-m", "flows.infrastructure.warm_process", *arguments]
         environment = {"GLIBC_TUNABLES": MALLOC, **os.environ}
         # It leaves a process of its own behind.

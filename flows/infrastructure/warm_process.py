@@ -69,8 +69,8 @@ class Stage:
 
     def take_over(self) -> None:
         """Makes this process the stage's."""
-        for place, file in enumerate(self.files):
-            os.dup2(file, place)
+        for number, file in enumerate(self.files):
+            os.dup2(file, number)
             os.close(file)
         os.environ.clear()
         os.environ.update(self.environment)
@@ -80,14 +80,14 @@ def main() -> None:
     """Serves on the socket that was handed over; arguments are its number, its path, and the number of `dvc repro`."""
     if os.fork():
         os._exit(0)  # whoever started this one may go on
-    number, place, dvc = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    number, address, dvc = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     handlers = {stop: signal.getsignal(stop) for stop in STOPS}
     for stop in STOPS:  # they are meant for the stage; this process ends with `dvc repro`
         signal.signal(stop, signal.SIG_IGN)
     try:
         _import_ahead()
         with socket.socket(fileno=number) as listener:
-            stage = _next_stage(listener, place, os.pidfd_open(dvc))
+            stage = _next_stage(listener, address, os.pidfd_open(dvc))
     except Exception:  # an asker hears that this one is gone, and carries the stage out itself
         os._exit(1)
     for stop, handler in handlers.items():  # what `nohup` has ignored stays so
@@ -131,23 +131,23 @@ def _import_ahead() -> None:
     for name in IMPORTS:
         importlib.import_module(name)
     nothing = os.open(os.devnull, os.O_RDWR)
-    for place in range(3):
-        os.dup2(nothing, place)
+    for number in range(3):
+        os.dup2(nothing, number)
     os.close(nothing)
     gc.collect()
     gc.freeze()  # what no collection touches stays shared with the forks
     warnings.filterwarnings("ignore", ".*multi-threaded", DeprecationWarning)  # of `os.fork`; see the module's head
 
 
-def _next_stage(listener: socket.socket, place: Path, dvc: int) -> Stage:
+def _next_stage(listener: socket.socket, address: Path, dvc: int) -> Stage:
     """Forks a watcher and a stage for each request; returns in the stage."""
     waiting = select.poll()
     waiting.register(listener, select.POLLIN)
     waiting.register(dvc, select.POLLIN)
     while True:
         ready = [file for file, _ in waiting.poll(1000 * LOOK_SECONDS)]
-        if dvc in ready or not place.exists():  # a process of newer code takes the socket of an older one away
-            place.unlink(missing_ok=True)
+        if dvc in ready or not address.exists():  # a process of newer code takes the socket of an older one away
+            address.unlink(missing_ok=True)
             os._exit(0)
         if listener.fileno() not in ready:
             continue

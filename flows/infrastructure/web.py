@@ -63,8 +63,8 @@ def _is_own(headers: list[tuple[bytes, bytes]]) -> bool:
 
 def _other_site(headers: list[tuple[bytes, bytes]]) -> bool:
     """Whether the browser says that another site's page asks, except by a link that the user follows."""
-    said = {name: value for name, value in headers if name.startswith(b"sec-fetch-")}
-    return said.get(b"sec-fetch-site") == b"cross-site" and said.get(b"sec-fetch-mode") != b"navigate"
+    values = {name: value for name, value in headers if name.startswith(b"sec-fetch-")}
+    return values.get(b"sec-fetch-site") == b"cross-site" and values.get(b"sec-fetch-mode") != b"navigate"
 
 
 def _place(origin: str) -> tuple[str, str] | None:

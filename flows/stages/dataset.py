@@ -30,13 +30,13 @@ def dataset(name: str) -> None:
 def settle(project: Project, name: str, side: int) -> None:
     """Make or verify a dataset at one resolution, and report on it."""
     folder = project.packed(name, side)
-    known = find_dataset(name)
-    if known is not None and known.make is not None:
+    dataset = find_dataset(name)
+    if dataset is not None and dataset.make is not None:
         import_dataset(name, None, project.raw, side, folder=folder)
     elif not (folder / CARD).exists():
         raise DassError(
             f"dataset {name} is not here at {side} pixels: run "
-            f"`dass data import {name} PATH` ({known.give if known else 'a folder or zip with train/CLASS/*'})"
+            f"`dass data import {name} PATH` ({dataset.give if dataset else 'a folder or zip with train/CLASS/*'})"
         )
     packed = open_packed(folder)
     report = check(packed)

@@ -36,19 +36,21 @@ def distil(target: str) -> None:
 
 
 @task(cache_policy=NO_CACHE, name="distil a student")
-def distil_student(project: Project, given: Task, architecture: Architecture, seed: int, path: Path) -> StudentRecord:
+def distil_student(
+    project: Project, target_task: Task, architecture: Architecture, seed: int, path: Path
+) -> StudentRecord:
     """Distil one architecture by the project's recipe and file weights and record at `path`."""
-    data, place = given.data, device()
+    data, torch_device = target_task.data, device()
     recipe = project.params.distillation.for_images(len(data.train_labels))
     progress = Progress(f"steps of student {data.name}", 0, 100)
-    with gpu_slot(place), one_thread():
+    with gpu_slot(torch_device), one_thread():
         [result] = distill(
-            given.teacher, [architecture], data, recipe, seed=seed, device=place,
+            target_task.teacher, [architecture], data, recipe, seed=seed, device=torch_device,
             progress=lambda done, total: progress(100 * done // total, 100),
         )  # fmt: skip
-    record = student_record(result, task_key(data, given.teacher.cpu(), recipe, place), data, place)
+    record = student_record(result, task_key(data, target_task.teacher.cpu(), recipe, torch_device), data, torch_device)
     save_student(path, result.network, TrainedStudent.of(record, len(data.classes)))
-    if doubt := outdone(given.card, record.final_accuracy, len(data.test_labels)):
+    if doubt := outdone(target_task.card, record.final_accuracy, len(data.test_labels)):
         logger().warning(doubt)
     return record
 

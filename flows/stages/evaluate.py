@@ -33,17 +33,17 @@ def evaluate() -> None:
     project = Project.open()
     targets = evaluated_targets(project, device())
     scores = [item for target in targets for item in wanted_scores(project, target)]
-    found = compare(project, targets, scores)
-    report(project, targets, scores, found)
+    findings = compare(project, targets, scores)
+    report(project, targets, scores, findings)
 
 
-def report(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequence[Scores], found: Findings) -> None:
+def report(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequence[Scores], findings: Findings) -> None:
     """Write tables and pictures, and record them as runs."""
     folder, block = project.reports, project.params.evaluation
-    write_csv(folder / "correlations.csv", CorrelationRow, found.rows)
-    write_csv(folder / "picks.csv", PickRow, found.picks)
-    write_csv(folder / "few_shot.csv", CurveRow, found.curve)
-    made = tables(found)
+    write_csv(folder / "correlations.csv", CorrelationRow, findings.rows)
+    write_csv(folder / "picks.csv", PickRow, findings.picks)
+    write_csv(folder / "few_shot.csv", CurveRow, findings.curve)
+    made = tables(findings)
     for name, table in made.items():
         write_text(folder / "tables" / f"{name}.csv", table.csv())
         write_text(folder / "tables" / f"{name}.md", table.markdown())
@@ -52,25 +52,27 @@ def report(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequenc
         f"Preset {project.params.preset}: {block.confidence:g}% intervals from {block.bootstrap} resamples, "
         f"{block.seeds} seed(s) of methods that learn, times on {devices}"
     )
-    text = page(found, title)
+    text = page(findings, title)
     write_text(folder / "tables.md", text)
-    drawn = draw(project, targets, scores, found)
-    summary = summary_of(project, found)
+    drawn = draw(project, targets, scores, findings)
+    summary = summary_of(project, findings)
     write_json(folder / "metrics.json", summary)
     for name, row in summary["targets"].items():  # a file each: a row each in `dvc metrics show`
         write_json(folder / "metrics" / f"{name}.json", row)
     create_markdown_artifact(text, key="evaluation")
     for table in made.values():
         logger().info("\n%s", table.markdown())
-    record(project, targets, found, drawn)
+    record(project, targets, findings, drawn)
 
 
-def draw(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequence[Scores], found: Findings) -> list[str]:
+def draw(
+    project: Project, targets: Sequence[EvaluatedTarget], scores: Sequence[Scores], findings: Findings
+) -> list[str]:
     """Draw every table, and the scatter of DaSS on each target; gives the files' names under `reports/`."""
-    figures = pictures(found)
+    figures = pictures(findings)
     wanted = (REFERENCE, "students", project.params.seed)
     own = {item.target: item for item in scores if item.identity == wanted}
-    estimates = reference_estimates(found)
+    estimates = reference_estimates(findings)
     for target in targets:
         if target.name in estimates:
             ground_truth, values = target.ground_truth, own[target.name].of(target.task.architectures)
@@ -82,11 +84,11 @@ def draw(project: Project, targets: Sequence[EvaluatedTarget], scores: Sequence[
     return list(figures)
 
 
-def record(project: Project, targets: Sequence[EvaluatedTarget], found: Findings, drawn: Sequence[str]) -> None:
+def record(project: Project, targets: Sequence[EvaluatedTarget], findings: Findings, drawn: Sequence[str]) -> None:
     """One MLflow run for the evaluation with one nested run per method, and the SRC beside each search by DaSS."""
     folder = project.reports
     store = open_store(project.root)
-    estimates = reference_estimates(found)
+    estimates = reference_estimates(findings)
     for target in targets:
         if target.name not in estimates or searcher(target.search) != REFERENCE:
             continue
@@ -105,9 +107,9 @@ def record(project: Project, targets: Sequence[EvaluatedTarget], found: Findings
         store, lineage(project.root, inputs), preset=project.params.preset, reference=REFERENCE,
         methods=[
             MethodRun(name, METHODS[name].group, len(method_seeds(project.params, name)))
-            for name in (*found.meta, *found.others, *found.multi_fidelity)
+            for name in (*findings.meta, *findings.others, *findings.multi_fidelity)
         ],
-        rows=found.rows, picks=found.picks, files=[folder / name for name in names],
+        rows=findings.rows, picks=findings.picks, files=[folder / name for name in names],
     )  # fmt: skip
 
 

@@ -32,14 +32,14 @@ def multi_fidelity() -> None:
     started, project = time.perf_counter(), Project.open()
     tasks = source_tasks(project, device()).all
     with workers(device()) as pool:
-        known = [collect.with_options(task_run_name=f"proxies of {one.name}")(project, one, pool) for one in tasks]
+        measured = [collect.with_options(task_run_name=f"proxies of {one.name}")(project, one, pool) for one in tasks]
     fidelities = FIDELITIES[: highest(project).level + 1]
     with one_thread():  # matrices are small
-        learned = learn(project, known, fidelities)
+        learned = learn(project, measured, fidelities)
     numbers = [*(i for i in project.params.source.splits if i not in project.params.source.validation)]
     groups = [index // 2 for index in (*numbers, *project.params.source.validation)]
     with one_thread():
-        left_out = validate(project, known, groups, fidelities)
+        left_out = validate(project, measured, groups, fidelities)
     card = MultiFidelityCard(
         space=SearchSpace.from_config(project.params.space),
         resolution=project.params.data.resolution,
@@ -89,22 +89,24 @@ def collect(project: Project, one: RankingTask, pool: Workers) -> MultiFidelityT
 
 
 @task(cache_policy=NO_CACHE, name="learn")
-def learn(project: Project, known: list[MultiFidelityTask], fidelities: Sequence[Fidelity]) -> MultiFidelityPredictor:
+def learn(
+    project: Project, measured: list[MultiFidelityTask], fidelities: Sequence[Fidelity]
+) -> MultiFidelityPredictor:
     """Fit every fidelity."""
     recipe = project.params.distillation
-    return MultiFidelityPredictor(alpha=recipe.alpha, temperature=recipe.temperature).fit(known, fidelities)
+    return MultiFidelityPredictor(alpha=recipe.alpha, temperature=recipe.temperature).fit(measured, fidelities)
 
 
 @task(cache_policy=NO_CACHE, name="validate")
 def validate(
-    project: Project, known: list[MultiFidelityTask], groups: list[int], fidelities: Sequence[Fidelity]
+    project: Project, measured: list[MultiFidelityTask], groups: list[int], fidelities: Sequence[Fidelity]
 ) -> dict[Fidelity, tuple[float, float]]:
     """Mean SRC and coverage on source tasks that were left out of learning; none where too few are left."""
     if len(set(groups)) < 3:
         return {}
     recipe, found = project.params.distillation, {}
     for fidelity in fidelities:
-        results = leave_out(known, groups, fidelity, alpha=recipe.alpha, temperature=recipe.temperature)
+        results = leave_out(measured, groups, fidelity, alpha=recipe.alpha, temperature=recipe.temperature)
         found[fidelity] = (
             sum(one.src for one in results) / len(results),
             sum(one.covered for one in results) / len(results),

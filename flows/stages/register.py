@@ -30,40 +30,40 @@ from flows.stages.compute import device
 def register(target: str) -> None:
     """Record the target's search as a run, file its student, and let it become champion if it is better."""
     project = Project.open()
-    found = load_search(project.search_file(target))
-    given, dataset = stored_target(project, target).open(), project.target(target).dataset
+    result = load_search(project.search_file(target))
+    target_task, dataset = stored_target(project, target).open(), project.target(target).dataset
     came_from = lineage(
         project.root,
         [project.target_packed(target), project.target_teacher(target), project.search(target),
-         project.distilled(target), *predictors(project, found)],
+         project.distilled(target), *predictors(project, result)],
     )  # fmt: skip
     store = open_store(project.root)
     run_id = log_target(
-        store, came_from, teacher=given.card, predictor_id=found.predictor_id, candidates=len(found.ranking),
-        budget=found.budget, ranking=found.ranking[: project.params.search.top], pick=found.pick, latency=found.latency,
-        files=[project.search(target) / "pareto.png"],
+        store, came_from, teacher=target_task.card, predictor_id=result.predictor_id, candidates=len(result.ranking),
+        budget=result.budget, ranking=result.ranking[: project.params.search.top], pick=result.pick,
+        latency=result.latency, files=[project.search(target) / "pareto.png"],
     )  # fmt: skip
     path = project.student_file(target)
     version, verdict = file_student(
-        store, run_id, project, given, path, dataset=dataset, found=found, came_from=came_from
+        store, run_id, project, target_task, path, dataset=dataset, result=result, came_from=came_from
     )
     student = load_student(path)[1]
     write_json(
         project.reports / "targets" / target / "registered.json",
         {
             "model": version.name, "version": version.version, "alias": verdict.alias, "reason": verdict.reason,
-            "run_id": run_id, "predicted_accuracy": found.predicted,
-            "distilled_accuracy": student.final_accuracy, "teacher_accuracy": given.card.accuracy,
+            "run_id": run_id, "predicted_accuracy": result.predicted,
+            "distilled_accuracy": student.final_accuracy, "teacher_accuracy": target_task.card.accuracy,
             "macs": student.macs, "parameters": student.params, "architecture": student.architecture.stage_label,
             "arch_id": student.architecture.arch_id,
         },
     )  # fmt: skip
 
 
-def predictors(project: Project, found: SearchResult) -> list[Path]:
+def predictors(project: Project, result: SearchResult) -> list[Path]:
     """The folders of what ranked a search's candidates."""
-    multi_fidelity = [project.multi_fidelity] if found.method == "multi_fidelity" else []
-    return [] if found.method == "race" else [project.predictor, *multi_fidelity]
+    multi_fidelity = [project.multi_fidelity] if result.method == "multi_fidelity" else []
+    return [] if result.method == "race" else [project.predictor, *multi_fidelity]
 
 
 @task(name="file the student", **RECORDING)
@@ -71,11 +71,11 @@ def file_student(
     store: Store,
     run_id: str,
     project: Project,
-    given: Task,
+    target_task: Task,
     path: Path,
     *,
     dataset: str,
-    found: SearchResult | None,
+    result: SearchResult | None,
     came_from: Lineage,
 ) -> tuple[RegisteredVersion, Verdict]:
     """File the student at `path`, and the adapted predictor that picked it where one did, and judge the student.
@@ -84,34 +84,34 @@ def file_student(
         store: where.
         run_id: the run that they belong to.
         project: gives recipe and predictor.
-        given: the student's task.
+        target_task: the student's task.
         path: the student's weights.
         dataset: the task's images, by name.
-        found: the search that picked the student; None where a person did.
+        result: the search that picked the student; None where a person did.
         came_from: code and data.
 
     Returns:
         The version, and whether it is champion or challenger and why.
     """
     network, student = load_student(path)
-    data, teacher, known = given.data, given.card, find_dataset(dataset)
+    data, teacher, known_dataset = target_task.data, target_task.card, find_dataset(dataset)
     card = StudentCard(
         target=data.name, dataset=dataset, data_id=student.data_id, classes=data.classes, resolution=data.resolution,
         architecture=student.architecture, macs=student.macs, parameters=student.params,
         teacher_id=student.teacher_id, teacher_accuracy=teacher.accuracy,
-        predictor_id=found.predictor_id if found else "", predicted_accuracy=found.predicted if found else None,
+        predictor_id=result.predictor_id if result else "", predicted_accuracy=result.predicted if result else None,
         distilled_accuracy=student.final_accuracy, test_images=len(data.test_labels),
         recipe=project.params.distillation.for_images(len(data.train_labels)), recipe_id=student.recipe_id,
-        seed=student.seed, licence=known.licence if known else "They are the user's own.",
+        seed=student.seed, licence=known_dataset.licence if known_dataset else "They are the user's own.",
     )  # fmt: skip
     version = register_student(
-        store, run_id, network=network, data=data, card=card, lineage=came_from, teacher=given.teacher,
+        store, run_id, network=network, data=data, card=card, lineage=came_from, teacher=target_task.teacher,
         device=device(), seen=student.data_id == data.data_id,
     )  # fmt: skip
     verdict = promote(store, version)
-    if found and found.method == "dass":  # nothing else has an adapted predictor
+    if result and result.method == "dass":  # nothing else has an adapted predictor
         adapted = register_adapted(
-            store, run_id, checkpoint=project.predictor_file, teacher=given.teacher.cpu(),
+            store, run_id, checkpoint=project.predictor_file, teacher=target_task.teacher.cpu(),
             teacher_card=teacher, lineage=came_from,
         )  # fmt: skip
         make_champion(store, adapted, "adapted from the present predictor")

@@ -40,20 +40,20 @@ def search(target: str) -> None:
     """Rank a target's candidates and pick the best within its budget."""
     project = Project.open()
     block = project.params.search
-    given = stored_target(project, target).open()
+    target_task = stored_target(project, target).open()
     result = rank_candidates(
-        project, given, target_budget(project, target, given), block.candidates, project.params.seed
+        project, target_task, target_budget(project, target, target_task), block.candidates, project.params.seed
     )
     folder = project.search(target)
     save_search(project.search_file(target), result)
-    draw(result, given, folder / "pareto.png")
+    draw(result, target_task, folder / "pareto.png")
     show(result, block.top)
     show_picture(result, embedded(folder / "pareto.png"))
 
 
 def rank_candidates(
     project: Project,
-    given: Task,
+    target_task: Task,
     budget: Constraints,
     count: int,
     seed: int,
@@ -64,7 +64,7 @@ def rank_candidates(
 
     Args:
         project: the predictor and the settings.
-        given: the target.
+        target_task: the target.
         budget: what candidates may cost.
         count: of candidates.
         seed: of the sample.
@@ -75,68 +75,68 @@ def rank_candidates(
     Raises:
         UsageError: seconds for a search by `dass`.
     """
-    for line in slack_lines(budget, given, device()):
-        logger().info("%s: %s", given.card.task, line)
+    for line in slack_lines(budget, target_task, device()):
+        logger().info("%s: %s", target_task.card.task, line)
     method = method or project.params.search.method
     if method == "multi_fidelity":
-        return halve_candidates(project, given, budget, count, seed, seconds)
+        return halve_candidates(project, target_task, budget, count, seed, seconds)
     if method == "race":
-        return race_candidates(project, given, budget, count, seed, seconds)
+        return race_candidates(project, target_task, budget, count, seed, seconds)
     if seconds is not None:
         raise UsageError(
             "seconds limit a search by the multi-fidelity predictor or a race: `dass` looks at all candidates"
         )
-    return adapt_and_rank(project, given, budget, count, seed)
+    return adapt_and_rank(project, target_task, budget, count, seed)
 
 
 @task(cache_policy=NO_CACHE, name="adapt and rank")
-def adapt_and_rank(project: Project, given: Task, budget: Constraints, count: int, seed: int) -> SearchResult:
+def adapt_and_rank(project: Project, target_task: Task, budget: Constraints, count: int, seed: int) -> SearchResult:
     """Adapt the project's predictor by the guide and score every candidate."""
-    checkpoint, place = project.predictor_file, device()
-    with gpu_slot(place):
-        predictor, card = load_predictor(checkpoint, place)
-        given.teacher.to(place)
-        progress = Progress(f"candidates of {given.name}", 0, count)
+    checkpoint, torch_device = project.predictor_file, device()
+    with gpu_slot(torch_device):
+        predictor, card = load_predictor(checkpoint, torch_device)
+        target_task.teacher.to(torch_device)
+        progress = Progress(f"candidates of {target_task.name}", 0, count)
         return search_students(
-            predictor, card, file_id(checkpoint), given, budget=budget, count=count, seed=seed, device=place,
-            progress=progress,
+            predictor, card, file_id(checkpoint), target_task, budget=budget, count=count, seed=seed,
+            device=torch_device, progress=progress,
         )  # fmt: skip
 
 
 @task(cache_policy=NO_CACHE, name="climb")
 def halve_candidates(
-    project: Project, given: Task, budget: Constraints, count: int, seed: int, seconds: float | None
+    project: Project, target_task: Task, budget: Constraints, count: int, seed: int, seconds: float | None
 ) -> SearchResult:
     """Collect proxies of candidates: cheap about all, costly about the promising ones."""
-    params, place, file = project.params, device(), project.multi_fidelity_file
+    params, torch_device, file = project.params, device(), project.multi_fidelity_file
     multi_fidelity, card = load_multi_fidelity(file)
     check_fits(card, SearchSpace.from_config(params.space), params.data.resolution, params.distillation, file)
     effort = SearchBudget.of(params.search, count, seconds)
-    with gpu_slot(place), workers(place) as pool:
+    with gpu_slot(torch_device), workers(torch_device) as pool:
         return search_by_multi_fidelity(
-            multi_fidelity, card, file_id(file), given, params.distillation, workers=pool,
-            store=ProxyStore(project.proxies), device=place, budget=budget, effort=effort, seed=seed,
+            multi_fidelity, card, file_id(file), target_task, params.distillation, workers=pool,
+            store=ProxyStore(project.proxies), device=torch_device, budget=budget, effort=effort, seed=seed,
             on_rung=_log_rung,
         )  # fmt: skip
 
 
 @task(cache_policy=NO_CACHE, name="race")
 def race_candidates(
-    project: Project, given: Task, budget: Constraints, count: int, seed: int, seconds: float | None
+    project: Project, target_task: Task, budget: Constraints, count: int, seed: int, seconds: float | None
 ) -> SearchResult:
     """Let candidates train, the better half go on, until one is left."""
-    params, place = project.params, device()
+    params, torch_device = project.params, device()
     space = SearchSpace.below(
-        given.teacher.architecture,
+        target_task.teacher.architecture,
         getattr(params.space, "ratios", RATIOS),
         getattr(params.space, "granularity", "block"),
         getattr(params.space, "divisor", None),
     )
     size = RaceSize.of(params.search, candidates=count, seconds=seconds)
-    with gpu_slot(place):
+    with gpu_slot(torch_device):
         return search_by_race(
-            given, space, params.distillation, budget=budget, size=size, seed=seed, device=place,
-            progress=Progress(f"student steps of {given.card.task}", 0, 1),
+            target_task, space, params.distillation, budget=budget, size=size, seed=seed, device=torch_device,
+            progress=Progress(f"student steps of {target_task.card.task}", 0, 1),
         )  # fmt: skip
 
 
@@ -144,13 +144,13 @@ def _log_rung(report: RungReport) -> None:
     logger().info("%s: %d candidates in %.1f s", report.fidelity.label, report.candidates, report.seconds)
 
 
-def target_budget(project: Project, target: str, given: Task) -> Constraints:
+def target_budget(project: Project, target: str, target_task: Task) -> Constraints:
     """The target's own limits, else those of the search block."""
     own, common = project.target(target), project.params.search
     return Constraints.of(
         own.limit("max_macs", common),
         own.limit("max_params", common),
-        given.teacher_cost,
+        target_task.teacher_cost,
         min_macs=own.limit("min_macs", common),
         min_params=own.limit("min_params", common),
         max_size=own.limit("max_size", common),
@@ -161,17 +161,17 @@ def target_budget(project: Project, target: str, given: Task) -> Constraints:
     )
 
 
-def draw(result: SearchResult, given: Task, path: Path) -> None:
+def draw(result: SearchResult, target_task: Task, path: Path) -> None:
     """Draw the candidates' Pareto front, and the teacher."""
-    place = {candidate: index for index, candidate in enumerate(result.ranking)}
+    index_of = {candidate: index for index, candidate in enumerate(result.ranking)}
     figure = pareto(
         [candidate.cost.macs / MILLION for candidate in result.ranking],
         [candidate.predicted for candidate in result.ranking],
-        [place[candidate] for candidate in result.front],
+        [index_of[candidate] for candidate in result.front],
         title=f"{result.target}: candidates of the search",
-        picked=place[result.pick],
+        picked=index_of[result.pick],
         max_macs=result.budget.max_macs,
-        teacher_macs=given.teacher_cost.macs / MILLION,
+        teacher_macs=target_task.teacher_cost.macs / MILLION,
         teacher_accuracy=result.teacher_accuracy,
         ylabel=result.accuracy_label,
     )
