@@ -26,10 +26,15 @@ def main(
     setting: Annotated[str, typer.Argument(help="One of " + ", ".join(SETTINGS))],
     workers: Annotated[int, typer.Option(help="Processes, each with one thread.")] = 2,
     checkpoints: Annotated[Path | None, typer.Option(help="Folder of teachers from elsewhere.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Just this target; may be repeated.")] = None,
 ) -> None:
     """Targets first, a few students of each at a time, so that there is something to say whenever it is stopped."""
     study = Study(find_root(), SETTINGS[setting], checkpoints)
     targets, sources = study.setting.targets, study.setting.sources
+    if only:
+        if unknown := set(only) - set(targets):
+            raise typer.BadParameter(f"{', '.join(sorted(unknown))}: the targets are {', '.join(targets)}")
+        targets, sources = tuple(only), ()
     with Workers(workers) as processes:
         run = _Runs(study, processes)
         run.teachers(targets)
