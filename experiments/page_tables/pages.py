@@ -3,12 +3,12 @@
 import re
 from collections.abc import Callable
 
-from experiments.page_tables import equal_time, first_study, medium_study
+from experiments.page_tables import equal_time, first_study, medium_study, readings
 from experiments.page_tables.paths import ROOT
 
 PAGES = tuple(ROOT / page for page in (
     "README.md", "docs/multi_fidelity.md", "docs/study/README.md", "docs/study/medium/README.md",
-    "docs/study/small-long/README.md",
+    "docs/study/readings/README.md", "docs/study/small-long/README.md",
 ))  # fmt: skip
 TABLES: dict[str, Callable[[], str]] = {
     one.__name__: one
@@ -26,6 +26,9 @@ TABLES: dict[str, Callable[[], str]] = {
         equal_time.against_a_race,
         equal_time.rivals,
         equal_time.optuna,
+        readings.readings_left_out,
+        readings.ablation_left_out,
+        readings.ablation_targets,
     )
 }
 _BETWEEN = re.compile(r"(?s)(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)")
