@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,43 +17,42 @@ from dass.files import read_json
 from dass.training.workers import Workers
 
 
-def test_every_job_runs_once_and_workers_are_kept() -> None:
-    with Workers(2) as workers:
-        first = list(workers.run(operator.add, [(i, 10) for i in range(5)]))
-        second = list(workers.run(os.getpid, [()] * 4))
-        third = list(workers.run(os.getpid, [()] * 4))
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    """Two fresh interpreters for all tests, since each takes seconds to start; those that a test kills are replaced."""
+    with Workers(2) as made:
+        yield made
+
+
+def test_every_job_runs_once_and_workers_are_kept(workers: Workers) -> None:
+    first = list(workers.run(operator.add, [(i, 10) for i in range(5)]))
+    second = list(workers.run(os.getpid, [()] * 4))
+    third = list(workers.run(os.getpid, [()] * 4))
     assert sorted((outcome.index, outcome.value) for outcome in first) == [(i, i + 10) for i in range(5)]
     assert len({outcome.value for outcome in second + third}) <= 2
     assert all(outcome.died == "" for outcome in first + second)
 
 
-def test_threads_are_fixed() -> None:
-    with Workers(1, threads=1) as workers:
-        [outcome] = workers.run(torch.get_num_threads, [()])
-    assert outcome.value == 1
+def test_threads_are_fixed(workers: Workers) -> None:
+    assert [outcome.value for outcome in workers.run(torch.get_num_threads, [()])] == [1]
 
 
-def test_a_dead_worker_loses_its_job_only() -> None:
-    with Workers(1) as workers:
-        outcomes = list(workers.run(eval, [("6 * 7",), ("__import__('os')._exit(3)",), ("7 * 7",)]))
-        assert [(outcome.value, outcome.died) for outcome in outcomes] == [
-            (42, ""),
-            (None, "exited with code 3"),
-            (49, ""),
-        ]
-        [killed] = workers.run(eval, [("__import__('os').kill(__import__('os').getpid(), 9)",)])
+def test_a_dead_worker_loses_its_job_only(workers: Workers) -> None:
+    jobs = [("6 * 7",), ("__import__('os')._exit(3)",), ("7 * 7",), ("8 * 8",)]
+    outcomes = {outcome.index: (outcome.value, outcome.died) for outcome in workers.run(eval, jobs)}
+    assert outcomes == {0: (42, ""), 1: (None, "exited with code 3"), 2: (49, ""), 3: (64, "")}
+    [killed] = workers.run(eval, [("__import__('os').kill(__import__('os').getpid(), 9)",)])
     assert killed.died == "killed by signal 9"
 
 
-def test_a_job_s_error_reaches_the_caller_and_ends_the_rest(tmp_path: Path) -> None:
-    with Workers(2) as workers:
-        with pytest.raises(DassError, match=r"cannot read .*absent"):
-            list(workers.run(read_json, [(tmp_path / "absent",)]))
-        began = time.monotonic()
-        with pytest.raises(RuntimeError, match="math domain error"):
-            list(workers.run(eval, [("__import__('time').sleep(60)",), ("__import__('math').sqrt(-1)",)]))
-        assert time.monotonic() - began < 30
-        [outcome] = workers.run(math.sqrt, [(4,)])
+def test_a_job_s_error_reaches_the_caller_and_ends_the_rest(workers: Workers, tmp_path: Path) -> None:
+    with pytest.raises(DassError, match=r"cannot read .*absent"):
+        list(workers.run(read_json, [(tmp_path / "absent",)]))
+    began = time.monotonic()
+    with pytest.raises(RuntimeError, match="math domain error"):
+        list(workers.run(eval, [("__import__('time').sleep(60)",), ("__import__('math').sqrt(-1)",)]))
+    assert time.monotonic() - began < 30
+    [outcome] = workers.run(math.sqrt, [(4,)])
     assert outcome.value == 2
 
 
