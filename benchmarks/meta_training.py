@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from benchmarks.report import BenchmarkRow, convolution_rate, peak_memory_mib, reset_peak_memory
-from dass.device import resolve_device, resolve_precision
+from dass.device import resolve_device
 from dass.predictor.meta import MetaLearner
 from dass.predictor.tasks import TaskTensors
 
@@ -111,7 +111,6 @@ def run(quick: bool) -> list[BenchmarkRow]:
 
 def compare(size: Size, episodes: int) -> list[BenchmarkRow]:
     device = resolve_device()
-    precision = resolve_precision("auto", device)
     tasks = [random_task(size, index) for index in range(TASKS + 1)]
     naive = {
         "teacher repeated": NaiveMetaLearner(tasks[:TASKS], size, False, device),
@@ -141,7 +140,8 @@ def compare(size: Size, episodes: int) -> list[BenchmarkRow]:
     MetaLearner(episodes=2, query=size.query, validate_every=2).fit(tasks[:TASKS], tasks[TASKS:])
 
     ours = median(our_times[1:-1])  # the first holds the set-up, the last the look at the validation task
-    floor = operations(size) / convolution_rate(device, getattr(torch, precision))
+    floor = operations(size) / convolution_rate(device, learner.dtype_)
+    precision = str(learner.dtype_).removeprefix("torch.")
     label = f"meta-training episode, {size.name} sizes, {TASKS} tasks x {size.query} students, {precision}"
     peak = peak_memory_mib()
     rows = []

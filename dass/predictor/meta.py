@@ -44,6 +44,7 @@ class MetaLearner:
 
     Attributes:
         result_: the meta-learned predictor, after `fit`.
+        dtype_: number format that `precision` came to.
         best_: the look at which its weights were taken.
         history_: validations, in the order of the episodes.
     """
@@ -132,7 +133,7 @@ class MetaLearner:
         device = resolve_device(self.device)
         scale = TargetScale(center=0.0, spread=self.unit)
         query = min(self.query, *(len(task.codes) - (self.shots or 0) for task in training))
-        dtype = self._dtype(len(training) * query, training[0], device)
+        self.dtype_ = dtype = self._dtype(len(training) * query, training[0], device)
         run = Run(
             MetaPredictor(self._predictor(training[0]).to(device), {}, self.inner_steps, scale, training[0].statistics),
             training[0].teacher_embedding.shape[-1],

@@ -145,6 +145,16 @@ def test_bfloat16_learns_too(tasks: list[TaskTensors]) -> None:
     assert make_learner(episodes=150, precision="bfloat16").fit(tasks[:4], tasks[4:]).best_.src > 0.8
 
 
+def test_small_episodes_are_computed_in_float32_on_a_cpu_where_nobody_says(tasks: list[TaskTensors]) -> None:
+    learner = make_learner(episodes=1, precision="auto").fit(tasks[:4], tasks[4:])
+    assert learner.dtype_ is torch.float32
+    first = learner.result_.predictor.layers["student_first"]
+    assert torch.equal(
+        first, make_learner(episodes=1).fit(tasks[:4], tasks[4:]).result_.predictor.layers["student_first"]
+    )
+    assert make_learner(episodes=1, precision="bfloat16").fit(tasks[:4], tasks[4:]).dtype_ is torch.bfloat16
+
+
 def test_what_cannot_be_trained_on_is_refused(tasks: list[TaskTensors]) -> None:
     task = tasks[0]
     with pytest.raises(UsageError, match="at least one training"):
