@@ -32,7 +32,7 @@ class CorrelationRow:
         n: number of students.
         invalid: scores that were NaN or infinite.
         constant: all scores were equal.
-        counts: whether the target enters means: see `Truth.counts`.
+        counts: whether the target enters means: see `GroundTruth.counts`.
     """
 
     method: str

@@ -16,7 +16,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from dass.datasets.packed import open_packed
-from dass.method_names import METHODS
+from dass.method_names import method_label
 from dass.sealed import SEAL, sealed
 from dass.search.result import load_search
 from dass.students.database import StudentDatabase
@@ -202,7 +202,7 @@ def check_comparison(sandbox: Sandbox) -> None:
     architectures = {pick["architecture"] for pick in picks if pick["method"] != "teacher"}
     assert len({record.identity for record in distilled}) == len(distilled) < 2 * len(architectures)
     text = (reports / "tables.md").read_text()
-    assert all(f"| {METHODS[method]} |" in text for method in src)
+    assert all(f"| {method_label(method)} |" in text for method in src)
     assert "**The best baseline on each target**\n\n- digits" in text
     assert {path.name for path in (reports / "figures").iterdir()} == {
         "table-2.png", "table-3.png", "table-4.png", "figure-3.png",

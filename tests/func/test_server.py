@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from dass.errors import DassError, UsageError
-from flows import server
+from flows.infrastructure import server
 from flows.infrastructure.processes import run_group
 from flows.infrastructure.server import listen, prefect_server
 from tests.func.served import until
