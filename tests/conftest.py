@@ -7,10 +7,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from dass.project import let_threads_sleep
 
 let_threads_sleep()
+settings.register_profile("shared machine", deadline=None)  # a loaded machine is slow, not broken
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")

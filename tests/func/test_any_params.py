@@ -134,7 +134,7 @@ def test_every_accepted_configuration_runs_the_tiny_pipeline(
     endings: list[str] = []
 
     @settings(
-        max_examples=EXAMPLES, deadline=None, derandomize="DASS_EXAMPLES" not in os.environ, database=None,
+        max_examples=EXAMPLES, derandomize="DASS_EXAMPLES" not in os.environ, database=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(values=configurations())

@@ -301,7 +301,7 @@ def whole(tmp_path_factory):
     return made
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kind=st.integers(0, 7), flips=st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), min_size=1, max_size=4))
 @pytest.mark.filterwarnings("ignore")  # zipfile warns of odd fields; here only the outcome counts
 def test_a_damaged_archive_is_read_or_refused_in_one_line(whole, tmp_path, kind, flips):

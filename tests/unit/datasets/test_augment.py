@@ -16,7 +16,7 @@ def _generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     count=st.integers(1, 6),
     size=st.tuples(st.integers(2, 9), st.integers(2, 9)),

@@ -182,7 +182,7 @@ def test_a_large_jpeg_read_at_reduced_scale_is_close_to_the_whole():
     assert np.abs(reduced - decode(np.asarray(large), 32)).max() <= 8
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cut=st.integers(0, 400), flips=st.lists(st.tuples(st.integers(0, 400), st.integers(1, 255)), max_size=5))
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of odd metadata; here only the outcome counts
 def test_damaged_bytes_decode_or_are_named_so(cut, flips):

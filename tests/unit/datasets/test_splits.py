@@ -32,7 +32,7 @@ def packed(tmp_path_factory):
     return _pack(tmp_path_factory.mktemp("splits") / "set-8")
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(groups=st.integers(1, 6), size=st.none() | st.integers(2, 4), seed=st.integers(0, 10**9))
 def test_groups_are_disjoint_and_halves_are_swapped(packed, groups, size, seed):
     expected = size or CLASSES // groups

@@ -31,7 +31,7 @@ def relative_error(ours: Tensor, expected: Tensor) -> float:
 
 
 @ways
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     n=st.integers(1, 3),
     size=st.tuples(st.sampled_from([1, 4, 5, 8]), st.sampled_from([2, 4, 12])),

@@ -80,7 +80,7 @@ architectures = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(architecture=architectures, seed=st.integers(0, 99))
 def test_a_remapped_student_is_the_masked_teacher(architecture: Architecture, seed: int) -> None:
     images = torch.randn(2, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))

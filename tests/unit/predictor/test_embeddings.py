@@ -60,7 +60,7 @@ def relative_error(ours: Tensor, expected: Tensor) -> float:
     return ((ours - expected).abs().amax(dim=(1, 2, 3)) / expected.abs().amax(dim=(1, 2, 3))).max().item()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(
     granularity=st.sampled_from(["stage", "block"]),
     seed=st.integers(0, 1000),

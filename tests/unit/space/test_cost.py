@@ -61,7 +61,7 @@ def count_with_hooks(network: nn.Module, resolution: int) -> Cost:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     widths=st.tuples(*[st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple)] * 4),
     resolution=st.integers(8, 33),

@@ -48,7 +48,7 @@ def test_options_are_the_distinct_configurations(space: SearchSpace) -> None:
         assert space.largest.widths[stage] == options[-1]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(space=spaces, seed=st.integers(0, 2**32), n=st.integers(0, 30))
 def test_samples_are_distinct_members_and_can_be_enlarged(space: SearchSpace, seed: int, n: int) -> None:
     n = min(n, space.size)
@@ -110,7 +110,7 @@ def test_code() -> None:
     assert (code[1, 1:].reshape(20, 9)[:, 8] == 1).all()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(space=spaces, seed=st.integers(0, 1000))
 def test_codes_are_unique(space: SearchSpace, seed: int) -> None:
     sample = space.sample(min(20, space.size), np.random.default_rng(seed))

@@ -61,7 +61,7 @@ def test_read_only_strided_and_no_images(model: StudentModel) -> None:
     assert len(model.predict(images[:0])) == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=st.lists(st.sampled_from([0, 1, 3, 8, 16]), min_size=0, max_size=5),
     dtype=st.sampled_from(["uint8", "int64", "float32", "bool", "int8"]),
