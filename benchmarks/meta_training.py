@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from benchmarks.report import BenchmarkRow, convolution_rate, peak_memory_mib, reset_peak_memory
+from dass.config import Predictor
 from dass.device import resolve_device
 from dass.predictor.meta import MetaLearner
 from dass.predictor.tasks import TaskTensors
@@ -132,12 +133,12 @@ def compare(size: Size, episodes: int) -> list[BenchmarkRow]:
             naive_times[name].append(time.perf_counter() - began)
         began = time.perf_counter()
 
-    learner = MetaLearner(episodes=episodes, query=size.query, validate_every=episodes)
+    learner = MetaLearner(settings_of(size, episodes))
     learner.fit(tasks[:TASKS], tasks[TASKS:], progress=alternate)
     # Ours alone, for its memory.
     naive.clear()
     reset_peak_memory()
-    MetaLearner(episodes=2, query=size.query, validate_every=2).fit(tasks[:TASKS], tasks[TASKS:])
+    MetaLearner(settings_of(size, 2)).fit(tasks[:TASKS], tasks[TASKS:])
 
     ours = median(our_times[1:-1])  # the first holds the set-up, the last the look at the validation task
     floor = operations(size) / convolution_rate(device, learner.dtype_)
@@ -150,6 +151,14 @@ def compare(size: Size, episodes: int) -> list[BenchmarkRow]:
         figures = (theirs, ours, theirs / ours, floor / ours, peak)
         rows.append(BenchmarkRow(f"{label}; naive: {name}", *figures, rounds=len(our_times) - 2))
     return rows
+
+
+def settings_of(size: Size, episodes: int) -> Predictor:
+    """So many episodes with a look at the validation task at the end."""
+    return Predictor(
+        episodes=episodes, query=size.query, inner_steps=1, inner_rate=0.005, learning_rate=5e-4,
+        validate_every=episodes,
+    )  # fmt: skip
 
 
 def operations(size: Size) -> float:

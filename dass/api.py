@@ -13,8 +13,9 @@ from dass.families.normalization import parse_normalization
 from dass.networks.checkpoint import TeacherCard, weights_id
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.importing import import_network
-from dass.search.candidates import Constraints, check_limits
-from dass.search.race import RaceSize, search_by_race
+from dass.search.budget import RaceSize
+from dass.search.constraints import AskedLimits
+from dass.search.race import RaceSearch
 from dass.search.result import SearchResult
 from dass.shrink.recipe import shrink_recipe
 from dass.space.architecture import Architecture
@@ -113,7 +114,8 @@ def rank_students(
         DassError: every student diverged.
     """
     torch_device = resolve_device(device)
-    check_limits(max_macs, max_params)
+    limits = AskedLimits(max_macs, max_params)
+    limits.check()
     for name, number, least in (("students", students, 1), ("seconds", seconds, 0), ("seed", seed, 0)):
         if number is not None and number < least:
             raise UsageError(f"{name} is {number:g}: give at least {least}")
@@ -125,15 +127,9 @@ def rank_students(
         train_images=len(data.train_labels), recipe_id="", seed=0, seconds=0.0, device=str(torch_device),
     )  # fmt: skip
     task = Task(data, teacher, card)
-    return search_by_race(
-        task,
-        SearchSpace.below(teacher.architecture, RATIOS, "block"),
-        shrink_recipe(data),
-        budget=Constraints.of(max_macs, max_params, task.teacher_cost),
-        size=RaceSize(CANDIDATES_PER_STUDENT * students, students, seconds),
-        seed=seed,
-        device=torch_device,
-    )
+    space = SearchSpace.below(teacher.architecture, RATIOS, "block")
+    size = RaceSize(CANDIDATES_PER_STUDENT * students, students, seconds)
+    return RaceSearch(space, size, seed, torch_device).rank(task, limits.constraints(task.teacher_cost))
 
 
 def distill(

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from dass.config import Params, Target
+from dass.config import Params, SearchKind, Target
 from dass.errors import UsageError
 from dass.params_file import find_root, load_params
 
@@ -174,6 +174,11 @@ class Project:
         """What the multi-fidelity predictor has learned; where earlier versions left it, while there is no newer."""
         file, old = self.root / MULTI_FIDELITY_FILE, self.root / OLD_MULTI_FIDELITY_FILE
         return old if old.exists() and not file.exists() else file
+
+    def predictors(self, kind: SearchKind) -> list[Path]:
+        """Folders of what a kind of search ranks by; none for a race."""
+        folders = {"dass": [self.predictor], "multi_fidelity": [self.predictor, self.multi_fidelity], "race": []}
+        return folders[kind]
 
     @property
     def scores(self) -> Path:

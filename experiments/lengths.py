@@ -118,9 +118,7 @@ def distil_longer(
     for record in records:
         if record.failure:
             logger().warning("%s of %s is left out: %s", record.arch_id, target.name, record.failure)
-    return {
-        Architecture.from_json(record.architecture): record.final_accuracy for record in records if not record.failure
-    }
+    return {record.architecture: record.final_accuracy for record in records if not record.failure}
 
 
 def compare(

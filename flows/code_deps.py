@@ -27,7 +27,7 @@ def code_of(stage: str, root: Path = ROOT) -> list[str]:
 
     Args:
         stage: its name in dvc.yaml, which is that of its flow's module.
-        root: the project.
+        root: folder of the project.
     """
     reached: set[str] = set()
     flow = f"flows/stages/{stage}.py"
@@ -46,7 +46,7 @@ def imported(root: Path, path: str) -> tuple[str, ...]:
     """Modules of this project that a module imports, as paths; what only a type checker sees is left out.
 
     Args:
-        root: the project.
+        root: folder of the project.
         path: of the module, relative to `root`.
     """
     return tuple(_imports(ast.parse((root / path).read_text(encoding="utf-8")), root))
@@ -99,7 +99,7 @@ def written(text: str, root: Path = ROOT) -> str:
 
     Args:
         text: of dvc.yaml.
-        root: the project.
+        root: folder of the project.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedSeq

@@ -169,7 +169,7 @@ def run(project: Project, module: str, *arguments: str) -> None:
     Args:
         project: the throw-away project, which has no code of its own.
         module: full name of the module.
-        arguments: of its command line.
+        arguments: arguments of the module's command line.
 
     Raises:
         DassError: it failed; what it said stands before.

@@ -41,8 +41,8 @@ def carry_out(module: str, arguments: Sequence[str]) -> None:
     """Runs a module in this process, as its main program.
 
     Args:
-        module: its name, without its folder.
-        arguments: of its command line.
+        module: name of a module of `flows`, without its folder, such as `splits`.
+        arguments: arguments of the module's command line.
     """
     raise_when_terminated()
     with exit_with_line():
@@ -64,8 +64,9 @@ def asked(words: Sequence[str], environment: Mapping[str, str]) -> tuple[str, li
     """The module to run and its arguments.
 
     Args:
-        words: of the command line.
-        environment: where DVC says which stage it runs: `dvc.yaml:teacher@digits`, or without the file.
+        words: words of the command line: the module, then its arguments.
+        environment: environment variables; DVC_STAGE names the stage that DVC runs: `dvc.yaml:teacher@digits`, or
+            without the file.
 
     Raises:
         UsageError: there is no such module.
@@ -81,7 +82,7 @@ def full_name(module: str) -> str:
     """The name by which Python imports a module of `flows`, such as `flows.stages.splits`.
 
     Args:
-        module: its name, without its folder.
+        module: name of a module of `flows`, without its folder, such as `splits`.
 
     Raises:
         UsageError: there is no such module.

@@ -1,6 +1,5 @@
 """Makes teachers, their cards and student records for tests; each test says only what matters to it."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +31,7 @@ CARD = TeacherCard(
 RECORD = StudentRecord(
     task="split0",
     arch_id="",
-    architecture="",
+    architecture=SPACE.largest,
     seed=0,
     recipe_id="e" * 12,
     teacher_id="a" * 12,
@@ -75,7 +74,7 @@ def teacher_card(teacher: ElasticResNet, data: TaskData, accuracy: float, *, los
 
 def make_record(architecture: Architecture = SPACE.largest, **changes: Any) -> StudentRecord:
     """The record of a student of a source task, with changes."""
-    own = {"arch_id": architecture.arch_id, "architecture": json.dumps(architecture.to_json())}
+    own = {"arch_id": architecture.arch_id, "architecture": architecture}
     return replace(RECORD, **(own | changes))
 
 

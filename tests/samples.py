@@ -1,8 +1,10 @@
 """A small space, task and recipes that tests of many parts start from; `model_copy(update=...)` makes variants."""
 
+from typing import Any
+
 import torch
 
-from dass.config import Augmentation, DistillationRecipe, TeacherRecipe
+from dass.config import Augmentation, DistillationRecipe, Predictor, TeacherRecipe
 from dass.datasets.task_data import TaskData
 from dass.errors import UsageError
 from dass.space.architecture import Architecture
@@ -32,6 +34,12 @@ RECIPE = DistillationRecipe(
     temperature=6.0,
     evaluations=2,
 )
+
+
+def predictor_settings(**changes: Any) -> Predictor:
+    """The block `predictor` of params.yaml, for one episode with two students of each task but for the changes."""
+    usual = {"episodes": 1, "query": 2, "inner_steps": 1, "inner_rate": 0.005, "learning_rate": 5e-4}
+    return Predictor.model_validate({**usual, "validate_every": 20, **changes})
 
 
 def rows(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

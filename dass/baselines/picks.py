@@ -33,7 +33,7 @@ def searcher(search: SearchResult) -> str:
 
 
 def picks_of(methods: Sequence[str], scores: Sequence[Scores], search: SearchResult, seed: int) -> list[Pick]:
-    """The best-scored candidate within the search's budget, of each method that scored the candidates.
+    """The best-scored candidate within the search's constraints, of each method that scored the candidates.
 
     All methods choose among the same candidates, and by the same rule (`dass.search.select.pick`): of equal scores
     the one with fewer MACs, and a score that is not finite never where there is a finite one. A method that failed
@@ -59,5 +59,5 @@ def picks_of(methods: Sequence[str], scores: Sequence[Scores], search: SearchRes
                 Candidate(candidate.architecture, value, candidate.cost)
                 for candidate, value in zip(search.ranking, values, strict=True)
             ]
-            picks.append(Pick(method, pick(scored, search.budget)))
+            picks.append(Pick(method, pick(scored, search.constraints)))
     return picks

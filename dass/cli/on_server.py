@@ -49,11 +49,11 @@ def shrink_on_server(options: "Options", root: Path, device: str) -> int:
     def absolute(path: str) -> str:
         return str(Path(path).resolve())
 
+    teacher = options.teacher
     there = replace(
         options,
         data=absolute(options.data) if os.path.lexists(options.data) else options.data,
-        teacher=absolute(options.teacher),
-        classes=options.classes and absolute(options.classes),
+        teacher=replace(teacher, path=absolute(teacher.path), classes=teacher.classes and absolute(teacher.classes)),
     )
     done = subprocess.run(
         [sys.executable, "-m", MODULE, "shrink", json.dumps(asdict(there))],

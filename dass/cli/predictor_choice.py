@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-from dass.config import Params
+from dass.config import Params, SearchKind
 from dass.errors import DassError, UsageError
 from dass.files import read_json
 from dass.multi_fidelity.checkpoint import MultiFidelityCard, check_fits, load_multi_fidelity
@@ -18,7 +17,6 @@ from dass.space.architecture import Architecture
 from dass.space.search_space import RATIOS, SearchSpace
 from dass.training.user_teacher import TeacherFile
 
-Method = Literal["dass", "multi_fidelity", "race"]
 SIDE = 64  # pixels, where neither user, family nor params.yaml says another
 _OWN: dict[Kind, tuple[Path, ...]] = {
     "multi_fidelity": (MULTI_FIDELITY_FILE, OLD_MULTI_FIDELITY_FILE),
@@ -37,7 +35,7 @@ class MethodChoice:
         why: the reason, one line for people; empty where the user has said it.
     """
 
-    method: Method
+    method: SearchKind
     file: Path | None
     general: bool
     why: str

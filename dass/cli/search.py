@@ -3,12 +3,12 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dass.cli.limit_options import KeepAccuracy, KeepProbability, LatencyBatch, MaxLatency, MaxMacs, MaxParams, MaxSize
-from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels, one_layout
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels, asked_teacher
 from dass.errors import UsageError
 from dass.params_file import in_project
 from dass.project import RAW
@@ -102,11 +102,11 @@ def search(
     from dass.cli.search_table import front_of, pick_lines, table_of, to_json
     from dass.cli.tables import print_table
     from dass.device import resolve_device
-    from dass.search.candidates import Constraints, check_limits
+    from dass.search.budget import AskedBudget
+    from dass.search.constraints import AskedLimits
     from dass.search.latency import measure_latency
-    from dass.search.slack import slack_lines
+    from dass.search.summary import slack_lines
     from dass.tasks.user import open_task
-    from dass.training.user_teacher import TeacherFile
     from dass.training.workers import usual_count
 
     if front not in (None, "macs", "parameters", "latency"):
@@ -114,50 +114,31 @@ def search(
     if method not in (None, "dass", "multi_fidelity", "race"):
         raise UsageError(f"--method {method}: there are dass, multi_fidelity and race")
     timed = latency or front == "latency"
-    asked_limits: dict[str, Any] = {
-        "max_macs": max_macs, "max_params": max_params, "min_macs": min_macs, "min_params": min_params,
-        "max_size": max_size, "max_latency": max_latency, "latency_batch": latency_batch,
-        "keep_accuracy": keep_accuracy, "keep_probability": keep_probability,
-    }  # fmt: skip
-    # A limit that is none is refused before any work; a batch may be that of the times that are shown, too.
-    check_limits(**asked_limits | ({"latency_batch": 1} if timed else {}))
+    limits = AskedLimits(
+        max_macs, max_params, min_macs, min_params, max_size, max_latency, latency_batch, keep_accuracy,
+        keep_probability,
+    )  # fmt: skip
+    limits.check(timed=timed)  # before any work
     torch_device = resolve_device(device)
-    theirs = TeacherFile.of(
-        teacher,
-        normalization=normalization,
-        classes=classes,
-        expect_accuracy=expect_accuracy,
-        layout=one_layout(layout),
-        sort_channels=sort_channels,
-    )
+    theirs = asked_teacher(teacher, normalization, classes, expect_accuracy, layout, sort_channels).read()
     choice = choose_predictor(method, predictor, theirs, resolution)
-    asked = Asked(
-        data,
-        candidates,
-        one_batch,
-        k_step,
-        seconds,
-        resolution,
-        keep_accuracy,
-        workers or usual_count(torch_device),
-        seed,
-    )
-    ranker = open_method(choice, theirs, torch_device, asked)
+    if choice.method == "race" and keep_accuracy is not None:
+        raise UsageError(
+            "--keep-accuracy: a race predicts nothing; take --method multi_fidelity, or `dass shrink`, which distils "
+            "students until one keeps it"
+        )
+    asked = Asked(data, resolution, AskedBudget(candidates, one_batch, k_step, seconds), seed)
+    ranker, side = open_method(choice, theirs, asked, device=torch_device, workers=workers or usual_count(torch_device))
     task_at = open_task(
-        data,
-        theirs,
-        raw=in_project(RAW),
-        resolution=ranker.resolution,
-        largest=ranker.space.largest,
-        device=torch_device,
+        data, theirs, raw=in_project(RAW), resolution=side, largest=ranker.space.largest, device=torch_device,
         tell=_tell,
-    )
+    )  # fmt: skip
     with task_at as task:
-        budget = Constraints.of(teacher=task.teacher_cost, **asked_limits)
-        for line in slack_lines(budget, task, torch_device):
+        constraints = limits.constraints(task.teacher_cost)
+        for line in slack_lines(constraints, task, torch_device):
             _tell(line)
         with progress_bar("score") as progress:
-            result = ranker.rank(task, budget, progress)
+            result = ranker.rank(task, constraints, progress)
         size = (task.data.resolution, len(task.data.classes), torch_device)
         shown = front_of(result, front, *size, batch=latency_batch) if front else result.ranking[:top]
         times = [measure_latency(one.architecture, *size, batch=latency_batch) for one in shown if timed]
@@ -165,7 +146,10 @@ def search(
         print(json.dumps(to_json(result, shown, times, latency_batch) | {"method": choice.method, "why": choice.why}))
         return
     which = f"Pareto front ({front})" if front else "best"
-    title = f"{result.target}: {which} of {len(result.ranking)} within {budget}; teacher {result.teacher_accuracy:.2f}%"
+    title = (
+        f"{result.target}: {which} of {len(result.ranking)} within {constraints}; teacher "
+        f"{result.teacher_accuracy:.2f}%"
+    )
     print_table(table_of(title, result, shown, times, task, torch_device))
     print("\n".join(pick_lines(result)))
     if choice.why:

@@ -1,4 +1,4 @@
-"""How `dass search` shows what it found: a table with its pick, or one JSON value."""
+"""How `dass search` shows what it result: a table with its pick, or one JSON value."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from dass.search.candidates import MILLION, Candidate
-from dass.search.constraint_lines import constraint_lines
+from dass.search.candidates import Candidate
+from dass.search.constraints import MILLION
 from dass.search.latency import measure_latency, measure_parts
 from dass.search.pareto import pareto_front
 from dass.search.result import SearchResult, candidate_json
+from dass.search.summary import constraint_lines
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost
 from dass.tasks.task import Task
@@ -46,7 +47,7 @@ def to_json(result: SearchResult, shown: Sequence[Candidate], times: Sequence[fl
     pick |= {} if result.probability is None else {"kept_probability": result.probability}
     return {
         "target": result.target, "teacher_accuracy": result.teacher_accuracy, "candidates": len(result.ranking),
-        "seconds": result.seconds, "budget": str(result.budget), "pick": pick, "ranking": rows,
+        "seconds": result.seconds, "budget": str(result.constraints), "pick": pick, "ranking": rows,
     }  # fmt: skip
 
 
@@ -79,7 +80,7 @@ def table_of(
         task: the teacher, which is timed in the same way.
         device: device that latencies are measured on.
     """
-    table, batch = Table(title=title), result.budget.latency_batch
+    table, batch = Table(title=title), result.constraints.latency_batch
     fidelities = any(candidate.fidelity for candidate in shown)
     intervals = any(candidate.low is not None for candidate in shown)
     accuracy = "held-out %" if result.predicted is None else "predicted %"

@@ -9,7 +9,7 @@ import typer
 
 from dass.cli.limit_options import KeepAccuracy, KeepProbability, LatencyBatch, MaxLatency, MaxMacs, MaxParams, MaxSize
 from dass.cli.on_server import server_is_there, shrink_on_server
-from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels, one_layout
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels, asked_teacher
 
 LATE = 1.5  # times the minutes asked for: later than that is told
 
@@ -52,34 +52,33 @@ def shrink(
     from dass.cli.tables import print_table, table_of_rows
     from dass.device import resolve_device
     from dass.params_file import find_root
+    from dass.search.constraints import AskedLimits
     from dass.shrink.front import front_rows
     from dass.shrink.whole import Options, result_lines, shrink_and_file
 
     root, torch_device = find_root(), resolve_device(device)
-    options = Options(
-        data=data, teacher=str(teacher), max_macs=max_macs, max_params=max_params, max_size=max_size,
-        max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy,
-        keep_probability=keep_probability, minutes=minutes, normalization=normalization,
-        classes=None if classes is None else str(classes), expect_accuracy=expect_accuracy,
-        layout=one_layout(layout),
-        sort_channels=sort_channels, resolution=resolution, seed=seed,
-        command=shlex.join(["dass", *sys.argv[1:]]),
+    limits = AskedLimits(
+        max_macs, max_params, max_size=max_size, max_latency=max_latency, latency_batch=latency_batch,
+        keep_accuracy=keep_accuracy, keep_probability=keep_probability,
     )  # fmt: skip
-    options.check()
+    limits.check()
+    theirs = asked_teacher(teacher, normalization, classes, expect_accuracy, layout, sort_channels)
+    command = shlex.join(["dass", *sys.argv[1:]])
+    options = Options(data, theirs, limits, minutes, resolution, seed=seed, command=command)
     if not (root / "params.yaml").is_file():
         _tell(f"no params.yaml here or above: registry (mlflow.db) and steps (data/shrink) are kept in {root}")
     if server_is_there(root):
         raise typer.Exit(shrink_on_server(options, root, device))
     with (
         progress_bar("shrink") as progress,
-        shrink_and_file(options, root, device=torch_device, tell=_tell, progress=progress) as made,
+        shrink_and_file(options, root, device=torch_device, tell=_tell, progress=progress) as result,
     ):
-        lines, rows = result_lines(made), front_rows(made.task, made.shrunk)
-    print_table(table_of_rows(f"{made.task.card.task}: within {made.request.budget}", rows))
+        lines, rows = result_lines(result), front_rows(result.task, result.shrunk)
+    print_table(table_of_rows(f"{result.task.card.task}: within {result.request.constraints}", rows))
     print("\n".join(lines))
-    if made.seconds > LATE * 60 * minutes:
-        _tell(f"all of it took {made.seconds / 60:.1f} minutes, more than the {minutes:g} that were asked for")
-    print(f"report: {made.report}")
+    if result.seconds > LATE * 60 * minutes:
+        _tell(f"all of it took {result.seconds / 60:.1f} minutes, more than the {minutes:g} that were asked for")
+    print(f"report: {result.report}")
 
 
 def _tell(line: str) -> None:

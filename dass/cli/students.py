@@ -71,6 +71,7 @@ def remove(
     Example: dass students remove digits --untrue --dry-run
     """
     from dass.students.record_check import problem
+    from dass.students.record_file import row_of
 
     filters = {"task": of, "arch_id": arch_id, "seed": seed, "teacher_id": teacher_id, "recipe_id": recipe_id,
              "data_id": data_id}  # fmt: skip
@@ -80,7 +81,7 @@ def remove(
 
     def wanted(record: "StudentRecord") -> bool:
         fits = all(getattr(record, name) == value for name, value in asked.items())
-        return fits and (not untrue or problem(record) is not None)
+        return fits and (not untrue or problem(row_of(record)) is not None)
 
     database = _database(task)
     names = [name for name in database.tasks() if of in (None, name)]

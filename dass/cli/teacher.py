@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels, one_layout
+from dass.cli.teacher_file import Classes, ExpectAccuracy, Layout, Normalization, SortChannels, asked_teacher
 
 teacher_app = typer.Typer(
     no_args_is_help=True,
@@ -38,17 +38,8 @@ def inspect(
 
     Example: dass teacher inspect resnet56.th --data cifar10.zip
     """
-    from dass.training.user_teacher import TeacherFile
-
-    teacher = TeacherFile.of(
-        file,
-        normalization=normalization,
-        classes=classes,
-        expect_accuracy=expect_accuracy,
-        layout=one_layout(layout),
-        sort_channels=sort_channels,
-    )
-    facts = _facts(teacher, data, resolution)
+    given = asked_teacher(file, normalization, classes, expect_accuracy, layout, sort_channels).read()
+    facts = _facts(given, data, resolution)
     if as_json:
         print(json.dumps(facts))
         return
@@ -69,7 +60,7 @@ def _facts(file: Any, data: str | None, resolution: int | None) -> dict[str, Any
     from dass.networks.importing import import_network
     from dass.params_file import in_project
     from dass.project import RAW
-    from dass.space.cost import cost
+    from dass.space.cost import CostLimits, cost
     from dass.space.search_space import RATIOS, SearchSpace
     from dass.tasks.user import open_task, packed_side
     from dass.training.class_order import order_of
@@ -80,7 +71,7 @@ def _facts(file: Any, data: str | None, resolution: int | None) -> dict[str, Any
     side = resolution or (side if data is None else packed_side(data, in_project(RAW), side))
     space = SearchSpace.below(architecture, RATIOS, "block")
     price = cost(architecture, side, network.classes)
-    limits = space.limits(None, None, resolution=side, classes=network.classes)
+    limits = space.limits(CostLimits(side, network.classes))
     facts: dict[str, Any] = {
         "family": architecture.family.name,
         "depths_and_widths": architecture.stage_label,

@@ -1,9 +1,12 @@
 """Options of all commands that take a teacher of the user's own."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from dass.training.user_teacher import AskedTeacher
 
 Normalization = Annotated[
     str | None,
@@ -44,6 +47,18 @@ SortChannels = Annotated[
 ]
 
 
-def one_layout(given: list[str] | None) -> str | None:
-    """What all `--layout` of a command say together; a field that stands twice is refused where it is read."""
-    return ",".join(given) if given else None
+def asked_teacher(
+    file: Path,
+    normalization: str | None,
+    classes: Path | None,
+    expect_accuracy: float | None,
+    layout: list[str] | None,
+    sort_channels: bool | None,
+) -> "AskedTeacher":
+    """The options of a command as one; `--layout` given twice counts as one text, in which no field may stand twice."""
+    from dass.training.user_teacher import AskedTeacher
+
+    names = None if classes is None else str(classes)
+    return AskedTeacher(
+        str(file), normalization, names, expect_accuracy, ",".join(layout) if layout else None, sort_channels
+    )

@@ -9,7 +9,7 @@ from dass.config.evaluation import Evaluation
 from dass.config.params import Params
 from dass.config.predictor import Predictor, Statistics
 from dass.config.recipes import Augmentation, DistillationRecipe, Recipe, TeacherRecipe, recipe_id, recipe_ids
-from dass.config.search import Search, Target
+from dass.config.search import Search, SearchKind, Target
 from dass.config.source import Data, Source, Students
 from dass.config.space import SPACE_TAGS, AnySpace, ElasticSpace, NamedSpace, Space
 from dass.config.values import Block
@@ -28,6 +28,7 @@ __all__ = [
     "Predictor",
     "Recipe",
     "Search",
+    "SearchKind",
     "Source",
     "Space",
     "Statistics",

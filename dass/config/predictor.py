@@ -25,6 +25,12 @@ class Predictor(Block):
         unit: percent of accuracy that count as 1 in the network's target; 1, raw percent, is the paper's code's.
     """
 
+    # The unit sets how far one step of Adam moves a prediction, and how strongly the guide moves the encoders through
+    # the last layer's weights. Chosen on source tasks alone, the ten of preset small, each pair of one group of classes
+    # left out to validate (200 episodes, seed 0): mean SRC at the best look, and at the last, in units of 100 points
+    # 0.854, 0.846; 50: 0.859, 0.834; 20: 0.829, 0.763; 10: 0.826, 0.747; standardised 0.860, 0.848, which breaks down
+    # where a teacher is far more accurate than any in training.
+
     episodes: int = Field(ge=1, le=1_000_000)
     query: int = Field(ge=2, le=10_000)
     inner_steps: int = Field(ge=0, le=100)

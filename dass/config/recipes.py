@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 from dass.config.values import Block
 from dass.files import content_id
 
+USUAL_BATCH = 64  # images per step, where no recipe is given
+
 
 class Augmentation(Block):
     """Random changes of a training image.
@@ -82,6 +84,28 @@ class DistillationRecipe(Recipe):
             raise ValueError("evaluations cannot exceed epochs")
         return self
 
+    @classmethod
+    def usual(cls, images: int, resolution: int, epochs: int = 1) -> Self:
+        """The paper's recipe, with a crop that fits the images and a batch that small sets can fill.
+
+        Args:
+            images: number of training images.
+            resolution: side of the images in pixels.
+            epochs: passes over the training images, at least 1.
+        """
+        return cls(
+            epochs=epochs,
+            batch_size=max(2, min(USUAL_BATCH, images // 4)),
+            learning_rate=0.05,
+            momentum=0.9,
+            weight_decay=3e-5,
+            augmentation=Augmentation(flip=True, crop_padding=resolution // 8),
+            precision="auto",
+            alpha=0.5,
+            temperature=6.0,
+            evaluations=1,
+        )
+
 
 RECIPE_VERSION = 1  # raised by hand when a change of dass/training or dass/datasets changes results
 
@@ -107,7 +131,7 @@ def recipe_id(recipe: Recipe, precision: str) -> str:
     """Short id of everything in a recipe that can change a result.
 
     Args:
-        recipe: the recipe.
+        recipe: recipe of a teacher's training or a student's distillation.
         precision: what `auto` came to on this device, `float32` or `bfloat16`.
     """
     return content_id({**recipe.model_dump(mode="json"), "precision": precision, "version": RECIPE_VERSION})

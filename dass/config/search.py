@@ -8,6 +8,9 @@ from dass.config.values import Block, FileName, Latency, Limit, LowerLimit, Name
 from dass.errors import UsageError
 from dass.families.normalization import parse_normalization
 
+SearchKind = Literal["dass", "multi_fidelity", "race"]
+"""Kinds of search: by the paper's predictor, by the multi-fidelity predictor, or by a race of students."""
+
 
 class Limits(Block):
     """What the pick of a search may cost.
@@ -50,7 +53,7 @@ class Search(Limits):
         keep_probability: how likely it has to be that the pick loses no more than keep_accuracy, above 0 and below 1.
     """
 
-    method: Literal["dass", "multi_fidelity", "race"]
+    method: SearchKind
     candidates: int = Field(ge=1, le=1_000_000)
     one_batch: int = Field(ge=1, le=1_000_000)
     k_step: int = Field(ge=0, le=100_000)

@@ -24,7 +24,7 @@ class Source(Block):
         dataset: name of the packed dataset.
         groups: number of class groups; there are twice as many splits.
         classes_per_group: classes kept in each group; null for all.
-        splits: the splits in use.
+        splits: numbers of the splits in use, each once, 0..2 * groups - 1.
         validation: those of them that choose the predictor's checkpoint; the others train it.
     """
 
@@ -33,6 +33,11 @@ class Source(Block):
     classes_per_group: int | None = Field(ge=2, default=None)
     splits: tuple[int, ...] = Field(min_length=1)
     validation: tuple[int, ...] = Field(min_length=1)
+
+    @property
+    def training(self) -> tuple[int, ...]:
+        """Those of the splits that train the predictor."""
+        return tuple(split for split in self.splits if split not in self.validation)
 
     _from_list = field_validator("splits", "validation", mode="before")(as_tuple)
 

@@ -47,7 +47,7 @@ class NamedSpace(Block):
 
     Attributes:
         family: of the teacher, another than the paper's.
-        network: the teacher's name in that family.
+        network: name of the teacher in that family, such as `resnet20`.
         ratios: allowed width ratios, ascending, ending in 1.0; widths are rounded to multiples of `divisor`.
         granularity: `stage` (one ratio for all blocks of a stage) or `block`.
         divisor: whole number that widths are multiples of; null for the family's.
@@ -90,7 +90,7 @@ class ElasticSpace(Block):
         family: `ofa_resnet`.
         streams: full width of each of the four stages, in channels.
         base_depths: fewest blocks of each stage.
-        more_blocks: how many more a stage may have.
+        more_blocks: number of blocks that a stage may have beyond its fewest, 0..8.
         stream_ratios: allowed widths of a stage over its full width, ascending, ending in 1.0.
         expand_ratios: allowed inner widths of a block over its stage's width, ascending.
         stem_widths: allowed widths of the stem's first and of its last convolution, each list ascending; its middle

@@ -1,5 +1,7 @@
 """Pictures of a result. Figures are made without pyplot, so no global state or window is touched."""
 
+import base64
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -239,6 +241,13 @@ def save(figure: Figure, path: Path) -> None:
         DassError: the file cannot be written.
     """
     atomic_write(path, lambda temporary: figure.savefig(temporary, format="png", dpi=130, metadata={"Software": None}))
+
+
+def embedded(figure: Figure) -> str:
+    """A picture as an address that needs no file."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
 def _figure(width: float = 6.0, height: float = 4.2) -> Figure:

@@ -2,9 +2,11 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 
+from dass.config import DistillationRecipe, Source
 from dass.evaluation.correlation import spearman
 from dass.fidelity import Fidelity
 from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask
@@ -12,7 +14,7 @@ from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityT
 
 @dataclass(frozen=True)
 class LeftOut:
-    """One source task, predicted by a multi-fidelity predictor that knows other classes alone.
+    """A source task, predicted by a multi-fidelity predictor that knows other classes alone; or the mean of such.
 
     Attributes:
         src: Spearman correlation of predicted and reached accuracies.
@@ -60,3 +62,29 @@ def leave_out(
         inside = (made.low <= task.accuracies) & (task.accuracies <= made.high)
         results.append(LeftOut(float(spearman(made.mean, task.accuracies)), float(inside[finite].mean())))
     return results
+
+
+def class_groups(source: Source) -> list[int]:
+    """The class group of each source task, tasks that train first; two tasks share one, see `dass.config.Source`."""
+    return [split // 2 for split in (*source.training, *source.validation)]
+
+
+def validate(
+    tasks: Sequence[MultiFidelityTask],
+    groups: Sequence[Hashable],
+    fidelities: Sequence[Fidelity],
+    recipe: DistillationRecipe,
+) -> dict[Fidelity, LeftOut]:
+    """Means over source tasks, each left out with its group; nothing where there are fewer than three groups.
+
+    Args:
+        tasks: source tasks.
+        groups: class group of each task.
+        fidelities: fidelities, each of which is looked at alone.
+        recipe: recipe of the distillation that proxies are of.
+    """
+    found = {}
+    for fidelity in fidelities if len(set(groups)) > 2 else ():
+        results = leave_out(tasks, groups, fidelity, alpha=recipe.alpha, temperature=recipe.temperature)
+        found[fidelity] = LeftOut(fmean(one.src for one in results), fmean(one.covered for one in results))
+    return found

@@ -1,7 +1,7 @@
 """Meta-training of the predictor (Eq. 7, Appendix D.2): episodes over all source tasks at once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dass.config import Predictor
 from dass.device import resolve_device, resolve_precision
 from dass.errors import DassError, UsageError
 from dass.files import content_id
@@ -19,17 +20,35 @@ from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale, TaskTensors
 
-# Targets are in units of so many points, 0..2. The unit matters: it sets how far one step of Adam moves a prediction,
-# and how strongly the guide moves the encoders through the last layer's weights. Chosen on source tasks alone, the ten
-# of preset small, each pair of one group of classes left out to validate (200 episodes, seed 0): mean SRC at the best
-# look, and at the last, in units of 100 points 0.854, 0.846; 50: 0.859, 0.834; 20: 0.829, 0.763; 10: 0.826, 0.747;
-# standardised 0.860, 0.848, which breaks down where a teacher is far more accurate than any in training.
-UNIT = 50.0
 # Small products take longer in bfloat16 than in float32 on a CPU. Least CPU milliseconds of an episode in float32 and
 # in bfloat16, side by side: preset demo, whose first convolution has 5 million products, 5.9 and 7.3; preset small,
 # 57 million, 16.2 and 16.1; 8 tasks of 50 students of a ResNet for CIFAR, 118 million, 30.7 and 23.6.
 WORTH_BFLOAT16 = 2**25
 VERSION = 2  # of a state that is kept; raised by hand where the same settings and data come to other bits
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is left out of the paper's predictor.
+
+    Attributes:
+        inner_steps: steps of the guide, 0 for none; None for as many as the settings say.
+        use_student: the student's functional embedding is an input.
+        use_teacher: the teacher's functional embedding is an input.
+        use_code: the architecture code is an input.
+        first_order: no second derivatives in the outer gradient (first-order MAML).
+        fixed_rates: the inner rates stay as they start (MAML).
+    """
+
+    inner_steps: int | None = None
+    use_student: bool = True
+    use_teacher: bool = True
+    use_code: bool = True
+    first_order: bool = False
+    fixed_rates: bool = False
+
+
+WHOLE = Variant()
 
 
 class MetaLearner:
@@ -51,62 +70,38 @@ class MetaLearner:
 
     def __init__(
         self,
+        settings: Predictor,
+        variant: Variant = WHOLE,
         *,
-        episodes: int,
-        query: int,
-        inner_steps: int = 1,
-        inner_rate: float = 0.005,
-        learning_rate: float = 5e-4,
-        validate_every: int = 20,
-        unit: float = UNIT,
         shots: int | None = None,
         seed: int = 0,
-        use_student: bool = True,
-        use_teacher: bool = True,
-        use_code: bool = True,
-        first_order: bool = False,
-        fixed_rates: bool = False,
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
         device: str = "auto",
     ) -> None:
         """Stores the settings.
 
         Args:
-            episodes: number of outer steps, at least 1.
-            query: students of each task in an episode; at most as many as the task with the fewest has.
-            inner_steps: steps of the guide; 0 for the variant without it.
-            inner_rate: initial value of the inner learning rates, above 0.
-            learning_rate: Adam's, for weights and rates alike.
-            validate_every: episodes between looks at the validation tasks.
-            unit: percent of accuracy that count as 1 in a target; 1 for raw percent.
+            settings: episodes, rates and unit. `query` students of each task are in an episode; at most as many as the
+                task with the fewest has.
+            variant: parts of the predictor that are left out.
             shots: students of a task that it adapts to in place of the guide's pair (Fig. 3), at least 1, drawn anew in
                 each episode; None for the guide.
             seed: random seed of initial weights and queries.
-            use_student: whether the predictor sees this input, as in `DassPredictor`.
-            use_teacher: whether the predictor sees this input, as in `DassPredictor`.
-            use_code: whether the predictor sees this input, as in `DassPredictor`.
-            first_order: leave out second derivatives (first-order MAML).
-            fixed_rates: keep the inner rates as they start (MAML).
             precision: number format of embeddings and encoders; the guide, the weights and Adam are float32 always.
                 `auto` takes bfloat16 where the hardware computes in it and an episode is large enough to gain by it.
             device: `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
         """
-        self.episodes = episodes
-        self.query = query
-        self.inner_steps = inner_steps
-        self.inner_rate = inner_rate
-        self.learning_rate = learning_rate
-        self.validate_every = validate_every
-        self.unit = unit
+        self.settings = settings
+        self.variant = variant
         self.shots = shots
         self.seed = seed
-        self.use_student = use_student
-        self.use_teacher = use_teacher
-        self.use_code = use_code
-        self.first_order = first_order
-        self.fixed_rates = fixed_rates
         self.precision = precision
         self.device = device
+
+    @property
+    def inner_steps(self) -> int:
+        """Gradient steps of the guide."""
+        return self.settings.inner_steps if self.variant.inner_steps is None else self.variant.inner_steps
 
     def fit(
         self,
@@ -131,15 +126,15 @@ class MetaLearner:
         """
         _check(training, validation, self.shots or 0)
         device = resolve_device(self.device)
-        scale = TargetScale(center=0.0, spread=self.unit)
-        query = min(self.query, *(len(task.codes) - (self.shots or 0) for task in training))
+        scale = TargetScale(center=0.0, spread=self.settings.unit)
+        query = min(self.settings.query, *(len(task.codes) - (self.shots or 0) for task in training))
         self.dtype_ = dtype = self._dtype(len(training) * query, training[0], device)
         run = Run(
             MetaPredictor(self._predictor(training[0]).to(device), {}, self.inner_steps, scale, training[0].statistics),
             training[0].teacher_embedding.shape[-1],
-            self.inner_rate,
-            self.learning_rate,
-            self.fixed_rates,
+            self.settings.inner_rate,
+            self.settings.learning_rate,
+            self.variant.fixed_rates,
         )
         source = Episodes(training, run.predictor, scale, query, self.shots, dtype, device)
         held_out = [_moved(task, dtype, device) for task in validation]
@@ -151,9 +146,9 @@ class MetaLearner:
                 run.load(checkpoint, identity)
 
         losses: list[Tensor] = []
-        for episode in range(run.episode, self.episodes):
+        for episode in range(run.episode, self.settings.episodes):
             losses.append(self._episode(run, source, episode))
-            if (episode + 1) % self.validate_every == 0 or episode + 1 == self.episodes:
+            if (episode + 1) % self.settings.validate_every == 0 or episode + 1 == self.settings.episodes:
                 loss = float(torch.stack(losses).mean())
                 losses.clear()
                 src = _mean_src(run.meta_predictor(), held_out, self.shots, self.seed)
@@ -163,7 +158,7 @@ class MetaLearner:
                 if checkpoint is not None:
                     run.save(checkpoint, identity)
             if progress:
-                progress(episode + 1, self.episodes)
+                progress(episode + 1, self.settings.episodes)
         self.history_ = tuple(run.history)
         self.best_ = run.best
         self.result_ = run.best_predictor()
@@ -181,9 +176,9 @@ class MetaLearner:
         return DassPredictor(
             len(task.teacher_embedding),
             len(task.teacher_code),
-            use_student=self.use_student,
-            use_teacher=self.use_teacher,
-            use_code=self.use_code,
+            use_student=self.variant.use_student,
+            use_teacher=self.variant.use_teacher,
+            use_code=self.variant.use_code,
             seed=self.seed,
         )
 
@@ -195,7 +190,7 @@ class MetaLearner:
             run.rates,
             drawn.support,
             self.inner_steps,
-            first_order=self.first_order,
+            first_order=self.variant.first_order,
             differentiable=True,
         )
         loss = (run.predictor(drawn.query, layers) - drawn.query.targets).square().mean()
@@ -206,12 +201,17 @@ class MetaLearner:
 
 
 def _settings(learner: MetaLearner) -> dict[str, Any]:
-    """A learner's settings, without what it has learned."""
-    settings = {name: value for name, value in vars(learner).items() if not name.endswith("_")}
-    del settings["unit"]  # in the scale of the targets
-    if learner.shots is None:  # as keys were before there was a choice
-        del settings["shots"]
-    return settings
+    """A learner's settings, without the unit, which is in the scale of the targets."""
+    names = {"episodes", "query", "inner_rate", "learning_rate", "validate_every"}
+    return {
+        **learner.settings.model_dump(include=names),
+        **asdict(learner.variant),
+        "inner_steps": learner.inner_steps,
+        "seed": learner.seed,
+        "precision": learner.precision,
+        "device": learner.device,
+        **({} if learner.shots is None else {"shots": learner.shots}),  # as keys were before there was a choice
+    }
 
 
 def _check(training: Sequence[TaskTensors], validation: Sequence[TaskTensors], shots: int) -> None:

@@ -1,1 +1,1 @@
-"""Candidates within a budget, their ranking, the Pareto front and the pick."""
+"""Candidates within constraints, their ranking, the Pareto front and the pick."""

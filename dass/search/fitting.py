@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 
 from dass.device import timed_on
-from dass.search.candidates import MILLION, Constraints
+from dass.search.constraints import MILLION, Constraints
 from dass.search.latency import LatencyTable, measure_latency, measure_parts
 from dass.space.architecture import Architecture
 from dass.space.cost import cost, weights_size
@@ -19,17 +19,17 @@ TRIED = 3  # whole networks that say by which factor the sum of block times is o
 
 
 class Fitting:
-    """Tells which architectures keep a budget's limits on size and latency.
+    """Tells which architectures keep the limits on size and latency.
 
     Args:
-        budget: limits on the cost.
+        constraints: limits on the cost.
         resolution: side of the task's images in pixels.
         classes: number of classes of the task.
         device: device that students will run on.
     """
 
-    def __init__(self, budget: Constraints, *, resolution: int, classes: int, device: torch.device) -> None:
-        self._budget = budget
+    def __init__(self, constraints: Constraints, *, resolution: int, classes: int, device: torch.device) -> None:
+        self._constraints = constraints
         self._resolution = resolution
         self._classes = classes
         self._device = device
@@ -40,15 +40,15 @@ class Fitting:
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[bool]:
         """Whether each keeps both limits; latency as estimated."""
-        budget = self._budget
+        constraints = self._constraints
         passes = [True] * len(architectures)
-        if budget.max_size is not None and architectures:
+        if constraints.max_size is not None and architectures:
             sizes = [weights_size(one, self._classes) / MILLION for one in architectures]
-            passes = [size <= budget.max_size for size in sizes]
+            passes = [size <= constraints.max_size for size in sizes]
             self._smallest = min(sizes) if self._smallest is None else min(*sizes, self._smallest)
-        if budget.max_latency is not None and architectures:
+        if constraints.max_latency is not None and architectures:
             times = self.estimate(architectures)
-            passes = [keeps and time <= budget.max_latency for keeps, time in zip(passes, times, strict=True)]
+            passes = [keeps and time <= constraints.max_latency for keeps, time in zip(passes, times, strict=True)]
             self._fastest = min(times) if self._fastest is None else min(*times, self._fastest)
         return passes
 
@@ -73,7 +73,7 @@ class Fitting:
             self._resolution,
             self._classes,
             self._device,
-            batch=self._budget.latency_batch,
+            batch=self._constraints.latency_batch,
             known=self._parts,
         )
         if new:
@@ -85,12 +85,12 @@ class Fitting:
     def measure(self, architecture: Architecture) -> float:
         """Milliseconds of a forward pass of a whole network."""
         return measure_latency(
-            architecture, self._resolution, self._classes, self._device, batch=self._budget.latency_batch
+            architecture, self._resolution, self._classes, self._device, batch=self._constraints.latency_batch
         )
 
     def latency(self, architecture: Architecture) -> float | None:
         """As `measure`, where there is a limit; else None."""
-        return None if self._budget.max_latency is None else self.measure(architecture)
+        return None if self._constraints.max_latency is None else self.measure(architecture)
 
     @property
     def timed_on(self) -> str:
@@ -99,11 +99,11 @@ class Fitting:
 
     def holds(self, latency: float | None) -> bool:
         """Whether a measured latency is within the limit."""
-        return latency is None or self._budget.max_latency is None or latency <= self._budget.max_latency
+        return latency is None or self._constraints.max_latency is None or latency <= self._constraints.max_latency
 
 
-def fitting(budget: Constraints, *, resolution: int, classes: int, device: torch.device) -> Fitting | None:
-    """What tells whether candidates keep a budget's limits on size and latency; None where it has neither."""
-    if budget.max_size is None and budget.max_latency is None:
+def fitting(constraints: Constraints, *, resolution: int, classes: int, device: torch.device) -> Fitting | None:
+    """What tells whether candidates keep the limits on size and latency; None where there is neither."""
+    if constraints.max_size is None and constraints.max_latency is None:
         return None
-    return Fitting(budget, resolution=resolution, classes=classes, device=device)
+    return Fitting(constraints, resolution=resolution, classes=classes, device=device)

@@ -6,29 +6,31 @@ from where they stopped; none is trained twice.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dass.config import DistillationRecipe, Search
+from dass.config import DistillationRecipe
 from dass.datasets.task_data import TaskData
 from dass.device import deterministic, resolve_precision
-from dass.errors import DassError, UsageError
+from dass.errors import DassError
 from dass.evaluation.answers import share_interval
 from dass.fidelity import Fidelity
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.networks.remapping import remap
 from dass.proxies.k_step import batches, divide, evaluate_held_out
 from dass.proxies.one_batch import LOSS, one_batch_rows
-from dass.search.candidates import Candidate, Constraints, sample_candidates
+from dass.search.budget import RaceSize
+from dass.search.candidates import Candidate, sample_candidates
+from dass.search.constraints import Constraints
 from dass.search.fitting import fitting
+from dass.search.method import Progress
 from dass.search.result import SearchResult, concluded
 from dass.search.select import INTERVAL
 from dass.space.architecture import Architecture
-from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
 from dass.tasks.task import Task
 from dass.training.batches import Batch
@@ -36,66 +38,9 @@ from dass.training.evaluation import forward
 from dass.training.losses import distillation_loss
 from dass.training.member import Member
 
-DRAWN = 3000  # architectures at most, where the time says how many are tried on one batch
-PER_STUDENT = 8  # candidates are tried for each student that trains, where nothing else is said
 START_SHARE = 0.3  # of a limited time goes to one batch for each candidate,
 CHUNK = 8  # so many at a time, between two looks at the clock
 FIRST = 10  # steps of the first round; each later one is twice as long
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class RaceSize:
-    """How many students take part.
-
-    Attributes:
-        candidates: architectures that are tried on one batch, at least 1; fewer where the time is limited.
-        students: the best of them by their loss there, which train, at least 1.
-        seconds: None, or how long the search may take: no more students start than fit, with all the rounds that
-            follow. What is found then depends on how fast the machine is.
-    """
-
-    candidates: int
-    students: int
-    seconds: float | None = None
-
-    @classmethod
-    def of(
-        cls,
-        block: Search,
-        *,
-        candidates: int | None = None,
-        one_batch: int | None = None,
-        k_step: int | None = None,
-        seconds: float | None = None,
-    ) -> "RaceSize":
-        """What is asked for; what is None is as params.yaml has it, or as the time allows.
-
-        Args:
-            block: the block `search` of params.yaml.
-            candidates: architectures that are looked at, at most.
-            one_batch: how many of them are tried on one batch.
-            k_step: number of those that train.
-            seconds: how long the search may take; then as many train as fit.
-
-        Raises:
-            UsageError: no student would train, or two of them contradict each other.
-        """
-        if seconds is not None and k_step is not None:
-            raise UsageError("k_step and seconds both say how many students train: give one of them")
-        if k_step == 0 or (k_step is None and seconds is None and block.k_step == 0):
-            where = "k_step" if k_step == 0 else "search.k_step of params.yaml"
-            raise UsageError(f"{where} is 0, and a race needs students that train: give at least 1")
-        most = min(candidates or DRAWN, one_batch or DRAWN) if seconds is not None or one_batch or candidates else None
-        if most is not None and k_step is not None and k_step > most:
-            raise UsageError(f"{k_step} students cannot train where {most} are tried: give more, or fewer for k_step")
-        if seconds is not None:
-            return cls(most or DRAWN, most or DRAWN, seconds)
-        students = k_step or block.k_step
-        tried = one_batch or max(students, min(block.one_batch, PER_STUDENT * students))
-        tried = min(tried, candidates or tried)
-        return cls(tried, min(students, tried))
 
 
 @dataclass(eq=False)
@@ -117,92 +62,115 @@ class _Runner:
     accuracy: float = 0.0
 
 
-@deterministic()
-def search_by_race(
-    task: Task,
-    space: SearchSpace,
-    recipe: DistillationRecipe,
-    *,
-    budget: Constraints,
-    size: RaceSize,
-    seed: int,
-    device: torch.device,
-    progress: Progress | None = None,
-) -> SearchResult:
-    """Ranks candidates of one target by how far they come.
+@dataclass(frozen=True, eq=False)
+class RaceSearch:
+    """Ranks candidates by how far they come; a `SearchMethod`.
 
     A fifth of the training images, at most 256, is held out and decides; test images are not looked at.
 
-    Args:
-        task: task of the target.
+    Attributes:
         space: search space of the teacher's students.
-        recipe: recipe of the distillation; training goes at its full rate.
-        budget: what candidates may cost. How far below its teacher a student may stay is not looked at, since a race
-            predicts nothing.
         size: numbers of candidates and of students that train.
         seed: random seed of the sample, and of batch order and augmentation.
         device: device that students train on.
-        progress: called with student steps done and in all.
-
-    Returns:
-        Those that took steps, the longest first and by loss among equals; `predicted` is their accuracy on held-out
-        training images after so many steps, not that after distillation, with its 80% interval.
-
-    Raises:
-        UsageError: nothing fits the budget.
-        DassError: every student diverged.
+        recipe: recipe of the distillation, at whose full rate students train; None for the usual one.
     """
-    started = time.perf_counter()
-    teacher = task.teacher.to(device).to(memory_format=torch.channels_last).eval()
-    data, classes = task.data, len(task.data.classes)
-    fits = fitting(budget, resolution=data.resolution, classes=classes, device=device)
-    drawn = sample_candidates(
-        space, size.candidates, seed, resolution=data.resolution, classes=classes, budget=budget, passes=fits
-    )
-    tried = _best_on_one_batch(teacher, drawn, data, recipe, seed, started, size)
-    runners = [_Runner(architecture) for architecture in tried[: size.students]]
-    course = _Course(teacher, data.to(device), recipe, seed, device)
-    steps, done = FIRST, 0
-    since = time.perf_counter()
-    left = math.inf if size.seconds is None else max(0.0, size.seconds - (since - started))
-    going: list[_Runner] = []
-    for runner in runners:
-        if going and not _one_more_fits(len(going), time.perf_counter() - since, left):
-            break
-        course.run(runner, steps)
-        going.append(runner)
-        done += steps
-        if progress:
-            took = time.perf_counter() - since
-            most = _all_steps(len(runners))
-            progress(done, most if math.isinf(left) else max(done, min(most, round(done * left / took))))
-    took_part, whole = going, _all_steps(len(going))
-    while len(going) > 1:
-        going = sorted(going, key=lambda runner: runner.loss)
-        for runner in going[len(going) // 2 :]:
-            runner.member = None
-        going = going[: len(going) // 2]
-        if len(going) == 1:
-            break
-        done, steps = done + steps * len(going), 2 * steps
-        for runner in going:
+
+    space: SearchSpace
+    size: RaceSize
+    seed: int
+    device: torch.device
+    recipe: DistillationRecipe | None = None
+
+    @deterministic()
+    def rank(self, task: Task, constraints: Constraints, progress: Progress | None = None) -> SearchResult:
+        """See `SearchMethod.rank`; progress counts steps of students.
+
+        How far below its teacher a student may stay is not looked at, since a race predicts nothing.
+
+        Returns:
+            Those that took steps, the longest first and by loss among equals; `predicted` is their accuracy on held-out
+            training images after so many steps, not that after distillation, with its 80% interval.
+        """
+        started = time.perf_counter()
+        data, classes, size = task.data, len(task.data.classes), self.size
+        recipe = self.recipe or DistillationRecipe.usual(len(data.train_labels), data.resolution)
+        teacher = task.teacher.to(self.device).to(memory_format=torch.channels_last).eval()
+        fits = fitting(constraints, resolution=data.resolution, classes=classes, device=self.device)
+        drawn = sample_candidates(
+            self.space, size.candidates, self.seed, resolution=data.resolution, classes=classes,
+            constraints=constraints, passes=fits,
+        )  # fmt: skip
+        tried = self._best_on_one_batch(teacher, drawn, data, recipe, started)
+        runners = [_Runner(architecture) for architecture in tried[: size.students]]
+        course = _Course(teacher, data.to(self.device), recipe, self.seed, self.device)
+        steps, done = FIRST, 0
+        since = time.perf_counter()
+        left = math.inf if size.seconds is None else max(0.0, size.seconds - (since - started))
+        going: list[_Runner] = []
+        for runner in runners:
+            if going and not _one_more_fits(len(going), time.perf_counter() - since, left):
+                break
             course.run(runner, steps)
-        if progress:
-            progress(done, whole)
-    finite = [runner for runner in took_part if math.isfinite(runner.loss)]
-    if not finite:
-        raise DassError(f"every student of {data.name} diverged in its first steps: lower distillation.learning_rate")
-    ranking = [
-        Candidate(
-            runner.architecture,
-            runner.accuracy,
-            cost(runner.architecture, data.resolution, classes),
-            *share_interval(round(runner.accuracy / 100 * course.looked_at), course.looked_at, INTERVAL),
-            fidelity=Fidelity("steps", runner.steps),
-        )
-        for runner in sorted(finite, key=lambda runner: (-runner.steps, runner.loss))
-    ]
-    return concluded(task, "", replace(budget, keep_accuracy=None), ranking, fits, started)
+            going.append(runner)
+            done += steps
+            if progress:
+                spent = time.perf_counter() - since
+                most = _all_steps(len(runners))
+                progress(done, most if math.isinf(left) else max(done, min(most, round(done * left / spent))))
+        took_part, whole = going, _all_steps(len(going))
+        while len(going) > 1:
+            going = sorted(going, key=lambda runner: runner.loss)
+            for runner in going[len(going) // 2 :]:
+                runner.member = None
+            going = going[: len(going) // 2]
+            if len(going) == 1:
+                break
+            done, steps = done + steps * len(going), 2 * steps
+            for runner in going:
+                course.run(runner, steps)
+            if progress:
+                progress(done, whole)
+        finite = [runner for runner in took_part if math.isfinite(runner.loss)]
+        if not finite:
+            raise DassError(
+                f"every student of {data.name} diverged in its first steps: lower distillation.learning_rate"
+            )
+        ranking = [
+            Candidate(
+                runner.architecture,
+                runner.accuracy,
+                task.cost(runner.architecture),
+                *share_interval(round(runner.accuracy / 100 * course.looked_at), course.looked_at, INTERVAL),
+                fidelity=Fidelity("steps", runner.steps),
+            )
+            for runner in sorted(finite, key=lambda runner: (-runner.steps, runner.loss))
+        ]
+        return concluded(task, "", replace(constraints, keep_accuracy=None), ranking, fits, started)
+
+    def _best_on_one_batch(
+        self,
+        teacher: ElasticResNet,
+        drawn: Sequence[Architecture],
+        data: TaskData,
+        recipe: DistillationRecipe,
+        started: float,
+    ) -> list[Architecture]:
+        """By their loss on one batch, the best first; as many as a part of the time allows, if it is limited."""
+        seconds = self.size.seconds
+        limit = math.inf if seconds is None else START_SHARE * seconds
+        chunk = len(drawn) if seconds is None else CHUNK
+        losses: list[float] = []
+        for start in range(0, len(drawn), chunk):
+            if losses and time.perf_counter() - started > limit:
+                break
+            rows = one_batch_rows(
+                teacher, drawn[start : start + chunk], data, alpha=recipe.alpha, temperature=recipe.temperature,
+                seed=self.seed, precision=recipe.precision,
+            )  # fmt: skip
+            losses += rows[:, LOSS].tolist()
+        order = np.argsort(np.where(np.isfinite(losses), losses, np.inf), kind="stable")
+        return [drawn[index] for index in order]
 
 
 def _all_steps(students: int) -> int:
@@ -217,36 +185,11 @@ def _one_more_fits(students: int, seconds: float, left: float) -> bool:
     """Whether a first round of another student leaves time for the rounds that follow it.
 
     Args:
-        students: number of students that have taken the first round, at least 1.
+        students: number that have taken the first round, at least 1.
         seconds: seconds that they took.
         left: seconds of all rounds together.
     """
     return seconds / students * _all_steps(students + 1) / FIRST <= left
-
-
-def _best_on_one_batch(
-    teacher: ElasticResNet,
-    drawn: Sequence[Architecture],
-    data: TaskData,
-    recipe: DistillationRecipe,
-    seed: int,
-    started: float,
-    size: RaceSize,
-) -> list[Architecture]:
-    """Candidates by their loss on one batch, the best first; as many as a part of the time allows, if it is limited."""
-    limit = math.inf if size.seconds is None else START_SHARE * size.seconds
-    chunk = len(drawn) if size.seconds is None else CHUNK
-    losses: list[float] = []
-    for start in range(0, len(drawn), chunk):
-        if losses and time.perf_counter() - started > limit:
-            break
-        rows = one_batch_rows(
-            teacher, drawn[start : start + chunk], data, alpha=recipe.alpha, temperature=recipe.temperature, seed=seed,
-            precision=recipe.precision,
-        )  # fmt: skip
-        losses += rows[:, LOSS].tolist()
-    order = np.argsort(np.where(np.isfinite(losses), losses, np.inf), kind="stable")
-    return [drawn[index] for index in order]
 
 
 class _Course:

@@ -5,13 +5,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from dass.config import SearchKind
 from dass.errors import DassError, UsageError
 from dass.fidelity import Fidelity
 from dass.files import write_text
 from dass.sealed import read_sealed, sealed
-from dass.search.candidates import Candidate, Constraints
+from dass.search.candidates import Candidate
+from dass.search.constraints import COST_LIMITS, Constraints
 from dass.search.pareto import pareto_front
 from dass.search.select import choose, kept_probability
 from dass.space.architecture import Architecture
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from dass.search.fitting import Fitting
 
 LATER = ("seconds", "latency", "missed", "timed_on")  # fields that not every file has
+IN_FILES = {"constraints": "budget"}  # what files have called it from the first
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,11 @@ class SearchResult:
         teacher_id: 12 hex digits of the teacher's weights.
         teacher_accuracy: percent of the test images: the guide.
         predictor_id: the predictor that ranked; empty for a race.
-        budget: limits on the cost of the pick.
-        pick: the best candidate within the budget.
+        constraints: limits on the cost of the pick.
+        pick: the best candidate within the constraints.
         ranking: all candidates, the best first.
         seconds: adaptation and scoring; 0 where the result was read from a file.
-        latency: milliseconds of the pick as measured on the device; None where the budget has no limit on it.
+        latency: milliseconds of the pick as measured on the device; None where there is no limit on it.
         missed: how many came before the pick and were slower than the limit when measured.
         timed_on: what the latency was measured on; empty where it is not known.
     """
@@ -46,7 +49,7 @@ class SearchResult:
     teacher_id: str
     teacher_accuracy: float
     predictor_id: str
-    budget: Constraints
+    constraints: Constraints
     pick: Candidate
     ranking: tuple[Candidate, ...]
     seconds: float
@@ -55,7 +58,7 @@ class SearchResult:
     timed_on: str = ""
 
     @property
-    def method(self) -> Literal["dass", "multi_fidelity", "race"]:
+    def method(self) -> SearchKind:
         """What ranked: the paper's predictor, the multi-fidelity predictor, or a race."""
         if not self.predictor_id:
             return "race"
@@ -69,7 +72,7 @@ class SearchResult:
     @property
     def probability(self) -> float | None:
         """How likely the pick is to stay as close to its teacher as was asked; None where that is not known."""
-        return kept_probability(self.pick, self.budget, self.teacher_accuracy)
+        return kept_probability(self.pick, self.constraints, self.teacher_accuracy)
 
     @property
     def accuracy_label(self) -> str:
@@ -86,7 +89,7 @@ class SearchResult:
 def concluded(
     task: Task,
     predictor_id: str,
-    budget: Constraints,
+    constraints: Constraints,
     ranking: Sequence[Candidate],
     fits: "Fitting | None",
     started: float,
@@ -96,21 +99,21 @@ def concluded(
     Args:
         task: task of the target.
         predictor_id: id of the predictor that ranked; empty for a race.
-        budget: limits on the cost of the pick.
+        constraints: limits on the cost of the pick.
         ranking: ranked candidates, the best first.
         fits: measures latency; None where there is no limit.
         started: when the search began, as `time.perf_counter` had it.
 
     Raises:
-        UsageError: nothing fits the budget, or all that were measured are too slow.
+        UsageError: nothing keeps the constraints, or all that were measured are too slow.
     """
-    choice = choose(ranking, budget, teacher_accuracy=task.teacher_accuracy, fitting=fits)
+    choice = choose(ranking, constraints, teacher_accuracy=task.teacher_accuracy, fitting=fits)
     return SearchResult(
         target=task.name,
         teacher_id=task.card.teacher_id,
         teacher_accuracy=task.teacher_accuracy,
         predictor_id=predictor_id,
-        budget=budget,
+        constraints=constraints,
         pick=choice.candidate,
         ranking=tuple(ranking),
         seconds=time.perf_counter() - started,
@@ -123,14 +126,19 @@ def concluded(
 def to_json(result: SearchResult) -> dict[str, Any]:
     """The result as a JSON value, without its time."""
     # Not how long it took: the same search gives the same file.
-    plain = {field.name: getattr(result, field.name) for field in fields(result) if field.name not in LATER}
+    plain = {
+        IN_FILES.get(field.name, field.name): getattr(result, field.name)
+        for field in fields(result)
+        if field.name not in LATER
+    }
+    constraints = result.constraints
     names = () if result.latency is None else ("latency", "missed", "timed_on")
     measured = {name: getattr(result, name) for name in names}
     return (
         plain
         | measured
         | {
-            "budget": {name: getattr(result.budget, name) for name in (*result.budget.units, *result.budget.further)},
+            "budget": {name: getattr(constraints, name) for name in (*COST_LIMITS, *constraints.further)},
             "pick": candidate_json(result.pick),
             "ranking": [candidate_json(candidate) for candidate in result.ranking],
         }
@@ -150,16 +158,17 @@ def load_search(path: Path) -> SearchResult:
     """
     value = read_sealed(path, "run the search stage again")
     try:
+        constraints = Constraints(**value.pop(IN_FILES["constraints"]))
         return SearchResult(
             **{
                 **value,
                 "seconds": 0.0,
-                "budget": Constraints(**value["budget"]),
+                "constraints": constraints,
                 "pick": _from_json(value["pick"]),
                 "ranking": tuple(map(_from_json, value["ranking"])),
             }
         )
-    except (KeyError, TypeError, UsageError) as error:
+    except (KeyError, TypeError, AttributeError, UsageError) as error:
         raise DassError(f"{path} is not a search result ({error}): run the search stage again") from error
 
 

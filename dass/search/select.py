@@ -1,4 +1,4 @@
-"""Ranking candidates and picking one within a budget."""
+"""Ranking candidates and picking one within constraints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dass.errors import UsageError
-from dass.search.candidates import MILLION, Candidate, Constraints
+from dass.search.candidates import Candidate
+from dass.search.constraints import MILLION, Constraints
 
 if TYPE_CHECKING:
     from dass.search.fitting import Fitting
@@ -18,7 +19,7 @@ INTERVAL = NormalDist().inv_cdf(0.9)  # half the width of an 80% interval, in st
 
 
 @dataclass(frozen=True)
-class Choice:
+class TimedPick:
     """A pick.
 
     Attributes:
@@ -40,83 +41,83 @@ def rank(candidates: Sequence[Candidate]) -> list[Candidate]:
     return sorted(candidates, key=_place)
 
 
-def pick(candidates: Sequence[Candidate], budget: Constraints) -> Candidate:
-    """The best-ranked candidate within the budget.
+def pick(candidates: Sequence[Candidate], constraints: Constraints) -> Candidate:
+    """The best-ranked candidate within the constraints.
 
     Raises:
         UsageError: there are no candidates, or none fits; the message names the nearest.
     """
-    return min(_within(candidates, budget), key=_place)
+    return min(_within(candidates, constraints), key=_place)
 
 
 def choose(
-    ranking: Sequence[Candidate], budget: Constraints, *, teacher_accuracy: float, fitting: "Fitting | None" = None
-) -> Choice:
-    """The first of a ranking that keeps a budget, its latency measured.
+    ranking: Sequence[Candidate], constraints: Constraints, *, teacher_accuracy: float, fitting: "Fitting | None" = None
+) -> TimedPick:
+    """The first of a ranking that keeps the constraints, its latency measured.
 
-    Where the budget says how far below its teacher a student may stay, the cheapest of those come first that stay
+    Where they say how far below its teacher a student may stay, the cheapest of those come first that stay
     within with the probability asked for; where there is none, the likeliest. Of a method without intervals the
     prediction alone is compared, which a student keeps about every other time.
 
     Args:
         ranking: ranked candidates, the best first.
-        budget: limits on the cost of the pick.
+        constraints: limits on the cost of the pick.
         teacher_accuracy: accuracy of the teacher on the test images, in percent (0..100).
         fitting: measures latency; None where there is no limit on it.
 
     Raises:
-        UsageError: nothing fits the budget, or all that were measured are too slow.
+        UsageError: nothing keeps the constraints, or all that were measured are too slow.
     """
-    order = _within(ranking, budget)
-    if budget.keep_accuracy is not None:
-        order.sort(key=lambda one: _by_size(one, budget, teacher_accuracy))
+    order = _within(ranking, constraints)
+    if constraints.keep_accuracy is not None:
+        order.sort(key=lambda one: _by_size(one, constraints, teacher_accuracy))
     if fitting is None:
-        return Choice(order[0])
+        return TimedPick(order[0])
     times: list[float] = []
     for candidate in order[:MEASURED]:
         latency = fitting.latency(candidate.architecture)
         if latency is None or fitting.holds(latency):
-            return Choice(candidate, latency, len(times))
+            return TimedPick(candidate, latency, len(times))
         times.append(latency)
     raise UsageError(
-        f"none of the {len(times)} best candidates keeps {budget.max_latency:g} ms when measured; the fastest took "
-        f"{min(times):.3g} ms: widen the limit"
+        f"none of the {len(times)} best candidates keeps {constraints.max_latency:g} ms when measured; the "
+        f"fastest took {min(times):.3g} ms: widen the limit"
     )
 
 
-def kept_probability(candidate: Candidate, budget: Constraints, teacher_accuracy: float) -> float | None:
-    """How likely a candidate is to stay as close to its teacher as a budget asks, 0..1.
+def kept_probability(candidate: Candidate, constraints: Constraints, teacher_accuracy: float) -> float | None:
+    """How likely a candidate is to stay as close to its teacher as the constraints ask, 0..1.
 
     Returns:
         None where nothing is asked, or the method gives no intervals.
     """
-    if budget.keep_accuracy is None or candidate.low is None or candidate.high is None:
+    if constraints.keep_accuracy is None or candidate.low is None or candidate.high is None:
         return None
-    above = candidate.score - (teacher_accuracy - budget.keep_accuracy)
+    above = candidate.score - (teacher_accuracy - constraints.keep_accuracy)
     deviation = (candidate.high - candidate.low) / (2 * INTERVAL)
     return NormalDist().cdf(above / deviation) if deviation > 0 else float(above >= 0)
 
 
-def _by_size(candidate: Candidate, budget: Constraints, teacher_accuracy: float) -> tuple[int, float]:
+def _by_size(candidate: Candidate, constraints: Constraints, teacher_accuracy: float) -> tuple[int, float]:
     """The cheapest that keeps the accuracy first, then what comes nearest to it, in the order of the ranking."""
-    probability = kept_probability(candidate, budget, teacher_accuracy)
+    probability = kept_probability(candidate, constraints, teacher_accuracy)
     if probability is None:
-        floor = teacher_accuracy - (budget.keep_accuracy or 0.0)
+        floor = teacher_accuracy - (constraints.keep_accuracy or 0.0)
         return (0, candidate.cost.macs) if candidate.predicted >= floor else (1, 0)
-    return (0, candidate.cost.macs) if probability >= budget.keep_probability else (1, -probability)
+    return (0, candidate.cost.macs) if probability >= constraints.keep_probability else (1, -probability)
 
 
-def _within(candidates: Sequence[Candidate], budget: Constraints) -> list[Candidate]:
-    """The candidates whose cost a budget allows, in the same order."""
+def _within(candidates: Sequence[Candidate], constraints: Constraints) -> list[Candidate]:
+    """The candidates whose cost the constraints allow, in the same order."""
     if not candidates:
         raise UsageError("there is no candidate to pick from: ask for at least one (search.candidates)")
-    fitting = [candidate for candidate in candidates if budget.allows(candidate.cost)]
+    fitting = [candidate for candidate in candidates if constraints.allows(candidate.cost)]
     if not fitting:
-        nearest = min(candidates, key=lambda c: (_excess(c, budget), c.architecture))
+        nearest = min(candidates, key=lambda c: (_excess(c, constraints), c.architecture))
         raise UsageError(
-            f"none of {len(candidates)} candidates fits {budget}; the nearest, {nearest.architecture.stage_label}, "
-            f"has {nearest.cost.macs / MILLION:.2f} M MACs and {nearest.cost.parameters / MILLION:.3f} M parameters: "
-            "widen the budget"
+            f"none of {len(candidates)} candidates fits {constraints}; the nearest, "
+            f"{nearest.architecture.stage_label}, has {nearest.cost.macs / MILLION:.2f} M MACs and "
+            f"{nearest.cost.parameters / MILLION:.3f} M parameters: widen the limits"
         )
     return fitting
 
@@ -127,11 +128,11 @@ def _place(candidate: Candidate) -> tuple[bool, float, int, int, object]:
     return not finite, -score, candidate.cost.macs, candidate.cost.parameters, candidate.architecture
 
 
-def _excess(candidate: Candidate, budget: Constraints) -> float:
-    """By which factor the budget must be widened at least to take a candidate; at most 1 where it fits."""
+def _excess(candidate: Candidate, constraints: Constraints) -> float:
+    """By which factor the constraints must be widened at least to take a candidate; at most 1 where it fits."""
     macs, parameters = candidate.cost.macs / MILLION, candidate.cost.parameters / MILLION
-    above = ((macs, budget.max_macs), (parameters, budget.max_params))
-    below = ((macs, budget.min_macs), (parameters, budget.min_params))
+    above = ((macs, constraints.max_macs), (parameters, constraints.max_params))
+    below = ((macs, constraints.min_macs), (parameters, constraints.min_params))
     return max(
         *(amount / limit for amount, limit in above if limit is not None),
         *(limit / amount for amount, limit in below if limit is not None),

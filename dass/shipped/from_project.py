@@ -46,7 +46,7 @@ def targets_of(project: Project) -> list[Fixture]:
         task = stored.open()
         recipe = stored.recipe(task.data)
         recipes = recipe_ids(recipe, "float32")
-        reached: dict[str, list[float]] = {}
+        reached: dict[Architecture, list[float]] = {}
         for record in StudentDatabase(stored.students).read_all(name):
             same = (record.data_id, record.teacher_id) == (task.data.data_id, weights_id(task.teacher))
             if same and record.recipe_id in recipes and not record.failure:
@@ -57,7 +57,7 @@ def targets_of(project: Project) -> list[Fixture]:
                     task.data,
                     task.teacher,
                     task.card,
-                    architectures=tuple(Architecture.from_json(text) for text in reached),
+                    architectures=tuple(reached),
                     accuracies=tuple(float(np.mean(values)) for values in reached.values()),
                     recipe=recipe,
                 )

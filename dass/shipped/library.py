@@ -13,7 +13,7 @@ DATA = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True)
-class Choice:
+class FittingRelease:
     """A predictor that fits a teacher.
 
     Attributes:
@@ -89,7 +89,7 @@ def choose(
     kind: str | None = None,
     recipe: DistillationRecipe | None = None,
     passed_over: list[str] | None = None,
-) -> Choice | None:
+) -> FittingRelease | None:
     """The shipped predictor for a teacher: one of its own search space, else a general one; None where none fits.
 
     Among those of the teacher's space, and among general ones, a multi-fidelity predictor comes first, and then the
@@ -122,8 +122,10 @@ def choose(
     card = best.card
     learned = f"it learned from {card.students} students of {sum(source.tasks for source in card.sources)} tasks"
     if card.general:
-        return Choice(best, f"no predictor was learned for this teacher's search space, and it takes any; {learned}")
-    return Choice(best, f"it was learned for this teacher's search space at {resolution} pixels; {learned}")
+        return FittingRelease(
+            best, f"no predictor was learned for this teacher's search space, and it takes any; {learned}"
+        )
+    return FittingRelease(best, f"it was learned for this teacher's search space at {resolution} pixels; {learned}")
 
 
 def _largest(release: Release) -> Architecture:

@@ -16,7 +16,7 @@ from dass.predictor.embeddings import fixed_noise
 from dass.predictor.scorer import score_candidates
 from dass.proxies.collector import Collector
 from dass.proxies.store import ProxyStore
-from dass.search.run import adapt_to
+from dass.search.predictor_search import adapt_to
 from dass.shipped.card import Kind
 from dass.shipped.fixture import Fixture
 from dass.training.workers import Workers

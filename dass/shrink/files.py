@@ -98,9 +98,8 @@ def file_student(task: Task, shrunk: Shrunk, root: Path, folder: Path, device: t
     name = task_name_for(store, data.name, data.classes)
     save(front_figure(task, shrunk), picture := folder / "front.png")
     run_id = log_target(
-        store, came_from, teacher=task.card, predictor_id="", candidates=len(search.ranking), budget=search.budget,
-        ranking=search.ranking, pick=search.pick, seconds=shrunk.seconds,
-        latency=search.latency, files=[picture],
+        store, came_from, teacher=task.card, found=search, top=len(search.ranking), seconds=shrunk.seconds,
+        files=[picture],
     )  # fmt: skip
     add_student(store, run_id, accuracy=shrunk.test.accuracy, files=[weights, weights.with_suffix(".json")])
     card = StudentCard(

@@ -1,12 +1,10 @@
 """How small can the student be: the search's front, what was distilled, and the teacher, as rows and as a picture."""
 
-import base64
-import io
 from typing import TYPE_CHECKING
 
 from dass.evaluation.answers import share_interval
-from dass.evaluation.plots import pareto
-from dass.search.candidates import MILLION
+from dass.search.constraints import MILLION
+from dass.search.picture import search_figure
 from dass.shrink.shrink import Shrunk
 from dass.tasks.task import Task
 
@@ -59,24 +57,5 @@ def front_figure(task: Task, shrunk: Shrunk) -> "Figure":
         task: task of the teacher.
         shrunk: result of the shrinking.
     """
-    search = shrunk.search
-    index_of = {candidate: index for index, candidate in enumerate(search.ranking)}
-    chosen = next(index for index, one in enumerate(search.ranking) if one.architecture == shrunk.chosen.architecture)
-    return pareto(
-        [candidate.cost.macs / MILLION for candidate in search.ranking],
-        [candidate.predicted for candidate in search.ranking],
-        [index_of[candidate] for candidate in search.front],
-        title=f"{search.target}: students of the search",
-        picked=chosen,
-        max_macs=search.budget.max_macs,
-        teacher_macs=task.teacher_cost.macs / MILLION,
-        teacher_accuracy=search.teacher_accuracy,
-        ylabel=search.accuracy_label,
-    )
-
-
-def embedded(figure: "Figure") -> str:
-    """A picture as an address that needs no file."""
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"
+    title = f"{shrunk.search.target}: students of the search"
+    return search_figure(task, shrunk.search, title, shrunk.chosen.architecture)

@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from dass.config import Augmentation, DistillationRecipe
+from dass.config import DistillationRecipe
 from dass.datasets.task_data import TaskData
 from dass.device import resolve_precision
 from dass.networks.elastic_resnet import ElasticResNet
@@ -17,7 +17,6 @@ from dass.training.member import Member
 
 SEARCH_SHARE = 0.35  # of the time; the rest is for distillation, but for what follows it
 RESERVE = 0.08  # of the time, for measuring, filing and the report
-BATCH = 64
 PROBED = 4  # steps that are timed, after one that is not
 FEWEST_EPOCHS = 10  # below this another student is not worth its time
 MOST_EPOCHS = 200
@@ -26,24 +25,8 @@ MOST_TRIES = 6  # students, where the smallest is looked for that is accurate en
 
 
 def shrink_recipe(data: TaskData, epochs: int = 1) -> DistillationRecipe:
-    """The paper's recipe, with a crop that fits the images and a batch that small sets can fill.
-
-    Args:
-        data: images and labels of the task.
-        epochs: passes over its training images.
-    """
-    return DistillationRecipe(
-        epochs=epochs,
-        batch_size=max(2, min(BATCH, len(data.train_labels) // 4)),
-        learning_rate=0.05,
-        momentum=0.9,
-        weight_decay=3e-5,
-        augmentation=Augmentation(flip=True, crop_padding=data.resolution // 8),
-        precision="auto",
-        alpha=0.5,
-        temperature=6.0,
-        evaluations=1,
-    )
+    """The usual recipe for a task's images, with so many passes over them."""
+    return DistillationRecipe.usual(len(data.train_labels), data.resolution, epochs)
 
 
 def epoch_seconds(teacher: ElasticResNet, architecture: Architecture, data: TaskData, device: torch.device) -> float:

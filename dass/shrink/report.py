@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from dass.evaluation.answer_plots import confusion_matrix, mistakes_grid
 from dass.evaluation.answers import Answers
-from dass.search.candidates import MILLION
+from dass.evaluation.plots import embedded
+from dass.search.constraints import MILLION
 from dass.shrink.files import Filed
-from dass.shrink.front import embedded, front_figure
+from dass.shrink.front import front_figure
 from dass.shrink.shrink import Request, Shrunk
 from dass.space.cost import cost
 from dass.tasks.task import Task
@@ -61,7 +62,7 @@ def page(task: Task, request: Request, shrunk: Shrunk, filed: Filed, command: st
             ],
         ),
         "<h2>What was asked for</h2>",
-        f"<p>Limits: {escape(str(request.budget))}. Time: {request.minutes:g} minutes, images of "
+        f"<p>Limits: {escape(str(request.constraints))}. Time: {request.minutes:g} minutes, images of "
         f"{task.data.resolution}x{task.data.resolution} pixels, {len(task.data.classes)} classes. The last run of the "
         f"command took {seconds / 60:.1f} minutes. Latency was measured on {escape(filed.timed_on)}.</p>",
         *_asked(request, shrunk, filed),
@@ -113,7 +114,7 @@ def page(task: Task, request: Request, shrunk: Shrunk, filed: Filed, command: st
 
 def _asked(request: Request, shrunk: Shrunk, filed: Filed) -> list[str]:
     """What was asked for beyond MACs and parameters, what was expected, and what was reached."""
-    budget, rows = request.budget, []
+    limits, rows = request.constraints, []
     if shrunk.floor_check is not None:
         check = shrunk.floor_check
         rows.append(
@@ -124,9 +125,9 @@ def _asked(request: Request, shrunk: Shrunk, filed: Filed) -> list[str]:
             )
         )
     if shrunk.latency is not None:
-        rows.append((f"{budget.max_latency:g} ms at batch {budget.latency_batch}", "", f"{shrunk.latency:.3g} ms"))
-    if budget.max_size is not None:
-        rows.append((f"{budget.max_size:g} MB", "", f"{filed.weights.stat().st_size / MILLION:.3f} MB"))
+        rows.append((f"{limits.max_latency:g} ms at batch {limits.latency_batch}", "", f"{shrunk.latency:.3g} ms"))
+    if limits.max_size is not None:
+        rows.append((f"{limits.max_size:g} MB", "", f"{filed.weights.stat().st_size / MILLION:.3f} MB"))
     return [_table(("asked for", "expected", "reached"), rows)] if rows else []
 
 

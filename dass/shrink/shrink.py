@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,11 +18,13 @@ from dass.device import timed_on
 from dass.errors import DassError, UsageError
 from dass.files import content_id, write_json
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.search.candidates import Constraints, sample_candidates
+from dass.search.budget import RaceSize
+from dass.search.candidates import sample_candidates
+from dass.search.constraints import Constraints
 from dass.search.fitting import Fitting, fitting
-from dass.search.race import RaceSize, search_by_race
+from dass.search.race import RaceSearch
 from dass.search.result import SearchResult, load_search, save_search
-from dass.search.slack import slack_lines
+from dass.search.summary import slack_lines
 from dass.shrink.choosing import Distilled, FloorCheck, Plan, best_first, in_time, smallest_keeping
 from dass.shrink.recipe import (
     FEWEST_EPOCHS,
@@ -37,12 +40,10 @@ from dass.shrink.recipe import (
 from dass.shrink.steps import Progress, Step, Tell, at_once
 from dass.space.architecture import Architecture
 from dass.space.search_space import RATIOS, SearchSpace
-from dass.students.build import student_record
-from dass.students.task_key import task_key
-from dass.students.trained import TrainedStudent, load_student, save_student
+from dass.students.distil import distil_student
+from dass.students.trained import TrainedStudent, load_student
 from dass.tasks.task import Task
 from dass.training.evaluation import Evaluation, predict, summarize
-from dass.training.recipes import distill
 
 CANDIDATES, STUDENTS = 400, 32  # of the race: tried on one batch, and trained
 SEARCH = "search.json"
@@ -53,18 +54,18 @@ class Request:
     """What is asked for.
 
     Attributes:
-        budget: limits on the cost of the student.
+        constraints: limits on the cost of the student.
         minutes: how long all of it may take.
         seed: seed of every random choice.
     """
 
-    budget: Constraints
+    constraints: Constraints
     minutes: float
     seed: int = 0
 
     def floor(self, task: Task) -> float | None:
         """Percent that the student has to reach; None where only the best is asked for."""
-        keep = self.budget.keep_accuracy
+        keep = self.constraints.keep_accuracy
         return None if keep is None else task.card.accuracy - keep
 
 
@@ -110,10 +111,10 @@ def shrink_folder(task: Task, request: Request, parent: Path, device: torch.devi
     A limit on latency is one on a device: which students were looked at and distilled follows from times that were
     measured there, and is nothing to go on from elsewhere.
     """
-    budget = request.budget
-    asked: list[object] = [budget.max_macs, budget.max_params, request.minutes, request.seed]
-    asked += [budget.further] if budget.further else []
-    asked += [] if budget.max_latency is None else [timed_on(device)]
+    limits = request.constraints
+    asked: list[object] = [limits.max_macs, limits.max_params, request.minutes, request.seed]
+    asked += [limits.further] if limits.further else []
+    asked += [] if limits.max_latency is None else [timed_on(device)]
     network = task.teacher.architecture.to_json()  # strides and pools are in no weight, and so not in the teacher's id
     key = content_id([task.data.data_id, task.card.teacher_id, network, *asked])
     return parent / f"{task.data.name}-{key}"
@@ -144,7 +145,7 @@ def shrink(
         step: carries out a step, by its name; so a server can show them.
 
     Raises:
-        UsageError: nothing fits the budget, or there are too few images.
+        UsageError: nothing keeps the constraints, or there are too few images.
         DassError: every student diverged.
     """
     started = time.perf_counter()
@@ -155,7 +156,7 @@ def shrink(
     data = held_out(task.data, request.seed)
     teacher = task.teacher.to(device).eval()
     space = SearchSpace.below(task.teacher.architecture, RATIOS, "block")
-    for line in slack_lines(request.budget, task, device):
+    for line in slack_lines(request.constraints, task, device):
         tell(line)
     if not (folder / SEARCH).exists():
         _tell_of_time(task, data, teacher, space, request, device, tell)
@@ -167,7 +168,7 @@ def shrink(
     if len(search.ranking) == 1:
         tell("there was time for one student only, so nothing was compared: give more --minutes")
 
-    fits = fitting(request.budget, resolution=data.resolution, classes=len(data.classes), device=device)
+    fits = fitting(request.constraints, resolution=data.resolution, classes=len(data.classes), device=device)
     plan = step("plan", lambda: _plan(folder / "plan.json", search, request, data, teacher, fits, left, device))
     floor = request.floor(task)
     most = "at most " if floor is not None else ""
@@ -178,8 +179,11 @@ def shrink(
         if not path.with_suffix(".json").exists():
             step(
                 f"distil {architecture.arch_id}",
-                lambda: _distil(task, data, architecture, plan.epochs, path, request.seed, device, progress),
-            )
+                partial(
+                    distil_student, teacher, architecture, data, shrink_recipe(data, plan.epochs), path,
+                    seed=request.seed, device=device, progress=progress,
+                ),
+            )  # fmt: skip
         with _goes_on(folder):
             student = load_student(path)[1]
         tell(f"student: {student.final_accuracy:.2f}% of the held-out images, {student.macs / 1e6:.2f} M MACs")
@@ -189,7 +193,7 @@ def shrink(
     order = [by_id[name] for name in plan.names]
 
     def check_floor(student: TrainedStudent, floor: float) -> FloorCheck:
-        return FloorCheck.of(student, floor, len(data.test_labels), request.budget.keep_probability)
+        return FloorCheck.of(student, floor, len(data.test_labels), request.constraints.keep_probability)
 
     if floor is None:
         distilled = best_first([distil_one(architecture) for architecture in order])
@@ -234,9 +238,9 @@ def _tell_of_time(
     device: torch.device,
     tell: Tell,
 ) -> None:
-    """Says before any work that the time is short, from some steps of a student within the budget."""
+    """Says before any work that the time is short, from some steps of a student within the constraints."""
     [student] = sample_candidates(
-        space, 1, request.seed, resolution=data.resolution, classes=len(data.classes), budget=request.budget
+        space, 1, request.seed, resolution=data.resolution, classes=len(data.classes), constraints=request.constraints
     )
     needed = enough_minutes(epoch_seconds(teacher, student, data, device))
     if needed > request.minutes:
@@ -257,10 +261,7 @@ def _search(
     if file.exists():
         return load_search(file)
     size = RaceSize(CANDIDATES, STUDENTS, SEARCH_SHARE * 60 * request.minutes)
-    result = search_by_race(
-        task, space, shrink_recipe(task.data), budget=request.budget, size=size, seed=request.seed, device=device,
-        progress=progress,
-    )  # fmt: skip
+    result = RaceSearch(space, size, request.seed, device).rank(task, request.constraints, progress)
     file.parent.mkdir(parents=True, exist_ok=True)
     save_search(file, result)
     return result
@@ -279,7 +280,7 @@ def _plan(
     """Which students are distilled, as time allows, none of them slower than the limit."""
     if file.exists() and (planned := Plan.read(file)):
         return planned
-    keeping = request.budget.keep_accuracy is not None
+    keeping = request.constraints.keep_accuracy is not None
     wanted = [one.architecture for one in (search.front if keeping else search.ranking)]
     most = MOST_TRIES if keeping else MOST_STUDENTS
     names, latencies = in_time(wanted, len(wanted) if keeping else most, fits)
@@ -289,23 +290,3 @@ def _plan(
     plan = Plan(count, epochs, ids if keeping else ids[:count], latencies)
     write_json(file, asdict(plan))
     return plan
-
-
-def _distil(
-    task: Task,
-    data: TaskData,
-    architecture: Architecture,
-    epochs: int,
-    path: Path,
-    seed: int,
-    device: torch.device,
-    progress: Progress | None,
-) -> None:
-    recipe = shrink_recipe(data, epochs)
-    [result] = distill(task.teacher, [architecture], data, recipe, seed=seed, device=device, progress=progress)
-    if result.failure:
-        raise DassError(
-            f"student {architecture.arch_id} of {data.name} diverged ({result.failure}): give another --seed"
-        )
-    record = student_record(result, task_key(data, task.teacher, recipe, device), data, device)
-    save_student(path, result.network, TrainedStudent.of(record, len(data.classes)))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,14 @@ import torch
 from dass.files import write_text
 from dass.networks.importing import import_network
 from dass.project import RAW
-from dass.search.candidates import Constraints, check_limits
+from dass.search.constraints import AskedLimits
 from dass.shrink.files import Filed, add_report, file_student
 from dass.shrink.report import page
 from dass.shrink.shrink import Request, Shrunk, shrink, shrink_folder
 from dass.shrink.steps import Progress, Step, Tell, at_once
-from dass.space.cost import Cost
 from dass.tasks.task import Task
 from dass.tasks.user import open_task, packed_side
-from dass.training.user_teacher import TeacherFile
+from dass.training.user_teacher import AskedTeacher
 
 SHORTEST = 0.05  # minutes that a search and a distillation are given at least
 
@@ -31,20 +30,9 @@ class Options:
 
     Attributes:
         data: name or folder of a packed dataset, or a folder, zip or tar of images.
-        teacher: path of the teacher's weights.
-        max_macs: millions or a share, as `Constraints.of` reads it; None for no limit.
-        max_params: the largest number of parameters, in the same form.
-        max_size: largest size of the weights' file, such as `1MB`; None for no limit.
-        max_latency: of one forward pass, such as `5ms`; None for no limit.
-        latency_batch: number of images in that forward pass.
-        keep_accuracy: points below the teacher; None for the best student.
-        keep_probability: how likely it has to be that it loses no more; None for the usual one.
+        teacher: the teacher's weights, and what they cannot tell.
+        limits: limits on the student.
         minutes: how long all of it may take.
-        normalization: what the teacher expects of its images; None for its family's.
-        classes: path of a file with its class names; None for those in its file.
-        expect_accuracy: accuracy that the teacher should reach, in percent (0..100).
-        layout: what its weights cannot tell; None for the rule.
-        sort_channels: put its inner channels in order of importance; None for its family's habit.
         resolution: side of the images in pixels; None for the family's.
         usual_resolution: likewise, for a teacher whose family has none.
         seed: seed of every random choice.
@@ -52,60 +40,18 @@ class Options:
     """
 
     data: str
-    teacher: str
-    max_macs: float | str | None = None
-    max_params: float | str | None = None
-    max_size: float | str | None = None
-    max_latency: float | str | None = None
-    latency_batch: int = 1
-    keep_accuracy: float | None = None
-    keep_probability: float | None = None
+    teacher: AskedTeacher
+    limits: AskedLimits = field(default_factory=AskedLimits)
     minutes: float = 20.0
-    normalization: str | None = None
-    classes: str | None = None
-    expect_accuracy: float | None = None
-    layout: str | None = None
-    sort_channels: bool | None = None
     resolution: int | None = None
     usual_resolution: int = 64
     seed: int = 0
     command: str = ""
 
-    def budget(self, teacher: Cost) -> Constraints:
-        """The limits, for a teacher of some cost.
-
-        Raises:
-            UsageError: one of them is none.
-        """
-        return Constraints.of(teacher=teacher, **self._limits)
-
-    def check(self) -> None:
-        """Refuses limits that are none before any work, when the teacher is not known yet.
-
-        Raises:
-            UsageError: as `budget`.
-        """
-        check_limits(**self._limits)
-
-    @property
-    def _limits(self) -> dict[str, Any]:
-        names = ("max_macs", "max_params", "max_size", "max_latency", "latency_batch")
-        return {name: getattr(self, name) for name in (*names, "keep_accuracy", "keep_probability")}
-
-    def teacher_file(self) -> TeacherFile:
-        """The teacher's weights and what they cannot tell.
-
-        Raises:
-            UsageError: an option is not as described.
-        """
-        return TeacherFile.of(
-            Path(self.teacher),
-            normalization=self.normalization,
-            classes=None if self.classes is None else Path(self.classes),
-            expect_accuracy=self.expect_accuracy,
-            layout=self.layout,
-            sort_channels=self.sort_channels,
-        )
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Options":
+        """Options from what `dataclasses.asdict` makes of them."""
+        return cls(**{**value, "teacher": AskedTeacher(**value["teacher"]), "limits": AskedLimits(**value["limits"])})
 
 
 @dataclass(frozen=True)
@@ -157,15 +103,15 @@ def shrink_and_file(
         DassError: every student diverged, or the registry cannot be written.
     """
     started = time.perf_counter()
-    options.check()
-    file = options.teacher_file()
+    options.limits.check()
+    file = options.teacher.read()
     family = import_network(file.path, layout=file.layout).network.architecture.family
     side = options.resolution or packed_side(
         options.data, root / RAW, family.usual_resolution or options.usual_resolution
     )
     with open_task(options.data, file, raw=root / RAW, resolution=side, device=device, tell=tell) as task:
         tell(f"teacher: {family.name}, {task.card.accuracy:.2f}% of {len(task.data.test_labels)} test images")
-        request = Request(options.budget(task.teacher_cost), options.minutes, options.seed)
+        request = Request(options.limits.constraints(task.teacher_cost), options.minutes, options.seed)
         folder = shrink_folder(task, request, root / "data" / "shrink", device)
         left = request.minutes - (time.perf_counter() - started) / 60
         timed = replace(request, minutes=max(SHORTEST, left))
@@ -179,7 +125,7 @@ def shrink_and_file(
 
 def result_lines(result: ShrinkResult) -> list[str]:
     """What is said at the end: what was asked for and what was reached."""
-    task, shrunk, budget = result.task, result.shrunk, result.request.budget
+    task, shrunk, limits = result.task, result.shrunk, result.request.constraints
     lines = [f"student: {shrunk.test.accuracy:.2f}% of the test images, teacher {task.card.accuracy:.2f}%"]
     if shrunk.floor_check is not None:
         check = shrunk.floor_check
@@ -191,12 +137,12 @@ def result_lines(result: ShrinkResult) -> list[str]:
         )
     if shrunk.latency is not None:
         lines.append(
-            f"latency: {shrunk.latency:.3g} ms measured at batch {budget.latency_batch} on {result.filed.timed_on}, "
-            f"asked for {budget.max_latency:g} ms"
+            f"latency: {shrunk.latency:.3g} ms measured at batch {limits.latency_batch} on {result.filed.timed_on}, "
+            f"asked for {limits.max_latency:g} ms"
         )
-    if budget.max_size is not None:
+    if limits.max_size is not None:
         size = result.filed.weights.stat().st_size / 1e6
-        lines.append(f"size: {size:.3f} MB, at most {budget.max_size:g} MB asked for")
+        lines.append(f"size: {size:.3f} MB, at most {limits.max_size:g} MB asked for")
     if result.filed.int8:
         lines.append(f"8-bit integers: {result.filed.int8}")
     lines.append(f"{result.filed.model} is {result.filed.alias}: {result.filed.reason}")

@@ -85,6 +85,11 @@ class Architecture:
         widths = {"widths": [list(stage) for stage in self.widths]}
         return widths if self.family == PAPER_RESNET else {"family": family_to_json(self.family), **widths}
 
+    @property
+    def text(self) -> str:
+        """The JSON value as compact text, which `from_json` takes too."""
+        return json.dumps(self.to_json(), separators=(",", ":"))
+
     @classmethod
     def from_json(cls, value: Any) -> "Architecture":
         """The inverse of `to_json`; takes the parsed value or its text.

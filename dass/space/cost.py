@@ -14,6 +14,32 @@ DESCRIPTION = 88  # bytes of a tensor's dtype, shape and offsets in a safetensor
 
 
 @dataclass(frozen=True)
+class CostLimits:
+    """What a network may cost on one image.
+
+    Attributes:
+        resolution: side of the image in pixels.
+        classes: number of classes: outputs of the linear layer.
+        max_macs: most multiply-accumulates (conv + linear), not in millions; None for no limit.
+        max_params: most parameters, not in millions; None for no limit.
+        min_macs: fewest multiply-accumulates; None for no limit.
+        min_params: fewest parameters; None for no limit.
+    """
+
+    resolution: int
+    classes: int
+    max_macs: float | None = None
+    max_params: float | None = None
+    min_macs: float | None = None
+    min_params: float | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a limit at all."""
+        return (self.max_macs, self.max_params, self.min_macs, self.min_params) != (None,) * 4
+
+
+@dataclass(frozen=True)
 class Cost:
     """Cost of one network on one image.
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from math import prod
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,8 @@ from dass.families.family import Family, Widths
 from dass.families.ofa_resnet import OfaResNet, divisible
 from dass.families.registry import family_to_json
 from dass.space.architecture import Architecture
-from dass.space.cost import Cost, cost
-from dass.space.limits import in_words, is_limited, too_few
+from dass.space.cost import Cost, CostLimits, cost
+from dass.space.limits import in_words, too_few
 from dass.space.search_space import SearchSpace
 
 PATIENCE = 20_000  # draws without a new architecture within the limits after which there are taken to be no more
@@ -135,36 +135,30 @@ class ElasticSpace(SearchSpace):
         return made
 
     def sample(
-        self,
-        n: int,
-        rng: np.random.Generator,
-        *,
-        max_macs: float | None = None,
-        max_params: float | None = None,
-        min_macs: float | None = None,
-        min_params: float | None = None,
-        resolution: int | None = None,
-        classes: int | None = None,
-        fewer: bool = False,
+        self, n: int, rng: np.random.Generator, limits: CostLimits | None = None, *, fewer: bool = False
     ) -> list[Architecture]:
         """Draws distinct members, every choice with equal chance; arguments as in `SearchSpace.sample`."""
-        limited = is_limited(max_macs, max_params, min_macs, min_params, resolution=resolution, classes=classes)
-        limits = ((min_macs, max_macs), (min_params, max_params))
-        spent = partial(cost, resolution=cast(int, resolution), classes=cast(int, classes))
-        least, most = (spent(end) if limited else None for end in (self.smallest, self.largest))
-        fruitless = PATIENCE if least and most and not _within(least, most, limits) else 0  # then no draw fits
-        architectures: dict[Architecture, None] = {}
-        while len(architectures) < min(n, self.size) and fruitless < PATIENCE:
+        limited = limits if limits and limits.any else None
+        least, most = (
+            cost(end, limited.resolution, limited.classes) if limited else None for end in (self.smallest, self.largest)
+        )
+        fruitless = PATIENCE if limited and least and most and not _within(least, most, limited) else 0  # none fits
+        found: dict[Architecture, None] = {}
+        while len(found) < min(n, self.size) and fruitless < PATIENCE:
             drawn = self._draw(rng)
-            if drawn in architectures or (limited and not _within(own := spent(drawn), own, limits)):
+            if drawn in found or (limited and not _keeps(drawn, limited)):
                 fruitless += 1
             else:
-                architectures[drawn] = None
+                found[drawn] = None
                 fruitless = 0
-        if len(architectures) < n and not (fewer and architectures):
-            both = (in_words(end.macs, end.parameters) for end in (least, most) if end)
-            raise too_few(n, len(architectures), cast(tuple[str, str], tuple(both)) if limited else None)
-        return list(architectures)
+        if len(found) < n and not (fewer and found):
+            ends = (
+                (in_words(least.macs, least.parameters), in_words(most.macs, most.parameters))
+                if least and most
+                else None
+            )
+            raise too_few(n, len(found), ends)
+        return list(found)
 
     @property
     def _family(self) -> OfaResNet:
@@ -236,10 +230,17 @@ def _place(allowed: Sequence[int], width: int, what: str) -> int:
     return list(allowed).index(width)
 
 
-def _within(least: Cost, most: Cost, limits: Sequence[tuple[float | None, float | None]]) -> bool:
+def _keeps(architecture: Architecture, limits: CostLimits) -> bool:
+    own = cost(architecture, limits.resolution, limits.classes)
+    return _within(own, own, limits)
+
+
+def _within(least: Cost, most: Cost, limits: CostLimits) -> bool:
     """Whether costs from `least` to `most` meet the lower and upper limits on MACs and on parameters."""
-    spans = ((least.macs, most.macs), (least.parameters, most.parameters))
     return all(
         (lower is None or high >= lower) and (upper is None or low <= upper)
-        for (low, high), (lower, upper) in zip(spans, limits, strict=True)
+        for low, high, lower, upper in (
+            (least.macs, most.macs, limits.min_macs, limits.max_macs),
+            (least.parameters, most.parameters, limits.min_params, limits.max_params),
+        )
     )

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from dass.errors import UsageError
 from dass.families.blocks import Block, halved, side_behind
 from dass.space.architecture import Architecture
-from dass.space.cost import blocks_cost, cost
+from dass.space.cost import CostLimits, blocks_cost, cost
 
 ENUMERABLE = 2**12  # stages up to so many options are looked at one by one; larger ones have one width per block
 
 Positions = Callable[[int, NDArray[Any]], NDArray[np.int64]]
 
 
-class Limits:
+class LimitCheck:
     """Tells which rows of option numbers cost what is allowed.
 
     Costs of blocks add up. What a block costs depends on its own width and, in some families, on the width before it.
@@ -26,12 +26,7 @@ class Limits:
         choices: widths that the blocks of each stage may have, ascending.
         counts: options of each stage.
         positions: gives, for a stage and its option numbers [n], the places in `choices` [n, depth], -1 for absent.
-        max_macs: most multiply-accumulates (conv + linear); None for no limit.
-        max_params: most parameters; None for no limit.
-        min_macs: fewest multiply-accumulates; None for no limit.
-        min_params: fewest parameters; None for no limit.
-        resolution: side of the input in pixels.
-        classes: number of classes: outputs of the linear layer.
+        limits: limits on the cost, and the image that costs are of.
 
     Attributes:
         least_macs: fewest multiply-accumulates of a member.
@@ -46,26 +41,20 @@ class Limits:
         choices: Sequence[Sequence[int]],
         counts: Sequence[int],
         positions: Positions,
-        max_macs: float | None,
-        max_params: float | None,
-        *,
-        min_macs: float | None = None,
-        min_params: float | None = None,
-        resolution: int,
-        classes: int,
+        limits: CostLimits,
     ) -> None:
         self._counts = counts
         self._ends_full = largest.family.ends_full
         self._positions = positions
-        self._most = np.array([np.inf if limit is None else limit for limit in (max_macs, max_params)])
-        self._fewest = np.array([0 if limit is None else limit for limit in (min_macs, min_params)])
+        self._most = np.array([np.inf if limit is None else limit for limit in (limits.max_macs, limits.max_params)])
+        self._fewest = np.array([0 if limit is None else limit for limit in (limits.min_macs, limits.min_params)])
         channels = largest.stages[-1][-1].leaving
-        self._linear = np.array([channels * classes, (channels + 1) * classes])
-        self._tables = _tables(largest, choices, resolution)
+        self._linear = np.array([channels * limits.classes, (channels + 1) * limits.classes])
+        self._tables = _tables(largest, choices, limits.resolution)
         least = self._linear + sum(self._least(stage, count) for stage, count in enumerate(counts))
         self.least_macs, self.least_params = (int(number) for number in least)
         self.smallest = in_words(*least)
-        most = cost(largest, resolution, classes)
+        most = cost(largest, limits.resolution, limits.classes)
         self.largest = in_words(most.macs, most.parameters)
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
@@ -150,18 +139,6 @@ def _with_stem(
         return (family.block(stage, 0, entering, width),)
     stem = family.stem(((width,), *largest.widths[1:]))
     return (*stem, family.block(0, 0, stem[-1].leaving, width))
-
-
-def is_limited(*limits: float | None, resolution: int | None, classes: int | None) -> bool:
-    """Whether there is a limit on MACs or parameters.
-
-    Raises:
-        UsageError: there is one, and the resolution or the number of classes, which costs depend on, is not given.
-    """
-    limited = any(limit is not None for limit in limits)
-    if limited and (resolution is None or classes is None):
-        raise UsageError("a limit on MACs or parameters needs the resolution and the number of classes")
-    return limited
 
 
 def too_few(wanted: int, available: int, ends: tuple[str, str] | None) -> UsageError:

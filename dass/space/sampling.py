@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dass.space.limits import Limits
+from dass.space.limits import LimitCheck
 
 DRAWS = 4096  # architectures drawn at a time from larger spaces
 PATIENCE = 256  # rounds without a new architecture after which a larger space counts as exhausted
@@ -17,7 +17,7 @@ OptionCounts = Sequence[Sequence[int]]
 
 
 def sample_exactly(
-    options_per_depth: OptionCounts, n: int, rng: np.random.Generator, fits: Limits | None
+    options_per_depth: OptionCounts, n: int, rng: np.random.Generator, fits: LimitCheck | None
 ) -> NDArray[np.int64]:
     """Draws without replacement from the enumerated space.
 
@@ -41,7 +41,7 @@ def sample_exactly(
 
 
 def sample_by_draws(
-    options_per_depth: OptionCounts, n: int, rng: np.random.Generator, fits: Limits | None
+    options_per_depth: OptionCounts, n: int, rng: np.random.Generator, fits: LimitCheck | None
 ) -> list[tuple[int, ...]]:
     """Draws until n distinct members are there or no new ones come; arguments as of `sample_exactly`.
 

@@ -18,7 +18,8 @@ from dass.families.family import Family, lay_out
 from dass.families.paper_resnet import PAPER_RESNET
 from dass.families.registry import FAMILIES, family_from_json, family_to_json
 from dass.space.architecture import Architecture
-from dass.space.limits import Limits, is_limited, too_few
+from dass.space.cost import CostLimits
+from dass.space.limits import LimitCheck, too_few
 from dass.space.sampling import WORD, sample_by_draws, sample_exactly
 
 ENUMERABLE = 2**21  # spaces up to this size are sampled exactly; the tables' space has 37^4 = 1,874,161
@@ -224,17 +225,7 @@ class SearchSpace:
         return code
 
     def sample(
-        self,
-        n: int,
-        rng: np.random.Generator,
-        *,
-        max_macs: float | None = None,
-        max_params: float | None = None,
-        min_macs: float | None = None,
-        min_params: float | None = None,
-        resolution: int | None = None,
-        classes: int | None = None,
-        fewer: bool = False,
+        self, n: int, rng: np.random.Generator, limits: CostLimits | None = None, *, fewer: bool = False
     ) -> list[Architecture]:
         """Draws distinct architectures, each depth and then each ratio with equal chance.
 
@@ -244,23 +235,13 @@ class SearchSpace:
         Args:
             n: number of students.
             rng: the source of randomness; the result depends on nothing else.
-            max_macs: limit on multiply-accumulates (conv + linear), not in millions; None for no limit.
-            max_params: limit on parameters, not in millions; None for no limit.
-            min_macs: lower limit on multiply-accumulates; None for no limit.
-            min_params: lower limit on parameters; None for no limit.
-            resolution: side of the input in pixels; needed with a limit.
-            classes: outputs of the linear layer; needed with a limit.
+            limits: limits on the cost; None for none.
             fewer: give all there are where there are fewer than n; none is still refused.
 
         Raises:
             UsageError: the space holds fewer distinct architectures within the limits; the message says how many.
         """
-        limited = is_limited(max_macs, max_params, min_macs, min_params, resolution=resolution, classes=classes)
-        fits = None
-        if limited and resolution and classes:
-            fits = self.limits(
-                max_macs, max_params, min_macs=min_macs, min_params=min_params, resolution=resolution, classes=classes
-            )
+        fits = self.limits(limits) if limits and limits.any else None
         chosen = (sample_exactly if self.size <= ENUMERABLE else sample_by_draws)(self._options_per_depth, n, rng, fits)
         if fits and not len(chosen) and n:
             raise UsageError(
@@ -271,21 +252,9 @@ class SearchSpace:
             raise too_few(n, len(chosen), (fits.smallest, fits.largest) if fits else None)
         return [Architecture(self._widths(row), self.family) for row in chosen]
 
-    def limits(
-        self,
-        max_macs: float | None,
-        max_params: float | None,
-        *,
-        min_macs: float | None = None,
-        min_params: float | None = None,
-        resolution: int,
-        classes: int,
-    ) -> Limits:
-        """Which samples stay within limits, and what the cheapest members cost; arguments as in `sample`."""
-        return Limits(
-            self.largest, self._choices, self.stage_options, self._positions, max_macs, max_params,
-            min_macs=min_macs, min_params=min_params, resolution=resolution, classes=classes,
-        )  # fmt: skip
+    def limits(self, limits: CostLimits) -> LimitCheck:
+        """Which samples keep limits, and what the cheapest members cost."""
+        return LimitCheck(self.largest, self._choices, self.stage_options, self._positions, limits)
 
     def blocks(self, stage: int, option: int) -> tuple[int, ...]:
         """Widths of the blocks of a stage's option, 0..stage_options[stage] - 1."""

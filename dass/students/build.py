@@ -1,9 +1,9 @@
 """Distils many students over worker processes and gives their records as they finish."""
 
 import gc
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -192,54 +192,38 @@ def student_record(result: StudentResult, key: TaskKey, data: TaskData, device: 
         data: images and labels of the student's task.
         device: device of the training, such as `cpu`.
     """
-    return _record(
-        result.architecture,
-        result.seed,
-        key,
-        data,
-        device,
+    return replace(
+        _record(result.architecture, result.seed, key, data, device, failure=result.failure),
         init_accuracy=result.init_accuracy,
         best_accuracy=result.best_accuracy,
         final_accuracy=result.final_accuracy,
         final_loss=result.final_loss,
         kd_loss_at_start=result.kd_loss_at_start,
         seconds=result.seconds,
-        failure=result.failure,
     )
 
 
 def _record(
-    architecture: Architecture,
-    seed: int,
-    key: TaskKey,
-    data: TaskData,
-    device: torch.device,
-    *,
-    init_accuracy: float = math.nan,
-    best_accuracy: float = math.nan,
-    final_accuracy: float = math.nan,
-    final_loss: float = math.nan,
-    kd_loss_at_start: float = math.nan,
-    seconds: float = 0.0,
-    failure: str,
+    architecture: Architecture, seed: int, key: TaskKey, data: TaskData, device: torch.device, *, failure: str
 ) -> StudentRecord:
+    """The record of a student of which nothing was measured."""
     price = cost(architecture, data.resolution, len(data.classes))
     return StudentRecord(
         task=key.task,
         arch_id=architecture.arch_id,
-        architecture=json.dumps(architecture.to_json(), separators=(",", ":")),
+        architecture=architecture,
         seed=seed,
         recipe_id=key.recipe_id,
         teacher_id=key.teacher_id,
         data_id=key.data_id,
-        init_accuracy=init_accuracy,
-        best_accuracy=best_accuracy,
-        final_accuracy=final_accuracy,
-        final_loss=final_loss,
-        kd_loss_at_start=kd_loss_at_start,
+        init_accuracy=math.nan,
+        best_accuracy=math.nan,
+        final_accuracy=math.nan,
+        final_loss=math.nan,
+        kd_loss_at_start=math.nan,
         macs=price.macs,
         params=price.parameters,
-        seconds=seconds,
+        seconds=0.0,
         device=device_name(device),
         torch_version=str(torch.__version__),
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),

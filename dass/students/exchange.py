@@ -9,7 +9,7 @@ from dass.files import regular_file
 from dass.students.database import StudentDatabase
 from dass.students.record import Conflict
 from dass.students.record_check import problem
-from dass.students.record_file import read_records, write_records
+from dass.students.record_file import read_rows, record_of, write_records
 
 
 @dataclass(frozen=True)
@@ -57,18 +57,18 @@ def import_records(
             completes the rest.
     """
     regular_file(path, "file of records", "give the path of an exported file")
-    records = read_records(path)
-    if strangers := sorted({record.task for record in records if not belongs(record.task)}):
+    rows = read_rows(path)
+    if strangers := sorted({row["task"] for row in rows if not belongs(row["task"])}):
         raise UsageError(
             f"{path} holds records of {strangers[0]}, which do not belong into {database.folder}: name their own task"
         )
-    if wrong := [(record, reason) for record in records if (reason := problem(record))]:
-        record, reason = wrong[0]
+    if wrong := [(row, found) for row in rows if (found := problem(row))]:
+        row, found = wrong[0]
         raise DassError(
-            f"{path}: {len(wrong)} of {len(records)} records cannot be true, the first is {record.task!r:.60} "
-            f"{record.arch_id!r:.20}: {reason}; nothing was imported: export them anew where they were made"
+            f"{path}: {len(wrong)} of {len(rows)} records cannot be true, the first is {row['task']!r:.60} "
+            f"{row['arch_id']!r:.20}: {found}; nothing was imported: export them anew where they were made"
         )
-    merges = []
+    records, merges = [record_of(row) for row in rows], []
     for task in sorted({record.task for record in records}):
         with database.writer(task) as writer:
             merges.append(writer.merge([record for record in records if record.task == task]))

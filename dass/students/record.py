@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from dass.space.architecture import Architecture
+
 PROVENANCE = ("seconds", "device", "torch_version", "finished_at")  # may differ between two runs of one student
 
 
@@ -39,7 +41,7 @@ class StudentRecord:
     Attributes:
         task: name of the task.
         arch_id: the architecture's short id.
-        architecture: the architecture as JSON text.
+        architecture: architecture of the network.
         seed: random seed of batch order and augmentation.
         recipe_id: 12 hex digits of the distillation recipe, precision included.
         teacher_id: 12 hex digits of the teacher's weights.
@@ -60,7 +62,7 @@ class StudentRecord:
 
     task: str
     arch_id: str
-    architecture: str
+    architecture: Architecture
     seed: int
     recipe_id: str
     teacher_id: str

@@ -7,7 +7,7 @@ from dass.cards import CardFormat, card_path
 from dass.errors import DassError
 from dass.networks.checkpoint import load_network, save_network
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.space.architecture import Architecture, ArchitectureField
+from dass.space.architecture import ArchitectureField
 from dass.students.record import StudentRecord
 
 
@@ -57,10 +57,10 @@ class TrainedStudent:
             DassError: training had failed.
         """
         if record.failure:
-            raise DassError(f"student {record.arch_id} of {record.task} failed ({record.failure}): lower the rate")
+            raise DassError(f"student {record.arch_id} of {record.task} failed ({record.failure}): try another seed")
         return cls(
             task=record.task,
-            architecture=Architecture.from_json(record.architecture),
+            architecture=record.architecture,
             classes=classes,
             seed=record.seed,
             data_id=record.data_id,

@@ -11,7 +11,6 @@ from dass.config import Statistics
 from dass.predictor.embeddings import fixed_noise
 from dass.predictor.tasks import TaskTensors, build_task
 from dass.project import Project
-from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.students.record import StudentRecord
 from dass.tasks.stored import StoredTask, stored_sources
@@ -82,8 +81,8 @@ def ranking_task(stored: StoredTask, task: Task, records: Sequence[StudentRecord
     """A task of params.yaml with its known students.
 
     Args:
-        stored: files of the task in the project.
-        task: images and teacher of the task.
+        stored: source task or target of params.yaml.
+        task: images and teacher of the task, as `stored.open` gives them.
         records: records of the students.
         device: device that the teacher is put on.
     """
@@ -92,7 +91,7 @@ def ranking_task(stored: StoredTask, task: Task, records: Sequence[StudentRecord
         task.data,
         task.teacher.to(device),
         task.card,
-        tuple(Architecture.from_json(record.architecture) for record in records),
+        tuple(record.architecture for record in records),
         tuple(record.final_accuracy for record in records),
         task.left_out,
         space=stored.space,
@@ -120,8 +119,6 @@ def source_tasks(project: Project, device: torch.device) -> SourceTasks:
     Raises:
         DassError: a file is missing or damaged.
     """
-    validation = project.params.source.validation
+    source = project.params.source
     tasks = {stored.split.index: source_task(stored, device) for stored in stored_sources(project) if stored.split}
-    return SourceTasks(
-        [task for index, task in tasks.items() if index not in validation], [tasks[index] for index in validation]
-    )
+    return SourceTasks([tasks[index] for index in source.training], [tasks[index] for index in source.validation])

@@ -19,7 +19,7 @@ class StoredTask:
     """A source task or a target of params.yaml. It reads nothing until it is asked to, and it can be pickled.
 
     Attributes:
-        project: project that holds the task's files.
+        project: project whose params.yaml names the task.
         name: name of the task.
         split: the part of the source dataset that a source task is; None for a target.
     """

@@ -14,8 +14,8 @@ def student_jobs(stored: StoredTask, count: int | None = None) -> list[StudentJo
     """The students that a task is to have.
 
     Args:
-        stored: files of the task in the project.
-        count: how many architectures; None for the number in params.yaml.
+        stored: source task or target of params.yaml.
+        count: number of architectures, at least 1; None for the number in params.yaml.
 
     Raises:
         UsageError: the search space holds fewer.

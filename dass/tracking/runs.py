@@ -64,6 +64,21 @@ class Input:
 
 
 @dataclass(frozen=True)
+class RecordedRun:
+    """A run that was recorded, for what is added to it or registered from it.
+
+    Attributes:
+        store: tracking store that holds the run.
+        run_id: id of the run.
+        lineage: code and data that the run came from.
+    """
+
+    store: Store
+    run_id: str
+    lineage: Lineage
+
+
+@dataclass(frozen=True)
 class RunContent:
     """Everything that one run holds.
 

@@ -14,6 +14,7 @@ import pandas as pd
 from dass.config import Block, Predictor, TeacherRecipe
 from dass.files import file_id
 from dass.students.record import StudentRecord
+from dass.students.record_file import row_of
 from dass.tracking.lineage import Lineage
 from dass.tracking.runs import Curve, Input, RunContent, Scalar, record_run
 from dass.tracking.store import Store
@@ -132,7 +133,7 @@ def log_students(store: Store, lineage: Lineage, *, task: str, records: Sequence
         lineage=lineage,
         params={"task": task},
         metrics=metrics,
-        table=pd.DataFrame([asdict(record) for record in ordered]),
+        table=pd.DataFrame([row_of(record) for record in ordered]),
         inputs=(Input(task, first.data_id, "training"),) if first else (),
         tags={"teacher_id": first.teacher_id, "recipe_id": first.recipe_id, "data_id": first.data_id} if first else {},
     )

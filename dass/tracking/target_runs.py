@@ -11,7 +11,8 @@ from dass.evaluation.intervals import Estimate
 from dass.evaluation.tables import MEAN, CorrelationRow, PickRow
 from dass.files import content_id
 from dass.networks.checkpoint import TeacherCard
-from dass.search.candidates import Candidate, Constraints
+from dass.search.candidates import Candidate
+from dass.search.result import SearchResult
 from dass.tracking.lineage import Lineage
 from dass.tracking.runs import Input, RunContent, record_run
 from dass.tracking.store import Store
@@ -22,13 +23,9 @@ def log_target(
     lineage: Lineage,
     *,
     teacher: TeacherCard,
-    predictor_id: str,
-    candidates: int,
-    budget: Constraints,
-    ranking: Sequence[Candidate],
-    pick: Candidate,
+    found: SearchResult,
+    top: int,
     seconds: float | None = None,
-    latency: float | None = None,
     files: Sequence[Path] = (),
 ) -> str:
     """Records a search on a target.
@@ -37,44 +34,42 @@ def log_target(
         store: tracking store (runs and registry) that is written to.
         lineage: code and data that it came from.
         teacher: teacher of the target.
-        predictor_id: id of the predictor that ranked; empty for a race, which predicts nothing.
-        candidates: number of candidates that were ranked.
-        budget: limits on the cost of the pick.
-        ranking: the best of them, best first; the run's table.
-        pick: the student chosen.
-        seconds: seconds of the search, where it is known.
-        latency: milliseconds of the pick as measured, where there is a limit on it.
+        found: the search.
+        top: how many of the ranking to keep; they are the run's table.
+        seconds: seconds of all that led to the student; None for those of the search, where they are known.
         files: the picture of the Pareto front, and whatever else belongs to the search.
     """
+    ranking, pick, constraints = found.ranking[:top], found.pick, found.constraints
+    seconds = seconds or found.seconds
     content = RunContent(
         kind="targets",
         name=teacher.task,
         lineage=lineage,
         params={
             "target": teacher.task,
-            "candidates": candidates,
+            "candidates": len(found.ranking),
             "top": len(ranking),
-            "max_macs": budget.max_macs,
-            "max_params": budget.max_params,
-            "min_macs": budget.min_macs,
-            "min_params": budget.min_params,
-            **budget.further,
+            "max_macs": constraints.max_macs,
+            "max_params": constraints.max_params,
+            "min_macs": constraints.min_macs,
+            "min_params": constraints.min_params,
+            **constraints.further,
             "architecture": pick.architecture.stage_label,
         },
         metrics={
             "teacher_accuracy": teacher.accuracy,
-            **({"predicted_accuracy": pick.predicted} if predictor_id else {}),
+            **({"predicted_accuracy": pick.predicted} if found.predictor_id else {}),
             "macs": pick.cost.macs,
             "parameters": pick.cost.parameters,
-            **({"seconds": seconds} if seconds is not None else {}),
-            **({f"latency_ms_batch{budget.latency_batch}": latency} if latency is not None else {}),
+            **({"seconds": seconds} if seconds else {}),
+            **({} if found.latency is None else {f"latency_ms_batch{constraints.latency_batch}": found.latency}),
         },
         files=tuple(files),
         table=pd.DataFrame([_row(position, candidate) for position, candidate in enumerate(ranking, start=1)]),
         inputs=(Input(teacher.task, teacher.data_id, "evaluation"),),
         tags={
             "teacher_id": teacher.teacher_id,
-            "predictor_id": predictor_id,
+            "predictor_id": found.predictor_id,
             "data_id": teacher.data_id,
             "picked_arch_id": pick.architecture.arch_id,  # what is filed may be another: `student_arch_id`
         },

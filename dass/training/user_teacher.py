@@ -47,44 +47,50 @@ class TeacherFile:
     layout: Mapping[str, int | bool] | None = None
     sort_channels: bool | None = None
 
-    @classmethod
-    def of(
-        cls,
-        path: Path,
-        *,
-        normalization: str | None = None,
-        classes: Path | None = None,
-        expect_accuracy: float | None = None,
-        layout: str | None = None,
-        sort_channels: bool | None = None,
-    ) -> "TeacherFile":
-        """A file with what options and forms say of it.
+
+@dataclass(frozen=True)
+class AskedTeacher:
+    """A checkpoint from elsewhere, as options and forms name it.
+
+    Attributes:
+        path: path of the file.
+        normalization: see `dass.families.normalization.parse_normalization`; None for what the file or its family says.
+        classes: path of a text file of class names, one a line; None for names in the checkpoint.
+        expect_accuracy: accuracy that the teacher should reach, in percent (0..100); None for anything above chance.
+        layout: fields and values, such as `stem_stride=1,max_pool=no`; None for the rule.
+        sort_channels: whether inner channels are put in order of importance; None for the family's habit.
+    """
+
+    path: str
+    normalization: str | None = None
+    classes: str | None = None
+    expect_accuracy: float | None = None
+    layout: str | None = None
+    sort_channels: bool | None = None
+
+    def read(self, root: Path = Path()) -> TeacherFile:
+        """What is asked for, understood; the checkpoint itself is not opened.
 
         Args:
-            path: path of the file.
-            normalization: see `dass.families.normalization.parse_normalization`.
-            classes: a text file of class names, one a line.
-            expect_accuracy: accuracy that the teacher should reach, in percent (0..100).
-            layout: fields and values, such as `stem_stride=1,max_pool=no`.
-            sort_channels: whether inner channels are put in order of importance; None for the family's habit.
+            root: folder that relative paths are of.
 
         Raises:
-            UsageError: one of them cannot be understood, or the list of classes cannot be read.
+            UsageError: an option cannot be understood, or the list of classes cannot be read.
         """
-        return cls(
-            path,
-            parse_normalization(normalization) if normalization else None,
-            _read_names(classes) if classes else None,
-            expect_accuracy,
-            _parse_layout(layout) if layout else None,
-            sort_channels,
+        return TeacherFile(
+            root / self.path,
+            parse_normalization(self.normalization) if self.normalization else None,
+            _read_names(root / self.classes) if self.classes else None,
+            self.expect_accuracy,
+            _parse_layout(self.layout) if self.layout else None,
+            self.sort_channels,
         )
 
 
 def _read_names(path: Path) -> tuple[str, ...]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"classes: {path} cannot be read ({brief(error)}): give a text file in UTF-8") from error
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:

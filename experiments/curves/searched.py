@@ -8,13 +8,12 @@ from dass.files import file_id
 from dass.multi_fidelity.checkpoint import load_multi_fidelity
 from dass.networks.checkpoint import TeacherCard
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.proxies.store import ProxyStore
-from dass.search.candidates import Constraints
-from dass.search.successive_halving import SearchBudget, search_by_multi_fidelity
+from dass.search.budget import SearchBudget
+from dass.search.constraints import AskedLimits
+from dass.search.successive_halving import MultiFidelitySearch
 from dass.shipped.library import find_release
 from dass.space.architecture import Architecture
 from dass.tasks.task import Task
-from dass.training.workers import Workers
 from experiments.curves.table import Clock
 
 PREDICTOR = "small"
@@ -30,7 +29,7 @@ def searched(
     limit: float,
     *,
     seed: int,
-    effort: SearchBudget = BUDGET,
+    budget: SearchBudget = BUDGET,
 ) -> Architecture:
     """The first of the ranking; the predictor has learned from shorter distillations on other images.
 
@@ -41,18 +40,24 @@ def searched(
         recipe: of the distillation that the predictor knows.
         limit: most multiply-accumulates, as a share of the teacher's.
         seed: of the candidates.
-        effort: how many proxies are collected.
+        budget: how many proxies are collected.
     """
     release = find_release(PREDICTOR)
     predictor, learned = load_multi_fidelity(release.weights)
     task = Task(fit, teacher, card)
-    with Workers(0) as workers:
-        found = search_by_multi_fidelity(
-            predictor, learned, file_id(release.weights), task, recipe, workers=workers, store=ProxyStore(None),
-            device=teacher.device, budget=Constraints.of(f"{100 * limit:g}%", None, task.teacher_cost),
-            effort=effort, seed=seed,
-        )  # fmt: skip
-    return found.pick.architecture
+    method = MultiFidelitySearch(
+        predictor,
+        file_id(release.weights),
+        learned.space,
+        recipe,
+        learned.seed,
+        budget,
+        seed,
+        teacher.device,
+        workers=0,
+    )
+    constraints = AskedLimits(f"{100 * limit:g}%").constraints(task.teacher_cost)
+    return method.rank(task, constraints).pick.architecture
 
 
 def search_seconds(clock: Clock, macs: float) -> float:

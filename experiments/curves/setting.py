@@ -8,7 +8,7 @@ import numpy as np
 
 from dass.config import DistillationRecipe
 from dass.space.architecture import Architecture
-from dass.space.cost import cost
+from dass.space.cost import CostLimits, cost
 from dass.space.search_space import SearchSpace
 
 READINGS = (5, 10, 20, 40, 50, 80, 160, 320, 640)  # steps after which the held-out images are looked at
@@ -91,11 +91,8 @@ def pool(setting: Setting, task: str, space: SearchSpace, resolution: int, class
     for index, (least, most, count) in enumerate(windows):
         digest = hashlib.sha256(f"{setting.name} {task} {index}".encode()).digest()
         rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-        drawn.append(
-            space.sample(
-                count, rng, min_macs=least * largest, max_macs=most * largest, resolution=resolution, classes=classes
-            )
-        )
+        limits = CostLimits(resolution, classes, max_macs=most * largest, min_macs=least * largest)
+        drawn.append(space.sample(count, rng, limits))
     return list(_by_turns(drawn))
 
 

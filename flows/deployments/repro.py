@@ -79,7 +79,7 @@ def repro(root: Path, targets: Sequence[str] = ()) -> list[str]:
     """Run what has changed, and say how far it is.
 
     Args:
-        root: the project folder.
+        root: folder of the project, which holds dvc.yaml.
         targets: stages to stop at, such as register@digits; none for all.
 
     Returns:

@@ -10,8 +10,9 @@ from prefect import flow, task
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from dass.evaluation.plots import embedded
 from dass.params_file import find_root
-from dass.shrink.front import embedded, front_figure, front_rows
+from dass.shrink.front import front_figure, front_rows
 from dass.shrink.whole import Options, ShrinkResult, result_lines, shrink_and_file
 from dass.tracking.runs import file_page
 from dass.tracking.store import open_store
@@ -40,7 +41,7 @@ def shrink(options: str) -> None:
     Args:
         options: a JSON object of `dass.shrink.whole.Options`.
     """
-    for line in shrink_here(Options(**json.loads(options)), find_root()):
+    for line in shrink_here(Options.from_json(json.loads(options)), find_root()):
         print(line, flush=True)
 
 
@@ -48,8 +49,8 @@ def shrink_here(options: Options, root: Path) -> list[str]:
     """Carries out the steps as tasks of the present run, and leaves what came out on its page.
 
     Args:
-        options: what was asked for.
-        root: the project.
+        options: images, teacher, limits and time that were asked for.
+        root: folder of the project, whose registry is used.
 
     Returns:
         What is said at the end.
@@ -74,7 +75,7 @@ def show(result: ShrinkResult, root: Path) -> None:
     """Put front, picture and result on the run's page."""
     name = result.task.card.task.replace("_", "-")
     create_table_artifact(
-        front_rows(result.task, result.shrunk), key=f"front-{name}", description=f"Within {result.request.budget}"
+        front_rows(result.task, result.shrunk), key=f"front-{name}", description=f"Within {result.request.constraints}"
     )
     store, run_id = open_store(root), result.filed.run_id
     picture = file_page(store, run_id, "front.png")

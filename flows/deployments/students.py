@@ -4,24 +4,27 @@ The server checks the arguments' types before a run exists, and the flow checks 
 form shows the descriptions below.
 """
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from typing import Annotated, Literal
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import Field
 
+from dass.config import SearchKind
 from dass.errors import UsageError
 from dass.project import Project
 from dass.scratch import scratch_folder
-from dass.search.candidates import MILLION, Constraints, check_limits
-from dass.search.constraint_lines import constraint_lines
+from dass.search.budget import AskedBudget
+from dass.search.constraints import MILLION, AskedLimits
+from dass.search.of_project import AskedSearch
 from dass.search.result import save_search
+from dass.search.summary import constraint_lines
 from dass.shrink.whole import Options
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.tracking.runs import file_page
-from dass.training.user_teacher import TeacherFile
+from dass.training.user_teacher import AskedTeacher
 from flows.deployments.arguments import (
     ArchitectureJson,
     Count,
@@ -38,9 +41,9 @@ from flows.deployments.shrink import shrink_here
 from flows.deployments.user_task import open_user_task, record_distilled, record_search, record_student, user_files
 from flows.infrastructure.runtime import logger, run_link
 from flows.infrastructure.stage import begin_run
-from flows.stages.distil import distil_student
-from flows.stages.register import file_student, predictors
-from flows.stages.search import Method, draw, embedded, rank_candidates, show, show_picture
+from flows.stages.distil import distil_one
+from flows.stages.register import file_student
+from flows.stages.search import draw, rank_candidates, show, show_picture
 
 
 @flow(name="search-students", flow_run_name="search-{dataset}")
@@ -53,7 +56,7 @@ def search_students(
     top: Annotated[int, Field(ge=1, le=1000)] = 10,
     seed: Seed = 0,
     then: Literal["rank", "distil", "register"] = "rank",
-    method: Method | None = None,
+    method: SearchKind | None = None,
     seconds: Annotated[float, Field(gt=0, le=1e6)] | None = None,
     normalization: Words | None = None,
     classes: Words | None = None,
@@ -68,7 +71,7 @@ def search_students(
     keep_probability: Annotated[float, Field(gt=0, lt=1)] | None = None,
     minutes: Annotated[float, Field(ge=0.1, le=10_000)] | None = None,
 ) -> None:
-    """Rank students for a dataset and a teacher trained on it, within a budget.
+    """Rank students for a dataset and a teacher trained on it, within limits.
 
     Args:
         dataset: Name of a packed dataset, such as digits; or path, on the worker's machine, of a folder, zip or tar
@@ -78,7 +81,7 @@ def search_students(
         max_macs: Most that a student may cost, in millions of multiply-accumulates per image, or as a share of
             the teacher's such as 40%.
         max_params: Most that a student may weigh, in millions of parameters, or as a share.
-        candidates: Architectures to draw within the budget and to score. Empty for the number in params.yaml.
+        candidates: Architectures to draw within the limits and to score. Empty for the number in params.yaml.
         top: How many of the ranking to show.
         seed: Of the draw, and of the distillation.
         then: Stop at the ranking; or distil the best student too; or also register it, and make it champion if it is
@@ -109,80 +112,66 @@ def search_students(
     """
     begin_run()
     project = Project.open()
+    limits = AskedLimits(
+        max_macs, max_params, min_macs, min_params, max_size, max_latency, latency_batch, keep_accuracy,
+        keep_probability,
+    )  # fmt: skip
+    limits.check()  # before any work
+    theirs = AskedTeacher(teacher, normalization, classes, expect_accuracy, layout)
     if minutes is not None:
         odd = {"candidates": candidates, "method": method, "seconds": seconds, "min_macs": min_macs}
         odd |= {"min_params": min_params, "then": None if then == "rank" else then}
         if left := [name for name, value in odd.items() if value is not None]:
             raise UsageError(f"{', '.join(left)}: not together with minutes")
-        options = Options(
-            dataset, str(project.root / teacher), max_macs=max_macs, max_params=max_params, max_size=max_size,
-            max_latency=max_latency, latency_batch=latency_batch, keep_accuracy=keep_accuracy,
-            keep_probability=keep_probability, minutes=minutes,
-            normalization=normalization, classes=str(project.root / classes) if classes else None,
-            expect_accuracy=expect_accuracy, layout=layout, seed=seed,
-            usual_resolution=project.params.data.resolution,
-        )  # fmt: skip
-        for line in shrink_here(options, project.root):
+        theirs = replace(theirs, path=str(project.root / teacher), classes=classes and str(project.root / classes))
+        side = project.params.data.resolution
+        for line in shrink_here(Options(dataset, theirs, limits, minutes, None, side, seed), project.root):
             logger().info(line)
         return
-    chosen = method or project.params.search.method
+    block = project.params.search
+    asked = AskedSearch(method or block.method, AskedBudget(candidates or block.candidates, seconds=seconds), seed)
     stage, file = (
         ("multi_fidelity", project.multi_fidelity_file)
-        if chosen == "multi_fidelity"
+        if asked.kind == "multi_fidelity"
         else ("meta_train", project.predictor_file)
     )
-    if chosen != "race" and not file.exists():
+    if asked.kind != "race" and not file.exists():
         raise UsageError(f"there is no {file.stem} yet: run `pipeline` until {stage} first")
-    if chosen == "race" and keep_accuracy is not None:
+    if asked.kind == "race" and keep_accuracy is not None:
         raise UsageError("keep_accuracy: a race predicts nothing; choose the method multi_fidelity or dass")
-    asked_limits: dict[str, Any] = {
-        "max_macs": max_macs, "max_params": max_params, "min_macs": min_macs, "min_params": min_params,
-        "max_size": max_size, "max_latency": max_latency, "latency_batch": latency_batch,
-        "keep_accuracy": keep_accuracy, "keep_probability": keep_probability,
-    }  # fmt: skip
-    check_limits(**asked_limits)  # a limit that is none is refused before any work
-    theirs = TeacherFile.of(
-        Path(teacher), normalization=normalization, classes=project.root / classes if classes else None,
-        expect_accuracy=expect_accuracy, layout=layout,
-    )  # fmt: skip
     with (
-        open_user_task(project, dataset, theirs, any_family=chosen == "race") as user_task,
+        open_user_task(project, dataset, theirs.read(project.root), any_family=asked.kind == "race") as target,
         scratch_folder() as folder,
     ):
-        name = user_task.data.name
-        count = candidates or project.params.search.candidates
-        budget = Constraints.of(teacher=user_task.teacher_cost, **asked_limits)
-        result = rank_candidates(project, user_task, budget, count, seed, method, seconds)
-        save_search(folder / "search.json", result)
-        draw(result, user_task, folder / "pareto.png")
-        show(result, top)
-        inputs = [*user_files(project, user_task, teacher), *predictors(project, result)]
-        store, run_id, came_from = record_search(project, user_task, result, top=top, folder=folder, inputs=inputs)
-        show_picture(result, file_page(store, run_id, "pareto.png") or embedded(folder / "pareto.png"))
-        fidelity = result.pick.fidelity
+        found = rank_candidates(project, target, limits.constraints(target.teacher_cost), asked)
+        save_search(folder / "search.json", found)
+        picture = draw(target, found, folder / "pareto.png")
+        show(found, top)
+        inputs = [*user_files(project, target, teacher), *project.predictors(found.method)]
+        run = record_search(project, target, found, top=top, folder=folder, inputs=inputs)
+        show_picture(found, file_page(run.store, run.run_id, "pareto.png") or picture)
+        name, fidelity = target.name, found.pick.fidelity
         after_training = f"of held-out training images after {fidelity.label if fidelity else 'no steps'}"
         lines = [
-            f"Best of {len(result.ranking)} candidates for {name} ({result.budget}): **{result.pick.predicted:.2f}%** "
-            f"{'predicted' if result.predictor_id else after_training} at "
-            f"{result.pick.cost.macs / MILLION:.2f} M MACs, teacher {user_task.card.accuracy:.2f}%.",
-            *constraint_lines(result),
-            run_link(store, run_id),
+            f"Best of {len(found.ranking)} candidates for {name} ({found.constraints}): "
+            f"**{found.pick.predicted:.2f}%** {'predicted' if found.predictor_id else after_training} at "
+            f"{found.pick.cost.macs / MILLION:.2f} M MACs, teacher {target.card.accuracy:.2f}%.",
+            *constraint_lines(found),
+            run_link(run.store, run.run_id),
         ]
         if then != "rank":
             path = folder / f"{name}.safetensors"
-            record = distil_student(project, user_task, result.pick.architecture, seed, path)
-            record_student(store, run_id, record, path)
+            record = distil_one(project, target, found.pick.architecture, seed, path)
+            record_student(run, record, path)
             lines.append(f"Distilled: **{record.final_accuracy:.2f}%** of the test images.")
         if then == "register":
-            version, verdict = file_student(
-                store, run_id, project, user_task, path, dataset=name, result=result, came_from=came_from
-            )
+            version, verdict = file_student(run, project, target, path, dataset=name, result=found)
             lines.append(f"`{version.uri}` is {verdict.alias}: {verdict.reason}.")
         create_markdown_artifact("\n\n".join(lines), key=f"search-{name.replace('_', '-')}")
 
 
 @flow(name="distil-student", flow_run_name="distil-{dataset}")
-def distil_one(
+def distil_chosen(
     dataset: Dataset,
     teacher: Weights,
     architecture: ArchitectureJson,
@@ -208,24 +197,18 @@ def distil_one(
     project = Project.open()
     student = Architecture.from_json(architecture)
     SearchSpace.from_config(project.params.space).check(student)
-    theirs = TeacherFile.of(
-        Path(teacher), normalization=normalization, classes=project.root / classes if classes else None,
-        expect_accuracy=expect_accuracy,
-    )  # fmt: skip
-    with open_user_task(project, dataset, theirs) as user_task, scratch_folder() as folder:
-        name = user_task.data.name
+    theirs = AskedTeacher(teacher, normalization, classes, expect_accuracy)
+    with open_user_task(project, dataset, theirs.read(project.root)) as target, scratch_folder() as folder:
+        name = target.name
         path = folder / f"{name}.safetensors"
-        record = distil_student(project, user_task, student, seed, path)
-        inputs = user_files(project, user_task, teacher)
-        store, run_id, came_from = record_distilled(project, record, path, inputs)
+        record = distil_one(project, target, student, seed, path)
+        run = record_distilled(project, record, path, user_files(project, target, teacher))
         lines = [
             f"{student.stage_label} reached **{record.final_accuracy:.2f}%** of {name}'s test images; its teacher "
-            f"has {user_task.card.accuracy:.2f}%, its remapped start had {record.init_accuracy:.2f}%.",
-            run_link(store, run_id),
+            f"has {target.card.accuracy:.2f}%, its remapped start had {record.init_accuracy:.2f}%.",
+            run_link(run.store, run.run_id),
         ]
         if then == "register":
-            version, verdict = file_student(
-                store, run_id, project, user_task, path, dataset=name, result=None, came_from=came_from
-            )
+            version, verdict = file_student(run, project, target, path, dataset=name, result=None)
             lines.append(f"`{version.uri}` is {verdict.alias}: {verdict.reason}.")
         create_markdown_artifact("\n\n".join(lines), key=f"distil-{name.replace('_', '-')}")

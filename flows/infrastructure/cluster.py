@@ -32,8 +32,8 @@ class Cluster:
     A job whose worker dies is given to another one; what kills several is given up.
 
     Args:
-        address: of the scheduler, such as tcp://10.0.0.1:8786.
-        resources: what a job takes of a worker's resources.
+        address: address of the Dask scheduler, such as tcp://10.0.0.1:8786.
+        resources: amount that a job takes of each resource of a worker, by name; None for none.
     """
 
     def __init__(self, address: str, resources: dict[str, float] | None = None) -> None:

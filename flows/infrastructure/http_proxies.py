@@ -14,7 +14,7 @@ def settle_proxies(api: str) -> None:
     This machine's servers need none: where all are here, proxies that cannot be used are dropped.
 
     Args:
-        api: address of the Prefect server.
+        api: address of the Prefect server's API, such as http://127.0.0.1:4200/api.
 
     Raises:
         UsageError: a server elsewhere needs proxies, and those that are named cannot be used.

@@ -25,7 +25,7 @@ def watch_for_silence(api: str) -> None:
     """Makes the automation, or puts the one that is there right.
 
     Args:
-        api: address of the server's API.
+        api: address of the server's API, such as http://127.0.0.1:4200/api.
     """
     heartbeat = "prefect.flow-run.heartbeat"
     ends = {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")}

@@ -22,7 +22,7 @@ class Process:
     """A process, told apart from a later one that got its number.
 
     Attributes:
-        pid: its number.
+        pid: process id, which the system may give to a later process too.
         started: seconds from the machine's start to its own, which no change of the clock moves.
     """
 
@@ -92,7 +92,7 @@ def end_with_parent(parent: int | None = None) -> None:
     """Has this process, with all that it started, end when the process that started it is gone, however that ended.
 
     Args:
-        parent: number of that process, where this one was told: it may be gone already. Else the present parent.
+        parent: process id of that process, which may be gone already; None for the present parent.
     """
     try:
         followed = Process.of(parent or os.getppid())
@@ -105,7 +105,7 @@ def behind_shell(command: str) -> int:
     """Number of the process that started this one, past a shell that was only to run the command.
 
     Args:
-        command: what the shell's command line holds, and that of the process behind it does not.
+        command: text that the shell's command line holds, and that of the process behind it does not.
     """
     parent = psutil.Process().parent()
     while parent is not None and any(command in word for word in parent.cmdline()):

@@ -39,9 +39,9 @@ class Progress:
     """Tells a run's log and Prefect's page how far a long work is and when it will end.
 
     Args:
-        what: what is counted, such as "students of split3".
-        done: how many were there before this run.
-        total: how many there will be.
+        what: name of what is counted, such as "students of split3".
+        done: number that were there before this run, 0 or more.
+        total: number that there will be at the end, those of before included.
     """
 
     def __init__(self, what: str, done: int, total: int) -> None:

@@ -42,7 +42,7 @@ def prefect_server(root: Path, *, linger: bool = False) -> Iterator[str]:
     (`flows.infrastructure.prefect_pages`), and the runs that they left behind are ended by the next who comes.
 
     Args:
-        root: the project folder.
+        root: folder of the project, which holds params.yaml.
         linger: leave the server to end by itself, since another user will come soon: the next stage of a pipeline.
 
     Raises:
@@ -83,10 +83,10 @@ class Server:
     """What `.prefect/server.json` says.
 
     Attributes:
-        api: address of the server's API.
+        api: address of the server's API, such as http://127.0.0.1:4200/api.
         home: folder of the note itself; a note that was copied with its project is none.
-        process: the server.
-        users: who uses it, as far as they have not left.
+        process: process of the server.
+        users: processes that use the server and have not left; some may have been killed.
     """
 
     api: str

@@ -38,8 +38,8 @@ def run_forked(words: Sequence[str], dvc: int) -> int | None:
     """Runs a stage as a fork of the warm process; to be called in the project's folder.
 
     Args:
-        words: the stage and its arguments.
-        dvc: number of the process of `dvc repro`.
+        words: name of the stage's module, then the arguments of its command line.
+        dvc: process id of `dvc repro`, with which the warm process ends.
 
     Returns:
         The stage's exit code, or 128 and the number of the signal that ended it; None where nothing was run.

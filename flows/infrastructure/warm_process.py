@@ -40,10 +40,10 @@ class Stage:
     """A stage that was asked for.
 
     Attributes:
-        words: its name and arguments.
-        environment: all of its variables.
-        asker: number of the process that asks, with which the stage ends.
-        files: numbers of what become its standard files.
+        words: name of the stage's module, then the arguments of its command line.
+        environment: all environment variables of the stage, by name.
+        asker: process id of the process that asks, with which the stage ends.
+        files: file descriptors that become standard input, output and error.
     """
 
     words: list[str]

@@ -16,7 +16,7 @@ class OwnPages:
     it has pointed a name of its own to 127.0.0.1 (DNS rebinding), by the Host that it asks for.
 
     Args:
-        app: the application behind it.
+        app: ASGI application that answers what is passed on.
     """
 
     def __init__(self, app: Any) -> None:
@@ -38,8 +38,8 @@ def serve(app: Any, listener: int) -> None:
     """Answers on a listening socket until this process is told to stop.
 
     Args:
-        app: an ASGI application.
-        listener: number of the socket's file.
+        app: ASGI application, which is served behind `OwnPages`.
+        listener: file descriptor of a socket that listens already.
     """
     import uvicorn
 

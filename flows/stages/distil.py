@@ -9,13 +9,10 @@ from prefect.cache_policies import NO_CACHE
 from dass.project import Project
 from dass.search.result import load_search
 from dass.space.architecture import Architecture
-from dass.students.build import student_record
+from dass.students.distil import distil_student
 from dass.students.record import StudentRecord
-from dass.students.task_key import task_key
-from dass.students.trained import TrainedStudent, save_student
 from dass.tasks.stored import stored_target
 from dass.tasks.task import Task
-from dass.training.recipes import distill
 from dass.training.teacher_doubt import outdone
 from flows.infrastructure.runtime import Progress, logger
 from flows.infrastructure.slots import gpu_slot
@@ -29,28 +26,22 @@ def distil(target: str) -> None:
     project = Project.open()
     chosen = load_search(project.search_file(target)).pick
     path = project.student_file(target)
-    record = distil_student(
-        project, stored_target(project, target).open(), chosen.architecture, project.params.seed, path
-    )
+    opened = stored_target(project, target).open()
+    record = distil_one(project, opened, chosen.architecture, project.params.seed, path)
     logger().info("%s: %.2f%% predicted, %.2f%% reached", target, chosen.predicted, record.final_accuracy)
 
 
 @task(cache_policy=NO_CACHE, name="distil a student")
-def distil_student(
-    project: Project, target_task: Task, architecture: Architecture, seed: int, path: Path
-) -> StudentRecord:
+def distil_one(project: Project, target: Task, architecture: Architecture, seed: int, path: Path) -> StudentRecord:
     """Distil one architecture by the project's recipe and file weights and record at `path`."""
-    data, torch_device = target_task.data, device()
-    recipe = project.params.distillation.for_images(len(data.train_labels))
-    progress = Progress(f"steps of student {data.name}", 0, 100)
-    with gpu_slot(torch_device), one_thread():
-        [result] = distill(
-            target_task.teacher, [architecture], data, recipe, seed=seed, device=torch_device,
+    recipe = project.params.distillation.for_images(len(target.data.train_labels))
+    progress = Progress(f"steps of student {target.name}", 0, 100)
+    with gpu_slot(device()), one_thread():
+        record = distil_student(
+            target.teacher, architecture, target.data, recipe, path, seed=seed, device=device(),
             progress=lambda done, total: progress(100 * done // total, 100),
         )  # fmt: skip
-    record = student_record(result, task_key(data, target_task.teacher.cpu(), recipe, torch_device), data, torch_device)
-    save_student(path, result.network, TrainedStudent.of(record, len(data.classes)))
-    if doubt := outdone(target_task.card, record.final_accuracy, len(data.test_labels)):
+    if doubt := outdone(target.card, record.final_accuracy, len(target.data.test_labels)):
         logger().warning(doubt)
     return record
 

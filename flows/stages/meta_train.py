@@ -104,19 +104,9 @@ def embed_task(stored: StoredTask) -> TaskTensors:
 @task(cache_policy=NO_CACHE, name="meta-learn")
 def fit(project: Project, training: list[TaskTensors], validation: list[TaskTensors], checkpoint: Path) -> MetaLearner:
     """Run the episodes; a killed run goes on from its last look at the validation tasks."""
-    block = project.params.predictor
-    learner = MetaLearner(
-        episodes=block.episodes,
-        query=block.query,
-        inner_steps=block.inner_steps,
-        inner_rate=block.inner_rate,
-        learning_rate=block.learning_rate,
-        validate_every=block.validate_every,
-        unit=block.unit,
-        seed=project.params.seed,
-        device=str(device()),
-    )
-    progress = Progress("episodes", 0, block.episodes)
+    settings = project.params.predictor
+    learner = MetaLearner(settings, seed=project.params.seed, device=str(device()))
+    progress = Progress("episodes", 0, settings.episodes)
     with gpu_slot(device()):
         return learner.fit(training, validation, checkpoint=checkpoint, progress=progress)
 

@@ -8,11 +8,12 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from dass.config import DistillationRecipe
 from dass.device import device_name
 from dass.fidelity import FIDELITIES, Fidelity
 from dass.multi_fidelity.checkpoint import MultiFidelityCard, save_multi_fidelity
 from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, gather
-from dass.multi_fidelity.validation import leave_out
+from dass.multi_fidelity.validation import class_groups, validate
 from dass.project import MULTI_FIDELITY_FILE, Project
 from dass.proxies.collector import Collector
 from dass.proxies.recipe_facts import recipe_facts
@@ -32,23 +33,21 @@ def multi_fidelity() -> None:
     started, project = time.perf_counter(), Project.open()
     tasks = source_tasks(project, device()).all
     with workers(device()) as pool:
-        measured = [collect.with_options(task_run_name=f"proxies of {one.name}")(project, one, pool) for one in tasks]
+        known = [collect.with_options(task_run_name=f"proxies of {one.name}")(project, one, pool) for one in tasks]
+    recipe = project.params.distillation
     fidelities = FIDELITIES[: highest(project).level + 1]
     with one_thread():  # matrices are small
-        learned = learn(project, measured, fidelities)
-    numbers = [*(i for i in project.params.source.splits if i not in project.params.source.validation)]
-    groups = [index // 2 for index in (*numbers, *project.params.source.validation)]
-    with one_thread():
-        left_out = validate(project, measured, groups, fidelities)
+        learned = learn(known, fidelities, recipe)
+        left_out = left_out_scores(known, class_groups(project.params.source), fidelities, recipe)
     card = MultiFidelityCard(
         space=SearchSpace.from_config(project.params.space),
         resolution=project.params.data.resolution,
-        recipe=recipe_facts(project.params.distillation),
+        recipe=recipe_facts(recipe),
         tasks=tuple(one.name for one in tasks),
         teacher_ids=tuple(one.card.teacher_id for one in tasks),
         students=sum(len(one.architectures) for one in tasks),
-        left_out={fidelity.key: src for fidelity, (src, _) in left_out.items()},
-        covered={fidelity.key: covered for fidelity, (_, covered) in left_out.items()},
+        left_out={fidelity.key: found.src for fidelity, found in left_out.items()},
+        covered={fidelity.key: found.covered for fidelity, found in left_out.items()},
         seed=project.params.seed,
         device=device_name(device()),
         torch_version=str(torch.__version__),
@@ -58,10 +57,10 @@ def multi_fidelity() -> None:
     rows = [
         {
             "fidelity": fidelity.label,
-            "mean SRC on tasks left out": round(src, 3),
-            "within 80% intervals": round(covered, 3),
+            "mean SRC on tasks left out": round(found.src, 3),
+            "within 80% intervals": round(found.covered, 3),
         }
-        for fidelity, (src, covered) in left_out.items()
+        for fidelity, found in left_out.items()
     ]
     create_table_artifact(
         rows, key="multi-fidelity", description="Source tasks, each predicted from those of other classes"
@@ -90,28 +89,13 @@ def collect(project: Project, one: RankingTask, pool: Workers) -> MultiFidelityT
 
 @task(cache_policy=NO_CACHE, name="learn")
 def learn(
-    project: Project, measured: list[MultiFidelityTask], fidelities: Sequence[Fidelity]
+    known: Sequence[MultiFidelityTask], fidelities: Sequence[Fidelity], recipe: DistillationRecipe
 ) -> MultiFidelityPredictor:
     """Fit every fidelity."""
-    recipe = project.params.distillation
-    return MultiFidelityPredictor(alpha=recipe.alpha, temperature=recipe.temperature).fit(measured, fidelities)
+    return MultiFidelityPredictor(alpha=recipe.alpha, temperature=recipe.temperature).fit(known, fidelities)
 
 
-@task(cache_policy=NO_CACHE, name="validate")
-def validate(
-    project: Project, measured: list[MultiFidelityTask], groups: list[int], fidelities: Sequence[Fidelity]
-) -> dict[Fidelity, tuple[float, float]]:
-    """Mean SRC and coverage on source tasks that were left out of learning; none where too few are left."""
-    if len(set(groups)) < 3:
-        return {}
-    recipe, found = project.params.distillation, {}
-    for fidelity in fidelities:
-        results = leave_out(measured, groups, fidelity, alpha=recipe.alpha, temperature=recipe.temperature)
-        found[fidelity] = (
-            sum(one.src for one in results) / len(results),
-            sum(one.covered for one in results) / len(results),
-        )
-    return found
+left_out_scores = task(cache_policy=NO_CACHE, name="validate")(validate)
 
 
 if __name__ == "__main__":

@@ -30,10 +30,11 @@ def fill_database(
     """Distils the jobs that have no record yet; each record is on disk as soon as it is known.
 
     Args:
-        stored: the task.
-        jobs: the students wanted.
-        pool: where students are trained.
-        folder: of the database; None for the task's own. This call is the one writer of the task's file meanwhile.
+        stored: source task or target of params.yaml.
+        jobs: students that the database is to hold.
+        pool: worker processes or cluster where students are trained.
+        folder: folder of the database; None for the task's own. This call is the one writer of the task's file
+            meanwhile.
 
     Returns:
         The records of these jobs, failed students included.
@@ -57,9 +58,9 @@ def show_records(name: str, records: Mapping[str, Sequence[StudentRecord]], note
     """Put what the database holds on the run's page, a row for each task.
 
     Args:
-        name: of the table: `source` or a target.
-        records: of each task.
-        note: Markdown under the table's title.
+        name: name of the table: `source`, or a target of params.yaml.
+        records: records of each task, by the task's name.
+        note: Markdown that is shown under the table's title.
     """
     create_table_artifact(
         [_row(task, of_task) for task, of_task in records.items()],

@@ -21,7 +21,7 @@ def students(count: int | None = None) -> None:
     """Distil, for every source task, the sampled students that have no record yet.
 
     Args:
-        count: students of each task; None for `students.per_source` of params.yaml.
+        count: number of students of each task, at least 1; None for `students.per_source` of params.yaml.
     """
     project = Project.open()
     store = open_store(project.root)

@@ -14,6 +14,7 @@ import pytest
 
 from dass.errors import DassError
 from dass.files import write_json
+from dass.space.architecture import Architecture
 from dass.students.build import build_students
 from dass.students.database import StudentDatabase
 from dass.students.plan import target_jobs
@@ -25,7 +26,7 @@ from dass.training.workers import Workers
 from tests.func.test_kill_and_resume import CPU, RECIPE, SPACE, tiny_task, tiny_teacher
 
 RECORD = StudentRecord(
-    task="tiny", arch_id="a" * 12, architecture=str({"widths": [[4, 8], [8], [8], [16]]}).replace("'", '"'), seed=0,
+    task="tiny", arch_id="a" * 12, architecture=Architecture(((4, 8), (8,), (8,), (16,))), seed=0,
     recipe_id="r" * 12, teacher_id="t" * 12, data_id="d" * 12, init_accuracy=1.0, best_accuracy=2.0,
     final_accuracy=2.0, final_loss=1.0, kd_loss_at_start=3.0, macs=1, params=1, seconds=0.0, device="cpu",
     torch_version="", finished_at="", failure="",

@@ -34,7 +34,7 @@ with database.writer(KEY.task) as writer:
     for job in database.missing(KEY, all_jobs()):
         arch_id = job.architecture.arch_id
         record = StudentRecord(
-            task=KEY.task, arch_id=arch_id, architecture=str(job.architecture.to_json()), seed=job.seed,
+            task=KEY.task, arch_id=arch_id, architecture=job.architecture, seed=job.seed,
             recipe_id=KEY.recipe_id, teacher_id=KEY.teacher_id, data_id=KEY.data_id, init_accuracy=1.0,
             best_accuracy=2.0, final_accuracy=2.0, final_loss=1.0, kd_loss_at_start=3.0, macs=1, params=1, seconds=0.0,
             device="cpu", torch_version="", finished_at="", failure="",

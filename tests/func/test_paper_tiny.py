@@ -54,7 +54,7 @@ def test_the_windows_and_resolutions_of_the_tables_are_kept(made: Sandbox) -> No
     costs = {
         name: [c.cost.macs for c in load_search(opened.search_file(name)).ranking] for name in opened.params.targets
     }
-    largest = {name: load_search(opened.search_file(name)).budget for name in opened.params.targets}
+    largest = {name: load_search(opened.search_file(name)).constraints for name in opened.params.targets}
     assert largest["table7"].max_macs == pytest.approx(largest["table5"].max_macs * (48 / 32) ** 2, rel=0.02)
     assert min(costs["table7"]) > 1.5 * min(costs["table5"])
     assert min(costs["table4"]) >= largest["table4"].min_macs * 1e6

@@ -27,17 +27,18 @@ from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
 from dass.proxies.store import ProxyStore, Row
 from dass.sealed import SEAL, read_sealed, write_sealed
-from dass.search.candidates import Candidate, Constraints
+from dass.search.candidates import Candidate
+from dass.search.constraints import Constraints
 from dass.search.result import SearchResult, load_search, save_search
 from dass.space.architecture import Architecture
 from dass.space.cost import Cost
 from dass.students.database import StudentDatabase
-from dass.students.record import StudentRecord
 from dass.students.trained import TrainedStudent, load_student, save_student
 from dass.tracking.student_model import load_student_model, save_student_model
 from dass.training.checkpoint import Checkpoint, TrainingState
 from dass.training.curve import Curve, load_curve, save_curve
 from dass.training.member import EpochEvaluation
+from tests.factories import make_record
 from tests.samples import SPACE
 
 FLIPS = 30  # of each file
@@ -68,10 +69,7 @@ PREDICTOR = PredictorCard(
     SPACE, 16, 3, ("split0",), ("split1",), 24.0, ("a" * 12,), 1000, 120, 0.71, 0, "float32", "cpu", "2", 12.5
 )
 SPLIT = Split(0, "glyphs", "c" * 12, (1, 4), (0, 3, 5), (1, 2, 7))
-RECORD = StudentRecord(
-    "digits", SMALL.arch_id, "{}", 0, "e" * 12, "a" * 12, "d" * 12, 10.25, 97.5, 96.25, 0.5, 1.5, 1000, 100, 2.5, "cpu",
-    "2", "2030-01-01T00:00:00+00:00", "",
-)  # fmt: skip
+RECORD = make_record(SMALL, task="digits", final_accuracy=96.25)
 ROWS = {f"{number:012d}": Row(np.array([number + 0.5, 2.0]), 0.25) for number in range(8)}
 
 

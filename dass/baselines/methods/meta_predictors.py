@@ -1,7 +1,6 @@
 """DaSS, its ablations, and the gradient-based meta-learners it builds on: one predictor with parts left out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -9,35 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dass.baselines.ranker import Ranker, Settings, not_fitted
-from dass.config import Statistics
+from dass.config import Predictor
 from dass.errors import UsageError
-from dass.predictor.meta import MetaLearner
+from dass.predictor.meta import MetaLearner, Variant
 from dass.predictor.meta_run import Validation
 from dass.predictor.scorer import MetaPredictor, score_candidates
 from dass.space.architecture import Architecture
 from dass.tasks.ranking import RankingTask
-
-
-@dataclass(frozen=True)
-class Variant:
-    """What a method leaves out of DaSS.
-
-    Attributes:
-        inner_steps: steps of the guide; None for as many as params.yaml says.
-        use_student: the student's functional embedding is an input.
-        use_teacher: the teacher's functional embedding is an input.
-        use_code: the architecture code is an input.
-        first_order: no second derivatives in the outer gradient.
-        fixed_rates: the inner rates stay as they start.
-    """
-
-    inner_steps: int | None = None
-    use_student: bool = True
-    use_teacher: bool = True
-    use_code: bool = True
-    first_order: bool = False
-    fixed_rates: bool = False
-
 
 # Tables 2 and 3: MAML and Meta-SGD see the architecture code alone, and adapt to the same teacher-accuracy pair.
 VARIANTS = {
@@ -70,16 +47,9 @@ class MetaPredictorRanker(Ranker):
 
     def __init__(
         self,
+        settings: Predictor,
         variant: str = "dass",
         *,
-        episodes: int,
-        query: int,
-        inner_steps: int = 1,
-        inner_rate: float = 0.005,
-        learning_rate: float = 5e-4,
-        validate_every: int = 20,
-        statistics: Statistics = "running",
-        unit: float = 50.0,
         shots: int | None = None,
         seed: int = 0,
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
@@ -89,30 +59,16 @@ class MetaPredictorRanker(Ranker):
         """Stores the settings.
 
         Args:
+            settings: settings of the meta-training, and statistics of the batch norms that give embeddings.
             variant: a key of `VARIANTS`.
-            episodes: as in `MetaLearner`, and so are the others.
-            query: students of each task in an episode.
-            inner_steps: steps of the guide where the variant does not say.
-            inner_rate: initial value of the inner learning rates, above 0.
-            learning_rate: learning rate of Adam, above 0.
-            validate_every: episodes between looks at the validation tasks.
-            statistics: statistics of the batch norms that give embeddings.
-            unit: percent of accuracy that count as 1 in a target.
-            shots: students that tasks adapt to in meta-training in place of the guide's pair; None for the guide.
+            shots: as in `MetaLearner`, and so are seed, precision and device.
             seed: random seed of initial weights and queries.
-            precision: number format of embeddings and encoders, `float32` or `bfloat16`.
+            precision: number format of embeddings and encoders.
             device: `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
             checkpoint: a file to go on from after a stop.
         """
+        self.settings = settings
         self.variant = variant
-        self.episodes = episodes
-        self.query = query
-        self.inner_steps = inner_steps
-        self.inner_rate = inner_rate
-        self.learning_rate = learning_rate
-        self.validate_every = validate_every
-        self.statistics = statistics
-        self.unit = unit
         self.shots = shots
         self.seed = seed
         self.precision = precision
@@ -122,20 +78,8 @@ class MetaPredictorRanker(Ranker):
     @classmethod
     def of(cls, settings: Settings, **options: Any) -> Self:
         """See `Ranker.of`."""
-        block = settings.predictor
         return cls(
-            **options,
-            episodes=block.episodes,
-            query=block.query,
-            inner_steps=block.inner_steps,
-            inner_rate=block.inner_rate,
-            learning_rate=block.learning_rate,
-            validate_every=block.validate_every,
-            statistics=block.statistics,
-            unit=block.unit,
-            seed=settings.seed,
-            device=settings.device,
-            checkpoint=settings.checkpoint,
+            settings.predictor, **options, seed=settings.seed, device=settings.device, checkpoint=settings.checkpoint
         )
 
     def fit(self, training: Sequence[RankingTask], validation: Sequence[RankingTask]) -> Self:
@@ -146,26 +90,11 @@ class MetaPredictorRanker(Ranker):
         """
         if self.variant not in VARIANTS:
             raise UsageError(f"unknown variant {self.variant!r}: one of {', '.join(VARIANTS)}")
-        variant = VARIANTS[self.variant]
         learner = MetaLearner(
-            episodes=self.episodes,
-            query=self.query,
-            inner_steps=self.inner_steps if variant.inner_steps is None else variant.inner_steps,
-            inner_rate=self.inner_rate,
-            learning_rate=self.learning_rate,
-            validate_every=self.validate_every,
-            unit=self.unit,
-            shots=self.shots,
-            seed=self.seed,
-            use_student=variant.use_student,
-            use_teacher=variant.use_teacher,
-            use_code=variant.use_code,
-            first_order=variant.first_order,
-            fixed_rates=variant.fixed_rates,
-            precision=self.precision,
+            self.settings, VARIANTS[self.variant], shots=self.shots, seed=self.seed, precision=self.precision,
             device=self.device,
-        )
-        tasks = [[task.tensors(self.statistics) for task in tasks] for tasks in (training, validation)]
+        )  # fmt: skip
+        tasks = [[task.tensors(self.settings.statistics) for task in tasks] for tasks in (training, validation)]
         learner.fit(*tasks, checkpoint=self.checkpoint)
         self.predictor_, self.best_ = learner.result_, learner.best_
         return self

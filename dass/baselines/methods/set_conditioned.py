@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dass.baselines.methods.image_features import ClassFeatures, class_features
 from dass.baselines.ranker import Ranker, Settings, not_fitted
+from dass.config import Predictor
 from dass.device import resolve_device, resolve_precision
 from dass.errors import DassError, UsageError
 from dass.evaluation.correlation import spearman
@@ -23,6 +24,7 @@ from dass.space.architecture import Architecture
 from dass.tasks.ranking import RankingTask
 
 Extractor = Literal["source", "teacher"]
+PER_CLASS = 60  # images of each class from which samples are drawn
 DRAWS = 10  # samples of a task's images over which its predictions are averaged, as MetaD2A does
 
 
@@ -78,13 +80,10 @@ class SetConditionedRanker(Ranker):
 
     def __init__(
         self,
+        settings: Predictor,
         *,
-        episodes: int,
-        query: int,
         learning_rate: float = 1e-4,
-        validate_every: int = 20,
         samples: int = 20,
-        per_class: int = 60,
         extractor: Extractor = "source",
         seed: int = 0,
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
@@ -93,24 +92,19 @@ class SetConditionedRanker(Ranker):
         """Stores the settings.
 
         Args:
-            episodes: number of training steps, at least 1.
-            query: students of each task in an episode; at most as many as the task with the fewest has.
-            learning_rate: learning rate of Adam, above 0.
-            validate_every: episodes between looks at the validation tasks.
-            samples: images of each class in a sample.
-            per_class: images of each class from which samples are drawn.
+            settings: episodes, students of each task in an episode (at most as many as the task with the fewest has),
+                and episodes between looks at the validation tasks. Nothing else of the block is used.
+            learning_rate: learning rate of Adam, above 0, in place of that of the block.
+            samples: images of each class in a sample, at least 1.
             extractor: what gives features of images: `source`, the teacher of the first training task for all tasks, so
                 that nothing of a target's teacher is known; or `teacher`, each task's own.
             seed: random seed of initial weights, images and queries.
             precision: number format of the convolutions that give the features; all else is float32.
             device: `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
         """
-        self.episodes = episodes
-        self.query = query
+        self.settings = settings
         self.learning_rate = learning_rate
-        self.validate_every = validate_every
         self.samples = samples
-        self.per_class = per_class
         self.extractor = extractor
         self.seed = seed
         self.precision = precision
@@ -119,15 +113,8 @@ class SetConditionedRanker(Ranker):
     @classmethod
     def of(cls, settings: Settings, **options: Any) -> Self:
         """See `Ranker.of`: with the authors' learning rate."""
-        block = settings.predictor
         return cls(
-            **options,
-            episodes=block.episodes,
-            query=block.query,
-            learning_rate=cls.published_rate,
-            validate_every=block.validate_every,
-            seed=settings.seed,
-            device=settings.device,
+            settings.predictor, **options, learning_rate=cls.published_rate, seed=settings.seed, device=settings.device
         )
 
     @abstractmethod
@@ -179,11 +166,11 @@ class SetConditionedRanker(Ranker):
     ) -> None:
         """Trains in place; the network ends with the best weights."""
         optimizer = torch.optim.Adam(network.parameters(), self.learning_rate)
-        query = min(self.query, *(len(task.accuracies) for task in source))
+        query = min(self.settings.query, *(len(task.accuracies) for task in source))
         history: list[Validation] = []
         losses: list[Tensor] = []
         best: dict[str, Tensor] = {}
-        for episode in range(1, self.episodes + 1):
+        for episode in range(1, self.settings.episodes + 1):
             rng = np.random.default_rng([self.seed, episode])
             sets = [task.features.draw(self.samples, rng) for task in source]
             picks = [torch.from_numpy(rng.permutation(len(task.accuracies))[:query]) for task in source]
@@ -195,7 +182,7 @@ class SetConditionedRanker(Ranker):
             loss.backward()
             optimizer.step()
             losses.append(loss.detach())
-            if episode % self.validate_every == 0 or episode == self.episodes:
+            if episode % self.settings.validate_every == 0 or episode == self.settings.episodes:
                 mean_loss = float(torch.stack(losses).mean())
                 losses.clear()
                 if not np.isfinite(mean_loss):
@@ -226,8 +213,8 @@ class SetConditionedRanker(Ranker):
 
     def _features(self, task: RankingTask, device: torch.device) -> ClassFeatures:
         precision = resolve_precision(self.precision, task.teacher.device)
-        features_by_class = class_features(task, self.extractor_ or task.teacher, self.per_class, self.seed, precision)
-        return ClassFeatures(tuple(features.to(device) for features in features_by_class.classes))
+        found = class_features(task, self.extractor_ or task.teacher, PER_CLASS, self.seed, precision)
+        return ClassFeatures(tuple(features.to(device) for features in found.classes))
 
 
 def _encode(network: SetConditionedNetwork, sets: Sequence[Tensor]) -> Tensor:

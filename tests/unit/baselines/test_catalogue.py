@@ -50,7 +50,7 @@ def test_an_unknown_method_is_named() -> None:
 def test_settings_reach_the_methods() -> None:
     meta = make_ranker("maml", SETTINGS)
     assert isinstance(meta, MetaPredictorRanker)
-    assert (meta.variant, meta.episodes, meta.seed, meta.device) == ("maml", PARAMS.predictor.episodes, 7, "cpu")
+    assert (meta.variant, meta.settings, meta.seed, meta.device) == ("maml", PARAMS.predictor, 7, "cpu")
     remapped = make_ranker("one_batch_loss", SETTINGS)
     assert isinstance(remapped, RemappedAccuracy)
     assert (remapped.measure, remapped.recalibrate) == ("loss", True)

@@ -22,10 +22,12 @@ from dass.method_names import METHODS, Method
 from dass.params_file import load_params
 from dass.predictor.scorer import MetaPredictor
 from dass.proxies.store import ProxyStore
-from dass.search.candidates import Constraints, scored
+from dass.search.candidates import scored
+from dass.search.constraints import Constraints
 from dass.search.result import SearchResult
 from dass.space.architecture import Architecture
 from dass.tasks.ranking import RankingTask, SourceTasks
+from tests.samples import predictor_settings
 
 PRESETS = Path(__file__).parents[3] / "presets"
 
@@ -39,7 +41,7 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="module")
 def shipped(sources: list[RankingTask]) -> MetaPredictor:
-    made = MetaPredictorRanker("dass", episodes=4, query=8, precision="float32", device="cpu")
+    made = MetaPredictorRanker(predictor_settings(episodes=4, query=8), precision="float32", device="cpu")
     predictor = made.fit(sources[:3], sources[3:]).predictor_
     assert predictor is not None
     return predictor
@@ -197,7 +199,7 @@ def test_the_shipped_predictor_is_the_first_seed_and_others_learn_once(
     other = replace(sample, task=renamed(sample.task, "second"))
     [first] = made.score("dass", 0, [sample])
     assert tripwire.asked == 0
-    direct = MetaPredictorRanker("dass", episodes=1, query=2)
+    direct = MetaPredictorRanker(predictor_settings())
     direct.predictor_ = shipped
     np.testing.assert_array_equal(first.values, direct.score(sample.task, sample.architectures))
     second = list(made.score("dass", 1, [sample, other]))
@@ -307,5 +309,5 @@ def test_picks_are_the_best_of_the_same_candidates(target: RankingTask) -> None:
         ("dass", architectures[0]), ("last", architectures[5]), ("bad", architectures[3]),
     ]  # fmt: skip
     cheap = candidates[2].cost.macs / 1e6
-    limited = picks_of(["last"], scores, replace(search, budget=Constraints(max_macs=cheap)), 0)
+    limited = picks_of(["last"], scores, replace(search, constraints=Constraints(max_macs=cheap)), 0)
     assert limited[0].candidate.cost.macs <= candidates[2].cost.macs

@@ -25,10 +25,10 @@ from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
 from dass.project import MULTI_FIDELITY_FILE
 from dass.proxies.recipe_facts import recipe_facts
-from dass.search.successive_halving import SearchBudget
+from dass.search.budget import SearchBudget
+from dass.search.successive_halving import MultiFidelitySearch
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
-from dass.training.workers import Workers
 from tests.factories import make_teacher
 from tests.samples import is_member
 from tests.unit.cli.conftest import ROOT
@@ -240,18 +240,14 @@ def test_how_far_the_multi_fidelity_predictor_goes_and_over_how_many_workers(
     refuses: Callable, multi_fidelity: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DASS_WORKERS", "3")
-    counts, efforts = [], []
+    counts, budgets = [], []
 
-    def successive_halving(*_: object, effort: SearchBudget, **__: object) -> None:
-        efforts.append(effort)
+    def rank(method: MultiFidelitySearch, *_: object) -> None:
+        counts.append(method.workers)
+        budgets.append(method.budget)
         raise DassError("far enough")
 
-    def started(count: int) -> Workers:
-        counts.append(count)
-        return Workers(count)
-
-    monkeypatch.setattr("dass.cli.search_methods.search_by_multi_fidelity", successive_halving)
-    monkeypatch.setattr("dass.cli.search_methods.Workers", started)
+    monkeypatch.setattr(MultiFidelitySearch, "rank", rank)
     use = (
         "search",
         "--data",
@@ -270,7 +266,7 @@ def test_how_far_the_multi_fidelity_predictor_goes_and_over_how_many_workers(
     ):  # fmt: skip
         assert refuses(1, *use, *more) == "far enough"
     block = load_params(Path("params.yaml")).search
-    assert efforts == [
+    assert budgets == [
         SearchBudget(candidates=3000, one_batch=block.one_batch, k_step=block.k_step),
         SearchBudget(candidates=3000, one_batch=60, k_step=0),
         SearchBudget(candidates=5, one_batch=5, k_step=5),

@@ -9,7 +9,7 @@ from dass.cards import card_path
 from dass.files import read_json, write_json
 from dass.networks.checkpoint import TeacherCard
 from dass.sealed import write_sealed
-from dass.space.cost import cost
+from dass.space.cost import CostLimits, cost
 from dass.space.search_space import SearchSpace
 from experiments.curves.learned import LearnedScore
 from experiments.curves.methods import by_loss
@@ -31,7 +31,7 @@ def curves(task: str, seed: int, students: int = 24, misleading: float = 0.0) ->
     """Larger students end better; what is seen on the way says nothing, or the contrary."""
     rng = np.random.default_rng(seed)
     records = []
-    for architecture in SPACE.sample(students, rng, max_macs=0.5 * macs(SPACE.largest), resolution=16, classes=3):
+    for architecture in SPACE.sample(students, rng, CostLimits(16, 3, max_macs=0.5 * macs(SPACE.largest))):
         size = macs(architecture) / macs(SPACE.largest)
         loss = 1 + 0.1 * rng.normal() + misleading * size
         readings = tuple(Reading(steps, 3.0, 50.0, loss) for steps in (*READINGS, 1280))

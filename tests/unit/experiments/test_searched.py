@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dass.search.successive_halving import SearchBudget
+from dass.search.budget import SearchBudget
 from dass.shipped.fixture import read_fixture
 from dass.shipped.library import DATA
 from dass.space.cost import cost
@@ -18,7 +18,7 @@ def test_a_search_picks_a_student_within_the_limit() -> None:
     target = read_fixture(DATA / "fixtures" / "digits")
     images = target.data.train_images[:64], target.data.train_labels[:64]
     data = replace(target.data, test_images=images[0], test_labels=images[1])  # the fixture has none
-    found = searched(target.teacher, target.card, data, target.recipe, 0.4, seed=0, effort=FEW)
+    found = searched(target.teacher, target.card, data, target.recipe, 0.4, seed=0, budget=FEW)
     macs, whole = (
         cost(one, target.data.resolution, len(target.data.classes)).macs for one in (found, target.card.architecture)
     )

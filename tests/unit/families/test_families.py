@@ -23,7 +23,7 @@ from dass.predictor.embeddings import embed, fixed_noise
 from dass.proxies.one_batch import one_batch_rows
 from dass.search.latency import measure_parts
 from dass.space.architecture import Architecture
-from dass.space.cost import cost
+from dass.space.cost import CostLimits, cost
 from dass.space.search_space import SearchSpace
 from tests.unit.families.conftest import CLASSES, SPACES
 
@@ -136,12 +136,12 @@ def test_costs_are_counted_parameters_and_flops(space: SearchSpace, side: int) -
 
 def test_samples_are_distinct_members_within_limits(space: SearchSpace) -> None:
     limit = float(np.median([cost(one, SIDE, CLASSES).macs for one in sample(space, 50)]))
-    found = space.sample(40, np.random.default_rng(0), max_macs=limit, resolution=SIDE, classes=CLASSES)
+    found = space.sample(40, np.random.default_rng(0), CostLimits(SIDE, CLASSES, max_macs=limit))
     assert len(set(found)) == 40
     for architecture in found:
         space.check(architecture)
         assert cost(architecture, SIDE, CLASSES).macs <= limit
-    assert found[:10] == space.sample(10, np.random.default_rng(0), max_macs=limit, resolution=SIDE, classes=CLASSES)
+    assert found[:10] == space.sample(10, np.random.default_rng(0), CostLimits(SIDE, CLASSES, max_macs=limit))
     codes = space.encode(found)
     assert codes.shape == (40, space.code_length)
     assert len(np.unique(codes, axis=0)) == 40
@@ -149,7 +149,7 @@ def test_samples_are_distinct_members_within_limits(space: SearchSpace) -> None:
 
 def test_the_smallest_members_cost_is_the_smallest(space: SearchSpace) -> None:
     with pytest.raises(UsageError, match="smallest member has") as refused:
-        space.sample(1, np.random.default_rng(0), max_macs=1, resolution=SIDE, classes=CLASSES)
+        space.sample(1, np.random.default_rng(0), CostLimits(SIDE, CLASSES, max_macs=1))
     smallest = float(str(refused.value).split("smallest member has ")[1].split(" M MACs")[0])
     least = min(cost(one, SIDE, CLASSES).macs for one in space.sample(min(space.size, 3000), np.random.default_rng(0)))
     assert smallest <= least / 1e6 + 0.006
@@ -185,7 +185,7 @@ def test_huge_spaces_are_sampled() -> None:
         (64, 128, 256, 512), (3, 4, 23, 3), tuple(i / 8 for i in range(1, 9)), "block", deep.family, divisor=8
     )
     assert max(space.stage_options) > 2**63
-    found = space.sample(50, np.random.default_rng(0), max_macs=3e8, resolution=64, classes=10)
+    found = space.sample(50, np.random.default_rng(0), CostLimits(64, 10, max_macs=3e8))
     assert len(set(found)) == 50
     for architecture in found:
         space.check(architecture)

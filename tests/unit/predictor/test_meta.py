@@ -2,22 +2,28 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from dass.errors import DassError, UsageError
+from dass.files import content_id
 from dass.predictor.episodes import Episodes
-from dass.predictor.meta import MetaLearner
+from dass.predictor.meta import WHOLE, MetaLearner, Variant, _settings
 from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale, TaskTensors
+from tests.samples import predictor_settings
 
 
-def make_learner(**changes: object) -> MetaLearner:
-    settings: dict[str, object] = {"episodes": 40, "query": 6, "validate_every": 10, "learning_rate": 5e-3}
-    return MetaLearner(**{**settings, "precision": "float32", "device": "cpu", **changes})  # type: ignore[arg-type]
+def make_learner(variant: Variant = WHOLE, **changes: Any) -> MetaLearner:
+    """A learner with changes of its own arguments or of its settings."""
+    own = {"precision": "float32", "device": "cpu"}
+    own |= {name: changes.pop(name) for name in ("shots", "seed", "precision") if name in changes}
+    settings = {"episodes": 40, "query": 6, "validate_every": 10, "learning_rate": 5e-3, **changes}
+    return MetaLearner(predictor_settings().model_copy(update=settings), variant, **own)
 
 
 def assert_same(first: MetaPredictor, second: MetaPredictor) -> None:
@@ -47,8 +53,9 @@ def test_the_result_is_the_best_look_not_the_last(tasks: list[TaskTensors]) -> N
 @pytest.mark.parametrize("option", ["first_order", "fixed_rates", "use_student", "use_teacher", "use_code"])
 def test_every_variant_trains(tasks: list[TaskTensors], option: str, inner_steps: int) -> None:
     value = not option.startswith("use_")
-    learner = make_learner(episodes=3, inner_steps=inner_steps, **{option: value}).fit(tasks[:2], tasks[4:])
-    moved = [bool((rate != learner.inner_rate).any()) for rate in learner.result_.rates.values()]
+    variant = replace(WHOLE, **{option: value})
+    learner = make_learner(variant, episodes=3, inner_steps=inner_steps).fit(tasks[:2], tasks[4:])
+    moved = [bool((rate != learner.settings.inner_rate).any()) for rate in learner.result_.rates.values()]
     assert any(moved) == (inner_steps > 0 and option != "fixed_rates")
 
 
@@ -59,7 +66,7 @@ def test_rows_that_meet_only_padding_stay_as_they_were(tasks: list[TaskTensors])
     for name, matrix in learned.predictor.layers.items():
         kept = torch.zeros(len(matrix), dtype=torch.bool).index_fill(0, start.rows(name, side), True)
         assert torch.equal(matrix[~kept], start.layers[name][~kept])
-        assert (learned.rates[name][~kept] == learner.inner_rate).all()
+        assert (learned.rates[name][~kept] == learner.settings.inner_rate).all()
         assert not torch.equal(matrix[kept], start.layers[name][kept])
     assert side == 2 and learned.predictor.side is None
 
@@ -172,3 +179,13 @@ def test_what_cannot_be_trained_on_is_refused(tasks: list[TaskTensors]) -> None:
 def test_divergence_is_said(tasks: list[TaskTensors]) -> None:
     with pytest.raises(DassError, match="diverged"):
         make_learner(inner_rate=1000.0, inner_steps=5).fit(tasks[:4], tasks[4:])
+
+
+def test_states_are_found_under_the_settings_that_they_were_kept_under() -> None:
+    """The keys of version 0.2, when every setting was an argument."""
+    usual = MetaLearner(predictor_settings(episodes=40, query=4))
+    other = MetaLearner(
+        predictor_settings(episodes=40, query=4), Variant(inner_steps=0, use_student=False, fixed_rates=True), shots=3,
+        seed=2, precision="float32", device="cpu",
+    )  # fmt: skip
+    assert [content_id(_settings(one)) for one in (usual, other)] == ["d961241044c6", "0a688d8ec36f"]

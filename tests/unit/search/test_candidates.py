@@ -1,9 +1,10 @@
-"""Sampling within budgets."""
+"""Sampling within constraints."""
 
 import pytest
 
 from dass.errors import UsageError
-from dass.search.candidates import Constraints, check_limits, sample_candidates, scored
+from dass.search.candidates import sample_candidates, scored
+from dass.search.constraints import AskedLimits, Constraints
 from dass.space.cost import Cost, cost
 from dass.space.search_space import SearchSpace
 from tests.samples import is_member
@@ -12,20 +13,20 @@ TABLES = SearchSpace((32, 64, 128, 256), 5, tuple(i / 16 for i in range(8, 17)),
 
 
 def test_distinct_within_both_limits_and_repeatable() -> None:
-    budget = Constraints(max_macs=600.0, max_params=3.0)
-    found = sample_candidates(TABLES, 300, 5, resolution=64, classes=10, budget=budget)
+    constraints = Constraints(max_macs=600.0, max_params=3.0)
+    found = sample_candidates(TABLES, 300, 5, resolution=64, classes=10, constraints=constraints)
     assert len(set(found)) == 300
     for candidate in scored(found, [0.0] * 300, resolution=64, classes=10):
-        assert budget.allows(candidate.cost)
+        assert constraints.allows(candidate.cost)
         assert is_member(TABLES, candidate.architecture)
-    again = sample_candidates(TABLES, 100, 5, resolution=64, classes=10, budget=budget)
+    again = sample_candidates(TABLES, 100, 5, resolution=64, classes=10, constraints=constraints)
     assert again == found[:100]
-    assert sample_candidates(TABLES, 100, 6, resolution=64, classes=10, budget=budget) != again
+    assert sample_candidates(TABLES, 100, 6, resolution=64, classes=10, constraints=constraints) != again
 
 
-def test_a_budget_below_the_smallest_member_names_its_cost() -> None:
+def test_a_constraints_below_the_smallest_member_names_its_cost() -> None:
     with pytest.raises(UsageError, match=r"smallest member has .* M MACs"):
-        sample_candidates(TABLES, 5, 0, resolution=64, classes=10, budget=Constraints(max_macs=1.0))
+        sample_candidates(TABLES, 5, 0, resolution=64, classes=10, constraints=Constraints(max_macs=1.0))
 
 
 def test_more_than_the_space_holds() -> None:
@@ -33,7 +34,7 @@ def test_more_than_the_space_holds() -> None:
     assert len(sample_candidates(tiny, 1, 0, resolution=16, classes=2)) == 1
     assert sample_candidates(tiny, 2, 0, resolution=16, classes=2) == [tiny.largest]
     with pytest.raises(UsageError, match="smallest member has"):
-        sample_candidates(tiny, 2, 0, resolution=16, classes=2, budget=Constraints(max_macs=0.0001))
+        sample_candidates(tiny, 2, 0, resolution=16, classes=2, constraints=Constraints(max_macs=0.0001))
 
 
 def test_limits_are_in_millions_and_inclusive() -> None:
@@ -54,23 +55,23 @@ def test_limits_are_in_millions_and_inclusive() -> None:
 
 def test_a_lower_limit_is_millions_or_a_share_or_none() -> None:
     teacher = Cost(parameters=2_000_000, macs=5_000_000, macs_bn1=0, macs_bn3_pool=0)
-    assert Constraints.of(4, None, teacher, min_macs="40%", min_params=0.5) == Constraints(4.0, None, 2.0, 0.5)
-    assert Constraints.of(None, "50%", teacher, min_macs=0, min_params=0) == Constraints(None, 1.0)
+    assert AskedLimits(4, min_macs="40%", min_params=0.5).constraints(teacher) == Constraints(4.0, None, 2.0, 0.5)
+    assert AskedLimits(None, "50%", min_macs=0, min_params=0).constraints(teacher) == Constraints(None, 1.0)
     for wrong in (-1, "140%", "x", "-0%"):
         with pytest.raises(UsageError, match="is no limit"):
-            Constraints.of(None, None, teacher, min_macs=wrong)
+            AskedLimits(min_macs=wrong).constraints(teacher)
 
 
 def test_the_window_of_table_4_is_drawn_from() -> None:
-    budget = Constraints(min_macs=700.0, max_macs=1300.0)
-    found = sample_candidates(TABLES, 300, 0, resolution=64, classes=10, budget=budget)
+    constraints = Constraints(min_macs=700.0, max_macs=1300.0)
+    found = sample_candidates(TABLES, 300, 0, resolution=64, classes=10, constraints=constraints)
     spent = [cost(one, 64, 10).macs / 1e6 for one in found]
     assert len(set(found)) == 300
     assert 700 <= min(spent) < 720
     assert max(spent) <= 1300
-    assert sample_candidates(TABLES, 50, 0, resolution=64, classes=10, budget=budget) == found[:50]
+    assert sample_candidates(TABLES, 50, 0, resolution=64, classes=10, constraints=constraints) == found[:50]
     with pytest.raises(UsageError, match=r"the largest 14\d\d\.\d+ M MACs"):
-        sample_candidates(TABLES, 5, 0, resolution=64, classes=10, budget=Constraints(min_macs=1500.0))
+        sample_candidates(TABLES, 5, 0, resolution=64, classes=10, constraints=Constraints(min_macs=1500.0))
 
 
 def test_scored_keeps_the_order() -> None:
@@ -97,7 +98,7 @@ def test_a_prediction_is_an_accuracy_whatever_the_score(score: float, predicted:
     ],
 )  # fmt: skip
 def test_limits_are_looked_at_before_the_teacher_is_known(limits: dict[str, str]) -> None:
-    check_limits(**limits)
+    AskedLimits(**limits).check()
 
 
 @pytest.mark.parametrize(
@@ -111,4 +112,4 @@ def test_limits_are_looked_at_before_the_teacher_is_known(limits: dict[str, str]
 )
 def test_limits_that_are_none_are_refused_before_the_teacher_is_known(limits: dict[str, str]) -> None:
     with pytest.raises(UsageError):
-        check_limits(**limits)
+        AskedLimits(**limits).check()

@@ -11,10 +11,11 @@ from safetensors.torch import save
 from dass.errors import UsageError
 from dass.families.registry import FAMILIES
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.search.candidates import Candidate, Constraints, check_limits, sample_candidates
+from dass.search.candidates import Candidate, sample_candidates
+from dass.search.constraints import AskedLimits, Constraints
 from dass.search.fitting import Fitting, fitting
 from dass.search.select import choose, kept_probability
-from dass.search.slack import slack_lines
+from dass.search.summary import slack_lines
 from dass.space.architecture import Architecture
 from dass.space.cost import cost, weights_size
 from dass.space.search_space import RATIOS, SearchSpace
@@ -40,8 +41,8 @@ class Planned(Fitting):
         return cost(architecture, 16, 3).macs / 1e6
 
 
-def planned(budget: Constraints) -> Planned:
-    return Planned(budget, device=CPU, **SIZE)
+def planned(constraints: Constraints) -> Planned:
+    return Planned(constraints, device=CPU, **SIZE)
 
 
 @pytest.mark.parametrize("family", [name for name in FAMILIES if name != "paper_resnet"])
@@ -55,8 +56,10 @@ def test_the_size_is_that_of_the_file_and_never_less(family: str) -> None:
 
 
 def test_candidates_keep_the_size() -> None:
-    budget = Constraints(max_size=0.4)
-    found = sample_candidates(SPACE, 40, 0, budget=budget, passes=fitting(budget, device=CPU, **SIZE), **SIZE)
+    constraints = Constraints(max_size=0.4)
+    found = sample_candidates(
+        SPACE, 40, 0, constraints=constraints, passes=fitting(constraints, device=CPU, **SIZE), **SIZE
+    )
     assert len(found) == 40
     assert all(len(save(ElasticResNet(one, 3).state_dict())) <= 400_000 for one in found)
     assert fitting(Constraints(max_macs=3.0), device=CPU, **SIZE) is None
@@ -65,12 +68,16 @@ def test_candidates_keep_the_size() -> None:
 def test_where_large_ones_are_refused_small_ones_are_drawn() -> None:
     """A limit that less than one in a thousand keeps is still kept, and one that nothing keeps names the nearest."""
     least = min(weights_size(one, 3) for one in SPACE.sample(20_000, np.random.default_rng(1))) / 1e6
-    budget = Constraints(max_size=1.05 * least)
-    found = sample_candidates(SPACE, 5, 0, budget=budget, passes=fitting(budget, device=CPU, **SIZE), **SIZE)
+    constraints = Constraints(max_size=1.05 * least)
+    found = sample_candidates(
+        SPACE, 5, 0, constraints=constraints, passes=fitting(constraints, device=CPU, **SIZE), **SIZE
+    )
     assert found and all(weights_size(one, 3) <= 1.05e6 * least for one in found)
-    for budget in (Constraints(max_size=0.0001), Constraints(max_latency=1e-6)):
+    for constraints in (Constraints(max_size=0.0001), Constraints(max_latency=1e-6)):
         with pytest.raises(UsageError, match=r"the (smallest|fastest)"):
-            sample_candidates(SPACE, 5, 0, budget=budget, passes=fitting(budget, device=CPU, **SIZE), **SIZE)
+            sample_candidates(
+                SPACE, 5, 0, constraints=constraints, passes=fitting(constraints, device=CPU, **SIZE), **SIZE
+            )
 
 
 def test_an_estimate_is_as_whole_networks_say() -> None:
@@ -91,8 +98,8 @@ def ranking() -> list[Candidate]:
 def test_a_pick_that_is_too_slow_when_measured_gives_way_to_the_next() -> None:
     ranked = ranking()
     limit = ranked[3].cost.macs / 1e6
-    budget = Constraints(max_latency=limit)
-    choice = choose(ranked, budget, teacher_accuracy=95.0, fitting=planned(budget))
+    constraints = Constraints(max_latency=limit)
+    choice = choose(ranked, constraints, teacher_accuracy=95.0, fitting=planned(constraints))
     assert (choice.candidate, choice.missed, choice.latency) == (ranked[3], 3, limit)
     slow = Constraints(max_latency=1e-9)
     with pytest.raises(UsageError, match="the fastest took"):
@@ -134,13 +141,13 @@ def test_the_probability_is_that_of_the_interval() -> None:
 )  # fmt: skip
 def test_numbers_out_of_range_are_no_limits(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError):
-        Constraints.of(None, None, cost(SPACE.largest, 16, 3), **wrong)  # type: ignore[arg-type]
+        AskedLimits(**wrong).constraints(cost(SPACE.largest, 16, 3))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("alone", [{"latency_batch": 8}, {"keep_probability": 0.9}, {"max_macs": "140%"}])
 def test_what_belongs_to_no_limit_is_refused(alone: dict[str, float]) -> None:
     with pytest.raises(UsageError):
-        check_limits(**alone)  # type: ignore[arg-type]
+        AskedLimits(**alone).check()  # type: ignore[arg-type]
 
 
 def test_limits_that_the_teacher_keeps_are_said(task: Task) -> None:
@@ -152,9 +159,8 @@ def test_limits_that_the_teacher_keeps_are_said(task: Task) -> None:
 
 
 def test_limits_are_read_and_said() -> None:
-    given = Constraints.of(
-        "40%", None, cost(SPACE.largest, 16, 3), max_size="300kB", max_latency="2ms", latency_batch=8
-    )
+    asked = AskedLimits("40%", max_size="300kB", max_latency="2ms", latency_batch=8)
+    given = asked.constraints(cost(SPACE.largest, 16, 3))
     assert (given.max_size, given.max_latency) == (0.3, 2.0)
     assert given.further == {"max_size": 0.3, "max_latency": 2.0, "latency_batch": 8}
     assert Constraints(max_macs=1.0).further == {}

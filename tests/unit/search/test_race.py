@@ -10,8 +10,9 @@ from dass.errors import DassError, UsageError
 from dass.fidelity import Fidelity
 from dass.networks.elastic_resnet import ElasticResNet
 from dass.search import race as racing
-from dass.search.candidates import Constraints
-from dass.search.race import FIRST, RaceSize, search_by_race
+from dass.search.budget import AskedBudget, RaceSize
+from dass.search.constraints import Constraints
+from dass.search.race import FIRST, RaceSearch
 from dass.search.result import SearchResult
 from dass.space.cost import cost
 from dass.tasks.task import Task
@@ -31,8 +32,8 @@ def task() -> Task:
     return Task(data, teacher, teacher_card(teacher, data, result.accuracy))
 
 
-def race(task: Task, size: RaceSize, budget: Constraints | None = None, **more: object) -> SearchResult:
-    return search_by_race(task, SPACE, FLOAT32, budget=budget or Constraints(), size=size, seed=0, device=CPU, **more)  # type: ignore[arg-type]
+def race(task: Task, size: RaceSize, constraints: Constraints | None = None, **more: object) -> SearchResult:
+    return RaceSearch(SPACE, size, 0, CPU, FLOAT32).rank(task, constraints or Constraints(), **more)  # type: ignore[arg-type]
 
 
 def test_half_go_on_for_twice_as_long(task: Task) -> None:
@@ -54,7 +55,7 @@ def test_the_same_seed_gives_the_same_ranking_and_test_images_play_no_part(task:
         ]
 
 
-def test_within_the_budget(task: Task) -> None:
+def test_within_the_constraints(task: Task) -> None:
     limit = cost(SPACE.largest, 16, 4).macs * 0.5 / 1e6
     found = race(task, RaceSize(candidates=10, students=4), Constraints(max_macs=limit))
     assert all(candidate.cost.macs <= limit * 1e6 for candidate in found.ranking)
@@ -95,7 +96,7 @@ BLOCK = Search(method="race", candidates=500, one_batch=100, k_step=8, steps=10,
     ],
 )  # fmt: skip
 def test_the_size_is_what_is_asked_for(asked: dict[str, int], size: tuple[int, int, float | None]) -> None:
-    assert RaceSize.of(BLOCK, **asked) == RaceSize(*size)  # type: ignore[arg-type]
+    assert RaceSize.of(BLOCK, AskedBudget(**asked)) == RaceSize(*size)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -104,9 +105,9 @@ def test_the_size_is_what_is_asked_for(asked: dict[str, int], size: tuple[int, i
 )
 def test_what_cannot_be_honoured_is_an_error(asked: dict[str, int]) -> None:
     with pytest.raises(UsageError):
-        RaceSize.of(BLOCK, **asked)  # type: ignore[arg-type]
+        RaceSize.of(BLOCK, AskedBudget(**asked))  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=r"search\.k_step"):
-        RaceSize.of(BLOCK.model_copy(update={"k_step": 0}))
+        RaceSize.of(BLOCK.model_copy(update={"k_step": 0}), AskedBudget())
 
 
 def test_one_student_needs_no_rival(task: Task) -> None:

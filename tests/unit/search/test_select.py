@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from dass.errors import UsageError
-from dass.search.candidates import Candidate, Constraints
+from dass.search.candidates import Candidate
+from dass.search.constraints import Constraints
 from dass.search.select import pick, rank
 
 

@@ -9,19 +9,16 @@ from dass.datasets.task_data import TaskData
 from dass.fidelity import FIDELITIES, NOISE, ONE_BATCH, Fidelity
 from dass.multi_fidelity.predictor import MultiFidelityPredictor, MultiFidelityTask, Prediction
 from dass.networks.elastic_resnet import ElasticResNet
-from dass.predictor.embeddings import fixed_noise
-from dass.proxies.collector import Collector
 from dass.proxies.registry import columns_at
-from dass.proxies.store import ProxyStore
 from dass.proxies.table import ProxyTable
 from dass.search import successive_halving as climbing
-from dass.search.candidates import Constraints
+from dass.search.budget import SearchBudget
+from dass.search.constraints import Constraints
 from dass.search.result import SearchResult, load_search, save_search
-from dass.search.successive_halving import RungReport, SearchBudget, successive_halving
+from dass.search.successive_halving import MultiFidelitySearch, RungReport
 from dass.space.architecture import Architecture
 from dass.space.search_space import SearchSpace
 from dass.tasks.task import Task
-from dass.training.workers import Workers
 from tests.factories import teacher_card
 from tests.samples import RECIPE
 
@@ -50,7 +47,8 @@ def learned() -> MultiFidelityPredictor:
 
 
 @pytest.fixture(scope="module")
-def collector() -> Collector:
+def task() -> Task:
+    """A task whose teacher gets 60% of 500 test images right."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         teacher = ElasticResNet(SPACE.largest, 3).eval().requires_grad_(False)
@@ -58,33 +56,24 @@ def collector() -> Collector:
     images = torch.from_numpy(rng.integers(256, size=(24, 3, 16, 16), dtype=np.uint8))
     labels = torch.arange(24) % 3
     data = TaskData("pets", ("a", "b", "c"), images, labels, images, labels, "0123456789ab")
-    recipe = RECIPE.model_copy(update={"epochs": 1, "batch_size": 8, "precision": "float32", "evaluations": 1})
-    return Collector(
-        teacher, data, fixed_noise(16, 0), recipe, workers=Workers(0), store=ProxyStore(None),
-        device=torch.device("cpu"),
-    )  # fmt: skip
-
-
-def task_of(collector: Collector) -> Task:
-    """The collector's task; its teacher gets 60% of 500 test images right."""
-    data, teacher = collector._data, collector._subject.teacher
     return Task(data, teacher, teacher_card(teacher, data, 60.0), left_out=500 - len(data.test_labels))
 
 
 def search(
-    collector: Collector, effort: SearchBudget, predictor: MultiFidelityPredictor | None = None
+    task: Task, budget: SearchBudget, predictor: MultiFidelityPredictor | None = None
 ) -> tuple[SearchResult, list[RungReport]]:
     rungs: list[RungReport] = []
-    result = successive_halving(
-        predictor or learned(), "l" * 12, collector, SPACE, task_of(collector),
-        budget=Constraints(max_macs=0.9), effort=effort, seed=0, on_rung=rungs.append,
+    recipe = RECIPE.model_copy(update={"epochs": 1, "batch_size": 8, "precision": "float32", "evaluations": 1})
+    method = MultiFidelitySearch(
+        predictor or learned(), "l" * 12, SPACE, recipe, 0, budget, 0, torch.device("cpu"), workers=0,
+        on_rung=rungs.append,
     )  # fmt: skip
-    return result, rungs
+    return method.rank(task, Constraints(max_macs=0.9)), rungs
 
 
 @pytest.fixture(scope="module")
-def found(collector: Collector) -> tuple[SearchResult, list[RungReport]]:
-    return search(collector, SearchBudget(candidates=60, one_batch=12, k_step=4))
+def found(task: Task) -> tuple[SearchResult, list[RungReport]]:
+    return search(task, SearchBudget(candidates=60, one_batch=12, k_step=4))
 
 
 def test_each_rung_takes_fewer_of_the_best(found: tuple[SearchResult, list[RungReport]]) -> None:
@@ -99,7 +88,7 @@ def test_each_rung_takes_fewer_of_the_best(found: tuple[SearchResult, list[RungR
     assert counts == {NOISE: 48, ONE_BATCH: 8}
 
 
-def test_candidates_are_within_the_budget_ranked_and_have_intervals(
+def test_candidates_are_within_the_constraints_ranked_and_have_intervals(
     found: tuple[SearchResult, list[RungReport]],
 ) -> None:
     result, _ = found
@@ -109,7 +98,7 @@ def test_candidates_are_within_the_budget_ranked_and_have_intervals(
     for candidate in result.ranking:
         assert candidate.low is not None and candidate.high is not None
         assert 0 <= candidate.low < candidate.score < candidate.high <= 100
-        assert result.budget.allows(candidate.cost)
+        assert result.constraints.allows(candidate.cost)
 
 
 def test_a_result_with_intervals_comes_back_from_its_file(
@@ -151,21 +140,21 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.usefixtures("clock")
-def test_as_many_sprint_as_the_time_is_enough_for(collector: Collector, seconds: float, counts: list[int]) -> None:
-    _, rungs = search(collector, SearchBudget(candidates=60, one_batch=60, k_step=0, seconds=seconds))
+def test_as_many_sprint_as_the_time_is_enough_for(task: Task, seconds: float, counts: list[int]) -> None:
+    _, rungs = search(task, SearchBudget(candidates=60, one_batch=60, k_step=0, seconds=seconds))
     assert [one.candidates for one in rungs] == counts
 
 
 @pytest.mark.usefixtures("clock")
-def test_starts_stop_after_a_third_of_the_time(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_starts_stop_after_a_third_of_the_time(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(climbing, "ONE_BATCH_AT_ONCE", 10)
-    result, rungs = search(collector, SearchBudget(candidates=60, one_batch=60, k_step=0, seconds=0.75))
+    result, rungs = search(task, SearchBudget(candidates=60, one_batch=60, k_step=0, seconds=0.75))
     assert [(one.fidelity, one.candidates) for one in rungs][1] == (ONE_BATCH, 30)
     assert len(result.ranking) == 60
 
 
-def test_a_predictor_of_short_trainings_alone_is_used_to_its_end(collector: Collector) -> None:
+def test_a_predictor_of_short_trainings_alone_is_used_to_its_end(task: Task) -> None:
     short = learned()
     short.processes_ = {fidelity: one for fidelity, one in short.processes_.items() if fidelity in FIDELITIES[:4]}
-    _, rungs = search(collector, SearchBudget(candidates=20, one_batch=8, k_step=3), short)
+    _, rungs = search(task, SearchBudget(candidates=20, one_batch=8, k_step=3), short)
     assert [(one.fidelity, one.candidates) for one in rungs] == [(NOISE, 20), (ONE_BATCH, 8), (Fidelity("steps", 5), 3)]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dass.errors import DassError
-from dass.search.candidates import Constraints
+from dass.search.constraints import AskedLimits, Constraints
 from dass.shrink import shrink as steps
 from dass.shrink.files import Filed
 from dass.shrink.recipe import divide_time, shrink_recipe
@@ -32,7 +32,7 @@ def task() -> Task:
 
 @pytest.fixture(scope="module")
 def request_() -> Request:
-    return Request(Constraints.of("60%", None, cost(SPACE.largest, 16, 4)), minutes=0.02)
+    return Request(AskedLimits("60%").constraints(cost(SPACE.largest, 16, 4)), minutes=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,11 @@ def shrunk(task: Task, request_: Request, folder: Path) -> Shrunk:
     return shrink(task, request_, folder, device=CPU)
 
 
-def test_the_student_is_within_the_budget_and_is_measured_on_the_test_images(
+def test_the_student_is_within_the_limits_and_is_measured_on_the_test_images(
     task: Task, request_: Request, shrunk: Shrunk
 ) -> None:
-    assert request_.budget.max_macs is not None
-    assert all(one.student.macs <= request_.budget.max_macs * 1e6 for one in shrunk.distilled)
+    assert request_.constraints.max_macs is not None
+    assert all(one.student.macs <= request_.constraints.max_macs * 1e6 for one in shrunk.distilled)
     right = (shrunk.logits.argmax(1) == task.data.test_labels).double().mean()
     assert shrunk.test.accuracy == pytest.approx(100 * float(right))
     best = max(one.student.final_accuracy for one in shrunk.distilled)
@@ -63,8 +63,8 @@ def test_a_second_call_goes_on_from_what_is_there(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(steps, "distill", never)
-    monkeypatch.setattr(steps, "search_by_race", never)
+    monkeypatch.setattr(steps, "distil_student", never)
+    monkeypatch.setattr(steps.RaceSearch, "rank", never)
     again = shrink(task, request_, folder, device=CPU)
     assert again.chosen == shrunk.chosen
     assert torch.equal(again.logits, shrunk.logits)
@@ -100,13 +100,13 @@ def test_a_latency_belongs_to_what_it_was_measured_on(
     task: Task, request_: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On another device, or with other threads, nothing is gone on from that was chosen by times measured elsewhere."""
-    limited = replace(request_, budget=replace(request_.budget, max_latency=5.0))
+    limited = replace(request_, constraints=replace(request_.constraints, max_latency=5.0))
 
     def place(asked: Request) -> Path:
         return shrink_folder(task, asked, tmp_path, CPU)
 
-    here, free, many = place(limited), place(request_), replace(limited.budget, latency_batch=8)
-    assert len({here, free, place(replace(limited, budget=many))}) == 3
+    here, free, many = place(limited), place(request_), replace(limited.constraints, latency_batch=8)
+    assert len({here, free, place(replace(limited, constraints=many))}) == 3
     monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
     assert place(limited) != here and place(request_) == free
     monkeypatch.undo()
@@ -156,8 +156,8 @@ def test_a_damaged_step_says_which_folder_to_delete(
 def test_limits_of_size_latency_and_accuracy_are_kept_and_said(task: Task, tmp_path: Path) -> None:
     """The file is small enough, the student was measured, and it is told how it stands to the accuracy asked for."""
     most = 0.9 * weights_size(SPACE.largest, 4) / 1e6
-    budget = Constraints(max_size=most, max_latency=10_000.0, keep_accuracy=100.0)
-    asked = Request(budget, minutes=0.02)
+    limits = Constraints(max_size=most, max_latency=10_000.0, keep_accuracy=100.0)
+    asked = Request(limits, minutes=0.02)
     shrunk = shrink(task, asked, tmp_path, device=CPU)
     assert all(one.path.stat().st_size <= most * 1e6 for one in shrunk.distilled)
     assert shrunk.latency is not None and 0 < shrunk.latency < 10_000

@@ -17,10 +17,10 @@ from dass.predictor.embeddings import fixed_noise
 from dass.predictor.meta import MetaLearner
 from dass.predictor.tasks import build_task
 from dass.space.architecture import Architecture
-from dass.space.cost import cost
+from dass.space.cost import CostLimits, cost
 from dass.space.elastic_space import ElasticSpace
 from dass.space.search_space import SearchSpace
-from tests.samples import is_member
+from tests.samples import is_member, predictor_settings
 
 PAPERS = Block(
     family="ofa_resnet", streams=(256, 512, 1024, 2048), base_depths=(2, 2, 4, 2), more_blocks=2,
@@ -98,8 +98,7 @@ def test_every_member_of_a_tiny_space_is_found_and_no_more() -> None:
 def test_draws_keep_limits() -> None:
     space = space_of(PAPERS)
     most = 0.9 * cost(space.largest, 256, 1000).macs
-    limits = {"max_macs": most, "min_macs": most / 2, "resolution": 256, "classes": 1000}
-    for one in space.sample(50, np.random.default_rng(0), **limits):  # type: ignore[arg-type]
+    for one in space.sample(50, np.random.default_rng(0), CostLimits(256, 1000, max_macs=most, min_macs=most / 2)):
         assert most / 2 <= cost(one, 256, 1000).macs <= most
 
 
@@ -108,7 +107,7 @@ def test_limits_that_no_member_meets_are_refused_without_a_draw(limits: dict[str
     rng = np.random.default_rng(0)
     before = rng.bit_generator.state
     with pytest.raises(UsageError, match=r"smallest member has \d"):
-        space_of(PAPERS).sample(5, rng, resolution=256, classes=1000, **limits)  # type: ignore[arg-type]
+        space_of(PAPERS).sample(5, rng, CostLimits(256, 1000, **limits))
     assert rng.bit_generator.state == before
 
 
@@ -161,9 +160,8 @@ def test_a_predictor_learns_such_a_space() -> None:
                 statistics="batch",
             )
         )  # fmt: skip
-    learner = MetaLearner(
-        episodes=60, query=20, learning_rate=5e-3, precision="float32", device="cpu", validate_every=10
-    ).fit(tasks[:3], tasks[3:])
+    settings = predictor_settings(episodes=60, query=20, learning_rate=5e-3, validate_every=10)
+    learner = MetaLearner(settings, precision="float32", device="cpu").fit(tasks[:3], tasks[3:])
     assert learner.best_.src > 0.8
     adapted = learner.result_.adapt(tasks[3].teacher_embedding, tasks[3].teacher_code, 60.0)
     predicted = adapted.predict(tasks[3].student_embeddings, tasks[3].codes).numpy()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dass.config import Space
 from dass.errors import UsageError
 from dass.space.architecture import Architecture
-from dass.space.cost import cost
+from dass.space.cost import CostLimits, cost
 from dass.space.search_space import ENUMERABLE, SearchSpace
 from tests.samples import is_member
 
@@ -88,13 +88,11 @@ def test_the_whole_space_can_be_had_but_no_more() -> None:
 @pytest.mark.parametrize("space", [TABLES, APPENDIX])
 def test_limits(space: SearchSpace) -> None:
     limit = cost(space.largest, 64, 10).macs / 3
-    sample = space.sample(100, np.random.default_rng(0), max_macs=limit, max_params=2e6, resolution=64, classes=10)
+    sample = space.sample(100, np.random.default_rng(0), CostLimits(64, 10, max_macs=limit, max_params=2e6))
     costs = [cost(architecture, 64, 10) for architecture in sample]
     assert all(entry.macs <= limit and entry.parameters <= 2e6 for entry in costs)
     with pytest.raises(UsageError, match="smallest member has"):
-        space.sample(1, np.random.default_rng(0), max_macs=1e6, resolution=64, classes=10)
-    with pytest.raises(UsageError, match="needs the resolution"):
-        space.sample(1, np.random.default_rng(0), max_macs=1e6)
+        space.sample(1, np.random.default_rng(0), CostLimits(64, 10, max_macs=1e6))
 
 
 def test_code() -> None:

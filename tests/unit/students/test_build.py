@@ -1,5 +1,4 @@
 import copy
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -93,7 +92,7 @@ def test_record_says_what_was_distilled(
 ) -> None:
     record, job = serial[0], target_jobs(space, 4, 0)[0]
     price = cost(job.architecture, 16, 4)
-    assert Architecture.from_json(json.loads(record.architecture)) == job.architecture
+    assert record.architecture == job.architecture
     assert (record.arch_id, record.seed) == (job.architecture.arch_id, 0)
     assert (record.macs, record.params) == (price.macs, price.parameters)
     assert (record.task, record.data_id, record.recipe_id) == ("rows", data.data_id, recipe_id(recipe, "bfloat16"))

@@ -10,7 +10,7 @@ from dass.space.search_space import SearchSpace
 from dass.students.database import StudentDatabase
 from dass.students.exchange import export_records, import_records
 from dass.students.record import StudentRecord
-from dass.students.record_file import read_records, write_records
+from dass.students.record_file import read_records, row_of, write_records, write_rows
 from tests.factories import make_record
 
 
@@ -107,7 +107,7 @@ def test_bad_files_are_refused_with_nothing_lost(tmp_path: Path, records: list[S
 def test_records_that_cannot_be_true_are_refused(
     changes: dict[str, object], tmp_path: Path, records: list[StudentRecord]
 ) -> None:
-    write_records(tmp_path / "bad.parquet", [records[0], replace(records[1], **changes)])
+    write_rows(tmp_path / "bad.parquet", [row_of(records[0]), {**row_of(records[1]), **changes}])
     here = StudentDatabase(tmp_path / "here")
     with pytest.raises(DassError) as caught:
         import_records(here, tmp_path / "bad.parquet")

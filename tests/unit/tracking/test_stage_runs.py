@@ -12,7 +12,9 @@ from dass.evaluation.tables import CorrelationRow, PickRow
 from dass.files import file_id
 from dass.predictor.checkpoint import load_predictor
 from dass.predictor.meta_run import Validation
-from dass.search.candidates import Candidate, Constraints
+from dass.search.candidates import Candidate
+from dass.search.constraints import Constraints
+from dass.search.result import SearchResult
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.students.record import StudentRecord
@@ -117,26 +119,22 @@ def test_a_target_and_its_true_ranking_later(store: Store, tmp_path: Path) -> No
     picture = tmp_path / "pareto.png"
     picture.write_bytes(b"\x89PNG")
     pick = Candidate(ARCHITECTURE, 41.5, cost(ARCHITECTURE, 16, 2))
-    common = {
-        "teacher": CARD,
-        "predictor_id": "123456abcdef",
-        "candidates": 500,
-        "budget": Constraints(max_macs=4.0),
-        "ranking": (pick, replace(pick, score=40.0)),
-        "pick": pick,
-        "seconds": 3.0,
-        "files": (picture,),
-    }
+    found = SearchResult(
+        "split0", CARD.teacher_id, CARD.accuracy, "123456abcdef", Constraints(max_macs=4.0), pick,
+        (pick, *(replace(pick, score=score) for score in (40.0, 39.0))), 3.0,
+    )  # fmt: skip
+    common = {"teacher": CARD, "found": found, "top": 2, "files": (picture,)}
     alone = store.client.get_run(log_target(store, LINEAGE, **common))
     assert "src" not in alone.data.metrics
+    assert (alone.data.params["candidates"], alone.data.metrics["seconds"]) == ("3", 3.0)
     assert (alone.data.params["max_macs"], alone.data.params["max_params"]) == ("4.0", "None")
     assert [row[3] for row in _table(tmp_path, "targets", alone)["data"]] == [41.5, 40.0]
     add_correlation(store, alone.info.run_id, src=Estimate(0.7, 0.5, 0.85, 20), files=[picture])
     known = store.client.get_run(alone.info.run_id)
-    found = {name: value for name, value in known.data.metrics.items() if name.startswith("src")}
-    assert found == {"src": 0.7, "src_low": 0.5, "src_high": 0.85, "src_students": 20}
+    src = {name: value for name, value in known.data.metrics.items() if name.startswith("src")}
+    assert src == {"src": 0.7, "src_low": 0.5, "src_high": 0.85, "src_students": 20}
     assert log_target(store, LINEAGE, **common) == alone.info.run_id
-    assert log_target(store, LINEAGE, **{**common, "ranking": (pick,)}) != alone.info.run_id
+    assert log_target(store, LINEAGE, **{**common, "top": 1}) != alone.info.run_id
 
 
 def test_a_run_of_another_store_or_a_deleted_one_is_not_there(store: Store) -> None:

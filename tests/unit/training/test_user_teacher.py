@@ -14,7 +14,7 @@ from dass.errors import DassError, UsageError
 from dass.families.blocks import Normalization
 from dass.space.search_space import SearchSpace
 from dass.training.recipes import train_teacher
-from dass.training.user_teacher import TeacherFile, bring_in_teacher
+from dass.training.user_teacher import AskedTeacher, TeacherFile, bring_in_teacher
 
 CPU = torch.device("cpu")
 CAUSES = ("normalization", "order of classes", "resolution")
@@ -81,7 +81,7 @@ def test_an_expectation_far_below_does_not_confirm_another_order(
 @pytest.mark.parametrize("text", ["stem_stride=1,stem_stride=2", "max_pool=no, max_pool=no"])
 def test_a_layout_that_says_a_thing_twice_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="twice"):
-        TeacherFile.of(Path("x.pth"), layout=text)
+        AskedTeacher("x.pth", layout=text).read()
 
 
 def test_another_normalization_is_seen_against_what_is_expected(
@@ -105,7 +105,7 @@ def test_channels_are_sorted_where_asked_and_answers_stay(weights: Weights, data
     path = tmp_path / "mine.safetensors"
     save_file({name: one.clone().contiguous() for name, one in weights.items()}, path)
     kept, moved = (
-        bring_in_teacher(TeacherFile.of(path, sort_channels=sort), data, CPU)[0].eval() for sort in (None, True)
+        bring_in_teacher(TeacherFile(path, sort_channels=sort), data, CPU)[0].eval() for sort in (None, True)
     )
     images = torch.rand(4, 3, data.resolution, data.resolution) * 2 - 1
     with torch.inference_mode():

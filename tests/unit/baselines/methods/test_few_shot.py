@@ -9,25 +9,20 @@ from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.predictor.scorer import score_candidates
 from dass.tasks.ranking import RankingTask
+from tests.samples import predictor_settings
 
 
 @pytest.fixture(scope="module")
 def meta(sources: list[RankingTask]) -> MetaPredictorRanker:
-    made = MetaPredictorRanker("dass", episodes=20, query=8, learning_rate=5e-3, precision="float32", device="cpu")
-    return made.fit(sources[:3], sources[3:])
+    settings = predictor_settings(episodes=20, query=8, learning_rate=5e-3)
+    return MetaPredictorRanker(settings, precision="float32", device="cpu").fit(sources[:3], sources[3:])
 
 
 @pytest.fixture(scope="module")
 def rivals(sources: list[RankingTask]) -> list[FewShot]:
-    return [
-        FewShot(
-            shots,
-            MetaPredictorRanker(
-                "dass", episodes=10, query=8, learning_rate=5e-3, shots=shots, precision="float32", device="cpu"
-            ),
-        ).fit(sources[:3], sources[3:])
-        for shots in (1, 3)
-    ]
+    settings = predictor_settings(episodes=10, query=8, learning_rate=5e-3)
+    made = [MetaPredictorRanker(settings, shots=shots, precision="float32", device="cpu") for shots in (1, 3)]
+    return [FewShot(one.shots or 0, one).fit(sources[:3], sources[3:]) for one in made]
 
 
 def test_smaller_draws_are_the_first_of_larger_ones(target: RankingTask) -> None:
@@ -97,7 +92,7 @@ def test_too_few_students_are_refused(meta: MetaPredictorRanker, target: Ranking
 def test_a_predictor_that_has_learned_nothing_is_refused(
     meta: MetaPredictorRanker, rivals: list[FewShot], target: RankingTask
 ) -> None:
-    fresh = MetaPredictorRanker("dass", episodes=1, query=2)
+    fresh = MetaPredictorRanker(predictor_settings())
     with pytest.raises(UsageError, match="call fit"):
         few_shot_curve(fresh, rivals, target, [1.0] * 30)
     with pytest.raises(UsageError, match="call fit"):

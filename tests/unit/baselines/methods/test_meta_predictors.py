@@ -6,19 +6,23 @@ from dass.baselines.methods.meta_predictors import VARIANTS, MetaPredictorRanker
 from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.tasks.ranking import RankingTask
+from tests.samples import predictor_settings
 
-SETTINGS = {"query": 12, "learning_rate": 5e-3, "validate_every": 20, "precision": "float32", "device": "cpu"}
+
+def ranker_of(variant: str, episodes: int) -> MetaPredictorRanker:
+    settings = predictor_settings(episodes=episodes, query=12, learning_rate=5e-3)
+    return MetaPredictorRanker(settings, variant, precision="float32", device="cpu")
 
 
 @pytest.mark.parametrize("variant", ["dass", "dass_unguided", "meta_sgd", "dass_2_steps"])
 def test_learns_what_ranks_an_unseen_target(variant: str, sources: list[RankingTask], target: RankingTask) -> None:
-    ranker = MetaPredictorRanker(variant, episodes=150, **SETTINGS).fit(sources[:3], sources[3:])  # type: ignore[arg-type]
+    ranker = ranker_of(variant, 150).fit(sources[:3], sources[3:])
     assert spearman(ranker.score(target, target.architectures), target.accuracies) > 0.7
 
 
 def test_variants_are_what_they_say(sources: list[RankingTask]) -> None:
     for name, variant in VARIANTS.items():
-        ranker = MetaPredictorRanker(name, episodes=3, **SETTINGS).fit(sources[:3], sources[3:])  # type: ignore[arg-type]
+        ranker = ranker_of(name, 3).fit(sources[:3], sources[3:])
         learned = ranker.predictor_
         assert learned is not None
         assert learned.inner_steps == (1 if variant.inner_steps is None else variant.inner_steps)
@@ -31,4 +35,4 @@ def test_variants_are_what_they_say(sources: list[RankingTask]) -> None:
 
 def test_an_unknown_variant_is_refused(sources: list[RankingTask]) -> None:
     with pytest.raises(UsageError, match=r"'DaS': .*dass"):
-        MetaPredictorRanker("DaS", episodes=1, query=2).fit(sources[:3], sources[3:])
+        ranker_of("DaS", 1).fit(sources[:3], sources[3:])

@@ -15,6 +15,7 @@ from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.networks.remapping import remap
 from dass.tasks.ranking import RankingTask
+from tests.samples import predictor_settings
 
 NETWORKS = [MetaD2ANetwork, TANSNetwork]
 RANKERS = [(MetaD2A, 1e-3), (TANS, 1e-2)]
@@ -99,7 +100,7 @@ def test_contrast_by_hand() -> None:
 
 def test_tans_sees_a_student_without_the_teacher(target: RankingTask) -> None:
     some = target.architectures[:3]
-    described = TANS(episodes=1, query=2, seed=4).describe(target, some)
+    described = TANS(predictor_settings(), seed=4).describe(target, some)
     untrained = random_network(target.space.largest, 1, 4, torch.device("cpu")).eval()
     with torch.no_grad():
         features = torch.cat([remap(untrained, a).features(target.noise).mean((-2, -1)) for a in some])
@@ -112,9 +113,9 @@ def test_tans_sees_a_student_without_the_teacher(target: RankingTask) -> None:
 def test_learns_what_ranks_an_unseen_target(
     kind: type[MetaD2A] | type[TANS], rate: float, sources: list[RankingTask], target: RankingTask
 ) -> None:
-    ranker = kind(episodes=80, query=16, learning_rate=rate, samples=4, precision="float32", device="cpu").fit(
-        sources[:3], sources[3:]
-    )
+    settings = predictor_settings(episodes=80, query=16)
+    ranker = kind(settings, learning_rate=rate, samples=4, precision="float32", device="cpu")
+    ranker.fit(sources[:3], sources[3:])
     assert spearman(ranker.score(target, target.architectures), target.accuracies) > 0.7
     assert [look.episode for look in ranker.history_] == [20, 40, 60, 80]
     assert ranker.history_[-1].loss < ranker.history_[0].loss
@@ -123,8 +124,9 @@ def test_learns_what_ranks_an_unseen_target(
 
 def test_the_weights_kept_are_those_of_the_best_look(sources: list[RankingTask], target: RankingTask) -> None:
     def fitted(episodes: int) -> SetConditionedRanker:
-        settings = {"query": 16, "learning_rate": 0.2, "samples": 2, "validate_every": 1}
-        return TANS(episodes=episodes, precision="float32", device="cpu", **settings).fit(sources[:3], sources[3:])  # type: ignore[arg-type]
+        settings = predictor_settings(episodes=episodes, query=16, validate_every=1)
+        ranker = TANS(settings, learning_rate=0.2, samples=2, precision="float32", device="cpu")
+        return ranker.fit(sources[:3], sources[3:])
 
     long = fitted(12)
     best = long.best_.episode
@@ -140,7 +142,8 @@ def test_nothing_of_the_targets_teacher_is_known_unless_asked_for(
     other = replace(target, teacher=sources[2].teacher, card=replace(target.card, accuracy=1.0))
     some = target.architectures[:5]
     for extractor, same in (("source", True), ("teacher", False)):
-        ranker = kind(episodes=3, query=8, samples=2, extractor=extractor, precision="float32", device="cpu")  # type: ignore[arg-type]
+        settings = predictor_settings(episodes=3, query=8)
+        ranker = kind(settings, samples=2, extractor=extractor, precision="float32", device="cpu")  # type: ignore[arg-type]
         ranker.fit(sources[:2], sources[3:])
         assert np.array_equal(ranker.score(target, some), ranker.score(other, some)) == same
 
@@ -150,13 +153,13 @@ def test_tasks_with_different_numbers_of_classes(sources: list[RankingTask], tar
     kept = data.train_labels < 2
     fewer = replace(data, train_images=data.train_images[kept], train_labels=data.train_labels[kept])
     training = [replace(sources[0], data=fewer), *sources[1:3]]
-    ranker = MetaD2A(episodes=2, query=4, samples=2, device="cpu").fit(training, sources[3:])
+    ranker = MetaD2A(predictor_settings(episodes=2, query=4), samples=2, device="cpu").fit(training, sources[3:])
     assert np.isfinite(ranker.score(target, target.architectures[:2])).all()
 
 
 def test_too_little_to_learn_from_is_refused(sources: list[RankingTask]) -> None:
     lonely = replace(sources[0], architectures=sources[0].architectures[:1], accuracies=(1.0,))
     with pytest.raises(UsageError, match="split0 has 1 known students"):
-        MetaD2A(episodes=1, query=2).fit([lonely], sources[3:])
+        MetaD2A(predictor_settings()).fit([lonely], sources[3:])
     with pytest.raises(UsageError, match="validation task"):
-        MetaD2A(episodes=1, query=2).fit(sources[:1], [])
+        MetaD2A(predictor_settings()).fit(sources[:1], [])

@@ -17,9 +17,9 @@ from dass.predictor.model import DassPredictor
 from dass.predictor.scorer import MetaPredictor
 from dass.predictor.tasks import TargetScale
 from dass.sealed import read_sealed, write_sealed
-from dass.search.candidates import Constraints
+from dass.search.constraints import Constraints
+from dass.search.predictor_search import PredictorSearch, adapt_to
 from dass.search.result import SearchResult, load_search, save_search
-from dass.search.run import adapt_to, search_students
 from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.space.search_space import SearchSpace
@@ -27,6 +27,7 @@ from dass.tasks.task import Task
 from tests.factories import teacher_card
 from tests.samples import is_member
 
+CPU = torch.device("cpu")
 SPACE = SearchSpace((4, 6, 8, 10), 2, (0.5, 1.0), "block")
 CARD = PredictorCard(
     space=SPACE,
@@ -66,11 +67,11 @@ def task() -> Task:
 
 @pytest.fixture(scope="module")
 def search(predictor: MetaPredictor, task: Task) -> Callable[..., SearchResult]:
-    def run(*, count: int = 40, seed: int = 0, budget: Constraints | None = None, **changes: object) -> SearchResult:
-        changed = replace(task, **changes)
-        return search_students(
-            predictor, CARD, "p" * 12, changed, budget=budget or Constraints(), count=count, seed=seed
-        )
+    def run(
+        *, count: int = 40, seed: int = 0, constraints: Constraints | None = None, **changes: object
+    ) -> SearchResult:
+        method = PredictorSearch(predictor, CARD, "p" * 12, count, seed, CPU)
+        return method.rank(replace(task, **changes), constraints or Constraints())
 
     return run
 
@@ -113,24 +114,22 @@ def test_the_same_search_twice_and_others(search: Callable[..., SearchResult], t
     assert better.pick.score > found.pick.score
 
 
-def test_the_budget_is_respected(search: Callable[..., SearchResult]) -> None:
+def test_the_constraints_are_kept(search: Callable[..., SearchResult]) -> None:
     costs = sorted(candidate.cost.macs for candidate in search().ranking)
-    budget = Constraints(max_macs=costs[20] / 1e6, max_params=0.006)
-    found = search(budget=budget, count=20)
-    assert all(budget.allows(candidate.cost) for candidate in found.ranking)
-    assert found.budget == budget
+    constraints = Constraints(max_macs=costs[20] / 1e6, max_params=0.006)
+    found = search(constraints=constraints, count=20)
+    assert all(constraints.allows(candidate.cost) for candidate in found.ranking)
+    assert found.constraints == constraints
     with pytest.raises(UsageError, match="smallest member has"):
-        search(budget=Constraints(max_macs=0.001))
+        search(constraints=Constraints(max_macs=0.001))
     everything = search(count=10_000)
     assert len(everything.ranking) == SPACE.size < 10_000
 
 
 def test_progress_reaches_the_end(predictor: MetaPredictor, task: Task) -> None:
     seen: list[tuple[int, int]] = []
-    search_students(
-        predictor, CARD, "p", task, budget=Constraints(), count=40, seed=0,
-        progress=lambda done, total: seen.append((done, total)),
-    )  # fmt: skip
+    method = PredictorSearch(predictor, CARD, "p", 40, 0, CPU)
+    method.rank(task, Constraints(), lambda done, total: seen.append((done, total)))
     assert seen[-1] == (40, 40)
 
 
@@ -142,11 +141,11 @@ def test_a_teacher_of_another_size_is_refused(search: Callable[..., SearchResult
 
 def test_a_result_comes_back_from_its_file(tmp_path: Path, search: Callable[..., SearchResult]) -> None:
     path = tmp_path / "pets" / "search.json"
-    found = search(budget=Constraints(max_params=0.006))
+    found = search(constraints=Constraints(max_params=0.006))
     save_search(path, found)
     assert load_search(path) == replace(found, seconds=0.0)
     before = path.read_bytes()
-    save_search(path, search(budget=Constraints(max_params=0.006)))
+    save_search(path, search(constraints=Constraints(max_params=0.006)))
     assert path.read_bytes() == before  # the same search, the same hash
 
 
@@ -154,7 +153,7 @@ def test_a_file_from_before_there_were_lower_limits_is_read(
     tmp_path: Path, search: Callable[..., SearchResult]
 ) -> None:
     path = tmp_path / "search.json"
-    found = search(budget=Constraints(max_params=0.006))
+    found = search(constraints=Constraints(max_params=0.006))
     save_search(path, found)
     value = read_sealed(path)
     for name in ("min_macs", "min_params"):
