@@ -43,6 +43,7 @@ SHORT = (
     "race of 8 students",
     "the paper's predictor",
     "multi-fidelity predictor, 20 steps",
+    "uniform widths and depths",
 )
 
 
