@@ -22,7 +22,7 @@ from dass.predictor.embeddings import embed, fixed_noise
 from dass.proxies.noise import noise_rows
 from dass.proxies.one_batch import one_batch_rows
 from dass.proxies.size import size_rows
-from dass.space.cost import cost
+from dass.space.cost import CostLimits, cost
 from dass.space.search_space import SearchSpace
 from dass.training.recipes import distill
 
@@ -75,10 +75,8 @@ def measure(name: str) -> dict[str, Any]:
     space, resolution, count = SPACES[name]
     network, data = teacher(space), task(resolution)
     sampled = space.sample(count, np.random.default_rng(3))
-    limited = space.sample(
-        4, np.random.default_rng(4), max_macs=0.4 * cost(space.largest, resolution, CLASSES).macs,
-        resolution=resolution, classes=CLASSES,
-    )  # fmt: skip
+    limits = CostLimits(resolution, CLASSES, max_macs=0.4 * cost(space.largest, resolution, CLASSES).macs)
+    limited = space.sample(4, np.random.default_rng(4), limits)
     members = [space.largest, *sampled]
     noise = fixed_noise(resolution, 0)
     embeddings = [torch.empty(0)] * len(members)

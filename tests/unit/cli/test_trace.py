@@ -50,7 +50,7 @@ def test_from_model_to_commit_and_commands(dass: Callable, version: str) -> None
 def test_as_json(dass: Callable, version: str) -> None:
     found = json.loads(dass("trace", "models:/dass-student-pets/1", "--json").out)
     assert (found["run_id"], found["commit"], found["dirty"]) == (version, COMMIT, True)
-    assert found["data"] == [{"path": "data/splits", "md5": "aaa.dir", "kept": True}]
+    assert found["data"] == [{"path": "data/splits", "md5": "aaa.dir", "tracked": True}]
 
 
 def test_wrong_use(refuses: Callable, version: str) -> None:

@@ -153,9 +153,8 @@ def test_the_smallest_members_cost_is_the_smallest(space: SearchSpace) -> None:
     smallest = float(str(refused.value).split("smallest member has ")[1].split(" M MACs")[0])
     least = min(cost(one, SIDE, CLASSES).macs for one in space.sample(min(space.size, 3000), np.random.default_rng(0)))
     assert smallest <= least / 1e6 + 0.006
-    members = space.sample(
-        1, np.random.default_rng(0), max_macs=(smallest + 0.006) * 1e6, resolution=SIDE, classes=CLASSES
-    )
+    limits = CostLimits(SIDE, CLASSES, max_macs=(smallest + 0.006) * 1e6)
+    members = space.sample(1, np.random.default_rng(0), limits)
     assert len(members) == 1
 
 
