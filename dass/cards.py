@@ -72,7 +72,7 @@ class CardFormat(Generic[Card]):
         except ValidationError as error:
             first = error.errors()[0]
             raise self._refused(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-        except (UsageError, KeyError, TypeError) as error:  # of fields that are read by functions of their own
+        except (UsageError, LookupError, TypeError, AttributeError, ArithmeticError) as error:  # of fields' own readers
             raise self._refused(path, str(error)) from error
 
     def _refused(self, path: Path, reason: str) -> DassError:

@@ -85,7 +85,7 @@ def read_json(path: Path) -> Any:
         raise DassError(
             f"cannot read {path}: {error.strerror or error}; restore it with `dvc checkout` or make it anew"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DassError(
             f"{path} is not valid JSON ({error}): restore it with `dvc checkout` or make it anew"
         ) from error

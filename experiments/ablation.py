@@ -19,6 +19,7 @@ from prefect.cache_policies import NO_CACHE
 
 from dass.baselines.evaluated import evaluated_targets
 from dass.baselines.readings import READINGS
+from dass.errors import UsageError
 from dass.evaluation.correlation import spearman
 from dass.evaluation.intervals import Draws
 from dass.files import write_json
@@ -41,7 +42,13 @@ def ablation(seeds: int, episodes: int) -> None:
     Args:
         seeds: number of seeds of each variant, from `seed` of params.yaml upwards.
         episodes: number of outer steps of meta-training, at least 1.
+
+    Raises:
+        UsageError: no seeds or no episodes.
     """
+    for name, number in (("seeds", seeds), ("episodes", episodes)):
+        if number < 1:
+            raise UsageError(f"{name} is {number}: give at least 1")
     project = Project.open()
     targets = evaluated_targets(project, device())
     whole, parts = left_out(project)

@@ -13,6 +13,7 @@ import typer
 
 from dass.files import write_json
 from dass.multi_fidelity.gaussian_process import Sample, TaskProcess
+from flows.infrastructure.exits import exit_with_line
 
 FEATURES, CONFIDENCE = 8, 0.8
 TASKS = (4, 8)
@@ -75,4 +76,5 @@ def _draw(rng: np.random.Generator, tasks: int, students: int) -> tuple[np.ndarr
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with exit_with_line():
+        typer.run(main)

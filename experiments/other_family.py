@@ -19,6 +19,7 @@ from dass.shipped.fixture import Fixture
 from dass.shipped.from_project import targets_of
 from dass.shipped.predict import predict
 from dass.training.workers import Workers
+from flows.infrastructure.exits import exit_with_line
 
 
 def main(
@@ -58,4 +59,5 @@ def _measured(weights: Path, target: Fixture, workers: Workers) -> dict[str, obj
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with exit_with_line():
+        typer.run(main)

@@ -87,10 +87,16 @@ def full_name(module: str) -> str:
     Raises:
         UsageError: there is no such module.
     """
-    for folder in FOLDERS if re.fullmatch(r"[a-z_]+", module) else ():
-        if (Path(__file__).parent / folder / f"{module}.py").exists():
+    for folder in FOLDERS if re.fullmatch(r"[a-z][a-z_]*", module) else ():
+        if _is_command(Path(__file__).parent / folder / f"{module}.py"):
             return ".".join(["flows", *Path(folder).parts, module])
-    raise UsageError(f"there is no stage {module!r}: for example `python -m flows.run splits`")
+    stages = sorted(path.stem for path in (Path(__file__).parent / FOLDERS[0]).glob("*.py") if _is_command(path))
+    raise UsageError(f"there is no stage {module!r:.60}: the stages are {', '.join(stages)}")
+
+
+def _is_command(path: Path) -> bool:
+    """Whether there is a module that does something when it is the main program."""
+    return path.exists() and 'if __name__ == "__main__"' in path.read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

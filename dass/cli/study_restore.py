@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dass.baselines.scores import ScoreDatabase
 from dass.cards import card_path
 from dass.cli.study_folder import LEARNED, SCORES, TEACHERS
-from dass.errors import UsageError
+from dass.errors import DassError, UsageError
 from dass.files import file_sha256, write_bytes
+from dass.multi_fidelity.checkpoint import load_multi_fidelity
 from dass.networks.checkpoint import load_card, load_teacher
-from dass.project import Project
+from dass.predictor.checkpoint import load_predictor
+from dass.project import MULTI_FIDELITY_FILE, PREDICTOR_FILE, Project
 from dass.students.database import StudentDatabase
 from dass.students.exchange import import_records
+from dass.training.curve import load_curve
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,9 @@ class Restored:
 
 
 def restore_study(project: Project, folder: Path) -> Restored:
-    """Puts teachers, student records and predictors of a study into a project; what is there stays.
+    """Puts teachers, student records, predictors and scores of a study into a project; what is there stays.
+
+    All files but the records are checked before the first is put back.
 
     Args:
         project: with a params.yaml like the study's, or with further targets.
@@ -43,14 +49,15 @@ def restore_study(project: Project, folder: Path) -> Restored:
 
     Raises:
         UsageError: there is no study in the folder.
-        DassError: a file is damaged; what was put back before that is whole.
+        DassError: a file is damaged, or a teacher is another task's; what was put back before that is whole.
     """
     if not (folder / "records").is_dir():
         raise UsageError(f"{folder} holds no study: there is no folder `records`")
+    _check(folder)
     added = unchanged = 0
     refused: list[str] = []
     for source in sorted((folder / TEACHERS).glob("*/*.safetensors")):
-        _, card = load_teacher(source)  # whole, and the weights that its card describes
+        card = load_card(source)
         own = source.parent.name == "source"
         path = project.source_teacher_file(source.stem) if own else project.target_teacher_file(source.stem)
         if not card_path(path).exists():  # weights without a card are of a restore that was killed
@@ -62,13 +69,37 @@ def restore_study(project: Project, folder: Path) -> Restored:
             refused.append(f"{path} is another teacher than the study's")
     records = 0
     for source in sorted((folder / "records").glob("*.parquet")):
-        students = project.source_students if source.stem == "source" else project.target_students(source.stem)
-        report = import_records(StudentDatabase(students), source)
+        task = source.stem
+        if task == "source":
+            report = import_records(StudentDatabase(project.source_students), source)
+        else:
+            report = import_records(StudentDatabase(project.target_students(task)), source, task.__eq__)
         records, unchanged = records + report.added, unchanged + report.unchanged
         refused += [str(conflict) for conflict in report.conflicts]
     predictors, same = _predictors(project, folder, refused)
     scores, same_scores = _scores(project, folder)
     return Restored(added, records, predictors, scores, unchanged + same + same_scores, tuple(refused))
+
+
+def _check(folder: Path) -> None:
+    """Reads every teacher with its curve, every predictor and all scores of a study.
+
+    Raises:
+        DassError: a file is damaged, or a teacher is another task's.
+    """
+    for source in sorted((folder / TEACHERS).glob("*/*.safetensors")):
+        _, card = load_teacher(source)  # whole, and the weights that its card describes
+        load_curve(source)
+        if card.task != source.stem:
+            raise DassError(
+                f"{source} is the teacher of task {card.task!r:.60}: put the teacher of {source.stem} there"
+            )
+    if (source := folder / LEARNED / PREDICTOR_FILE.name).exists():
+        load_predictor(source)
+    if (source := folder / LEARNED / MULTI_FIDELITY_FILE.name).exists():
+        load_multi_fidelity(source)
+    for source in sorted((folder / SCORES).glob("*.json")):
+        ScoreDatabase(source.parent).read(source.stem)
 
 
 def _predictors(project: Project, folder: Path, refused: list[str]) -> tuple[int, int]:
@@ -78,7 +109,7 @@ def _predictors(project: Project, folder: Path, refused: list[str]) -> tuple[int
         source = folder / LEARNED / path.name
         if not source.exists():
             continue
-        if not path.with_suffix(".json").exists():
+        if not (path.exists() and card_path(path).exists()):  # a part alone is of no use
             _copy(source, path)
             added += 1
         elif file_sha256(path) == file_sha256(source):

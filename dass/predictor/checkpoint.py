@@ -123,6 +123,11 @@ def load_predictor(path: Path, device: torch.device | str = "cpu") -> tuple[Meta
         DassError: a file is missing or damaged, their hash, shapes or layers do not fit, or a number is not finite.
     """
     file = PREDICTORS.read(card_path(path))
+    arrays = load_tensors(path, file.sha256, PREDICTORS.remedy)
+    numbers = sum(array.size for array in arrays.values())
+    for name in ("embedding_channels", "code_length"):  # before a layer of that size is made
+        if not 0 < getattr(file, name) <= numbers:
+            raise DassError(f"{card_path(path)}: {name} is {getattr(file, name)}: {PREDICTORS.remedy}")
     model = DassPredictor(
         file.embedding_channels,
         file.code_length,
@@ -130,7 +135,6 @@ def load_predictor(path: Path, device: torch.device | str = "cpu") -> tuple[Meta
         use_teacher=file.use_teacher,
         use_code=file.use_code,
     )
-    arrays = load_tensors(path, file.sha256, PREDICTORS.remedy)
     _check(path, model, arrays)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     model.layers.load_state_dict({name: tensors[f"weights.{name}"] for name in model.layers})

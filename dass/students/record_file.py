@@ -77,7 +77,9 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     except (pa.ArrowException, OSError) as error:
         raise DassError(f"{path} is damaged ({brief(error)}): {AGAIN}") from error
     version = (table.schema.metadata or {}).get(VERSION_KEY)
-    if version != VERSION or not table.schema.equals(SCHEMA):
+    if version == VERSION and not table.schema.equals(SCHEMA):
+        raise DassError(f"{path} is damaged (its columns are not those of student records): {AGAIN}")
+    if version != VERSION:
         contents = (
             "no student records" if version is None else f"student records of form {version.decode(errors='replace')}"
         )

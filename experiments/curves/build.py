@@ -16,8 +16,9 @@ from dass.params_file import find_root
 from dass.training.workers import Workers
 from experiments.curves.picks import Pick, Rule, pick_job
 from experiments.curves.record import append_curves, read_curves
-from experiments.curves.setting import SETTINGS, pool
+from experiments.curves.setting import SETTINGS, pool, setting_of
 from experiments.curves.tasks import Study, distil_job, soft_labels_job, train_teacher_job
+from flows.infrastructure.exits import exit_with_line
 
 Job = tuple[Any, ...]  # the arguments of a job
 
@@ -29,7 +30,7 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="Just this target; may be repeated.")] = None,
 ) -> None:
     """Targets first, a few students of each at a time, so that there is something to say whenever it is stopped."""
-    study = Study(find_root(), SETTINGS[setting], checkpoints)
+    study = Study(find_root(), setting_of(setting), checkpoints)
     targets, sources = study.setting.targets, study.setting.sources
     if only:
         if unknown := set(only) - set(targets):
@@ -107,4 +108,5 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with exit_with_line():
+        typer.run(main)

@@ -15,9 +15,10 @@ from dass.errors import DassError
 from dass.files import write_json
 from dass.params_file import find_root
 from dass.training.workers import Workers
-from experiments.curves.setting import SETTINGS
+from experiments.curves.setting import SETTINGS, setting_of
 from experiments.curves.tasks import CPU, Study
 from experiments.curves.timing import STUDENTS, measure
+from flows.infrastructure.exits import exit_with_line
 
 
 def main(
@@ -26,7 +27,7 @@ def main(
 ) -> None:
     """One worker of one thread; medians of a few rounds on the first target, a line fitted over several students."""
     with Workers(1) as processes:  # where students are distilled
-        [outcome] = processes.run(measure, [(Study(find_root(), SETTINGS[setting]),)])
+        [outcome] = processes.run(measure, [(Study(find_root(), setting_of(setting)),)])
     if outcome.died:
         raise DassError(f"nothing was timed, since the worker {outcome.died}: run it again")
     clock, sizes, steps = outcome.value
@@ -34,7 +35,7 @@ def main(
         "device": device_name(CPU),
         "threads": 1,
         "torch": str(torch.__version__),
-        "task": SETTINGS[setting].targets[0],
+        "task": setting_of(setting).targets[0],
         "students": STUDENTS,
     }
     write_json(file, {"clock": asdict(clock), **facts, "sizes": sizes, "step_seconds": steps})
@@ -42,4 +43,5 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with exit_with_line():
+        typer.run(main)

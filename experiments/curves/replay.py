@@ -25,9 +25,10 @@ from experiments.curves.report import write_report
 from experiments.curves.rows import Row
 from experiments.curves.scores import Scores, read_scores, scores_file
 from experiments.curves.searched import search_seconds
-from experiments.curves.setting import SETTINGS
+from experiments.curves.setting import SETTINGS, setting_of
 from experiments.curves.table import Clock, Floats, Table
 from experiments.curves.tasks import SEED, Study
+from flows.infrastructure.exits import exit_with_line
 
 DRAWS = 1000
 FEWEST = 6  # students within a limit, or nothing is said of it
@@ -59,7 +60,7 @@ def main(
     draws: Annotated[int, typer.Option(help="Of each method's candidates.")] = DRAWS,
 ) -> None:
     """Replay all methods on all targets that have students; rows, tables and pictures go to the study's folder."""
-    chosen, watch = SETTINGS[setting], Clock.read(clock)
+    chosen, watch = setting_of(setting), Clock.read(clock)
     study = Study(find_root(), chosen)
     sources = [table for task in chosen.sources if (table := table_of(study, task)) is not None]
     score = LearnedScore(sources) if len(sources) > 1 else None
@@ -181,4 +182,5 @@ def table_of(study: Study, task: str) -> Table | None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with exit_with_line():
+        typer.run(main)

@@ -28,8 +28,9 @@ from dass.space.architecture import Architecture
 from dass.space.cost import cost
 from dass.training.workers import Workers
 from experiments.curves.record import CurveRecord, read_curves
-from experiments.curves.setting import SETTINGS
+from experiments.curves.setting import SETTINGS, setting_of
 from experiments.curves.tasks import SEED, Study, opened
+from flows.infrastructure.exits import exit_with_line
 
 EAGLE_EYE = "EagleEye"
 
@@ -61,7 +62,7 @@ def main(
 ) -> None:
     """Score all drawn students of all targets."""
     torch.set_num_threads(1)
-    study = Study(find_root(), SETTINGS[setting])
+    study = Study(find_root(), setting_of(setting))
     found = []
     for task in study.setting.targets:
         records = [one for one in read_curves(study.curves_file(task)) if one.seed == SEED]
@@ -146,4 +147,5 @@ def _learned(study: Study, task: str, records: Sequence[CurveRecord], root: Path
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with exit_with_line():
+        typer.run(main)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dass.config import DistillationRecipe
+from dass.errors import UsageError
 from dass.space.architecture import Architecture
 from dass.space.cost import CostLimits, cost
 from dass.space.search_space import SearchSpace
@@ -78,6 +79,17 @@ SETTINGS = {
         ),
     ),
 }
+
+
+def setting_of(name: str) -> Setting:
+    """The setting of a name.
+
+    Raises:
+        UsageError: there is no such setting.
+    """
+    if name not in SETTINGS:
+        raise UsageError(f"there is no setting {name!r:.60}: give one of {', '.join(SETTINGS)}")
+    return SETTINGS[name]
 
 
 def pool(setting: Setting, task: str, space: SearchSpace, resolution: int, classes: int) -> list[Architecture]:

@@ -16,9 +16,10 @@ from dass.files import write_json
 from dass.params_file import find_root
 from experiments.curves.methods import Delivery, Indices, race
 from experiments.curves.replay import table_of
-from experiments.curves.setting import SETTINGS
+from experiments.curves.setting import SETTINGS, setting_of
 from experiments.curves.table import Clock, Table
 from experiments.curves.tasks import Study
+from flows.infrastructure.exits import exit_with_line
 
 DRAWS = 50
 FIRST = 10
@@ -30,7 +31,7 @@ def main(
     clock: Annotated[Path, typer.Argument(help="File of experiments.curves.clock.")],
 ) -> None:
     """Replay both on all targets and limits."""
-    chosen, watch = SETTINGS[setting], Clock.read(clock)
+    chosen, watch = setting_of(setting), Clock.read(clock)
     study = Study(find_root(), chosen)
     rows = []
     for table in filter(None, (table_of(study, task) for task in chosen.targets)):
@@ -96,4 +97,5 @@ def _summary(table: Table, delivered: list[Delivery]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with exit_with_line():
+        typer.run(main)

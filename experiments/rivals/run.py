@@ -20,9 +20,10 @@ from dass.files import read_json, write_json
 from dass.params_file import find_root
 from dass.training.evaluation import evaluate
 from experiments.curves.distil import distil_network
-from experiments.curves.setting import SETTINGS
+from experiments.curves.setting import SETTINGS, setting_of
 from experiments.curves.tasks import SEED, Study, opened, soft_labels
 from experiments.rivals.plain import PlainNetwork
+from flows.infrastructure.exits import exit_with_line
 
 LIMITS = (0.5, 0.3)
 TOOLS = ("ModelOpt FastNAS", "Torch-Pruning")
@@ -65,7 +66,7 @@ def main(
 ) -> None:
     """Prune, distil, write; one thread."""
     torch.set_num_threads(1)
-    study = Study(find_root(), SETTINGS[setting])
+    study = Study(find_root(), setting_of(setting))
     file = study.folder / "rivals.json"
     results = [Result(**one) for one in read_json(file)] if file.exists() else []
     for task in tasks:
@@ -170,4 +171,5 @@ def _torch_pruning(network: PlainNetwork, limit: float, fit: TaskData) -> nn.Mod
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    with exit_with_line():
+        typer.run(main)

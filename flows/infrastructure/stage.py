@@ -1,5 +1,6 @@
 """How a flow is run as a DVC stage."""
 
+import inspect
 import io
 import logging
 import os
@@ -8,9 +9,10 @@ from collections.abc import Callable
 
 from httpx import HTTPError
 from prefect import tags
+from prefect.exceptions import ParameterBindError, ParameterTypeError
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from dass.errors import DassError
+from dass.errors import DassError, UsageError
 from flows.infrastructure.exits import KEPT, exit_with_line, raise_when_terminated
 from flows.infrastructure.processes import end_with_parent
 
@@ -26,6 +28,10 @@ def run_stage(flow: Callable[..., object], *arguments: str) -> None:
 
     Told to stop (SIGTERM), it ends its workers, tells the server and exits with 143. Where the server goes away, the
     task in hand is finished first.
+
+    Args:
+        flow: flow of the stage.
+        arguments: words of the command line, which Prefect turns into the types of the flow's parameters.
     """
     hide_tracebacks()
     raise_when_terminated()  # Prefect's own handler ends the run first, then calls this one
@@ -33,6 +39,10 @@ def run_stage(flow: Callable[..., object], *arguments: str) -> None:
     with exit_with_line(), temporary_settings(NO_HEARTBEATS), tags(*([started_by] if started_by else [])):
         try:
             flow(*arguments)
+        except (ParameterBindError, ParameterTypeError) as error:
+            names = ", ".join(inspect.signature(flow).parameters) or "no arguments"
+            given = ", ".join(map(repr, arguments)) or "none"
+            raise UsageError(f"{getattr(flow, 'name', 'the flow')} takes {names}, found {given:.200}") from error
         except HTTPError as error:
             told, sys.stderr = (
                 sys.stderr,

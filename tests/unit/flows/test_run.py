@@ -24,7 +24,9 @@ def test_a_module_is_found_in_its_folder(module: str, name: str) -> None:
     assert find_spec(name)
 
 
-@pytest.mark.parametrize("module", ["", "teach", "stages", "stages.teacher", "../run", "stages/teacher", "Teacher"])
+@pytest.mark.parametrize("module", [
+    "", "teach", "stages", "stages.teacher", "../run", "stages/teacher", "Teacher", "__init__", "compute", "stage",
+])  # fmt: skip
 def test_what_is_no_module_is_refused(module: str) -> None:
     with pytest.raises(UsageError, match="no stage"):
         full_name(module)

@@ -144,3 +144,18 @@ def test_a_wrong_card_is_refused(saved: Path) -> None:
     refused(saved, "card")
     write_sealed(saved.with_suffix(".json"), {**facts, "format": 2})
     refused(saved, "another version")
+
+
+@pytest.mark.parametrize("name", ["embedding_channels", "code_length"])
+@pytest.mark.parametrize("value", [-1, 0, 10**13])
+def test_impossible_sizes_are_refused(saved: Path, name: str, value: int) -> None:
+    facts = read_sealed(saved.with_suffix(".json"))
+    write_sealed(saved.with_suffix(".json"), {**facts, name: value})
+    refused(saved, name)
+
+
+@pytest.mark.parametrize("value", [-1, "wide", [], None])
+def test_a_space_that_is_none_is_refused(saved: Path, value: object) -> None:
+    facts = read_sealed(saved.with_suffix(".json"))
+    write_sealed(saved.with_suffix(".json"), {**facts, "card": {**facts["card"], "space": value}})
+    refused(saved, "card of a predictor")

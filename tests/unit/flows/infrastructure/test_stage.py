@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from prefect import flow
 from prefect.settings import get_current_settings
 
 from dass.errors import DassError, UsageError
@@ -53,3 +54,18 @@ def test_no_heartbeats_are_sent_which_its_end_would_wait_for() -> None:
     seen = []
     run_stage(lambda name: seen.append((name, get_current_settings().flows.heartbeat_frequency)), "digits")
     assert seen == [("digits", None)]
+
+
+@pytest.mark.parametrize("arguments", [(), ("1", "more")])
+def test_arguments_that_a_stage_does_not_take_are_told(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    @flow
+    def count(number: int) -> None:
+        """Takes one number."""
+
+    with pytest.raises(SystemExit) as ended:
+        run_stage(count, *arguments)
+    assert ended.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "number" in line
