@@ -93,7 +93,8 @@ def write_section(rows: Sequence[BenchmarkRow], path: Path, *, name: str, condit
         conditions: device, threads and versions.
     """
     begin, end = f"<!-- benchmarks: {name} -->", f"<!-- end of benchmarks: {name} -->"
-    section = f"{begin}\n## {name.capitalize()}\n{conditions}.\n\n{_table(rows).markdown().strip()}\n{end}"
+    heading = name.replace("_", "-").capitalize()
+    section = f"{begin}\n## {heading}\n{conditions}.\n\n{_table(rows).markdown().strip()}\n{end}"
     page = path.read_text(encoding="utf-8") if path.exists() else ""
     before, found, rest = page.partition(begin)
     after = rest.partition(end)[2].lstrip("\n") if found else ""
