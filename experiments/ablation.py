@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 
 from dass.baselines.evaluated import evaluated_targets
 from dass.baselines.readings import READINGS
-from dass.errors import UsageError
+from dass.errors import DassError, UsageError
 from dass.evaluation.correlation import spearman
 from dass.evaluation.intervals import Draws
 from dass.files import write_json
@@ -33,6 +33,7 @@ from flows.stages.compute import device
 
 VARIANTS = ("dass", "dass_unguided", "dass_without_student", "dass_without_code", "maml", "meta_sgd")
 RIDGE = "ridge_on_code"
+Floats = NDArray[np.float64]
 
 
 @flow(name="ablation")
@@ -54,7 +55,7 @@ def ablation(seeds: int, episodes: int) -> None:
     whole, parts = left_out(project)
     groups = {sample.task.name: number for number, (_, samples) in enumerate(parts) for sample in samples}
     every = [*parts, (whole, [target.students() for target in targets])]
-    rows = [_row(RIDGE, "", 0, 1, rank_by_ridge(every), groups)]
+    rows = [row_of(RIDGE, "", 0, 1, rank_by_ridge(every), groups)]
     rows += rank_variants(project, seeds, episodes, every, groups)
     file = project.reports / "ablation.json"
     earlier = json.loads(file.read_text()) if file.exists() else []
@@ -78,37 +79,53 @@ def rank_variants(
                 for part in parts:
                     by_task |= rank_part(longer, reading, name, seeds, part)
                 src = {task: draws.value for task, draws in by_task.items()}
-                rows.append(_row(name, reading.label, episodes, seeds, src, groups))
+                rows.append(row_of(name, reading.label, episodes, seeds, src, groups))
                 progress(len(rows), total)
     return rows
 
 
 def rank_by_ridge(parts: Sequence[Part]) -> dict[str, float]:
-    """SRC of a ridge regression from the architecture code to accuracies, centred within each source task."""
+    """SRC of a ridge regression from the architecture code to accuracies."""
     found = {}
     for sources, samples in parts:
-        weights = ridge(sources.all)
+        weights = ridge([_codes(one) for one in sources.all], [np.asarray(one.accuracies) for one in sources.all])
         for sample in samples:
-            known = np.asarray(sample.task.accuracies)
-            scores = sample.task.tensors().codes.double().numpy() @ weights
-            found[sample.task.name] = float(spearman(scores, known))
+            scores = _codes(sample.task) @ weights
+            found[sample.task.name] = float(spearman(scores, np.asarray(sample.task.accuracies)))
     return found
 
 
-def ridge(tasks: Sequence[RankingTask]) -> NDArray[np.float64]:
-    """Weights [L] of the code; leave-one-out error chooses the penalty."""
+def ridge(codes: Sequence[Floats], accuracies: Sequence[Floats]) -> Floats:
+    """Fits accuracies, centred within each task, by the code.
+
+    Args:
+        codes: [n, L] of each task's students.
+        accuracies: [n] of each task's students, in percent.
+
+    Returns:
+        Weights [L]; the leave-one-out error has chosen the penalty.
+    """
     from sklearn.linear_model import RidgeCV
 
-    codes = [task.tensors().codes.double().numpy() for task in tasks]
-    accuracies = [np.asarray(task.accuracies) - mean(task.accuracies) for task in tasks]
-    fitted = RidgeCV(np.logspace(-2, 3, 11)).fit(np.concatenate(codes), np.concatenate(accuracies))
+    centred = [own - own.mean() for own in accuracies]
+    fitted = RidgeCV(np.logspace(-2, 3, 11)).fit(np.concatenate(codes), np.concatenate(centred))
     return np.asarray(fitted.coef_)
 
 
-def _row(
+def _codes(task: RankingTask) -> Floats:
+    return task.tensors().codes.double().numpy()
+
+
+def row_of(
     name: str, reading: str, episodes: int, seeds: int, src: Mapping[str, float], groups: Mapping[str, int]
 ) -> dict[str, object]:
-    """SRC by task; the mean over left-out source tasks with its standard error over class groups; that over targets."""
+    """SRC by task; the mean over left-out source tasks with its standard error over class groups; that over targets.
+
+    Raises:
+        DassError: a task has no SRC, since the method failed there.
+    """
+    if missing := groups.keys() - src.keys():
+        raise DassError(f"{name} under {reading or 'any reading'} has no scores of {min(missing)}: see the log above")
     by_group = [
         mean(value for task, value in src.items() if groups.get(task) == group) for group in set(groups.values())
     ]

@@ -1,6 +1,8 @@
 """What a study left in a folder, put back where the pipeline looks for it."""
 
 from dataclasses import dataclass
+from functools import partial
+from operator import eq
 from pathlib import Path
 
 from dass.baselines.scores import ScoreDatabase
@@ -73,7 +75,7 @@ def restore_study(project: Project, folder: Path) -> Restored:
         if task == "source":
             report = import_records(StudentDatabase(project.source_students), source)
         else:
-            report = import_records(StudentDatabase(project.target_students(task)), source, task.__eq__)
+            report = import_records(StudentDatabase(project.target_students(task)), source, partial(eq, task))
         records, unchanged = records + report.added, unchanged + report.unchanged
         refused += [str(conflict) for conflict in report.conflicts]
     predictors, same = _predictors(project, folder, refused)

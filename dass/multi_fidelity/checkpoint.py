@@ -124,7 +124,7 @@ def load_multi_fidelity(path: Path) -> tuple[MultiFidelityPredictor, MultiFideli
             )
             for key, groups in sorted(file.groups.items(), key=lambda item: Fidelity.parse(item[0]).level)
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # variances that are none break the algebra
         raise DassError(
             f"{path} holds no samples that can be read ({error}): {MULTI_FIDELITY_PREDICTORS.remedy}"
         ) from error

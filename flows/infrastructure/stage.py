@@ -5,11 +5,11 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from httpx import HTTPError
-from prefect import tags
-from prefect.exceptions import ParameterBindError, ParameterTypeError
+from prefect import Flow, tags
+from prefect.exceptions import ParameterTypeError
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from dass.errors import DassError, UsageError
@@ -37,12 +37,10 @@ def run_stage(flow: Callable[..., object], *arguments: str) -> None:
     raise_when_terminated()  # Prefect's own handler ends the run first, then calls this one
     started_by = os.environ.get(RUN_TAG)  # the deployment's run, by which the page finds those of its stages
     with exit_with_line(), temporary_settings(NO_HEARTBEATS), tags(*([started_by] if started_by else [])):
+        if isinstance(flow, Flow):
+            _check(flow, arguments)
         try:
             flow(*arguments)
-        except (ParameterBindError, ParameterTypeError) as error:
-            names = ", ".join(inspect.signature(flow).parameters) or "no arguments"
-            given = ", ".join(map(repr, arguments)) or "none"
-            raise UsageError(f"{getattr(flow, 'name', 'the flow')} takes {names}, found {given:.200}") from error
         except HTTPError as error:
             told, sys.stderr = (
                 sys.stderr,
@@ -50,6 +48,21 @@ def run_stage(flow: Callable[..., object], *arguments: str) -> None:
             )  # Prefect's thread of logs tells of it in many lines, now or soon
             print(f"error: the Prefect server is gone or ill ({type(error).__name__}): {KEPT}", file=told, flush=True)
             os._exit(1)  # in order, Prefect would first look for its server for minutes
+
+
+def _check(flow: Flow[..., object], arguments: Sequence[str]) -> None:
+    """Refuses arguments that a flow does not take, before it starts.
+
+    Raises:
+        UsageError: too many or too few, or text that is none of a parameter's type.
+    """
+    signature = inspect.signature(flow.fn)
+    try:
+        flow.validate_parameters(dict(signature.bind(*arguments).arguments))
+    except (TypeError, ParameterTypeError) as error:
+        names = ", ".join(signature.parameters) or "no arguments"
+        told = ", ".join(map(repr, arguments)) or "none"
+        raise UsageError(f"{flow.name} takes {names}, found {told:.200}") from error
 
 
 def begin_run() -> None:

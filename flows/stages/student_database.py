@@ -70,13 +70,13 @@ def show_records(name: str, records: Mapping[str, Sequence[StudentRecord]], note
 
 
 def _row(task: str, records: Sequence[StudentRecord]) -> dict[str, str | int | float]:
-    accuracies = [record.final_accuracy for record in records if not record.failure] or [0.0]
+    accuracies = [record.final_accuracy for record in records if not record.failure]
     return {
         "task": task,
         "students": len(records),
         "failed": sum(bool(record.failure) for record in records),
-        "mean": round(fmean(accuracies), 2),
-        "best": round(max(accuracies), 2),
-        "worst": round(min(accuracies), 2),
+        "mean": round(fmean(accuracies), 2) if accuracies else "-",
+        "best": round(max(accuracies), 2) if accuracies else "-",
+        "worst": round(min(accuracies), 2) if accuracies else "-",
         "training minutes": round(sum(record.seconds for record in records) / 60, 1),
     }

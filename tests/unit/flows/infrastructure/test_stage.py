@@ -56,7 +56,7 @@ def test_no_heartbeats_are_sent_which_its_end_would_wait_for() -> None:
     assert seen == [("digits", None)]
 
 
-@pytest.mark.parametrize("arguments", [(), ("1", "more")])
+@pytest.mark.parametrize("arguments", [(), ("1", "more"), ("many",)])
 def test_arguments_that_a_stage_does_not_take_are_told(
     arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
