@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from dass.config.values import Block, Percentage, as_tuple
+from dass.config.values import Block, as_tuple
 from dass.method_names import FEW_SHOT, METHODS, REFERENCE
 
 
@@ -18,7 +18,7 @@ class Evaluation(Block):
         picks: methods whose pick of the search's candidates is distilled too; never one that is shown students.
         pick_seeds: how often each of these picks is distilled, from `seed` upwards.
         bootstrap: resamples of the paired bootstrap over students.
-        confidence: coverage of the reported intervals, in percent.
+        confidence: coverage of the reported intervals, in percent, from 50 to below 100; 95, not 0.95.
     """
 
     methods: tuple[str, ...]
@@ -27,7 +27,7 @@ class Evaluation(Block):
     picks: tuple[str, ...]
     pick_seeds: int = Field(ge=1, le=100)
     bootstrap: int = Field(ge=100, le=1_000_000)
-    confidence: Percentage
+    confidence: float = Field(ge=50, lt=100)
 
     @field_validator("methods", mode="before")
     @classmethod

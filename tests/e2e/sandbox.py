@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dass.students.database import StudentDatabase
+
 HERE = Path(__file__).parents[2]
 PARTS = (
     "dass", "flows", "experiments", "presets", "dvc.yaml", ".dvcignore", ".gitignore", "prefect.toml", "prefect.yaml",
@@ -124,3 +126,9 @@ def tiny_params() -> dict:
     values["evaluation"] |= {"bootstrap": 100}
     values["targets"] = {"digits": {"dataset": "digits"}}
     return values
+
+
+def every_record(sandbox: Sandbox) -> dict:
+    """Identity and time of each record of the source tasks."""
+    database = StudentDatabase(sandbox.root / "data/students/source")
+    return {record.identity: record.finished_at for task in database.tasks() for record in database.read_all(task)}

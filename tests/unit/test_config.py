@@ -159,6 +159,7 @@ def test_an_unknown_key_is_named(block: Key) -> None:
         ("evaluation.picks", ["tans"], "evaluation: picks: .*'tans'"),
         ("evaluation.picks", ["few_shot_5"], "evaluation: picks: .*'few_shot_5'"),
         ("evaluation.confidence", 101, "evaluation.confidence: .*found 101"),
+        ("evaluation.confidence", 0.95, "evaluation.confidence: .*found 0.95"),
         ("datasets", ["glyphs", "digits", "digits"], "datasets: .*twice"),
         ("datasets", ["digits"], "source.dataset: .*'glyphs'"),
         ("targets", {"x": {"dataset": "dtd"}}, "targets.x.dataset: .*'dtd'"),
