@@ -13,12 +13,14 @@ from dataclasses import replace
 from statistics import mean, stdev
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from dass.baselines.evaluated import evaluated_targets
 from dass.baselines.readings import READINGS
+from dass.device import device_name
 from dass.errors import DassError, UsageError
 from dass.evaluation.correlation import spearman
 from dass.evaluation.intervals import Draws
@@ -139,6 +141,8 @@ def row_of(
         "left_out_error": stdev(by_group) / len(by_group) ** 0.5,
         "targets": mean(targets.values()),
         "src": dict(src),
+        "device": device_name(device()),
+        "torch": str(torch.__version__),
     }
 
 

@@ -59,6 +59,13 @@ class Ranker(ABC):
         """
         return cls(**options)
 
+    def arguments(self) -> dict[str, Any]:
+        """What the method was made with, which is all that it stores before `fit`.
+
+        The scores on disk are found by these names and values: a change of either loses all scores of the method.
+        """
+        return dict(vars(self))
+
     def fit(self, training: Sequence[RankingTask], validation: Sequence[RankingTask]) -> Self:
         """Learns from source tasks; does nothing unless a method learns.
 

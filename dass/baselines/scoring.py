@@ -175,10 +175,10 @@ LATER = {"statistics": "running", "unit": 50.0, "shots": None}
 
 
 def _arguments(method: Ranker) -> dict[str, Any]:
-    """What a method was made with, which is all that it stores before `fit`; not where it computes and keeps state."""
+    """What a method was made with; not where it computes and keeps state."""
     return {
         name: _argument(value)
-        for name, value in vars(method).items()
+        for name, value in method.arguments().items()
         if name not in ("checkpoint", "device", "store", "workers") and (name not in LATER or value != LATER[name])
     }
 

@@ -82,6 +82,11 @@ class MetaPredictorRanker(Ranker):
             settings.predictor, **options, seed=settings.seed, device=settings.device, checkpoint=settings.checkpoint
         )
 
+    def arguments(self) -> dict[str, Any]:
+        """See `Ranker.arguments`: each of the settings by its own name."""
+        own = super().arguments()
+        return own.pop("settings").model_dump() | own
+
     def fit(self, training: Sequence[RankingTask], validation: Sequence[RankingTask]) -> Self:
         """Meta-trains on the tasks' embeddings.
 

@@ -117,6 +117,12 @@ class SetConditionedRanker(Ranker):
             settings.predictor, **options, learning_rate=cls.published_rate, seed=settings.seed, device=settings.device
         )
 
+    def arguments(self) -> dict[str, Any]:
+        """See `Ranker.arguments`: those of the settings that are used, each by its own name."""
+        own = super().arguments()
+        used = own.pop("settings").model_dump(include={"episodes", "query", "validate_every"})
+        return used | {"per_class": PER_CLASS} | own
+
     @abstractmethod
     def build(self, features: int, description: int) -> SetConditionedNetwork:
         """The untrained network, for that many features of an image and that length of a student's description."""

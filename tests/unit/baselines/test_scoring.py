@@ -17,7 +17,9 @@ from dass.baselines.picks import picks_of
 from dass.baselines.ranker import Ranker, Settings
 from dass.baselines.scores import ScoreDatabase, Scores, score_arrays, time_rows
 from dass.baselines.scoring import Scoring, TargetSample
+from dass.config import Augmentation, DistillationRecipe, Predictor
 from dass.errors import DassError
+from dass.files import content_id
 from dass.method_names import METHODS, Method
 from dass.params_file import load_params
 from dass.predictor.scorer import MetaPredictor
@@ -311,3 +313,65 @@ def test_picks_are_the_best_of_the_same_candidates(target: RankingTask) -> None:
     cheap = candidates[2].cost.macs / 1e6
     limited = picks_of(["last"], scores, replace(search, constraints=Constraints(max_macs=cheap)), 0)
     assert limited[0].candidate.cost.macs <= candidates[2].cost.macs
+
+
+# Hashes of each method's arguments as version 0.2 began with them; those of few-shot methods stand in no key.
+ARGUMENTS = {
+    "dass": "6521e5c000bc",
+    "dass_unguided": "9e83b4fb4ab5",
+    "maml": "865813af66af",
+    "meta_sgd": "3c721ee95793",
+    "dass_without_student": "887f4069bfea",
+    "dass_without_teacher": "57be8883060d",
+    "dass_without_code": "f1d352b9ee91",
+    "dass_fixed_rates": "ced57f2b543e",
+    "dass_first_order": "da936b4dfb2b",
+    "dass_2_steps": "e813d6a37d15",
+    "dass_5_steps": "7e63bf1bcb49",
+    "metad2a": "fd7c99410783",
+    "tans": "44ac100c2531",
+    "metad2a_teacher_features": "91b5c1754f73",
+    "tans_teacher_features": "2e720005deed",
+    "grad_norm": "c7e9dbc22746",
+    "snip": "91e2724e6ab7",
+    "grasp": "eeb214f1a747",
+    "fisher": "d67e188f591f",
+    "plain": "cd6a489d6c68",
+    "synflow": "7377b85d1a02",
+    "naswot": "ffaf1c09ced9",
+    "diswot": "2dbf051ec1b4",
+    "diswot_trained_teacher": "4b023a166dfe",
+    "diswot_remapped_student": "f0bacb1ee576",
+    "parameters": "44136fa355b3",
+    "macs": "44136fa355b3",
+    "depth": "44136fa355b3",
+    "random": "4d687b643746",
+    "remapped_accuracy": "f27051b2141c",
+    "remapped_loss": "4a4a135ecb8c",
+    "one_batch_accuracy": "78091117e3e8",
+    "one_batch_loss": "55f520eaa8a5",
+    "multifidelity_size": "fdae14a8bc91",
+    "multifidelity_noise": "e873a329374f",
+    "multifidelity_one_batch": "5715603a35d2",
+    "multifidelity_steps5": "c6727f07fca1",
+    "multifidelity_steps10": "c67a973f57ce",
+    "multifidelity_steps20": "bce817596791",
+    "multifidelity_steps50": "fe8b63a07401",
+}
+
+
+def test_scores_of_earlier_versions_are_found_again() -> None:
+    predictor = Predictor(
+        episodes=400, query=24, inner_steps=1, inner_rate=0.005, learning_rate=0.0005, validate_every=20,
+        statistics="batch", unit=1.0,
+    )  # fmt: skip
+    recipe = DistillationRecipe(
+        epochs=1, min_steps=150, batch_size=64, learning_rate=0.05, momentum=0.9, weight_decay=0.00003, alpha=0.5,
+        temperature=6.0, evaluations=1, augmentation=Augmentation(flip=True, crop_padding=4), precision="auto",
+    )  # fmt: skip
+    settings = Settings(predictor, recipe, 3, "cpu")
+    assert {
+        key: content_id(module._arguments(make_ranker(key, settings)))
+        for key, method in METHODS.items()
+        if method.group != "few-shot"
+    } == ARGUMENTS
