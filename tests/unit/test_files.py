@@ -163,7 +163,7 @@ def test_reading_what_is_no_json(tmp_path: Path) -> None:
     path = tmp_path / "value.json"
     with pytest.raises(DassError, match=r"value\.json: No such file"):
         read_json(path)
-    for content in (b"", b'{"a": 1', b"\xff\xfe\x00"):
+    for content in (b"", b'{"a": 1', b"\xff\xfe\x00", b"[" * 100_000):
         path.write_bytes(content)
         with pytest.raises(DassError, match=r"value\.json is not valid JSON") as caught:
             read_json(path)

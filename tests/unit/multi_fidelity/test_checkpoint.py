@@ -81,6 +81,20 @@ def test_a_predictor_of_an_earlier_version_is_refused(
         load_multi_fidelity(tmp_path / "multi_fidelity.safetensors")
 
 
+@pytest.mark.parametrize("value", [-1.0, 1e308])
+def test_variances_that_are_none_are_refused(
+    saved: tuple[Path, MultiFidelityPredictor], tmp_path: Path, value: float
+) -> None:
+    for suffix in (".safetensors", ".json"):
+        (tmp_path / f"multi_fidelity{suffix}").write_bytes(saved[0].with_suffix(suffix).read_bytes())
+    facts = json.loads((tmp_path / "multi_fidelity.json").read_text())
+    del facts["seal"]
+    facts["variances"] = {key: dict.fromkeys(own, value) for key, own in facts["variances"].items()}
+    (tmp_path / "multi_fidelity.json").write_text(json.dumps(facts))
+    with pytest.raises(DassError, match="multi_fidelity"):
+        load_multi_fidelity(tmp_path / "multi_fidelity.safetensors")
+
+
 @pytest.mark.parametrize(
     ("space", "resolution", "changes", "named"),
     [
